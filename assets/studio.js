@@ -1,0 +1,82 @@
+// What the page does by itself: the count of characters, the clock, the keys, and picking a stream up again.
+// Gradio re-renders its components at will, so everything here listens on the document and looks elements up anew.
+(() => {
+  "use strict";
+
+  const WATCH_AGAIN_AFTER_MS = 15000;
+  const find = (selector) => document.querySelector(selector);
+
+  // People count characters, not UTF-16 units; so does the service.
+  const countOf = (text) => [...text].length;
+
+  function showCount(box) {
+    const wrap = box.closest(".counted");
+    if (!wrap) return;
+    const most = Number([...wrap.classList].find((name) => name.startsWith("most-"))?.slice(5));
+    let count = wrap.querySelector(".count");
+    if (!count) {
+      count = document.createElement("span");
+      count.className = "count";
+      count.setAttribute("aria-live", "off");
+      wrap.append(count);
+    }
+    const held = countOf(box.value);
+    count.textContent = `${held} / ${most}`;
+    count.classList.toggle("over", held > most);
+  }
+
+  // The server says how long a job has run; from there on the time passes here, without a word over the wire.
+  function tick() {
+    for (const clock of document.querySelectorAll(".clock[data-elapsed]")) {
+      if (clock.dataset.seen !== clock.dataset.elapsed) {
+        clock.dataset.seen = clock.dataset.elapsed;
+        clock.since = performance.now() - Number(clock.dataset.elapsed) * 1000;
+      }
+      const runs = clock.dataset.runs === "yes";
+      const elapsed = runs ? (performance.now() - clock.since) / 1000 : Number(clock.dataset.elapsed);
+      const words = `${Math.floor(elapsed / 60)}:${String(Math.floor(elapsed % 60)).padStart(2, "0")}`;
+      if (clock.textContent !== words) clock.textContent = words;
+    }
+  }
+
+  function isRunning() {
+    return Boolean(find('#status .clock[data-runs="yes"]'));
+  }
+
+  let hiddenAt = 0;
+  function watchAgain() {
+    if (isRunning()) find("#watch-again")?.click();
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.matches(".counted textarea, .counted input")) showCount(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+      event.preventDefault();
+      find("#generate")?.click();
+    }
+  });
+  // A laptop that slept has lost its stream.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) hiddenAt = performance.now();
+    else if (hiddenAt && performance.now() - hiddenAt > WATCH_AGAIN_AFTER_MS) watchAgain();
+  });
+  window.addEventListener("online", watchAgain);
+
+  setInterval(() => {
+    tick();
+    for (const box of document.querySelectorAll(".counted textarea, .counted input")) showCount(box);
+  }, 250);
+
+  window.dreamina = {
+    history(element, trigger) {
+      element.addEventListener("click", (event) => {
+        const poster = event.target.closest("[data-job]");
+        if (!poster) return;
+        trigger("select", { job_id: poster.dataset.job });
+        find(".stage")?.scrollIntoView({ behavior: "smooth", block: "nearest" });
+      });
+    },
+  };
+})();

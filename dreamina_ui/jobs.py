@@ -1,0 +1,105 @@
+"""A job: one video asked for, from the click to the saved file. Pure values; nothing here waits, stores or sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from dreamina_ui.errors import DreaminaError, Fact, IllegalMove
+
+__all__ = ["MOVES", "TERMINAL", "Failure", "Job", "State"]
+
+
+class State(StrEnum):
+    """Where a job stands. The last four end it."""
+
+    WAITING = "waiting"  # the click is safe; nothing is sent yet
+    SUBMITTING = "submitting"  # the intent is durable; the paid POST is being sent
+    IN_QUEUE = "in_queue"
+    IN_PROGRESS = "in_progress"
+    SAVING = "saving"  # the service is done; the video is being fetched
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNCERTAIN = "uncertain"  # the answer to the paid POST was lost
+
+
+TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNCERTAIN})
+
+MOVES: Mapping[State, frozenset[State]] = {
+    # Failed from `waiting`: the service could not be asked (no key), or the deadline passed.
+    State.WAITING: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED}),
+    # Back to `waiting` only when the POST provably never left.
+    State.SUBMITTING: frozenset({State.WAITING, State.IN_QUEUE, State.FAILED, State.UNCERTAIN}),
+    # A service may finish between two of our looks: every later state can follow at once.
+    State.IN_QUEUE: frozenset({State.IN_PROGRESS, State.SAVING, State.FAILED, State.CANCELLED}),
+    # Back to the queue: services put interrupted work there.
+    State.IN_PROGRESS: frozenset({State.IN_QUEUE, State.SAVING, State.FAILED, State.CANCELLED}),
+    State.SAVING: frozenset({State.SUCCEEDED, State.FAILED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.UNCERTAIN: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed or is uncertain, as an exception of `errors` says it: code, the service's own text, facts."""
+
+    code: str
+    message: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: DreaminaError) -> Self:
+        return cls(error.code, error.message, dict(error.facts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Times are seconds since the epoch, UTC; sizes are pixels; `cost_usd` is what the service said it cost.
+
+    `version` grows by one with each change of the row, so that of two snapshots the newer one is known.
+    `failure` is why the job ended without a video; of an unfinished job, what is holding it up.
+    """
+
+    job_id: str
+    share_id: str
+    visitor_id: str
+    backend: str
+    model_id: str
+    payload: Mapping[str, Any]
+    created_at: float
+    version: int = 1
+    state: State = State.WAITING
+    request_id: str | None = None
+    queue_position: int | None = None
+    outputs: tuple[str, ...] = ()
+    failure: Failure | None = None
+    cancel_requested: bool = False
+    submitted_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    cost_usd: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL
+
+    def move(self, state: State, **changes: Any) -> Self:
+        """The job after a move. Staying is always legal; anything else must stand in `MOVES`.
+
+        Raises `IllegalMove`.
+        """
+        if state is not self.state and state not in MOVES[self.state]:
+            raise IllegalMove(f"{self.state} to {state}", job_id=self.job_id)
+        moved = replace(self, state=state, **changes)
+        return self if moved == self else replace(moved, version=self.version + 1)
+
+    def elapsed_s(self, now: float) -> float:
+        """Seconds from the click to the end, or to `now`."""
+        return max(0.0, (self.finished_at or now) - self.created_at)

@@ -1,0 +1,236 @@
+"""Videos on disk: fetched whole, checked, given a poster, and only then given their name.
+
+A video lies in the library under its job's share id, 128 random bits, so that a path nobody was told cannot be guessed.
+A file with its final name is complete: everything is written under a temporary name, flushed to the disk, and renamed.
+"""
+
+import asyncio
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from dreamina_ui.errors import DiskFull, DownloadFailed, LibraryError, NotAVideo, OutputRefused
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["Library", "Saved", "origin_of"]
+
+ROOM_NEEDED = 300 * 2**20
+"""Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
+SIZE_MOST = 500 * 2**20
+TIME_MOST_S = 600.0
+REDIRECTS_MOST = 3
+POSTER_WIDTH = 640
+POSTER_LOOKED_AT = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Width and height in pixels, duration in seconds, as the file itself says."""
+
+    width: int
+    height: int
+    duration_s: float
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port in lower case, the port only where it is not the scheme's own."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port and parts.port != {"http": 80, "https": 443}.get(parts.scheme) else ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}{port}".lower()
+
+
+class Library:
+    """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        trusted_origins: Collection[str] = (),
+        mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
+    ) -> None:
+        self.folder = folder
+        self._trusted = frozenset(trusted_origins)
+        # A client of its own: nothing that goes to the API, a key least of all, may go to an output's address.
+        self._client = httpx.AsyncClient(
+            mounts=mounts, trust_env=False, timeout=httpx.Timeout(30.0, connect=10.0), follow_redirects=False
+        )
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._prepare)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    def video(self, share_id: str) -> Path:
+        return self.folder / f"{share_id}.mp4"
+
+    def poster(self, share_id: str) -> Path:
+        return self.folder / f"{share_id}.webp"
+
+    async def check_room(self) -> None:
+        """Raises `DiskFull` if a video might not fit, or `LibraryError` if the folder cannot be written."""
+        await asyncio.to_thread(self._check_room)
+
+    async def save(self, share_id: str, url: str) -> Saved:
+        """Fetch the output at `url` and keep it. A video that is already here is not fetched again.
+
+        Raises `OutputRefused`, `DownloadFailed`, `NotAVideo`, `DiskFull` or `LibraryError`, and leaves nothing behind.
+        """
+        video = self.video(share_id)
+        if not video.exists():
+            part = self.folder / f".{share_id}.{secrets.token_hex(4)}.part"
+            try:
+                await self._download(url, part)
+                await asyncio.to_thread(self._keep, part, share_id)
+            finally:
+                part.unlink(missing_ok=True)
+        return await asyncio.to_thread(_inspect, video)
+
+    def _prepare(self) -> None:
+        with _disk_errors():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for part in self.folder.glob(".*.part"):
+                # Left by a crash; young ones may be another replica's, at work.
+                if time.time() - part.stat().st_mtime > TIME_MOST_S * 2:
+                    part.unlink(missing_ok=True)
+
+    def _check_room(self) -> None:
+        with _disk_errors():
+            free = shutil.disk_usage(self.folder).free
+            if free < ROOM_NEEDED:
+                raise DiskFull(free_mb=free // 2**20, needed_mb=ROOM_NEEDED // 2**20)
+            probe = self.folder / f".{secrets.token_hex(4)}.part"
+            probe.touch()
+            probe.unlink()
+
+    async def _download(self, url: str, part: Path) -> None:
+        try:
+            async with asyncio.timeout(TIME_MOST_S):
+                for _ in range(REDIRECTS_MOST + 1):
+                    self._check_address(url)
+                    async with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as reply:
+                        if not reply.is_redirect:
+                            return await self._receive(reply, part)
+                    url = urljoin(url, reply.headers.get("location", ""))
+                raise OutputRefused("too many redirects")
+        except TimeoutError as error:
+            raise DownloadFailed("it took too long") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise DownloadFailed(type(error).__name__) from error
+
+    def _check_address(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            trusted = origin_of(url) in self._trusted
+        except ValueError as error:
+            raise OutputRefused("not an address") from error
+        if not trusted and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
+            raise OutputRefused("not a plain https address")
+
+    async def _receive(self, reply: httpx.Response, part: Path) -> None:
+        if reply.status_code != httpx.codes.OK:
+            raise DownloadFailed(f"HTTP {reply.status_code}", status_code=reply.status_code)
+        received = 0
+        with _disk_errors(), part.open("xb") as file:
+            async for chunk in reply.aiter_bytes(2**20):
+                received += len(chunk)
+                if received > SIZE_MOST:
+                    raise OutputRefused("larger than 500 MB")
+                await asyncio.to_thread(file.write, chunk)
+            expected = reply.headers.get("content-length", "")
+            if expected.isdigit() and int(expected) != received:
+                raise DownloadFailed(f"{received} of {expected} bytes came")
+            await asyncio.to_thread(_flush, file)
+
+    def _keep(self, part: Path, share_id: str) -> None:
+        picture = part.with_suffix(".webp.part")
+        try:
+            with _disk_errors():
+                _make_poster(part, picture)
+                with picture.open("r+b") as file:
+                    _flush(file)
+                # The poster first: where the video has its name, everything is there.
+                picture.replace(self.poster(share_id))
+                part.replace(self.video(share_id))
+                _flush_folder(self.folder)
+        finally:
+            picture.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFull from error
+        raise LibraryError(error.strerror or type(error).__name__) from error
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """A rename is only durable once its folder is; Windows neither needs nor allows this."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
+    # PyAV costs 60 ms and 20 MB to import: only when there is a video.
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise NotAVideo("no video stream")
+            yield container, container.streams.video[0]
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise NotAVideo(type(error).__name__) from error
+
+
+def _inspect(path: Path) -> Saved:
+    with _opened(path) as (container, stream):
+        length = container.duration or 0
+        return Saved(stream.width, stream.height, round(length / 1_000_000, 3))
+
+
+def _make_poster(video: Path, poster: Path) -> None:
+    """The first frame with something on it: many videos fade in from black."""
+    from PIL import Image
+
+    with _opened(video) as (container, stream):
+        best, best_contrast = None, -1.0
+        for index, frame in enumerate(container.decode(stream)):
+            luma = frame.reformat(width=64, height=36, format="gray").to_ndarray()
+            if float(luma.std()) > best_contrast * 1.5:
+                best, best_contrast = frame, float(luma.std())
+            if best_contrast > 16 or index + 1 >= POSTER_LOOKED_AT:
+                break
+        if best is None:
+            raise NotAVideo("no frame can be decoded")
+        picture = Image.fromarray(best.to_ndarray(format="rgb24"))
+    picture.thumbnail((POSTER_WIDTH, POSTER_WIDTH))
+    picture.save(poster, "WEBP", quality=80)

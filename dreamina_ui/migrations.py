@@ -1,0 +1,107 @@
+"""The database's tables, and how it came to have them.
+
+Migrations are append-only: a released one is never edited, and a new one gets the next number. The statements are plain
+SQL that SQLite and PostgreSQL both read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dreamina_ui.errors import StoreUnusable
+
+__all__ = ["MIGRATIONS", "Migration", "jobs", "migrate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    name: str
+    statements: tuple[str, ...]
+
+
+MIGRATIONS: Sequence[Migration] = (
+    Migration(
+        "0001_jobs",
+        (
+            """
+            CREATE TABLE jobs (
+                job_id TEXT PRIMARY KEY,
+                share_id TEXT NOT NULL UNIQUE,
+                visitor_id TEXT NOT NULL,
+                backend TEXT NOT NULL,
+                model_id TEXT NOT NULL,
+                payload TEXT NOT NULL,
+                state TEXT NOT NULL,
+                request_id TEXT,
+                queue_position INTEGER,
+                outputs TEXT NOT NULL,
+                failure TEXT,
+                cancel_requested BOOLEAN NOT NULL,
+                created_at DOUBLE PRECISION NOT NULL,
+                version INTEGER NOT NULL,
+                submitted_at DOUBLE PRECISION,
+                started_at DOUBLE PRECISION,
+                finished_at DOUBLE PRECISION,
+                width INTEGER,
+                height INTEGER,
+                duration_s DOUBLE PRECISION,
+                cost_usd DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX jobs_by_visitor ON jobs (visitor_id, created_at, job_id)",
+            "CREATE INDEX jobs_by_day ON jobs (backend, created_at)",
+            "CREATE INDEX jobs_unfinished ON jobs (state) WHERE finished_at IS NULL",
+        ),
+    ),
+)
+
+_applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))
+
+jobs = sa.table(
+    "jobs",
+    sa.column("job_id", sa.Text),
+    sa.column("share_id", sa.Text),
+    sa.column("visitor_id", sa.Text),
+    sa.column("backend", sa.Text),
+    sa.column("model_id", sa.Text),
+    sa.column("payload", sa.Text),
+    sa.column("state", sa.Text),
+    sa.column("request_id", sa.Text),
+    sa.column("queue_position", sa.Integer),
+    sa.column("outputs", sa.Text),
+    sa.column("failure", sa.Text),
+    sa.column("cancel_requested", sa.Boolean),
+    sa.column("created_at", sa.Double),
+    sa.column("version", sa.Integer),
+    sa.column("submitted_at", sa.Double),
+    sa.column("started_at", sa.Double),
+    sa.column("finished_at", sa.Double),
+    sa.column("width", sa.Integer),
+    sa.column("height", sa.Integer),
+    sa.column("duration_s", sa.Double),
+    sa.column("cost_usd", sa.Double),
+)
+
+
+def migrate(connection: sa.Connection, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the database up to the newest migration, in the connection's transaction.
+
+    Raises `StoreUnusable` for a database of another program, or of a newer version of this one.
+    """
+    tables = set(sa.inspect(connection).get_table_names())
+    if tables and "schema_migrations" not in tables:
+        raise StoreUnusable("this database belongs to another program")
+    connection.execute(
+        sa.text(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at DOUBLE PRECISION NOT NULL)"
+        )
+    )
+    applied = set(connection.scalars(sa.select(_applied.c.name)))
+    if applied - {migration.name for migration in migrations}:
+        raise StoreUnusable("this database was written by a newer version of the program")
+    for migration in migrations:
+        if migration.name not in applied:
+            for statement in migration.statements:
+                connection.execute(sa.text(statement))
+            connection.execute(sa.insert(_applied).values(name=migration.name, applied_at=now))

@@ -1,0 +1,149 @@
+"""The composition root: picks the service, and wires engine, page and web guard together."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+from starlette.middleware import Middleware
+
+from dreamina_ui.engine import Engine
+from dreamina_ui.errors import SettingError
+from dreamina_ui.library import Library, origin_of
+from dreamina_ui.model_card import Card, load_card
+from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.settings import Settings
+from dreamina_ui.store import Limits, Store
+from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.page import build_page
+from dreamina_ui.ui.theme import studio_theme
+from dreamina_ui.visitors import Visitors, signing_secret
+from dreamina_ui.web import VisitorCookie
+
+__all__ = ["Studio"]
+
+ASSETS = Path(__file__).parents[1] / "assets"
+SIMULATOR_BASE = "http://simulator.internal/v1"
+"""The simulator in this process is reached by this name and no socket."""
+
+
+class Studio:
+    """Everything, wired. Making one prepares the database and builds the page; the engine starts with the server.
+
+    Raises `CardError`, `StoreError` or `LibraryError`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        card = load_card(settings.model_card)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._simulator = _simulator(settings, card) if settings.backend == "simulator" else None
+        transport = httpx.ASGITransport(self._simulator) if self._simulator else None
+        base = SIMULATOR_BASE if self._simulator else settings.api_base
+        self._service = RunComfy(base, transport=transport)
+        self._library = Library(
+            settings.data_dir / "videos",
+            trusted_origins={origin_of(base), *settings.trusted_output_origins},
+            mounts={origin_of(base): transport} if transport else None,
+        )
+        self._store = Store(settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}")
+        self._store.prepare()
+        self.engine = Engine(
+            card=card,
+            store=self._store,
+            service=self._service,
+            library=self._library,
+            limits=_limits(settings),
+            backend=settings.backend,
+            key=settings.api_key if settings.backend == "runcomfy" else None,
+            deadline_s=settings.job_deadline_s,
+        )
+        self._visitors = Visitors(signing_secret(settings))
+        # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
+        gr.set_static_paths([self._library.folder])
+        self.blocks = build_page(self.engine, Asking(self._visitors))
+
+    def launch(self, *, wait: bool = True) -> str:
+        """Serve, and give the address; with `wait`, only after the server has stopped.
+
+        Raises `SettingError` if the port is taken.
+        """
+        try:
+            _, address, _ = self.blocks.launch(**self._launch_options())
+        except OSError as error:
+            port = str(self.settings.server_port or "7860-7959")
+            raise SettingError("GRADIO_SERVER_PORT", port, "a port that no other program uses") from error
+        if wait:
+            with _stopping_on_sigterm():
+                self.blocks.block_thread()
+        return address
+
+    def close(self) -> None:
+        """Stop serving, after the engine has kept what it was told."""
+        self.blocks.close()
+
+    def _launch_options(self) -> dict[str, Any]:
+        return {
+            "server_name": self.settings.server_name,
+            "server_port": self.settings.server_port,
+            "prevent_thread_lock": True,
+            "share": False,
+            "show_error": False,
+            "run_history": False,
+            "enable_monitoring": False,
+            "ssr_mode": False,
+            "max_threads": self.settings.max_watchers,
+            "theme": studio_theme(),
+            "css_paths": ASSETS / "studio.css",
+            "head": f"<script>{(ASSETS / 'studio.js').read_text(encoding='utf-8')}</script>",
+            "favicon_path": ASSETS / "logo.svg",
+            "footer_links": ["api"],
+            "app_kwargs": {
+                "lifespan": self._lifespan,
+                "middleware": [Middleware(VisitorCookie, visitors=self._visitors)],
+            },
+        }
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(self._store.close)
+            if self._simulator:
+                stack.push_async_callback(self._simulator.state.simulator.aclose)
+            await stack.enter_async_context(self._service)
+            await stack.enter_async_context(self._library)
+            await stack.enter_async_context(self.engine)
+            yield
+
+
+def _simulator(settings: Settings, card: Card) -> Any:
+    # Only imported when nothing else answers.
+    from dreamina_ui.simulator import create_app
+
+    return create_app(settings.data_dir / "simulator", cards=[card.source])
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        active=settings.max_active,
+        active_per_visitor=settings.max_active_per_visitor,
+        daily=settings.daily_limit,
+        daily_per_visitor=settings.daily_limit_per_visitor,
+    )
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """A Space or a container is stopped by SIGTERM: leave as after Ctrl+C, so that paid answers under way are kept."""
+
+    def leave(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

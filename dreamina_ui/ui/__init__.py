@@ -1,0 +1,1 @@
+"""What the person sees: one file for each section of the page."""

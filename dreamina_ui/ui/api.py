@@ -1,0 +1,157 @@
+"""The public endpoints, for programs: Gradio's own API, with inputs named as in the model card."""
+
+import inspect
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+
+import gradio as gr
+from markupsafe import escape
+
+from dreamina_ui.engine import Engine
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.model_card import Field
+from dreamina_ui.ui import wording
+from dreamina_ui.ui.asking import Asking
+
+__all__ = ["add_endpoints", "job_json"]
+
+_TYPES = {"text": str, "integer": int, "number": float, "boolean": bool}
+
+
+def job_json(job: Job, now: float) -> dict[str, Any]:
+    """A job as programs see it. Times are ISO 8601 in UTC, spans in seconds, sizes in pixels, cost in US dollars."""
+    return {
+        "job_id": job.job_id,
+        "share_id": job.share_id,
+        "state": str(job.state),
+        "request_id": job.request_id,
+        "queue_position": job.queue_position,
+        "message": wording.explain(job) or wording.state_line(job),
+        "error": {"code": job.failure.code, "message": wording.sentence(job.failure)} if job.failure else None,
+        "prompt": job.payload.get("prompt"),
+        "aspect_ratio": job.payload.get("aspect_ratio"),
+        "frames": job.payload.get("frames"),
+        "seed": job.payload.get("seed"),
+        "created_at": wording.iso_time(job.created_at),
+        "finished_at": None if job.finished_at is None else wording.iso_time(job.finished_at),
+        "elapsed_s": round(job.elapsed_s(now), 3),
+        "eta_s": None,
+        "width": job.width,
+        "height": job.height,
+        "duration_s": job.duration_s,
+        "cost_usd": job.cost_usd,
+        "backend": job.backend,
+        "cancel_requested": job.cancel_requested,
+    }
+
+
+class _Endpoints:
+    def __init__(self, engine: Engine, asking: Asking) -> None:
+        self._engine = engine
+        self._asking = asking
+
+    async def generate(self, *values: Any) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+        """Make a video and follow it: streams [job, video] at each change; video is null until it is there.
+
+        A caller who goes away loses nothing: the job goes on, and /job tells of it.
+        """
+        job = await self._submit(values)
+        async for snapshot in self._engine.watch(job.job_id):
+            yield self._answer(snapshot)
+
+    async def submit(self, *values: Any) -> dict[str, Any]:
+        """Make a video and return its job at once; ask /job with its job_id how it is going."""
+        return job_json(await self._submit(values), self._asking.now())
+
+    async def job(self, job_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """How a job is going: [job, video]; video is null until it is there. Whoever holds a job_id owns the job."""
+        try:
+            return self._answer(await self._engine.job(str(job_id)))
+        except DreaminaError as error:
+            raise _spoken(error) from None
+
+    async def cancel(self, job_id: str) -> dict[str, Any]:
+        """Take a job back while it is queued. The state tells whether it was: a running one arrives, and is paid."""
+        try:
+            return job_json(await self._engine.cancel(str(job_id)), self._asking.now())
+        except DreaminaError as error:
+            raise _spoken(error) from None
+
+    async def history(self, limit: int = 24, offset: int = 0, *, request: gr.Request) -> list[dict[str, Any]]:
+        """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
+        for name, value in (("limit", limit), ("offset", offset)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise _spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
+        jobs = await self._engine.history(self._asking.visitor(request), limit, min(offset, 2**31))
+        return [job_json(job, self._asking.now()) for job in jobs]
+
+    async def _submit(self, values: tuple[Any, ...]) -> Job:
+        *inputs, request = values
+        named = {
+            field.name: value for field, value in zip(_required_first(self._engine.card.fields), inputs, strict=True)
+        }
+        try:
+            return await self._engine.submit(self._asking.visitor(request), named)
+        except DreaminaError as error:
+            raise _spoken(error) from None
+
+    def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        video = self._engine.library.video(job.share_id) if job.state is State.SUCCEEDED else None
+        file = None
+        if video is not None and video.exists():
+            file = {
+                "path": str(video),
+                "url": f"/gradio_api/file={video}",
+                "orig_name": video.name,
+                "mime_type": "video/mp4",
+                "meta": {"_type": "gradio.FileData"},
+            }
+        return job_json(job, self._asking.now()), file
+
+
+def add_endpoints(engine: Engine, asking: Asking) -> None:
+    """Place the five endpoints in the Gradio blocks of the caller."""
+    endpoints = _Endpoints(engine, asking)
+    job, video = dict[str, Any], dict[str, Any] | None
+
+    async def generate(*values: Any) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+        async for answer in endpoints.generate(*values):
+            yield answer
+
+    async def submit(*values: Any) -> dict[str, Any]:
+        return await endpoints.submit(*values)
+
+    _shape(generate, engine.card.fields, tuple[job, video], endpoints.generate.__doc__)  # type: ignore[valid-type]
+    _shape(submit, engine.card.fields, job, endpoints.submit.__doc__)
+    for function in (generate, submit, endpoints.job, endpoints.cancel, endpoints.history):
+        gr.api(function, api_name=function.__name__, concurrency_limit=None)
+
+
+def _shape(function: Any, fields: Sequence[Field], returns: Any, doc: str | None) -> None:
+    """Give a function the card's fields as its parameters: Gradio makes an endpoint's description from these."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            kind,
+            default=inspect.Parameter.empty if field.required else field.default,
+            annotation=Literal[field.choices] if field.choices else _TYPES[field.kind],
+        )
+        for field in _required_first(fields)
+    ]
+    parameters.append(inspect.Parameter("request", kind, default=None, annotation=gr.Request))
+    function.__signature__ = inspect.Signature(parameters, return_annotation=returns)
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    function.__doc__ = doc
+
+
+def _required_first(fields: Sequence[Field]) -> list[Field]:
+    """Python wants parameters without a default before those with one."""
+    return sorted(fields, key=lambda field: not field.required)
+
+
+def _spoken(error: DreaminaError) -> gr.Error:
+    """An error as one sentence for the caller; nothing of the program's inside goes out with it."""
+    words = wording.field_problem(error, error.field) if isinstance(error, InvalidInput) else wording.sentence(error)
+    return gr.Error(str(escape(words)), print_exception=False)

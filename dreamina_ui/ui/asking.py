@@ -1,0 +1,51 @@
+"""Who stands behind a request, and which of their streams is the one that counts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import gradio as gr
+
+from dreamina_ui.jobs import Job
+from dreamina_ui.visitors import COOKIE, Visitors
+
+__all__ = ["Asking"]
+
+
+class Asking:
+    """`now` gives seconds since the epoch."""
+
+    def __init__(self, visitors: Visitors, now: Callable[[], float] = time.time) -> None:
+        self.now = now
+        self._visitors = visitors
+        self._stops: dict[str, asyncio.Event] = {}
+
+    def visitor(self, request: gr.Request) -> str:
+        """The visitor's id. The middleware saw to it that there is one."""
+        visitor_id = self._visitors.read(request.cookies.get(COOKIE))
+        if visitor_id is None:
+            raise PermissionError("a request came past the visitor middleware")
+        return visitor_id
+
+    async def latest_only(self, request: gr.Request, jobs: AsyncIterator[Job]) -> AsyncIterator[Job]:
+        """Relay the snapshots until they end, or until the same page (its `session_hash`) watches something else."""
+        page = request.session_hash or ""
+        if page in self._stops:
+            self._stops[page].set()
+        stop = self._stops[page] = asyncio.Event()
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while True:
+                following = asyncio.ensure_future(anext(jobs))
+                await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    return
+                try:
+                    yield following.result()
+                except StopAsyncIteration:
+                    return
+        finally:
+            stopped.cancel()
+            if self._stops.get(page) is stop:
+                del self._stops[page]

@@ -1,0 +1,87 @@
+"""The form: a model card's fields as Gradio components, and what they hold as values by field name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from dreamina_ui.model_card import SEED_MOST, Card, Field
+from dreamina_ui.ui import wording
+
+__all__ = ["Form", "build_form"]
+
+_RATIO = re.compile(r"^(\d+)×(\d+)\((\d+:\d+)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`controls` and `problems` are by field name, in the card's order; a problem stands right under its control."""
+
+    card: Card
+    controls: Mapping[str, Component]
+    problems: Mapping[str, gr.HTML]
+
+    def values(self, held: Mapping[Component, Any]) -> dict[str, Any]:
+        """Values by field name from what Gradio hands over for a set of inputs."""
+        return {name: held[control] for name, control in self.controls.items() if control in held}
+
+
+def build_form(card: Card) -> Form:
+    """Place the controls where the caller stands in the layout."""
+    controls: dict[str, Component] = {}
+    problems: dict[str, gr.HTML] = {}
+    for field in card.fields:
+        if field.name == "seed":
+            with gr.Row(elem_classes="seed-row", equal_height=True):
+                controls["seed"] = _control(card, field)
+                dice = gr.Button("🎲", elem_id="dice", elem_classes="dice", min_width=44, scale=0)
+            # Drawn in the browser: a click on a die should not wait for a server.
+            dice.click(None, outputs=controls["seed"], js=f"() => Math.floor(Math.random() * {SEED_MOST + 1})")
+        else:
+            controls[field.name] = _control(card, field)
+        problems[field.name] = gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem")
+    return Form(card, controls, problems)
+
+
+def _control(card: Card, field: Field) -> Component:
+    common: dict[str, Any] = {
+        "label": _label(field),
+        "value": field.default,
+        "elem_id": f"field-{field.name}",
+        "info": field.description or None,
+        "min_width": 120,
+    }
+    if field.kind == "choice":
+        choices = [(_choice(card, field, choice), choice) for choice in field.choices]
+        if len(choices) <= 4:
+            return gr.Radio(choices, **{**common, "info": None})
+        return gr.Dropdown(choices, filterable=False, **common)
+    if field.kind == "text":
+        most = field.most_characters
+        long = most is None or most > 120
+        # No `max_length`: it would cut a pasted prompt without a word. The count turns red instead.
+        classes = ["counted", f"most-{most}"] if most else []
+        return gr.Textbox(lines=5 if long else 1, max_lines=12, elem_classes=classes, **common)
+    if field.kind == "boolean":
+        return gr.Checkbox(**common)
+    if field.name == "seed":
+        common["info"] = "−1 draws a new one each time"
+    return gr.Number(minimum=field.least, maximum=field.most, **common)
+
+
+def _label(field: Field) -> str:
+    if field.name == "frames":
+        return "Length"
+    return field.title.removesuffix(" (W:H)")
+
+
+def _choice(card: Card, field: Field, choice: Any) -> str:
+    """How a choice reads: "16:9 · 1920×1088" for a ratio, "5 s" for a number of frames."""
+    if ratio := _RATIO.match(str(choice)):
+        return f"{ratio[3]} · {ratio[1]}×{ratio[2]}"
+    if field.name == "frames" and (duration_s := card.duration_s({"frames": choice})):
+        return wording.seconds(duration_s)
+    return str(choice)

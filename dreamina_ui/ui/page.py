@@ -1,0 +1,200 @@
+"""Places the sections and connects their events."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from dreamina_ui.engine import Engine
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.ui import wording
+from dreamina_ui.ui.api import add_endpoints
+from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.history import SCRIPT as HISTORY_SCRIPT
+from dreamina_ui.ui.history import history_html
+from dreamina_ui.ui.stage import SavedVideo, empty_html, facts_html, file_name, screen_html, status_html
+
+__all__ = ["Page", "build_page"]
+
+HISTORY_SHOWN = 24
+_HEADER = Markup(
+    '<div class="brand"><span class="logo" aria-hidden="true"></span><h1>Dreamina UI</h1>'
+    '<span class="model">{model}</span></div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
+)
+_PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
+_PRICE = Markup('<p class="price">{}</p>')
+
+Update = dict[Any, Any]
+
+
+class Page:
+    """The page's parts, and what its events do: each handler reads, makes one call of the engine, and renders."""
+
+    def __init__(self, engine: Engine, asking: Asking) -> None:
+        self._engine = engine
+        self._asking = asking
+        card = engine.card
+        name, meaning = wording.badge(engine.backend)
+        gr.HTML(
+            _HEADER.format(model=card.title, backend=engine.backend, name=name, meaning=meaning), elem_classes="header"
+        )
+        with gr.Row(elem_classes="studio", equal_height=False):
+            with gr.Column(scale=5, min_width=320, elem_classes="compose"):
+                self.form = build_form(card)
+                self.price = gr.HTML("", elem_id="price")
+                with gr.Row(elem_classes="actions"):
+                    self.generate = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
+                    self.cancel = gr.Button("Cancel", elem_id="cancel", scale=1, visible=False)
+                self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
+            with gr.Column(scale=8, min_width=320, elem_classes="stage"):
+                self.screen = gr.HTML(empty_html(), elem_id="screen")
+                self.player = SavedVideo(
+                    visible=False, autoplay=True, loop=True, show_label=False, interactive=False, elem_id="player"
+                )
+                self.status = gr.HTML("", elem_id="status")
+                self.facts = gr.HTML("", elem_id="facts")
+        gr.HTML("<h2>Your videos</h2>", elem_classes="section-title")
+        self.history = gr.HTML("", elem_id="history", js_on_load=HISTORY_SCRIPT, elem_classes="history")
+        # The job on the stage. In the page and not in a session of the server, so that it outlives a restart.
+        self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        self.again = gr.Button(visible="hidden", elem_id="watch-again")
+
+    def connect(self, blocks: gr.Blocks) -> None:
+        controls: set[Any] = set(self.form.controls.values())
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        blocks.load(self.open, outputs=[self.current, self.history, self.price], **quiet)
+        started = self.generate.click(
+            self.start, inputs=controls, outputs=self._start_outputs(), trigger_mode="once", **quiet
+        )
+        started.then(self.list_history, outputs=self.history, **quiet)
+        self.cancel.click(self.take_back, inputs=self.current, outputs=[self.status, self.cancel], **quiet)
+        self.history.select(self.choose, outputs=self.current, **quiet)
+        gr.on(
+            [self.current.change, self.again.click],
+            self.watch,
+            inputs=self.current,
+            outputs=self._stage_outputs(),
+            concurrency_limit=None,
+            trigger_mode="multiple",
+            **quiet,
+        )
+        if isinstance(length := self.form.controls.get("frames"), gr.Radio):
+            length.change(self.show_price, inputs=controls, outputs=self.price, **quiet)
+
+    async def open(self, request: gr.Request) -> tuple[Any, Any, Any]:
+        """What was running goes back on the stage."""
+        jobs = await self._engine.history(self._asking.visitor(request), HISTORY_SHOWN)
+        running = next((job.job_id for job in jobs if not job.ended), gr.skip())
+        price = await self._price({field.name: field.default for field in self._engine.card.fields})
+        return running, history_html(jobs, self._engine.library.poster), price
+
+    async def start(self, held: dict[Any, Any], request: gr.Request) -> Update:
+        """One click, one job; or the problem, beside the field it belongs to."""
+        clear: Update = {problem: gr.update(value="", visible=False) for problem in self.form.problems.values()}
+        clear[self.refusal] = gr.update(value="", visible=False)
+        try:
+            job = await self._engine.submit(self._asking.visitor(request), self.form.values(held))
+        except InvalidInput as error:
+            field = self._engine.card.field(error.field)
+            words = wording.field_problem(error, field.title if field else error.field)
+            return {**clear, self.form.problems.get(error.field, self.refusal): _shown(words)}
+        except DreaminaError as error:
+            return {**clear, self.refusal: _shown(wording.sentence(error))}
+        return {**clear, self.current: job.job_id}
+
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
+        """Relay each change of the job on the stage, until it ends or another one takes the stage."""
+        if not job_id:
+            yield self._empty_stage()
+            return
+        shown: Job | None = None
+        try:
+            async for job in self._asking.latest_only(request, self._engine.watch(job_id)):
+                update = self._render(job, shown)
+                if job.ended and shown is not None:
+                    update[self.history] = await self.list_history(request)
+                yield update
+                shown = job
+        except DreaminaError as error:
+            yield {**self._empty_stage(), self.status: Markup('<p class="note">{}</p>').format(wording.sentence(error))}
+
+    async def take_back(self, job_id: str) -> tuple[Any, Any]:
+        """What the cancel achieved is said by the watcher; here only what kept it from being asked."""
+        try:
+            job = await self._engine.cancel(job_id)
+        except DreaminaError as error:
+            return Markup('<p class="note">{}</p>').format(wording.sentence(error)), gr.skip()
+        return status_html(job, self._asking.now()), gr.update(visible=_can_cancel(job))
+
+    async def choose(self, event: gr.EventData) -> str:
+        return str(event._data["job_id"]) if isinstance(event._data, dict) else ""
+
+    async def list_history(self, request: gr.Request) -> Markup:
+        jobs = await self._engine.history(self._asking.visitor(request), HISTORY_SHOWN)
+        return history_html(jobs, self._engine.library.poster)
+
+    async def show_price(self, held: dict[Any, Any]) -> Markup:
+        return await self._price(self.form.values(held))
+
+    async def _price(self, values: Mapping[str, Any]) -> Markup:
+        return _PRICE.format(wording.price(self._engine.backend, await self._engine.estimate_usd(values)))
+
+    def _start_outputs(self) -> list[Any]:
+        return [self.current, self.refusal, *self.form.problems.values()]
+
+    def _stage_outputs(self) -> list[Any]:
+        return [self.screen, self.player, self.status, self.facts, self.generate, self.cancel, self.history]
+
+    def _render(self, job: Job, shown: Job | None) -> Update:
+        update: Update = {
+            self.status: status_html(job, self._asking.now()),
+            self.generate: gr.update(interactive=not _is_being_sent(job)),
+            self.cancel: gr.update(visible=_can_cancel(job)),
+        }
+        if shown is None or shown.state is not job.state:
+            update[self.facts] = facts_html(job)
+            video = self._engine.library.video(job.share_id)
+            if job.state is State.SUCCEEDED and video.exists():
+                day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
+                update[self.player] = gr.update(value=(video, file_name(job, day)), visible=True)
+                update[self.screen] = gr.update(visible=False)
+            else:
+                update[self.player] = gr.update(value=None, visible=False)
+                update[self.screen] = gr.update(value=screen_html(job), visible=True)
+        return update
+
+    def _empty_stage(self) -> Update:
+        return {
+            self.screen: gr.update(value=empty_html(), visible=True),
+            self.player: gr.update(value=None, visible=False),
+            self.status: "",
+            self.facts: "",
+            self.generate: gr.update(interactive=True),
+            self.cancel: gr.update(visible=False),
+        }
+
+
+def build_page(engine: Engine, asking: Asking) -> gr.Blocks:
+    """The whole app as Gradio blocks, with the page's private events and the public endpoints."""
+    blocks: gr.Blocks
+    with gr.Blocks(title="Dreamina UI", analytics_enabled=False, fill_width=True) as blocks:
+        page = Page(engine, asking)
+        page.connect(blocks)
+        add_endpoints(engine, asking)
+    return blocks
+
+
+def _shown(words: str) -> Any:
+    return gr.update(value=_PROBLEM.format(words), visible=True)
+
+
+def _is_being_sent(job: Job) -> bool:
+    return job.state in (State.WAITING, State.SUBMITTING)
+
+
+def _can_cancel(job: Job) -> bool:
+    return job.state in (State.WAITING, State.SUBMITTING, State.IN_QUEUE) and not job.cancel_requested

@@ -1,0 +1,48 @@
+"""A job's life: only legal moves, and nothing after the end."""
+
+import itertools
+
+import pytest
+
+from dreamina_ui.errors import IllegalMove, NoBalance
+from dreamina_ui.jobs import MOVES, TERMINAL, Failure, Job, State
+
+JOB = Job(job_id="j", share_id="s", visitor_id="v", backend="simulator", model_id="m", payload={}, created_at=100.0)
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(State, 2)))
+def test_moves(before: State, after: State) -> None:
+    """Every pair of states either stands in the table, or is refused and changes nothing."""
+    job = Job(**{**{name: getattr(JOB, name) for name in JOB.__dataclass_fields__}, "state": before})
+    if after in MOVES[before]:
+        assert job.move(after).state is after
+    else:
+        with pytest.raises(IllegalMove):
+            job.move(after)
+
+
+def test_ends_are_final() -> None:
+    """No move leads out of a terminal state, and every state but the ends has one."""
+    assert all(not MOVES[state] for state in TERMINAL)
+    assert all(MOVES[state] for state in State if state not in TERMINAL)
+
+
+def test_the_same_news_twice_is_no_change() -> None:
+    """Applying the same reply again leaves the very same job, version included."""
+    queued = JOB.move(State.SUBMITTING).move(State.IN_QUEUE, queue_position=2)
+    assert queued.move(State.IN_QUEUE, queue_position=2) is queued
+    assert queued.move(State.IN_QUEUE, queue_position=1).version == queued.version + 1
+
+
+def test_elapsed_stops_at_the_end() -> None:
+    """Time runs from the click to the end, never backwards."""
+    assert JOB.elapsed_s(130.0) == 30.0
+    assert JOB.elapsed_s(90.0) == 0.0
+    assert JOB.move(State.FAILED, finished_at=110.0).elapsed_s(500.0) == 10.0
+
+
+def test_a_failure_keeps_code_and_facts() -> None:
+    """What a row keeps of an error is enough to word it again."""
+    failure = Failure.of(NoBalance("empty", status_code=402, error_code=400002))
+    assert (failure.code, failure.message) == ("no_balance", "empty")
+    assert failure.facts == {"status_code": 402, "error_code": 400002}

@@ -1,0 +1,134 @@
+"""Settings: read once, checked, and never telling a key."""
+
+from pathlib import Path
+
+import pytest
+
+from dreamina_ui.errors import SettingError
+from dreamina_ui.settings import KEY_NAMES, Settings
+
+CANARY = "rc-canary-0123456789abcdef"
+
+
+def test_nothing_set_is_the_simulator() -> None:
+    """Without any setting the simulator answers, and no limit but the standard ones holds."""
+    settings = Settings.from_env({})
+    assert (settings.backend, settings.api_key, settings.daily_limit) == ("simulator", None, None)
+    assert (settings.max_active, settings.max_active_per_visitor, settings.max_watchers) == (100, 4, 2000)
+    assert settings.job_deadline_s == 3600
+    assert settings.api_base == "https://model-api.runcomfy.net/v1"
+
+
+@pytest.mark.parametrize("count", range(1, len(KEY_NAMES) + 1))
+def test_the_first_key_name_wins(count: int) -> None:
+    """Keys are looked for in the documented order."""
+    names = KEY_NAMES[-count:]
+    settings = Settings.from_env({name: f"key-from-{name}" for name in names})
+    assert settings.api_key == f"key-from-{names[0]}"
+    assert settings.backend == "runcomfy"
+
+
+@pytest.mark.parametrize(
+    ("backend", "key", "expected"),
+    [
+        ("auto", CANARY, "runcomfy"),
+        ("auto", "", "simulator"),
+        ("simulator", CANARY, "simulator"),
+        ("runcomfy", "", "runcomfy"),
+        ("", CANARY, "runcomfy"),
+        ("RunComfy", "", "runcomfy"),
+    ],
+)
+def test_backend(backend: str, key: str, expected: str) -> None:
+    """The backend follows the key, unless it is said."""
+    assert Settings.from_env({"DREAMINA_BACKEND": backend, "RUNCOMFY_API_TOKEN": key}).backend == expected
+
+
+def test_space_with_a_shared_key_is_limited() -> None:
+    """On a Space whose owner lends a key and says nothing, 50 videos a day and 3 a visitor are allowed."""
+    space = {"SPACE_ID": "me/studio", "RUNCOMFY_API_TOKEN": CANARY}
+    settings = Settings.from_env(space)
+    assert (settings.daily_limit, settings.daily_limit_per_visitor) == (50, 3)
+    assert Settings.from_env({**space, "DREAMINA_DAILY_LIMIT": "7"}).daily_limit == 7
+    assert Settings.from_env({"SPACE_ID": "me/studio"}).daily_limit is None
+
+
+BAD = [
+    ("DREAMINA_BACKEND", "cloud"),
+    ("DREAMINA_MAX_ACTIVE", "0"),
+    ("DREAMINA_MAX_ACTIVE", "many"),
+    ("DREAMINA_MAX_ACTIVE", "1_000"),
+    ("DREAMINA_MAX_ACTIVE", "-4"),
+    ("DREAMINA_MAX_ACTIVE_PER_VISITOR", "1.5"),
+    ("DREAMINA_DAILY_LIMIT", "-1"),
+    ("DREAMINA_DAILY_LIMIT_PER_VISITOR", "x"),
+    ("DREAMINA_JOB_DEADLINE_S", "soon"),
+    ("DREAMINA_MAX_WATCHERS", "٣"),
+    ("DREAMINA_SECRET", "short"),
+    ("DREAMINA_DATA_DIR", __file__),
+    ("DREAMINA_DATABASE_URL", "mysql://me:pass@host/db"),
+    ("DREAMINA_MODEL_CARD", "/nowhere/card.json"),
+    ("DREAMINA_TRUSTED_OUTPUT_ORIGINS", "https://a.example/path"),
+    ("DREAMINA_TRUSTED_OUTPUT_ORIGINS", "ftp://a.example"),
+    ("RUNCOMFY_MODEL_API_BASE", "http://api.example/v1"),
+    ("RUNCOMFY_MODEL_API_BASE", "https://me:pw@api.example/v1"),
+    ("RUNCOMFY_MODEL_API_BASE", "https://api.example:port/v1"),
+    ("RUNCOMFY_API_TOKEN", "two words"),
+    ("RUNCOMFY_TOKEN", "schlüssel"),
+    ("GRADIO_SERVER_PORT", "http"),
+    ("GRADIO_SERVER_PORT", "70000"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_bad_values_stop_the_start_with_one_line(name: str, value: str) -> None:
+    """The line names the setting and what is allowed, and is one line."""
+    with pytest.raises(SettingError) as caught:
+        Settings.from_env({name: value})
+    assert str(caught.value).startswith(f"{name} is ")
+    assert "allowed: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*KEY_NAMES, "DREAMINA_SECRET"])
+def test_a_bad_secret_is_masked(name: str) -> None:
+    """What a refused key or secret held is told by its length alone."""
+    with pytest.raises(SettingError) as caught:
+        Settings.from_env({name: "a b"})
+    assert "a b" not in str(caught.value)
+    assert "3 characters" in str(caught.value)
+
+
+def test_a_password_in_a_database_address_is_masked() -> None:
+    """Of a refused database address only the scheme is told."""
+    with pytest.raises(SettingError) as caught:
+        Settings.from_env({"DREAMINA_DATABASE_URL": f"postgres://me:{CANARY}@host/db"})
+    assert CANARY not in str(caught.value)
+
+
+def test_keys_are_not_in_repr() -> None:
+    """Neither the key nor other secrets show when settings are printed."""
+    settings = Settings.from_env(
+        {
+            "RUNCOMFY_API_TOKEN": CANARY,
+            "DREAMINA_SECRET": CANARY,
+            "DREAMINA_DATABASE_URL": f"postgresql+psycopg://me:{CANARY}@host/db",
+        }
+    )
+    assert CANARY not in repr(settings)
+    assert CANARY not in str(settings)
+
+
+def test_paths_and_origins(tmp_path: Path) -> None:
+    """Folders may not exist yet, `~` is expanded, and origins lose a trailing slash."""
+    settings = Settings.from_env(
+        {
+            "DREAMINA_DATA_DIR": str(tmp_path / "new" / "folder"),
+            "DREAMINA_TRUSTED_OUTPUT_ORIGINS": "https://A.example/ , http://127.0.0.1:8700,",
+            "RUNCOMFY_MODEL_API_BASE": "http://localhost:8700/v1/",
+        }
+    )
+    assert settings.data_dir == tmp_path / "new" / "folder"
+    assert settings.trusted_output_origins == {"https://a.example", "http://127.0.0.1:8700"}
+    assert settings.api_base == "http://localhost:8700/v1"
+    assert Settings.from_env({"DREAMINA_DATA_DIR": "~/videos"}).data_dir == Path.home() / "videos"
