@@ -90,6 +90,7 @@ class Studio:
             "server_name": self.settings.server_name,
             "server_port": self.settings.server_port,
             "prevent_thread_lock": True,
+            "quiet": True,
             "share": False,
             "show_error": False,
             "run_history": False,

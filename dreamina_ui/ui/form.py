@@ -37,7 +37,7 @@ def build_form(card: Card) -> Form:
         if field.name == "seed":
             with gr.Row(elem_classes="seed-row", equal_height=True):
                 controls["seed"] = _control(card, field)
-                dice = gr.Button("🎲", elem_id="dice", elem_classes="dice", min_width=44, scale=0)
+                dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=44, scale=0)
             # Drawn in the browser: a click on a die should not wait for a server.
             dice.click(None, outputs=controls["seed"], js=f"() => Math.floor(Math.random() * {SEED_MOST + 1})")
         else:

@@ -43,14 +43,14 @@ class Page:
             _HEADER.format(model=card.title, backend=engine.backend, name=name, meaning=meaning), elem_classes="header"
         )
         with gr.Row(elem_classes="studio", equal_height=False):
-            with gr.Column(scale=5, min_width=320, elem_classes="compose"):
+            with gr.Column(scale=5, min_width=280, elem_classes="compose"):
                 self.form = build_form(card)
                 self.price = gr.HTML("", elem_id="price")
                 with gr.Row(elem_classes="actions"):
                     self.generate = gr.Button("Generate", variant="primary", elem_id="generate", scale=3)
                     self.cancel = gr.Button("Cancel", elem_id="cancel", scale=1, visible=False)
                 self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
-            with gr.Column(scale=8, min_width=320, elem_classes="stage"):
+            with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                 self.screen = gr.HTML(empty_html(), elem_id="screen")
                 self.player = SavedVideo(
                     visible=False, autoplay=True, loop=True, show_label=False, interactive=False, elem_id="player"

@@ -45,6 +45,9 @@ class SavedVideo(gr.Video):
     feel. A value here is `(path, name)`: the saved file, and the name a download of it gets.
     """
 
+    is_template = True
+    """Tells Gradio to use the browser side of its own video component."""
+
     def postprocess(self, value: tuple[Path, str] | None) -> FileData | None:
         if value is None:
             return None
@@ -74,7 +77,8 @@ def screen_html(job: Job) -> Markup:
 
 def status_html(job: Job, now: float) -> Markup:
     """The line of words, the clock (it ticks in the browser), the steps, and what needs saying."""
-    note = wording.explain(job)
+    # What ended a job without a video stands on the screen, in the video's place.
+    note = "" if job.ended and job.state is not State.SUCCEEDED else wording.explain(job)
     return _STATUS.format(
         state=job.state,
         job_id=job.job_id,
