@@ -61,8 +61,10 @@ class Library:
         *,
         trusted_origins: Collection[str] = (),
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
+        room_needed: int = ROOM_NEEDED,
     ) -> None:
         self.folder = folder
+        self._room_needed = room_needed
         self._trusted = frozenset(trusted_origins)
         # A client of its own: nothing that goes to the API, a key least of all, may go to an output's address.
         self._client = httpx.AsyncClient(
@@ -112,8 +114,8 @@ class Library:
     def _check_room(self) -> None:
         with _disk_errors():
             free = shutil.disk_usage(self.folder).free
-            if free < ROOM_NEEDED:
-                raise DiskFull(free_mb=free // 2**20, needed_mb=ROOM_NEEDED // 2**20)
+            if free < self._room_needed:
+                raise DiskFull(free_mb=free // 2**20, needed_mb=self._room_needed // 2**20)
             probe = self.folder / f".{secrets.token_hex(4)}.part"
             probe.touch()
             probe.unlink()

@@ -27,6 +27,7 @@ BODIES: dict[str, object] = {
     "price": {},
 }
 Answer = httpx.Response | Exception
+Kind = type[errors.ServiceError]
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ async def test_short_retry_after(header: str, waits: list[float], status: int) -
     ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(429, errors.TooManyRequests), (503, errors.Unavailable)])
-async def test_long_retry_after(header: str, seconds: float, status: int, kind: type[errors.ServiceError]) -> None:
+async def test_long_retry_after(header: str, seconds: float, status: int, kind: Kind) -> None:
     """A long Retry-After is handed to the caller at once, capped at five minutes."""
     service = Service(httpx.Response(status, text="busy", headers={"Retry-After": header}))
     with pytest.raises(kind) as caught:

@@ -1,9 +1,12 @@
 """The stage: where a job stands, its video, and the facts about it."""
 
+from abc import ABCMeta
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from gradio.data_classes import FileData
 from markupsafe import Markup
 
@@ -38,7 +41,14 @@ _NOTE = Markup('<p class="note">{}</p>')
 _FACT = Markup("<div class='fact'><dt>{}</dt><dd>{}</dd></div>")
 
 
-class SavedVideo(gr.Video):
+class _WithoutStub(ComponentMeta):
+    """Gradio's metaclass writes a `.pyi` beside the source of each component; this one leaves the folder alone."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
+        return ABCMeta.__new__(cls, name, bases, attrs)
+
+
+class SavedVideo(gr.Video, metaclass=_WithoutStub):
     """A player for videos of the library, which are already known to play.
 
     Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would

@@ -1,4 +1,4 @@
-"""What the simulator's tests share: the bundled card, a tiny clip, a client in the process, a server on loopback."""
+"""What the simulator's tests share: the bundled card, a tiny clip, a client, a server on loopback."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ from starlette.applications import Starlette
 
 ROOT = Path(__file__).resolve().parents[2]
 CARD = ROOT / "dreamina_ui" / "cards" / "dreamina-3-0-pro-text-to-video.json"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,169 @@
+"""An engine over the simulator, in the process, with a clock of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+
+from dreamina_ui.engine import Engine
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.library import Library
+from dreamina_ui.model_card import load_card
+from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.simulator import Fault, QuickRenderer, create_app
+from dreamina_ui.store import Limits, Store
+
+CARD = load_card(BUNDLED_CARD)
+BASE = "http://simulator.internal/v1"
+VALUES: Mapping[str, Any] = {"prompt": "a lighthouse", "aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
+
+
+class Clock:
+    """Seconds that pass only by being slept; each sleep lets the rest of the program run for a moment."""
+
+    def __init__(self) -> None:
+        self.at = 1_700_000_000.0
+        self.slept = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+        self.slept += seconds
+        await asyncio.sleep(0.002)
+
+
+class Gate(httpx.AsyncBaseTransport):
+    """Stands before the simulator: counts paid POSTs, and can be asked to hold or refuse requests."""
+
+    def __init__(self, app: Any) -> None:
+        self._inner = httpx.ASGITransport(app)
+        self.requests: list[httpx.Request] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.raises: Exception | None = None
+        self.before: Any = None
+
+    @property
+    def posts(self) -> int:
+        return sum(1 for request in self.requests if request.method == "POST" and "/models/" in request.url.path)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self.before:
+            await self.before(request)
+        await self.open.wait()
+        if self.raises:
+            raise self.raises
+        return await self._inner.handle_async_request(request)
+
+
+@dataclass
+class Rig:
+    engine: Engine
+    store: Store
+    library: Library
+    gate: Gate
+    simulator: Any
+    clock: Clock
+    seen: list[Job] = field(default_factory=list)
+
+    async def submit(self, visitor_id: str = "ann", **values: Any) -> Job:
+        return await self.engine.submit(visitor_id, {**VALUES, **values})
+
+    async def finish(self, job: Job) -> Job:
+        """The job at its end; what was seen on the way is in `seen`."""
+        async with asyncio.timeout(30):
+            async for snapshot in self.engine.watch(job.job_id):
+                self.seen.append(snapshot)
+        return snapshot
+
+    async def until(self, job: Job, state: State) -> Job:
+        async with asyncio.timeout(30):
+            async for snapshot in self.engine.watch(job.job_id):
+                if snapshot.state is state or snapshot.ended:
+                    break
+        assert snapshot.state is state, snapshot
+        return snapshot
+
+    @property
+    def accepted(self) -> int:
+        return len(self.simulator.ledger.records)
+
+
+def make_clip(path: Path, frames: int = 12, size: int = 64) -> Path:
+    """A tiny real video: a bright square that moves over a dark ground."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width = stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for number in range(frames):
+            picture = np.zeros((size, size, 3), np.uint8)
+            picture[8:40, number : number + 32] = (250, 180, 60)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@asynccontextmanager
+async def rigged(
+    folder: Path,
+    *faults: Fault,
+    backend: str = "simulator",
+    key: str | None = None,
+    limits: Limits | None = None,
+    deadline_s: float = 3600.0,
+    queue_s: float = 0.0,
+    render_s: float = 0.0,
+    room_needed: int = 0,
+    clock: Clock | None = None,
+) -> AsyncIterator[Rig]:
+    """A fresh start over whatever lies in `folder`."""
+    folder.mkdir(exist_ok=True)
+    clip = folder / "clip.mp4"
+    if not clip.exists():
+        make_clip(clip)
+    app = create_app(
+        folder / "simulator", cards=[CARD.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
+    )
+    for fault in faults:
+        app.state.simulator.faults.add(fault)
+    gate = Gate(app)
+    clock = clock or Clock()
+    library = Library(
+        folder / "videos",
+        trusted_origins={"http://simulator.internal"},
+        mounts={"http://simulator.internal": gate},
+        room_needed=room_needed,
+    )
+    store = Store(f"sqlite:///{folder / 'dreamina.sqlite3'}")
+    store.prepare()
+    service = RunComfy(BASE, transport=gate, sleep=clock.sleep, random=lambda: 0.5, now=clock.now)
+    engine = Engine(
+        card=CARD,
+        store=store,
+        service=service,
+        library=library,
+        limits=limits or Limits(active=100, active_per_visitor=100),
+        backend=backend,
+        key=key,
+        deadline_s=deadline_s,
+        now=clock.now,
+        sleep=clock.sleep,
+        jitter=lambda: 0.5,
+    )
+    async with AsyncExitStack() as stack:
+        stack.callback(store.close)
+        stack.push_async_callback(app.state.simulator.aclose)
+        await stack.enter_async_context(service)
+        await stack.enter_async_context(library)
+        await stack.enter_async_context(engine)
+        yield Rig(engine, store, library, gate, app.state.simulator, clock)
