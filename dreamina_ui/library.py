@@ -6,6 +6,7 @@ A file with its final name is complete: everything is written under a temporary 
 
 import asyncio
 import errno
+import ipaddress
 import os
 import secrets
 import shutil
@@ -52,6 +53,13 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}{port}".lower()
 
 
+def _is_local(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 class Library:
     """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine."""
 
@@ -72,11 +80,23 @@ class Library:
         )
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._prepare)
+        await asyncio.to_thread(self.prepare)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
+
+    def prepare(self) -> None:
+        """Make the folder, and clear it of what a crash left; blocks. Raises `LibraryError`."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(f"{self.folder} cannot be made: {error.strerror}") from error
+        with _disk_errors():
+            for part in self.folder.glob(".*.part"):
+                # Left by a crash; young ones may be another replica's, at work.
+                if time.time() - part.stat().st_mtime > TIME_MOST_S * 2:
+                    part.unlink(missing_ok=True)
 
     def video(self, share_id: str) -> Path:
         return self.folder / f"{share_id}.mp4"
@@ -102,14 +122,6 @@ class Library:
             finally:
                 part.unlink(missing_ok=True)
         return await asyncio.to_thread(_inspect, video)
-
-    def _prepare(self) -> None:
-        with _disk_errors():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for part in self.folder.glob(".*.part"):
-                # Left by a crash; young ones may be another replica's, at work.
-                if time.time() - part.stat().st_mtime > TIME_MOST_S * 2:
-                    part.unlink(missing_ok=True)
 
     def _check_room(self) -> None:
         with _disk_errors():
@@ -143,6 +155,8 @@ class Library:
             raise OutputRefused("not an address") from error
         if not trusted and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
             raise OutputRefused("not a plain https address")
+        if not trusted and _is_local(parts.hostname or ""):
+            raise OutputRefused("an address of this machine or its network")
 
     async def _receive(self, reply: httpx.Response, part: Path) -> None:
         if reply.status_code != httpx.codes.OK:
@@ -208,6 +222,10 @@ def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Vid
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise NotAVideo("no video stream")
+            # A file whose index comes first plays as far as it came: without this, half of a video would pass.
+            ends = (entry.pos + entry.size for stream in container.streams for entry in stream.index_entries)
+            if max(ends, default=0) > path.stat().st_size:
+                raise NotAVideo("cut short")
             yield container, container.streams.video[0]
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise NotAVideo(type(error).__name__) from error

@@ -23,7 +23,6 @@ __all__ = ["Limits", "Store"]
 
 T = TypeVar("T")
 DAY_S = 86_400
-BUSY_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,20 @@ class Limits:
 
 
 class Store:
-    """The rows. `prepare` it before the first use, and close it after the last."""
+    """The rows. `prepare` it before the first use, and close it after the last.
 
-    def __init__(self, url: str) -> None:
-        address = sa.make_url(url)
+    `busy_timeout_s` is how long SQLite waits for another writer. Raises `StoreUnusable` for an address that is none, or
+    `StoreUnavailable` where the file's folder cannot be made.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_s: float = 10) -> None:
+        try:
+            address = sa.make_url(url)
+        except (sa.exc.ArgumentError, ValueError):
+            # Neither the address nor what SQLAlchemy says of it may be shown: both can hold a password.
+            raise StoreUnusable("the address of the database cannot be read") from None
         if address.get_backend_name() == "sqlite":
-            self._engine = _sqlite_engine(address)
+            self._engine = _sqlite_engine(address, busy_timeout_s)
             threads = 1
         else:
             threads = 8
@@ -117,15 +124,22 @@ class Store:
             raise StoreUnusable(_reason(error)) from error
 
 
-def _sqlite_engine(address: sa.URL) -> sa.Engine:
-    if address.database:
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(address, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+def _sqlite_engine(address: sa.URL, busy_timeout_s: float) -> sa.Engine:
+    if address.host or address.database in (None, "", ":memory:"):
+        raise StoreUnusable("the address of an SQLite database is sqlite:///PATH")
+    folder = Path(address.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"{folder} cannot be made: {error.strerror}") from error
+    engine = sa.create_engine(address, connect_args={"timeout": busy_timeout_s, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself; `_begin` does
-        connection.execute("PRAGMA journal_mode=WAL")
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables or "schema_migrations" in tables:  # the mode is kept in the file: not in one that is not ours
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # a row that was answered for survives a power cut
 
     @sa.event.listens_for(engine, "begin")

@@ -17,6 +17,7 @@ from dreamina_ui.model_card import Card, load_card
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.ui import wording
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
@@ -33,13 +34,13 @@ SIMULATOR_BASE = "http://simulator.internal/v1"
 class Studio:
     """Everything, wired. Making one prepares the database and builds the page; the engine starts with the server.
 
-    Raises `CardError`, `StoreError` or `LibraryError`.
+    Raises `SettingError`, `CardError`, `StoreError` or `LibraryError`.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         card = load_card(settings.model_card)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_data_dir(settings.data_dir)
         self._simulator = _simulator(settings, card) if settings.backend == "simulator" else None
         transport = httpx.ASGITransport(self._simulator) if self._simulator else None
         base = SIMULATOR_BASE if self._simulator else settings.api_base
@@ -51,6 +52,7 @@ class Studio:
         )
         self._store = Store(settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}")
         self._store.prepare()
+        self._library.prepare()
         self.engine = Engine(
             card=card,
             store=self._store,
@@ -71,19 +73,28 @@ class Studio:
 
         Raises `SettingError` if the port is taken.
         """
-        try:
-            _, address, _ = self.blocks.launch(**self._launch_options())
-        except OSError as error:
-            port = str(self.settings.server_port or "7860-7959")
-            raise SettingError("GRADIO_SERVER_PORT", port, "a port that no other program uses") from error
-        if wait:
-            with _stopping_on_sigterm():
-                self.blocks.block_thread()
+        with _sigterm_like_ctrl_c():
+            try:
+                _, address, _ = self.blocks.launch(**self._launch_options())
+            except OSError as error:
+                held = f"{self.settings.server_name or '127.0.0.1'}:{self.settings.server_port or '7860-7959'}"
+                allowed = "an address of this machine with a port that no other program uses"
+                raise SettingError("GRADIO_SERVER_NAME:GRADIO_SERVER_PORT", held, allowed) from error
+            self._server = self.blocks.server
+            # An open page keeps its event stream, and its player a download: neither may hold up the stop for long.
+            self._server.config.timeout_graceful_shutdown = GRACE_S
+            name, meaning = wording.badge(self.settings.backend)
+            print(f"Dreamina UI: {address.rstrip('/')} ({name}: {meaning})", flush=True)  # noqa: T201  what a start is for
+            if wait:
+                self._wait()
         return address
 
     def close(self) -> None:
         """Stop serving, after the engine has kept what it was told."""
-        self.blocks.close()
+        server = self.blocks.server
+        self.blocks.close(verbose=False)
+        # Gradio itself gives up waiting after 5 s; the answer to a paid POST may take longer.
+        server.thread.join()
 
     def _launch_options(self) -> dict[str, Any]:
         return {

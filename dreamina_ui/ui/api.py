@@ -78,7 +78,12 @@ class _Endpoints:
         except DreaminaError as error:
             raise _spoken(error) from None
 
-    async def history(self, limit: int = 24, offset: int = 0, *, request: gr.Request) -> list[dict[str, Any]]:
+    async def history(
+        self,
+        limit: int = 24,
+        offset: int = 0,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in, and wants it last
+    ) -> list[dict[str, Any]]:
         """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
         for name, value in (("limit", limit), ("offset", offset)):
             if not isinstance(value, int) or isinstance(value, bool):

@@ -1,0 +1,41 @@
+"""A stand-in for RunComfy's Model API that renders real videos and never costs anything.
+
+Nothing heavy is imported here: a name is looked up in its module when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dreamina_ui.simulator.calls import Simulator
+    from dreamina_ui.simulator.faults import Fault
+    from dreamina_ui.simulator.renderers import (
+        QuickRenderer,
+        Renderer,
+        RenderError,
+        RenderJob,
+        SubprocessRenderer,
+    )
+    from dreamina_ui.simulator.service import create_app
+
+__all__ = [
+    "Fault",
+    "QuickRenderer",
+    "RenderError",
+    "RenderJob",
+    "Renderer",
+    "Simulator",
+    "SubprocessRenderer",
+    "create_app",
+]
+
+_HOMES = {"Fault": "faults", "Simulator": "calls", "create_app": "service"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'renderers')}"), name)

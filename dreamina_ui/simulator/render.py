@@ -1,0 +1,109 @@
+"""Render one simulated video: a JSON job on stdin, an MP4 at the job's path.
+
+Run as ``python -m dreamina_ui.simulator.render`` it is a process of its own, at low priority, so that drawing
+never slows the studio. Exit code 0, or 1 with one line on stderr.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# The products here are small; a pool of threads for each would only get in the encoder's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from av import VideoFrame
+
+from .caption import Lettering
+from .encode import write_mp4
+from .picture import Finish, Grain, Planes, Setting
+from .prompt_words import read_prompt
+from .scenes import build_scene
+
+__all__ = ["Drawing", "RenderJob", "main", "render"]
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """What to render: sizes in pixels (even), a number of frames, and the seed that decides the composition."""
+
+    prompt: str
+    width: int
+    height: int
+    frames: int
+    frames_per_second: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.width < 32 or self.height < 32 or self.width % 2 or self.height % 2:
+            raise ValueError(f"width and height must be even and at least 32, not {self.width}x{self.height}")
+        if self.frames < 1 or self.frames_per_second < 1:
+            raise ValueError("a video needs at least one frame and one frame per second")
+
+    @classmethod
+    def from_json(cls, job: Mapping[str, Any]) -> "RenderJob":
+        """Parse a job; ValueError, TypeError or KeyError if it is not one."""
+        numbers = {name: int(job[name]) for name in ("width", "height", "frames", "frames_per_second", "seed")}
+        return cls(prompt=str(job["prompt"]), **numbers)
+
+
+class Drawing:
+    """Draws any frame of a job; a frame depends on its number alone, so threads may share the work."""
+
+    def __init__(self, job: RenderJob) -> None:
+        self._job = job
+        reading = read_prompt(job.prompt, job.seed)
+        self._setting = Setting(job.width, job.height, job.frames / job.frames_per_second, reading, job.seed)
+        self._scene = build_scene(self._setting)
+        self._lettering = Lettering(job.prompt, job.width, job.height)
+        canvas = self._scene.canvas
+        self._dim = self._lettering.scrim(canvas.width, canvas.height)
+        self._grain = Grain(job.width, job.height)
+        self._own = threading.local()
+
+    def frame(self, number: int) -> VideoFrame:
+        """The frame of that number, in yuv420p."""
+        if not hasattr(self._own, "finish"):
+            # Its buffers are one thread's own.
+            self._own.finish = Finish(self._scene.canvas, self._setting, self._dim, self._scene.bloom)
+        t = number / self._job.frames_per_second
+        frame: VideoFrame = self._own.finish.enlarge(self._scene.paint(t))
+        planes = Planes(frame)
+        self._scene.details(planes, t)
+        self._grain.add(planes)
+        self._lettering.letter(planes.y, planes.u, planes.v)
+        return frame
+
+
+def render(job: RenderJob | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Render a job, or a JSON object that is one, to `path`, which appears only when it is whole."""
+    if not isinstance(job, RenderJob):
+        job = RenderJob.from_json(job)
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        write_mp4(unfinished, Drawing(job).frame, job.frames, job.width, job.height, job.frames_per_second)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Read one job from stdin and render it; the exit code."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+    try:
+        job = json.loads(sys.stdin.buffer.read())
+        render(job, job["path"])
+    except Exception as error:  # whatever went wrong, the parent wants one line
+        print(f"render failed: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

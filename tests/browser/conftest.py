@@ -1,0 +1,92 @@
+"""A real Chromium."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.rig import make_clip
+from tests.servers import Server, SimulatorServer
+
+KEY = "rc-test-key-0123456789"
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A studio of its own, on the simulator that renders."""
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    with suppress(ProcessLookupError):
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One studio for all tests that need no rendering: its service hands out a ready clip. Visitors do not meet."""
+    folder = tmp_path_factory.mktemp("quick")
+    clip = make_clip(folder / "clip.mp4")
+    service = SimulatorServer(
+        folder, "--token", KEY, "--slots", "2", "--queue", "1.5", "--quick", "1.5", "--clip", str(clip)
+    )
+    service.start()
+    server = Server(folder, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    yield server
+    server.stop()
+    service.stop()
+    assert "Traceback" not in server.log
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    yield context
+    context.close()
+
+
+def opened(context: BrowserContext, server: Server, problems: list[str]) -> Page:
+    page = context.new_page()
+    page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    allowed = (server.address, "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(allowed) else problems.append(request.url))
+    page.goto(server.address)
+    page.wait_for_selector("#generate")
+    return page
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: Server) -> Iterator[Page]:
+    """The opened page. A script's error on it, or a request to another origin, fails the test."""
+    problems: list[str] = []
+    yield opened(context, server, problems)
+    assert problems == []
+
+
+@pytest.fixture
+def quick_page(context: BrowserContext, quick_server: Server) -> Iterator[Page]:
+    """The same, for a new visitor of the shared studio."""
+    problems: list[str] = []
+    yield opened(context, quick_server, problems)
+    assert problems == []

@@ -1,0 +1,139 @@
+"""The page as a person uses it: one click to a playing video, through reloads and restarts."""
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.servers import Server
+
+VIDEO_MS = 90_000
+LONG = "A paper boat on a silver river at dawn, slow pan"
+
+
+def status(page: Page, state: str) -> Locator:
+    return page.locator(f"#status [data-state={state}]")
+
+
+def playing_size(page: Page) -> tuple[int, int]:
+    """Waits until the player has a picture, and gives its size in pixels."""
+    video = page.locator("#player video")
+    expect(video).to_be_visible(timeout=VIDEO_MS)
+    page.wait_for_function("document.querySelector('#player video').readyState >= 2", timeout=VIDEO_MS)
+    return (
+        int(video.evaluate("video => video.videoWidth")),
+        int(video.evaluate("video => video.videoHeight")),
+    )
+
+
+def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserContext, server: Server) -> None:
+    """Type, click, see the queue, see the video in its exact size; reload in the middle; find it after a restart."""
+    page.fill("#field-prompt textarea", LONG)
+    expect(page.locator(".count")).to_have_text(f"{len(LONG)} / 800")
+    page.click("#generate")
+    expect(status(page, "in_queue")).to_be_visible()
+    expect(page.locator("#status .steps li.now")).to_have_text("Queue")
+
+    page.reload()
+    page.wait_for_selector("#generate")
+    expect(page.locator("#facts")).to_contain_text(LONG)  # picked up again by itself
+
+    assert playing_size(page) == (1920, 1088)
+    expect(status(page, "succeeded")).to_be_visible()
+    poster = page.locator("#history .poster img")
+    expect(poster).to_have_count(1)
+    page.wait_for_function("document.querySelector('#history .poster img').naturalWidth > 0")
+
+    server.stop(kill=True)
+    server.start()
+    page.goto(server.address)
+    expect(poster).to_have_count(1)
+    page.click("#history .poster")
+    assert playing_size(page) == (1920, 1088)
+    expect(page.locator("#facts")).to_contain_text(LONG)
+
+    stranger = context.browser
+    assert stranger is not None
+    other = stranger.new_context()
+    their_page = other.new_page()
+    their_page.goto(server.address)
+    their_page.wait_for_selector("#generate")
+    expect(their_page.locator("#history")).to_contain_text("Nothing here yet")
+    other.close()
+    assert "Traceback" not in server.log
+
+
+def test_a_job_survives_pulling_the_plug(page: Page, server: Server) -> None:
+    """The server is killed while the video renders; after its restart the same job ends with the video."""
+    page.fill("#field-prompt textarea", LONG)
+    page.click("#generate")
+    expect(status(page, "in_progress")).to_be_visible(timeout=VIDEO_MS)
+    server.stop(kill=True)
+    server.start()
+    page.goto(server.address)
+    assert playing_size(page) == (1920, 1088)
+    expect(page.locator("#history .poster")).to_have_count(1)
+
+
+def test_other_ratio_and_seed(page: Page) -> None:
+    """The chosen ratio is the video's, and the facts name the seed that was used."""
+    page.click("#field-aspect_ratio input")
+    page.get_by_role("option", name=re.compile("9:16")).click()
+    page.fill("#field-seed input", "42")
+    page.click("#generate")
+    assert playing_size(page) == (1088, 1920)
+    expect(page.locator("#facts")).to_contain_text("42")
+
+
+def test_cancel_in_the_queue(quick_page: Page) -> None:
+    """A job in the queue can be taken back for free."""
+    quick_page.click("#generate")
+    expect(status(quick_page, "in_queue")).to_be_visible()
+    quick_page.click("#cancel")
+    expect(status(quick_page, "cancelled")).to_be_visible()
+    expect(quick_page.locator("#screen")).to_contain_text("taken back")
+    expect(quick_page.locator("#cancel")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("prompt", "", "please describe the video"),
+        ("prompt", "   ", "please describe the video"),
+        ("prompt", "x" * 801, "801 characters, at most 800"),
+        ("seed", "1.5", "1.5 is not a whole number"),
+        ("seed", "-7", "-7, at least -1"),
+        ("seed", "", ""),
+    ],
+)
+def test_bad_input_is_answered_beside_its_field(quick_page: Page, field: str, value: str, words: str) -> None:
+    """The sentence stands under the field, what was typed stays, and nothing is sent; no seed means a random one."""
+    box = quick_page.locator(f"#field-{field} textarea, #field-{field} input").first
+    box.fill(value)
+    quick_page.click("#generate")
+    if words:
+        expect(quick_page.locator(f"#problem-{field}")).to_contain_text(words)
+        expect(box).to_have_value(value)
+        expect(quick_page.locator("#history .poster")).to_have_count(0)
+        quick_page.fill("#field-prompt textarea", "a calm sea")
+        quick_page.fill("#field-seed input", "3")
+        quick_page.click("#generate")
+    expect(status(quick_page, "in_queue")).to_be_visible()
+    expect(quick_page.locator(".field-problem")).to_have_count(0)
+
+
+def test_the_keyboard_generates(quick_page: Page) -> None:
+    """Ctrl+Enter in the prompt does what the button does."""
+    quick_page.focus("#field-prompt textarea")
+    quick_page.keyboard.press("Control+Enter")
+    expect(status(quick_page, "in_queue")).to_be_visible()
+
+
+def test_hostile_prompts_are_only_text(quick_page: Page) -> None:
+    """HTML in a prompt is shown and never run."""
+    hostile = "<img src=x onerror=\"document.title='run'\"><b>bold</b> ${7*7} {{7*7}}"
+    quick_page.fill("#field-prompt textarea", hostile)
+    quick_page.click("#generate")
+    expect(quick_page.locator("#facts .stage-prompt")).to_have_text(hostile)
+    expect(quick_page.locator("#history .poster-prompt").first).to_have_text(hostile)
+    assert quick_page.title() != "run"

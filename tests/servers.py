@@ -1,0 +1,80 @@
+"""Real servers in processes of their own: the studio as a user starts it, and the simulator over a socket."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+class Process:
+    """A program that announces its address on a line of its own."""
+
+    def __init__(self, log: Path, command: list[str], settings: dict[str, str]) -> None:
+        self._log = log
+        self._command = command
+        self._settings = settings
+        self.address = ""
+
+    def start(self) -> str:
+        foreign = ("RUNCOMFY_", "DREAMINA_", "GRADIO_SERVER")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=env | self._settings, stdout=log, stderr=subprocess.STDOUT
+            )
+        self.address = wait_for(self._announced)
+        return self.address
+
+    def stop(self, *, kill: bool = False) -> None:
+        """Ask it to end; `kill` pulls the plug instead."""
+        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        self._process.wait(timeout=60)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _announced(self) -> str:
+        assert self._process.poll() is None, self.log
+        found = re.search(r"http://[\w.]+:\d+(/v1)?", self.log)
+        return found[0] if found else ""
+
+
+class Server(Process):
+    """`app.py` as a user starts it, with its data in `folder`; it keeps its port over restarts."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(
+            folder / "server.log",
+            [sys.executable, "app.py"],
+            {"DREAMINA_DATA_DIR": str(folder / "data"), **settings},
+        )
+
+    def start(self) -> str:
+        address = super().start()
+        self._settings["GRADIO_SERVER_PORT"] = address.rsplit(":", 1)[1]
+        return address
+
+
+class SimulatorServer(Process):
+    """`python -m dreamina_ui.simulator` with the given options; its address ends in /v1."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "dreamina_ui.simulator", "--port", "0", "--folder", str(folder / "simulator")]
+        super().__init__(folder / "simulator.log", [*command, *options], {})
+
+
+def wait_for(condition: Callable[[], str], seconds: float = 60.0) -> str:
+    """What the condition gives, as soon as it gives something; looks often, and not for ever."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {condition}")

@@ -1,0 +1,166 @@
+"""The endpoints as programs use them, and the studio against a service behind a real socket."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from tests.rig import make_clip
+from tests.servers import Server, SimulatorServer
+
+KEY = "rc-test-key-0123456789"
+JOB_FIELDS = [
+    *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
+    *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
+    *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested"),
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
+    """The simulator over a socket, with a key, a price, and a ready clip instead of rendering."""
+    folder = tmp_path_factory.mktemp("service")
+    clip = make_clip(folder / "clip.mp4")
+    options = ("--token", KEY, "--queue", "0.5", "--quick", "0.5", "--clip", str(clip), "--price", "0.05")
+    server = SimulatorServer(folder, *options)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -> Iterator[Server]:
+    """The studio with a key: to it, the simulator over a socket is RunComfy."""
+    server = Server(tmp_path_factory.mktemp("studio"), RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    yield server
+    server.stop()
+    assert KEY not in server.log
+    assert "Traceback" not in server.log
+
+
+@pytest.fixture(scope="module")
+def client(studio: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(studio.address, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+def ledger(service: SimulatorServer) -> list[dict[str, Any]]:
+    address = service.address.removesuffix("/v1") + "/_simulator/ledger"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {KEY}"})
+    with urllib.request.urlopen(request) as reply:
+        requests: list[dict[str, Any]] = json.load(reply)["requests"]
+        return requests
+
+
+def test_generate_streams_to_the_video(client: Client, service: SimulatorServer) -> None:
+    """`/generate` tells each state, and ends with a file that plays; the service was paid once."""
+    before = len(ledger(service))
+    answers = list(client.submit(prompt="a lighthouse", seed=11, api_name="/generate"))
+    states = [job["state"] for job, _ in answers]
+    assert states[-1] == "succeeded"
+    assert {"in_queue", "in_progress"} <= set(states)
+    job, video = answers[-1]
+    assert list(job) == JOB_FIELDS
+    assert (job["seed"], job["backend"], job["error"]) == (11, "runcomfy", None)
+    assert all(file is None for _, file in answers[:-1])
+    path = video if isinstance(video, str) else video["path"]
+    with av.open(path) as container:
+        assert container.streams.video[0].width == job["width"] == 64
+    made = ledger(service)[before:]
+    assert [request["input"]["prompt"] for request in made] == ["a lighthouse"]
+
+
+def test_submit_then_job(client: Client) -> None:
+    """`/submit` answers at once; `/job` tells how it goes and has the video in the end."""
+    job = client.predict(prompt="a lighthouse", api_name="/submit")
+    assert job["state"] == "waiting"
+    assert job["seed"] >= 0
+    for _ in range(600):
+        current, video = client.predict(job_id=job["job_id"], api_name="/job")
+        if current["state"] == "succeeded":
+            break
+    assert current["cost_usd"] is not None
+    assert video
+
+
+def test_cancel_takes_back_a_queued_job(client: Client) -> None:
+    """`/cancel` in the queue ends the job as cancelled."""
+    job = client.predict(prompt="a lighthouse", api_name="/submit")
+    for _ in range(600):
+        state = client.predict(job_id=job["job_id"], api_name="/cancel")["state"]
+        if state in ("cancelled", "succeeded"):
+            break
+    assert state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"prompt": ""}, "prompt: please describe the video"),
+        ({"prompt": "x" * 801}, "prompt: 801 characters, at most 800."),
+        ({"prompt": "x", "aspect_ratio": "2:1"}, "aspect_ratio: 2:1 is not one of"),
+        ({"prompt": "x", "frames": 120}, "frames: 120 is not one of 121, 241."),
+        ({"prompt": "x", "seed": 1.5}, "seed: 1.5 is not a whole number."),
+        ({"prompt": "x", "seed": "abc"}, "seed: abc is not a whole number."),
+    ],
+)
+def test_bad_values_are_one_sentence(
+    client: Client, service: SimulatorServer, values: dict[str, Any], words: str
+) -> None:
+    """A value outside the card is answered by a sentence, and nothing is sent."""
+    before = len(ledger(service))
+    with pytest.raises(AppError, match=words):
+        client.predict(**values, api_name="/submit")
+    assert len(ledger(service)) == before
+
+
+def test_unknown_jobs_are_one_sentence(client: Client) -> None:
+    """A job id nobody has leads to one sentence, on every endpoint that takes one."""
+    for name in ("/job", "/cancel"):
+        with pytest.raises(AppError, match="There is no such video"):
+            client.predict(job_id="nope", api_name=name)
+
+
+def test_history_is_the_visitors_own(studio: Server) -> None:
+    """A program that brings a visitor cookie sees that visitor's jobs, and no one else's."""
+
+    def cookie() -> dict[str, str]:
+        with urllib.request.urlopen(studio.address) as reply:
+            return {"Cookie": reply.headers["Set-Cookie"].split(";")[0]}
+
+    ann, bob = (Client(studio.address, verbose=False, headers=cookie()) for _ in range(2))
+    job = ann.predict(prompt="mine", api_name="/submit")
+    assert [listed["job_id"] for listed in ann.predict(api_name="/history")] == [job["job_id"]]
+    assert bob.predict(api_name="/history") == []
+
+
+def test_only_the_five_endpoints_are_public(client: Client) -> None:
+    """The page's own events are not part of the API."""
+    described = client.view_api(return_format="dict", print_info=False)
+    assert isinstance(described, dict)
+    assert set(described["named_endpoints"]) == {"/generate", "/submit", "/job", "/cancel", "/history"}
+    assert not described["unnamed_endpoints"]
+    parameters = described["named_endpoints"]["/generate"]["parameters"]
+    assert [parameter["parameter_name"] for parameter in parameters] == ["prompt", "aspect_ratio", "frames", "seed"]
+
+
+def test_a_refused_key_is_one_sentence(tmp_path: Path, service: SimulatorServer) -> None:
+    """With a wrong key the job fails by that name, costs nothing, and the key shows nowhere."""
+    wrong = "rc-wrong-key-9876543210"
+    server = Server(tmp_path, RUNCOMFY_API_TOKEN=wrong, RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    try:
+        client = Client(server.address, verbose=False)
+        *_, (job, video) = client.submit(prompt="a lighthouse", api_name="/generate")
+        assert (job["state"], job["error"]["code"], video) == ("failed", "key_refused", None)
+        assert "refused the key" in job["message"]
+        assert wrong not in json.dumps(job)
+    finally:
+        server.stop()
+    assert wrong not in server.log
