@@ -39,6 +39,15 @@
     }
   }
 
+  // The history is drawn when a job starts and ends; in between, the stage knows better how it is going.
+  function showProgress() {
+    const status = find("#status .status");
+    if (!status || !isRunning()) return;
+    const badge = find(`#history [data-job="${CSS.escape(status.dataset.job)}"] .poster-state`);
+    const words = status.querySelector(".status-words").textContent;
+    if (badge && badge.textContent !== words) badge.textContent = words;
+  }
+
   function isRunning() {
     return Boolean(find('#status .clock[data-runs="yes"]'));
   }
@@ -66,6 +75,7 @@
 
   setInterval(() => {
     tick();
+    showProgress();
     for (const box of document.querySelectorAll(".counted textarea, .counted input")) showCount(box);
   }, 250);
 

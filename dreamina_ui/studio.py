@@ -1,8 +1,10 @@
 """The composition root: picks the service, and wires engine, page and web guard together."""
 
+import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from dreamina_ui.web import VisitorCookie
 
 __all__ = ["Studio"]
 
+GRACE_S = 3
+"""Seconds that open connections get to end by themselves when the program stops."""
 ASSETS = Path(__file__).parents[1] / "assets"
 SIMULATOR_BASE = "http://simulator.internal/v1"
 """The simulator in this process is reached by this name and no socket."""
@@ -69,32 +73,41 @@ class Studio:
         self.blocks = build_page(self.engine, Asking(self._visitors))
 
     def launch(self, *, wait: bool = True) -> str:
-        """Serve, and give the address; with `wait`, only after the server has stopped.
+        """Serve, and give the address; with `wait`, only after SIGTERM or Ctrl+C, when all has been kept.
 
-        Raises `SettingError` if the port is taken.
+        Raises `SettingError` if the address cannot be taken.
         """
-        with _sigterm_like_ctrl_c():
-            try:
-                _, address, _ = self.blocks.launch(**self._launch_options())
-            except OSError as error:
-                held = f"{self.settings.server_name or '127.0.0.1'}:{self.settings.server_port or '7860-7959'}"
-                allowed = "an address of this machine with a port that no other program uses"
-                raise SettingError("GRADIO_SERVER_NAME:GRADIO_SERVER_PORT", held, allowed) from error
-            self._server = self.blocks.server
-            # An open page keeps its event stream, and its player a download: neither may hold up the stop for long.
-            self._server.config.timeout_graceful_shutdown = GRACE_S
+        if not wait:
+            return self._serve()
+        address = ""
+        with suppress(KeyboardInterrupt), _sigterm_like_ctrl_c():
+            address = self._serve()
             name, meaning = wording.badge(self.settings.backend)
             print(f"Dreamina UI: {address.rstrip('/')} ({name}: {meaning})", flush=True)  # noqa: T201  what a start is for
-            if wait:
-                self._wait()
+            while self.blocks.is_running:
+                time.sleep(1)
+        self.close()
         return address
 
     def close(self) -> None:
         """Stop serving, after the engine has kept what it was told."""
         server = self.blocks.server
+        logging.getLogger("uvicorn.error").addFilter(_is_news_at_a_stop)
         self.blocks.close(verbose=False)
-        # Gradio itself gives up waiting after 5 s; the answer to a paid POST may take longer.
-        server.thread.join()
+        if server:
+            # Gradio gives up waiting after 5 s; the answer to a paid POST may take longer.
+            server.thread.join()
+
+    def _serve(self) -> str:
+        try:
+            _, address, _ = self.blocks.launch(**self._launch_options())
+        except OSError as error:
+            held = f"{self.settings.server_name or '127.0.0.1'}:{self.settings.server_port or '7860-7959'}"
+            allowed = "an address of this machine, with a port that no other program uses"
+            raise SettingError("GRADIO_SERVER_NAME:GRADIO_SERVER_PORT", held, allowed) from error
+        # An open page holds an event stream, a player a download: without a bound these would hold up the stop.
+        self.blocks.server.config.timeout_graceful_shutdown = GRACE_S
+        return str(address)
 
     def _launch_options(self) -> dict[str, Any]:
         return {
@@ -147,8 +160,20 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
+def _make_data_dir(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError("DREAMINA_DATA_DIR", str(folder), f"a folder that can be made ({error.strerror})") from error
+
+
+def _is_news_at_a_stop(record: logging.LogRecord) -> bool:
+    """Connections that outstay their grace are cut off, and uvicorn tells each as an error, with a traceback."""
+    return not record.getMessage().startswith(("Cancel ", "Exception in ASGI application"))
+
+
 @contextmanager
-def _stopping_on_sigterm() -> Iterator[None]:
+def _sigterm_like_ctrl_c() -> Iterator[None]:
     """A Space or a container is stopped by SIGTERM: leave as after Ctrl+C, so that paid answers under way are kept."""
 
     def leave(_signal: int, _frame: object) -> None:

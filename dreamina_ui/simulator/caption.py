@@ -136,7 +136,7 @@ class Lettering:
             self._overlays.append(_Overlay(letters, 0, self._top, size))
         mark, left, top = _mark(width, short, margin)
         self.mark_box = left, top, left + mark.width, top + mark.height
-        self._overlays.append(_Overlay(mark, left, top, max(6, round(short * 0.017))))
+        self._overlays.append(_Overlay(mark, left, top, max(6, round(short * 0.018))))
 
     def scrim(self, width: int, height: int) -> Array:
         """How much light (1 is all) each pixel of a smaller canvas keeps, so that the letters stand out."""
@@ -149,7 +149,7 @@ class Lettering:
             s = np.clip((y - start) / (self._top + short * 0.02 - start), 0, 1)
             dim *= 1 - 0.74 * s * s * (3 - 2 * s) * (1 - 0.35 * np.clip(x / self._width, 0, 1))
         right, high = (self._width - x) / short, y / short
-        dim *= 1 - 0.45 * np.exp(-((right / 0.30) ** 2) - (high / 0.13) ** 2)
+        dim *= 1 - 0.55 * np.exp(-((right / 0.30) ** 2) - (high / 0.13) ** 2)
         return dim
 
     def letter(self, y: Array, u: Array, v: Array) -> None:
@@ -169,8 +169,8 @@ class _Overlay:
         x1, y1 = (left + box[2] + pad + 1) & ~1, (top + box[3] + pad + 1) & ~1
         alone = letters.crop((x0 - left, y0 - top, x1 - left, y1 - top))
         alpha = np.asarray(alone, dtype=np.float32) / 255
-        shadow = np.asarray(alone.filter(ImageFilter.GaussianBlur(size * 0.16)), dtype=np.float32) / 255
-        shadow = np.clip(shadow * 1.1, 0, 0.62)
+        shadow = np.asarray(alone.filter(ImageFilter.GaussianBlur(size * 0.2)), dtype=np.float32) / 255
+        shadow = np.clip(shadow * 1.9, 0, 0.7)
         keep = (1 - shadow) * (1 - alpha)
         add = 16 * shadow * (1 - alpha) + 232 * alpha
         self._box = x0, y0
@@ -209,7 +209,7 @@ def _visual(line: str) -> str:
 
 def _mark(width: int, short: int, margin: int) -> tuple[Image.Image, int, int]:
     """The mark (letter-spaced, after a small ring), and its place in the upper right corner."""
-    size = max(6, round(short * 0.017))
+    size = max(6, round(short * 0.018))
     font = _face("DejaVuSans.ttf", size) or _face("", size)
     if font is None:
         raise OSError("Pillow has no scalable font: it was built without FreeType")
@@ -219,9 +219,9 @@ def _mark(width: int, short: int, margin: int) -> tuple[Image.Image, int, int]:
     pen = ImageDraw.Draw(mark)
     base = round(size * 1.35)
     ring = size * 0.34
-    pen.ellipse((1, base - size * 0.37 - ring, 1 + 2 * ring, base - size * 0.37 + ring), outline=210, width=max(1, size // 9))
+    pen.ellipse((1, base - size * 0.37 - ring, 1 + 2 * ring, base - size * 0.37 + ring), outline=236, width=max(1, size // 9))
     at = size * 1.3
     for letter in _MARK:
-        pen.text((at, base), letter, font=font, fill=210, anchor="ls")
+        pen.text((at, base), letter, font=font, fill=236, anchor="ls")
         at += font.getlength(letter) + gap
     return mark, max(0, width - margin - mark.width), round(margin * 0.7)

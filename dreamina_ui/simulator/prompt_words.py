@@ -170,8 +170,11 @@ def read_prompt(prompt: str, seed: int = 0) -> Reading:
     palette = _PALETTES[hour] if hour and scene != "silk" else _ABSTRACT[seed % len(_ABSTRACT)]
     if scene == "silk" and hour and not named:
         palette = _PALETTES[hour]
+    if scene in ("fire", "lava") and not _beside(words, scene):
+        # "A campfire on a blue evening" has a blue evening; only "blue flames" are blue.
+        named = []
     if named:
-        palette = _tinted(palette, [colour for _, colour in named], whole=scene == "silk")
+        palette = _tinted(palette, [colour for _, colour in named], whole=scene in ("silk", "space", "fire", "lava"))
     camera = next((Camera(kind, sign) for kind, sign, pats in _CAMERAS if _first(words, pats) is not None), Camera())
     weather = next((name for name, patterns in _WEATHER.items() if _first(words, patterns) is not None), "")
     return Reading(scene, hour, palette, bool(named), camera, weather)
@@ -209,6 +212,14 @@ def _scene(words: list[str]) -> str:
             scores[scene] += sum(weight / (1 + 0.02 * at) / (1 + 1.5 * rank) for rank, at in enumerate(hits))
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] > 0 else "silk"
+
+
+def _beside(words: list[str], scene: str) -> bool:
+    """Whether a colour stands directly before a word of the scene."""
+    colours = " ".join(patterns for patterns, _, _ in _COLOURS.values())
+    things = " ".join(patterns for _, patterns in _SCENES[scene])
+    pairs = (word.split("-") for word in words if "-" in word.strip("-"))
+    return any(_first([a], colours) is not None and _first([b], things) is not None for a, b in pairs)
 
 
 def _mix(a: Colour, b: Colour, part: float) -> Colour:

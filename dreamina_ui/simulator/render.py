@@ -20,9 +20,10 @@ from av import VideoFrame
 
 from .caption import Lettering
 from .encode import write_mp4
-from .picture import Finish, Grain, Planes, Setting
+from .picture import Finish, Grain, Planes, Setting, view_at
 from .prompt_words import read_prompt
 from .scenes import build_scene
+from .scenes.flakes import weather
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
 
@@ -63,6 +64,7 @@ class Drawing:
         canvas = self._scene.canvas
         self._dim = self._lettering.scrim(canvas.width, canvas.height)
         self._grain = Grain(job.width, job.height)
+        self._weather = weather(self._setting, canvas)
         self._own = threading.local()
 
     def frame(self, number: int) -> VideoFrame:
@@ -74,6 +76,9 @@ class Drawing:
         frame: VideoFrame = self._own.finish.enlarge(self._scene.paint(t))
         planes = Planes(frame)
         self._scene.details(planes, t)
+        if self._weather:
+            view = view_at(self._setting.reading.camera, t, self._setting.duration)
+            self._weather.draw(planes, view, t, (0.90, 0.94, 1.0))
         self._grain.add(planes)
         self._lettering.letter(planes.y, planes.u, planes.v)
         return frame

@@ -33,7 +33,7 @@ _STATUS = Markup(
     '<span class="status-words" role="status" aria-live="polite">{line}</span>{clock}</div>{steps}{note}</div>'
 )
 _SCREEN = Markup(
-    '<div class="screen {state}"{shape}><div class="screen-inner"><span class="{mark}" aria-hidden="true"></span>'
+    '<div class="screen {state}"><div class="screen-inner"><span class="{mark}" aria-hidden="true"></span>'
     "<p class='lead'>{lead}</p>{note}</div></div>"
 )
 _CLOCK = Markup('<span class="clock" data-elapsed="{elapsed:.1f}" data-runs="{runs}"></span>')
@@ -72,13 +72,11 @@ def empty_html() -> Markup:
 
 
 def screen_html(job: Job) -> Markup:
-    """What stands where the video will be, in the video's own shape."""
-    shape = Markup(' style="--ratio:{}/{}"').format(job.width, job.height) if job.width and job.height else ""
+    """What stands where the video will be."""
     ended = job.ended
     note = wording.explain(job) if ended else ""
     return _SCREEN.format(
         state=job.state,
-        shape=shape,
         mark="ending-mark" if ended else "reel turning",
         lead=wording.state_line(job),
         note=_NOTE.format(note) if note else "",

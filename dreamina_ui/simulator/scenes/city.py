@@ -1,0 +1,194 @@
+"""A skyline by the water: towers in depth, lit windows, beacons, and all of it again in the river."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..fields import Array, Waves, doubled
+from ..picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from .heaven import Heaven
+
+__all__ = ["build"]
+
+
+def build(setting: Setting) -> Scene:
+    return _City(setting)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One row of towers: edges and roofs along it, and for each window column and storey how brightly it is lit."""
+
+    depth: float
+    left: Array
+    right: Array
+    roof: Array
+    pitch: float
+    storey: float
+    windows: Array
+    warmth: Array
+
+
+class _City:
+    bloom = 0.42
+
+    def __init__(self, setting: Setting) -> None:
+        rng = setting.rng()
+        self.setting = setting
+        self.canvas = canvas = Canvas(setting, 2.4)
+        half = canvas.half_height
+        palette, hour = setting.reading.palette, setting.reading.hour
+        self.shore = half * float(rng.uniform(0.36, 0.46))
+        self.day = hour in ("noon", "golden", "dawn")
+        sun = canvas.half_width * float(rng.uniform(-0.6, 0.6)), self.shore - 0.2 - 0.3 * half - float(rng.uniform(0, 0.15))
+        self.soft = Canvas(setting, 4.75)
+        self.heaven = Heaven(
+            setting, self.soft, rng, horizon=self.shore + 0.02, sun=sun, clouds=float(rng.uniform(0.2, 0.42)), size=0.024
+        )
+        tall = 0.20 + 0.34 * half
+        self.blocks = [
+            _block(rng, canvas, depth, tall * high, wide)
+            for depth, high, wide in ((0.25, 1.3, 0.030), (0.5, 1.35, 0.048), (0.9, 0.95, 0.075))
+        ]
+        haze = blend(palette.horizon, palette.zenith, 0.4)
+        dark = blend(palette.shade, palette.zenith, 0.22)
+        self.walls = [light(blend(dark, haze, part)) for part in (0.62, 0.34, 0.10)]
+        self.haze = light(haze)
+        lamps = [(0.98, 0.78, 0.48), (0.98, 0.88, 0.70), (0.76, 0.87, 0.98), palette.accent]
+        self.lamps = np.stack([light(lamp)[:, 0, 0] for lamp in lamps]) * (0.10 if self.day else 1.15)
+        self.glow = light(blend(palette.accent, (1.0, 0.66, 0.40), 0.5))
+        self.ripple = Waves(rng, 16, 0.30, 0.018, slope=0.55, speed=1.3, heading=np.pi / 2, spread=0.45)
+
+    def paint(self, t: float) -> Array:
+        view = view_at(self.setting.reading.camera, t, self.setting.duration)
+        canvas = self.canvas
+        out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
+        _, rows = view.grid(canvas, 0.9)
+        shore = int(np.clip(np.searchsorted(rows, self.shore), 8, canvas.height))
+        # Clouds have no need of the towers' resolution.
+        sky = np.empty((3, (shore + 1) // 2, self.soft.width), dtype=np.float32)
+        self.heaven.paint(sky, view, t)
+        out[:, :shore] = doubled(sky, shore, canvas.width)
+        dome = np.exp((rows[:shore] - self.shore) * 5.0)[:, None] * (0.05 if self.day else 0.22)
+        for channel in range(3):
+            out[channel, :shore] += dome * float(self.glow[channel, 0, 0])
+        for block, wall in zip(self.blocks, self.walls, strict=True):
+            self._towers(out[:, :shore], view, block, wall, t)
+        if shore < canvas.height:
+            self._river(out, shore, view, t)
+        return out
+
+    def _towers(self, out: Array, view: View, block: _Block, wall: Array, t: float) -> None:
+        canvas = self.canvas
+        rows = out.shape[1]
+        x, y = view.grid(canvas, block.depth)
+        pixel = float(x[1] - x[0])
+        y = y[:rows]
+        tower = np.clip(np.searchsorted(block.left, x, side="right") - 1, 0, block.left.size - 1)
+        # How much of this column of pixels the tower covers: its sides stay smooth while the camera moves.
+        inside = np.clip(np.minimum(x - block.left[tower], block.right[tower] - x) / pixel + 0.5, 0, 1)
+        roof = (self.shore - block.roof[tower]).astype(np.float32)
+        first = max(0, int(np.searchsorted(y, float(roof.min()))) - 1)
+        if first >= rows:
+            return
+        y = y[first:]
+        cover = np.clip((y[:, None] - roof) * np.float32(1 / pixel) + 0.5, 0, 1)
+        cover *= inside.astype(np.float32)
+        column, wide = _panes(x, block.pitch, 0.56, pixel)
+        storey, high = _panes(self.shore - y, block.storey, 0.5, pixel)
+        # Storeys first and while they are few, then the columns, then the rows: most of the work is on small arrays.
+        storeys = block.windows.take(column % block.windows.shape[1], axis=1)
+        storeys *= (wide * inside).astype(np.float32)
+        storeys *= np.arange(len(storeys), dtype=np.float32)[:, None] < np.floor(block.roof[tower] / block.storey - 0.4)
+        lit = storeys[np.clip(storey, 0, len(storeys) - 1)]
+        lit *= high.astype(np.float32)[:, None]
+        fog = np.clip((y - self.shore + 0.30) / 0.30, 0, 1).astype(np.float32)[:, None] ** 2 * (0.5 - 0.3 * block.depth)
+        haze = self.haze * 0.8 + self.glow * (0.0 if self.day else 0.12)
+        lamps = self.lamps[block.warmth[column % block.warmth.size]].T.astype(np.float32)
+        # Strip by strip, so that a strip's three colours are still in the cache when they are mixed.
+        for top in range(0, y.size, 24):
+            strip = slice(top, top + 24)
+            shade = lit[strip] * lamps[:, None, :]
+            shade += wall + fog[strip] * haze
+            part = out[:, first + top : first + top + shade.shape[1]]
+            shade -= part
+            shade *= cover[strip]
+            part += shade
+
+    def _river(self, out: Array, shore: int, view: View, t: float) -> None:
+        canvas = self.canvas
+        down = np.arange(canvas.height - shore, dtype=np.float32) / canvas.unit * (self.setting.height / canvas.height)
+        x, _ = view.grid(canvas, 0.9)
+        # Rows of the mirror image, shaken more the nearer the water is.
+        near = 1.0 / (down + 0.045)
+        wobble = self.ripple.at(x, near * 0.05 * 3.0, t)
+        depth = (down * 1.12)[:, None] + wobble * (0.004 + 0.055 * down)[:, None]
+        pixel = self.setting.height / canvas.height / canvas.unit
+        source = shore - 1 - np.abs(depth / pixel)
+        index = np.clip(source, 0, shore - 1).astype(np.intp)
+        columns = np.arange(canvas.width)
+        flat = index * canvas.width + columns
+        keep = (0.66 - 0.5 * np.clip(down / canvas.half_height, 0, 1))[:, None] * (1.0 + 0.22 * wobble)
+        keep = keep.astype(np.float32)
+        deep = self.walls[2]
+        for channel in range(3):
+            mirrored = out[channel, :shore].ravel().take(flat)
+            # Averaging along the column smears windows into the long lights a river shows.
+            mirrored[1:-1] = (mirrored[:-2] + mirrored[1:-1] + mirrored[2:]) * np.float32(1 / 3)
+            mirrored *= keep
+            mirrored += float(deep[channel, 0, 0]) * 0.35
+            out[channel, shore:] = mirrored
+        quay = np.exp(-((down / 0.006) ** 2))[:, None].astype(np.float32)
+        out[:, shore:] *= 1.0 - 0.75 * quay
+
+    def details(self, planes: Planes, t: float) -> None:
+        view = view_at(self.setting.reading.camera, t, self.setting.duration)
+        if self.heaven.night:
+            self._stars(planes, view, t)
+        # A red beacon on each tall roof, breathing slowly and not all at once.
+        for block in self.blocks[1:]:
+            high = block.roof > np.quantile(block.roof, 0.72)
+            middle = (block.left + block.right)[high] / 2
+            x, y = view.place(middle, self.shore - block.roof[high] - 0.012, block.depth)
+            px, py = self.canvas.to_pixels(x, y)
+            pulse = (0.5 + 0.5 * np.sin(2.4 * t + middle * 40)) ** 3
+            planes.dots(px, py, max(0.9, self.canvas.unit / 620), 0.25 + 0.7 * pulse, (1.0, 0.28, 0.2))
+            planes.dots(px, py, self.canvas.unit / 130, 0.30 * pulse, (1.0, 0.28, 0.2))
+
+    def _stars(self, planes: Planes, view: View, t: float) -> None:
+        x, y = view.place(self.heaven.star_x, self.heaven.star_y, 0.12)
+        sky = self.shore - 1.15 * max(float(block.roof.max()) for block in self.blocks)
+        gain = self.heaven.star_gain * np.clip((sky - y) * 6, 0, 1) * 0.7
+        px, py = self.canvas.to_pixels(x, y)
+        planes.dots(px, py, max(0.7, self.canvas.unit / 1300), gain * (0.8 + 0.2 * np.sin(3 * t + x * 90)), (0.9, 0.95, 1.0))
+
+
+def _panes(along: Array, pitch: float, part: float, pixel: float) -> tuple[Array, Array]:
+    """Which pane each pixel looks at, and how much of the pixel it fills (exact, so that nothing shimmers)."""
+    place = along / pitch
+    index = np.floor(place).astype(np.intp)
+    inside = (place - index - 0.5) * pitch
+    cover = np.clip((part * pitch / 2 - np.abs(inside)) / pixel + 0.5, 0, min(1.0, part * pitch / pixel))
+    return index, cover
+
+
+def _block(rng: np.random.Generator, canvas: Canvas, depth: float, tall: float, wide: float) -> _Block:
+    reach = canvas.half_width + 0.35 * depth + 0.1
+    pitch = 0.0062 * (0.7 + 0.75 * depth)
+    edges = [-reach]
+    while edges[-1] < reach:
+        # Whole window columns, so that no pane is cut by a corner.
+        edges.append(edges[-1] + pitch * max(5, round(wide * rng.uniform(0.7, 1.7) / pitch)))
+    left = np.array(edges[:-1])
+    gap = np.where(rng.random(left.size) < 0.55, 0.0, pitch)
+    right = np.array(edges[1:]) - gap
+    middle = (left + right) / 2
+    cluster = 0.42 + 0.58 * np.exp(-(((middle - rng.uniform(-0.5, 0.5) * canvas.half_width) / (0.5 * canvas.half_width)) ** 2))
+    roof = tall * cluster * rng.uniform(0.22, 1.0, left.size) ** 1.2
+    storey = pitch * 1.45
+    floors, columns = int(tall / storey) + 3, 509
+    windows = (rng.random((floors, columns)) < rng.uniform(0.3, 0.5)) * rng.uniform(0.25, 1.0, (floors, columns)) ** 1.6
+    # Whole floors dark or bright, as offices are after hours.
+    windows *= rng.choice([0.25, 1.0, 1.0, 1.4], (floors, 1)) * rng.choice([0.0, 0.7, 1.0, 1.25], (1, columns))
+    warmth = rng.choice(4, 509, p=[0.46, 0.28, 0.18, 0.08])
+    return _Block(depth, left, right, roof, pitch, storey, windows.astype(np.float32), warmth)

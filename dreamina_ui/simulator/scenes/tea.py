@@ -1,0 +1,225 @@
+"""A cup by a window: steam curling in the light, the room behind it out of focus."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..fields import Array, Waves, doubled, smoothstep
+from ..picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+
+__all__ = ["build"]
+
+Shape = Callable[[Array], Array]
+Tone = Callable[[Array], Array]
+
+
+def build(setting: Setting) -> Scene:
+    return _Tea(setting)
+
+
+class _Tea:
+    bloom = 0.14
+
+    def __init__(self, setting: Setting) -> None:
+        rng = setting.rng()
+        self.setting = setting
+        self.canvas = canvas = Canvas(setting, 2.4)
+        self.soft = Canvas(setting, 4.75)
+        palette = setting.reading.palette
+        half = canvas.half_height
+        self.cup = canvas.half_width * float(rng.uniform(-0.25, 0.3)), half * 0.22
+        self.size = 0.225
+        self.side = float(rng.choice([-1, 1]))
+        self.table = half * 0.34
+        room = blend(palette.shade, palette.accent, 0.22)
+        self.room, self.glow = light(room), light(palette.glow)
+        self.wood = light(blend(blend((0.36, 0.21, 0.13), palette.shade, 0.35), palette.accent, 0.10))
+        self.warm = light(blend(palette.horizon, palette.glow, 0.4))
+        china = palette.accent if setting.reading.coloured else (0.90, 0.87, 0.82)
+        self.china = light(china)
+        self.liquor = light((0.52, 0.24, 0.07))
+        self.bokeh = rng.random((26, 6))
+        self.curl = Waves(rng, 12, 0.42, 0.11, slope=1.0, speed=0.9)
+        self.wisp = Waves(rng, 16, 0.36, 0.06, slope=0.8, speed=0.9)
+        self.grain = Waves(rng, 26, 0.7, 0.012, slope=0.4, speed=0.0, heading=np.pi / 2, spread=0.05)
+        self.motes = rng.random((60, 5))
+        self.tints = [self.warm, self.glow, light(palette.accent)]
+
+    def paint(self, t: float) -> Array:
+        view = view_at(self.setting.reading.camera, t, self.setting.duration)
+        canvas = self.canvas
+        # The room is out of focus, so half the resolution is enough for it.
+        room = np.empty((3, self.soft.height, self.soft.width), dtype=np.float32)
+        self._room(room, view, t)
+        out = doubled(room, canvas.height, canvas.width)
+        x, y = view.grid(canvas)
+        self._table(out, x, y)
+        self._cup(out, x, y, t)
+        self._steam(out, x, y, t)
+        return out
+
+    def _room(self, out: Array, view: View, t: float) -> None:
+        canvas = self.soft
+        x, y = view.grid(canvas, 0.4)
+        lamp = -self.side * canvas.half_width * 0.55, -canvas.half_height * 0.45
+        dx, dy = x - lamp[0], (y - lamp[1])[:, None]
+        spill = (0.75 / (1 + (dx * dx + dy * dy) * 3.2) ** 1.4).astype(np.float32)
+        for channel in range(3):
+            np.multiply(spill, float(self.warm[channel, 0, 0] * 0.55), out=out[channel])
+            out[channel] += float(self.room[channel, 0, 0]) * 0.7
+        pixel = float(x[1] - x[0])
+        for across, down, size, bright, tint, phase in self.bokeh:
+            radius = 0.03 + 0.055 * size
+            bx = (across * 2 - 1) * (canvas.half_width + 0.05) + 0.006 * np.sin(0.6 * t + phase * 6.28)
+            by = -canvas.half_height * (1.0 - 1.25 * down) + 0.006 * np.cos(0.5 * t + phase * 9)
+            if by > self.table - radius * 0.3:
+                continue
+            a, b = np.searchsorted(x, [bx - radius - pixel, bx + radius + pixel])
+            c, d = np.searchsorted(y, [by - radius - pixel, by + radius + pixel])
+            if b <= a or d <= c:
+                continue
+            px, py = (x[a:b] - np.float32(bx)), (y[c:d] - np.float32(by))[:, None]
+            reach = np.sqrt(px * px + py * py) / np.float32(radius)
+            disc = np.clip((1 - reach) * (radius / pixel) * 0.5 + 0.5, 0, 1) * (0.62 + 0.38 * reach**4)
+            gain = (0.10 + 0.34 * bright) * (0.85 + 0.15 * np.sin(t * 0.8 + phase * 12))
+            colour = self.tints[int(tint * 3) % 3]
+            for channel in range(3):
+                out[channel, c:d, a:b] += disc * np.float32(gain * float(colour[channel, 0, 0]))
+
+    def _table(self, out: Array, x: Array, y: Array) -> None:
+        row = int(np.searchsorted(y, self.table - 0.02))
+        if row >= out.shape[1]:
+            return
+        down = (y[row:] - self.table)[:, None].astype(np.float32)
+        cover = smoothstep(-0.02, 0.02, down)
+        cx, cy = self.cup
+        grain = self.grain.at(x * 0.4, np.log(np.maximum(y[row:] - self.table, 0) + 0.12) * 1.3, 0.0)
+        sheen = np.exp(-((x + self.side * 0.45) ** 2) * 2.2) * np.exp(-np.maximum(down, 0) * 3.2)
+        shadow_x = x - cx - self.side * (0.10 + down * 0.3)
+        shade = 1.0 - 0.72 * np.exp(-((shadow_x / 0.34) ** 2) - ((y[row:, None] - cy - self.size * 0.98) / 0.075) ** 2)
+        sheen *= shade
+        lit = (0.42 * shade + 0.9 * sheen + 0.10 * grain * (0.4 * shade + sheen))
+        part = out[:, row:]
+        for channel in range(3):
+            tone = lit * float(self.wood[channel, 0, 0])
+            tone += sheen * float(self.warm[channel, 0, 0] * 0.10)
+            tone -= part[channel]
+            tone *= cover
+            part[channel] += tone
+
+    def _cup(self, out: Array, x: Array, y: Array, t: float) -> None:
+        cx, cy = self.cup
+        s = self.size
+        left, right = np.searchsorted(x, [cx - s * 2.1, cx + s * 2.1])
+        top, bottom = np.searchsorted(y, [cy - s * 0.6, cy + s * 1.5])
+        u, v = (x[left:right] - np.float32(cx)) / np.float32(s), ((y[top:bottom] - np.float32(cy)) / np.float32(s))[:, None]
+        pixel = float(x[1] - x[0]) / s
+        part = out[:, top:bottom, left:right]
+        towards = -self.side  # where the light comes from
+
+        def lay(shape: Shape, tone: Tone, colour: Array, high: float, low: float, blur: float = 1.0) -> None:
+            """Paint a tone of a colour where a shape's signed distance is negative, between two heights."""
+            a, b = np.searchsorted(v[:, 0], [high, low])
+            w = v[a:b]
+            cover = 0.5 - shape(w) / (pixel * blur)
+            np.clip(cover, 0, 1, out=cover)
+            lit = tone(w) * cover
+            np.subtract(1.0, cover, out=cover)
+            part[:, a:b] *= cover
+            part[:, a:b] += lit * colour
+
+        lean = np.clip(0.5 + 0.5 * towards * u, 0, 1)
+        # Saucer: two ellipses, its rim catching the light, and the cup's shadow on it.
+        lay(lambda w: _ellipse(u, w - 1.02, 1.42, 0.31), lambda w: 0.16 + 0.20 * lean + 0 * w, self.china, 0.68, 1.36)
+        lay(
+            lambda w: _ellipse(u, w - 0.98, 1.42, 0.30),
+            lambda w: 0.30 + 0.5 * lean**2 + 0.25 * np.exp(-(((_ellipse(u, w - 0.98, 1.42, 0.30) + 0.05) / 0.025) ** 2)),
+            self.china, 0.65, 1.31,
+        )  # fmt: skip
+        lay(lambda w: _ellipse(u - 0.05 * self.side, w - 1.0, 0.86, 0.17), lambda w: 0.20 + 0.25 * lean + 0 * w, self.china,
+            0.78, 1.22, 6.0)  # fmt: skip
+
+        # Handle: a ring on the shadow side.
+        def ring(w: Array) -> Array:
+            hu, hv = (u - self.side * 0.98) / 0.88, w - 0.36
+            out: Array = np.abs(np.sqrt(hu * hu + hv * hv) - 0.31) - 0.062
+            return out
+
+        lay(ring, lambda w: 0.16 + 0.5 * np.clip(0.86 - w - 0.5 * np.abs(w - 0.36), 0, 1) + 0 * u, self.china, -0.05, 0.78)
+        self._bowl(lay, u, towards)
+        # The mouth: rim, inner wall, and the tea with the window in it.
+        lay(lambda w: _ellipse(u, w, 1.0, 0.235), lambda w: 0.62 + 0.5 * lean + 0 * w, self.china, -0.26, 0.26)
+        lay(lambda w: _ellipse(u, w - 0.006, 0.955, 0.212), lambda w: 0.48 - 0.36 * lean + 0 * w, self.china, -0.23, 0.24)
+
+        def surface(w: Array) -> Array:
+            ripple = 0.02 * np.sin(11 * (u * u + (w - 0.06) ** 2 * 20) - 2.2 * t)
+            window = np.exp(-(((u - 0.30 * towards + ripple) / 0.30) ** 2) - ((w - 0.03 + ripple * 0.3) / 0.055) ** 2)
+            out: Array = 0.30 + 0.55 * lean + 1.6 * window
+            return out
+
+        lay(lambda w: _ellipse(u, w - 0.062, 0.89, 0.168), surface, self.liquor, -0.12, 0.25)
+
+    def _bowl(self, lay: Callable[..., None], u: Array, towards: float) -> None:
+        """The body: a bowl whose width falls with depth, shaded as the turned thing it is."""
+
+        def turned(w: Array) -> tuple[Array, Array, Array]:
+            wide = 1.0 - 0.46 * np.clip(w, 0, 1) ** 2.3
+            across = np.clip(u / wide, -1, 1)
+            return wide, across, np.sqrt(1 - across * across)
+
+        def body(w: Array) -> Array:
+            wide, _, normal = turned(w)
+            out: Array = np.maximum(np.abs(u) - wide, np.maximum(-w, w - 0.98 - 0.08 * normal))
+            return out
+
+        def tone(w: Array) -> Array:
+            _, across, normal = turned(w)
+            facing = np.clip(0.20 + 0.62 * (across * towards * 0.8 + normal * 0.45), 0.03, 1)
+            spot = np.exp(-(((across - towards * 0.52) / 0.12) ** 2) - ((w - 0.42) / 0.4) ** 2) * 0.5
+            edge = np.clip(np.abs(across) - 0.9, 0, 0.1) * 1.4 * (across * self.side > 0)
+            out: Array = facing * (1.0 - 0.25 * np.clip(w, 0, 1)) + spot + edge
+            return out
+
+        lay(body, tone, self.china, -0.02, 1.10)
+
+    def _steam(self, out: Array, x: Array, y: Array, t: float) -> None:
+        cx, cy = self.cup
+        tall = 0.62 + 0.2 * self.canvas.half_height
+        left, right = np.searchsorted(x, [cx - 0.40, cx + 0.40])
+        top, bottom = np.searchsorted(y, [cy - tall, cy + 0.05])
+        x, y = x[left:right], y[top:bottom]
+        up = ((cy + 0.02 - y) / tall).astype(np.float32)[:, None]
+        rise = np.clip(up, 0, 1)
+        curl = self.curl.at(x * 0.5, y + 0.16 * t, t)
+        dx = (x - np.float32(cx)) + curl * (0.015 + 0.11 * rise)
+        wisp = self.wisp.at(x * 1.3, y * 0.6 + 0.20 * t, t)
+        total = np.zeros_like(dx)
+        for offset, gain, bend in ((-0.07, 0.8, 1.4), (0.03, 1.0, -1.0), (0.09, 0.6, 0.7)):
+            middle = offset * (1 - 0.3 * rise) + 0.05 * bend * np.sin(5.5 * rise - 1.1 * t + offset * 40) * rise
+            width = 0.014 + 0.058 * rise
+            d = (dx - middle) / width
+            total += gain * np.exp(-d * d) / (1 + 3.0 * rise)
+        total *= np.clip(0.62 + 0.5 * wisp, 0, 1.6) * smoothstep(0, 0.16, up) * smoothstep(1.0, 0.35, up)
+        for channel in range(3):
+            part = out[channel, top:bottom, left:right]
+            part += total * float(self.glow[channel, 0, 0] * 0.26 + self.warm[channel, 0, 0] * 0.2)
+
+    def details(self, planes: Planes, t: float) -> None:
+        """Dust in the window's light."""
+        view = view_at(self.setting.reading.camera, t, self.setting.duration)
+        across, down, size, pace, phase = self.motes.T
+        wide, high = 2 * self.canvas.half_width + 0.1, 2 * self.canvas.half_height
+        x = (across * wide + 0.02 * np.sin(t * (0.3 + pace) + phase * 6.28) + 0.006 * t - view.x * (0.4 + size)) % wide
+        y = (down * high - 0.010 * t * (0.5 + pace) - view.y * (0.4 + size)) % high
+        lit = np.exp(-((x - wide / 2 + self.side * 0.4 * self.canvas.half_width) ** 2) * 2)
+        gain = lit * (0.10 + 0.30 * (0.5 + 0.5 * np.sin(t * (0.6 + pace) + phase * 6.28)))
+        px, py = self.canvas.to_pixels(x - wide / 2, y - high / 2)
+        planes.dots(px, py, max(0.8, self.canvas.unit / 620), gain, self.setting.reading.palette.glow)
+
+
+def _ellipse(u: Array, v: Array, a: float, b: float) -> Array:
+    """About the signed distance to an ellipse around zero, negative inside."""
+    reach = np.sqrt((u / a) ** 2 + (v / b) ** 2)
+    slope = np.sqrt((u / (a * a)) ** 2 + (v / (b * b)) ** 2)
+    out: Array = reach * (reach - 1.0) / np.maximum(slope, 1e-4)
+    return out

@@ -1,0 +1,223 @@
+"""`python app.py` as a user starts it: a start that cannot be is one line, and a good one ends as it is asked to."""
+
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dreamina_ui.visitors import COOKIE
+from tests.servers import ROOT, wait_for
+
+CANARY = "rc-canary-0123456789abcdef"
+WITHIN_S = 120
+"""How long a process may take before its test fails; none waits this long otherwise."""
+
+
+def started(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[str]":
+    """The program in a clean environment, from a folder of its own; its two streams are files in there."""
+    env = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder),
+        "DREAMINA_DATA_DIR": str(folder / "data"),
+        "DREAMINA_BACKEND": "simulator",
+        "RUNCOMFY_API_TOKEN": CANARY,
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHON_DOTENV_DISABLED": "1",  # a developer's own .env is no part of a test
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py")], cwd=folder, env={**env, **settings}, stdout=out, stderr=err, text=True
+        )
+
+
+def out(folder: Path) -> str:
+    return (folder / "out").read_text()
+
+
+def err(folder: Path) -> str:
+    return (folder / "err").read_text()
+
+
+def refusal(folder: Path, **settings: str) -> str:
+    """The one line of a start that cannot be."""
+    with started(folder, settings) as process:
+        try:
+            code = process.wait(WITHIN_S)
+        finally:
+            process.kill()
+    lines = err(folder).splitlines()
+    assert (code, len(lines)) == (1, 1), err(folder)
+    assert lines[0].startswith("Dreamina UI cannot start: ")
+    assert "Traceback" not in out(folder) + err(folder)
+    assert CANARY not in out(folder) + err(folder)
+    return lines[0]
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The program with its address, as it prints it."""
+    with started(folder, settings) as process:
+
+        def announced() -> str:
+            assert process.poll() is None, err(folder)
+            found = re.search(r"^Dreamina UI: (http://127\.0\.0\.1:\d+) \(simulator: free.*\)$", out(folder), re.M | re.I)
+            return found[1] if found else ""
+
+        try:
+            yield process, wait_for(announced, WITHIN_S)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that another program listens on."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DREAMINA_BACKEND", "cloud"),
+        ("DREAMINA_MAX_ACTIVE", "0"),
+        ("DREAMINA_DAILY_LIMIT", "a few"),
+        ("DREAMINA_JOB_DEADLINE_S", "1e3"),
+        ("DREAMINA_MODEL_CARD", "/nowhere/card.json"),
+        ("DREAMINA_TRUSTED_OUTPUT_ORIGINS", "http://videos.example.com"),
+        ("DREAMINA_DATABASE_URL", "mysql://me:rc-canary-0123456789abcdef@host/x"),
+        ("RUNCOMFY_MODEL_API_BASE", "http://model-api.runcomfy.net/v1"),
+        ("RUNCOMFY_API_TOKEN", "rc-canary-0123456789abcdef with a blank"),
+        ("GRADIO_SERVER_PORT", "65536"),
+        ("DREAMINA_DATA_DIR", "/dev/null"),
+        ("DREAMINA_DATA_DIR", "/dev/null/data"),
+    ],
+)
+def test_a_bad_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
+    """Each setting that cannot be used is named in one line, without a key in it."""
+    assert name in refusal(tmp_path, **{name: value})
+
+
+def foreign_database(data: Path) -> None:
+    with closing(sqlite3.connect(data / "dreamina.sqlite3")) as connection:
+        connection.execute("CREATE TABLE moz_places (id INTEGER PRIMARY KEY)")
+
+
+def no_database(data: Path) -> None:
+    (data / "dreamina.sqlite3").write_text("My notes\n" * 200)
+
+
+def folder_for_a_database(data: Path) -> None:
+    (data / "dreamina.sqlite3").mkdir()
+
+
+def file_for_the_videos(data: Path) -> None:
+    (data / "videos").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (foreign_database, "another program"),
+        (no_database, "not a database"),
+        (folder_for_a_database, "unable to open"),
+        (file_for_the_videos, "videos cannot be made"),
+    ],
+)
+def test_a_data_folder_that_cannot_be_used_stops_the_start(tmp_path: Path, found: object, says: str) -> None:
+    """What stands where the database or the videos should be is told in one line."""
+    assert callable(found)
+    (tmp_path / "data").mkdir()
+    found(tmp_path / "data")
+    assert says in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["sqlite://me:rc-canary-0123456789abcdef@host/x", "postgresql+psycopg://me:{}@h:p/x"])
+def test_a_database_address_that_is_none_stops_the_start(tmp_path: Path, address: str) -> None:
+    """An address that cannot be read is told without the password in it."""
+    assert "address" in refusal(tmp_path, DREAMINA_DATABASE_URL=address.format(CANARY))
+
+
+@pytest.mark.parametrize("card", ["", "{", "[]", '{"model_id": "a/b"}', "\udc80"])
+def test_a_card_that_cannot_be_read_stops_the_start(tmp_path: Path, card: str) -> None:
+    """A model card that is no card is told by its file's name."""
+    (tmp_path / "my-card.json").write_bytes(card.encode(errors="surrogateescape"))
+    assert "my-card.json" in refusal(tmp_path, DREAMINA_MODEL_CARD=str(tmp_path / "my-card.json"))
+
+
+def test_a_taken_port_stops_the_start(tmp_path: Path, taken: int) -> None:
+    """A port that another program has is named together with its setting."""
+    line = refusal(tmp_path, GRADIO_SERVER_PORT=str(taken))
+    assert "GRADIO_SERVER_PORT" in line
+    assert str(taken) in line
+
+
+def test_an_address_of_another_machine_stops_the_start(tmp_path: Path, free: int) -> None:
+    """A name to listen on that is not this machine's is named together with its setting."""
+    line = refusal(tmp_path, GRADIO_SERVER_NAME="192.0.2.1", GRADIO_SERVER_PORT=str(free))
+    assert "GRADIO_SERVER_NAME" in line
+    assert "192.0.2.1" in line
+
+
+def stopped(process: "subprocess.Popen[str]", folder: Path, by: signal.Signals) -> None:
+    """Ends in its own time with 0, says nothing more, and leaves a database that was closed."""
+    process.send_signal(by)
+    assert process.wait(WITHIN_S) == 0
+    assert err(folder) == ""
+    assert len(out(folder).splitlines()) == 1
+    assert CANARY not in out(folder)
+    # SQLite takes its journal away when the last connection is closed: the engine was left in order.
+    assert not list((folder / "data").glob("dreamina.sqlite3-*"))
+
+
+def test_a_good_start_serves_and_ends_when_asked(tmp_path: Path, free: int) -> None:
+    """The address is printed, the page answers and gives a visitor cookie, and SIGTERM ends it with 0."""
+    with serving(tmp_path, GRADIO_SERVER_PORT=str(free)) as (process, address):
+        assert address == f"http://127.0.0.1:{free}"
+        with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
+            page = browser.get("/")
+            assert page.status_code == 200
+            assert "Dreamina" in page.text
+            cookie = page.headers["set-cookie"]
+            assert cookie.startswith(f"{COOKIE}=")
+            assert "HttpOnly" in cookie
+            assert "set-cookie" not in browser.get("/").headers
+        stopped(process, tmp_path, signal.SIGTERM)
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["dreamina.sqlite3", "secret", "videos"]
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_an_open_page_does_not_hold_up_the_end(tmp_path: Path, free: int, by: signal.Signals) -> None:
+    """With a page open and a job being watched the program still ends by itself, and the job goes on at the next start."""
+    call = {"data": ["a lighthouse", "1440×1440(1:1)", 241, 7]}
+    with serving(tmp_path, GRADIO_SERVER_PORT=str(free)) as (process, address):
+        with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
+            event = browser.post("/gradio_api/call/generate", json=call).json()["event_id"]
+            with (
+                browser.stream("GET", "/gradio_api/heartbeat/page") as heartbeat,
+                browser.stream("GET", f"/gradio_api/call/generate/{event}") as watching,
+            ):
+                assert next(heartbeat.iter_raw())
+                assert next(line for line in watching.iter_lines() if "job_id" in line)
+                stopped(process, tmp_path, by)
+    with closing(sqlite3.connect(tmp_path / "data" / "dreamina.sqlite3")) as rows:
+        assert rows.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
