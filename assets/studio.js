@@ -79,7 +79,22 @@
     for (const box of document.querySelectorAll(".counted textarea, .counted input")) showCount(box);
   }, 250);
 
+  // One id for one wish: a double click, or a click while the first one is still being sent, is the same click.
+  const SAME_CLICK_MS = 1000;
+  let click = { id: "", at: -Infinity };
+  function clickId() {
+    if (performance.now() - click.at > SAME_CLICK_MS) {
+      const bytes = crypto.getRandomValues(new Uint8Array(16));
+      click.id = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    }
+    click.at = performance.now();
+    return click.id;
+  }
+
   window.dreamina = {
+    // Gradio hands over the values of the inputs; the click's id is the last of them.
+    withClickId: (...values) => [...values.slice(0, -1), clickId()],
+
     history(element, trigger) {
       element.addEventListener("click", (event) => {
         const poster = event.target.closest("[data-job]");

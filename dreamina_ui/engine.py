@@ -7,22 +7,30 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
-from dreamina_ui.errors import KeyMissing, ServiceError
+from dreamina_ui.errors import IllegalMove, InvalidInput, KeyMissing, ServiceError
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.keeper import Keeper
+from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library
 from dreamina_ui.model_card import Card
+from dreamina_ui.news import News
+from dreamina_ui.pacing import RetryBudget
+from dreamina_ui.points import unobserved
+from dreamina_ui.rebuild import rebuild
 from dreamina_ui.runcomfy import Price, RunComfy
 from dreamina_ui.runner import Runner
 from dreamina_ui.store import Limits, Store
 
-__all__ = ["Engine"]
+__all__ = ["VARIATIONS_MOST", "Engine"]
 
 PAGE_MOST = 100
 PRICE_KEPT_S = 3600.0
+VARIATIONS_MOST = 4
+CLICK_ID_MOST = 100
 
 
 class Engine:
@@ -33,16 +41,20 @@ class Engine:
         *,
         card: Card,
         store: Store,
+        leases: Leases,
         service: RunComfy,
         library: Library,
         limits: Limits,
         backend: str,
         key: str | None,
         deadline_s: float,
+        budget: RetryBudget,
         now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         draw: Callable[[int], int] = secrets.randbelow,
+        passed: Callable[[str], Awaitable[None]] = unobserved,
     ) -> None:
         self.card = card
         self.library = library
@@ -53,7 +65,8 @@ class Engine:
         self._key = key
         self._now = now
         self._draw = draw
-        self._news = _News()
+        self._passed = passed
+        self._news = News()
         self._runner = Runner(
             service=service,
             library=library,
@@ -61,40 +74,56 @@ class Engine:
             key=key,
             deadline_s=deadline_s,
             now=now,
+            monotonic=monotonic,
             sleep=sleep,
             random=jitter,
+            budget=budget,
+            adopt=self._adopt,
+            passed=passed,
         )
-        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._keeper = Keeper(leases, store, self._runner.run, self._news)
         self._price: tuple[float, Price] | None = None
 
     async def __aenter__(self) -> Self:
-        for job in await self._store.unfinished():
-            self._start(job)
+        await rebuild(self._store, self.library)
+        await self._keeper.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        runs = list(self._runs.values())
-        for run in runs:
-            run.cancel()
         # The answers to paid POSTs are waited for; the client's read timeout bounds how long.
-        await asyncio.gather(*runs, *self._runner.posts, return_exceptions=True)
+        await self._keeper.stop(lambda: list(self._runner.posts))
 
-    async def submit(self, visitor_id: str, values: Mapping[str, Any]) -> Job:
-        """Check the values and make the job; it is safe, and on its way, when this returns.
+    async def submit(
+        self, visitor_id: str, values: Mapping[str, Any], *, count: int = 1, click_id: str | None = None
+    ) -> list[Job]:
+        """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
-        `values` are by field name; a field that is None or absent takes the card's default, and a random seed is drawn.
-        Raises `InvalidInput`, `KeyMissing`, `DiskFull`, `LibraryError`, `TooManyActive`, `DailyLimitReached` or
-        `StoreError`; then nothing was sent.
+        `values` are by field name; a field that is None or absent takes the card's default. A random seed is drawn, one
+        for each of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor
+        gives the same jobs again. Raises `InvalidInput`, `KeyMissing`, `DiskFull`, `LibraryError`, `TooManyActive`,
+        `DailyLimitReached` or `StoreError`; then nothing was sent.
         """
-        payload = self.card.with_seed(self.card.validate(values), self._draw)
+        payload = self.card.validate(values)
+        if not 1 <= count <= VARIATIONS_MOST:
+            raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
         if self.backend == "runcomfy" and self._key is None:
             raise KeyMissing
         await self.library.check_room()
+        made = [self._make(visitor_id, payload, click_id, variation) for variation in range(count)]
+        jobs = await self._store.add(made, self._limits)
+        await self._passed("after_click")
+        await self._keeper.sweep()
+        return jobs
+
+    def _make(self, visitor_id: str, payload: Mapping[str, Any], click_id: str | None, variation: int) -> Job:
+        payload = self.card.with_seed(payload, self._draw, variation)
         width, height = self.card.size(payload) or (None, None)
-        job = Job(
+        return Job(
             job_id=secrets.token_hex(16),
             share_id=secrets.token_hex(16),
             visitor_id=visitor_id,
+            click_id=click_id[:CLICK_ID_MOST] if click_id else None,
+            variation=variation,
             backend=self.backend,
             model_id=self.card.model_id,
             payload=payload,
@@ -103,9 +132,6 @@ class Engine:
             height=height,
             duration_s=self.card.duration_s(payload),
         )
-        await self._store.add(job, self._limits)
-        self._start(job)
-        return job
 
     async def job(self, job_id: str) -> Job:
         """Raises `JobNotFound`."""
@@ -142,6 +168,49 @@ class Engine:
 
         return await self._runner.cancel(await self._record(job_id, ask))
 
+    async def adopt(self, job_id: str, request_id: str) -> Job:
+        """Give an uncertain job the request id that its owner found: it is watched and saved like any other.
+
+        Raises `JobNotFound`, `IllegalMove` for a job in another state, `RequestTaken` if another video has that request,
+        or `ServiceError` if the service does not know it or cannot be asked; then nothing is changed.
+        """
+        job = await self._store.get(job_id)
+        if job.state is not State.UNCERTAIN:
+            raise IllegalMove(job_id=job_id)
+        await self._service.status(request_id, key=self._key)
+        return await self._adopt(job_id, request_id)
+
+    async def dismiss(self, job_id: str) -> Job:
+        """Take note of an uncertain job: it is no longer explained, and still counts as spent.
+
+        Raises `JobNotFound`, or `IllegalMove` for a job in another state.
+        """
+
+        def dismissed(row: Job) -> Job:
+            if row.state is not State.UNCERTAIN:
+                raise IllegalMove(job_id=job_id)
+            return row.move(row.state, dismissed=True)
+
+        return await self._record(job_id, dismissed)
+
+    async def resume(self, job_id: str) -> Job:
+        """Look again for the video of a job that was given up: a new job watches the same request, and sends nothing.
+
+        Raises `JobNotFound`, or `IllegalMove` for a job that cannot be resumed.
+        """
+        job = await self._store.get(job_id)
+        if not job.can_resume:
+            raise IllegalMove(job_id=job_id)
+        again = replace(
+            self._make(job.visitor_id, job.payload, f"resume {job.job_id} {job.version}", 0),
+            state=State.IN_QUEUE,
+            request_id=job.request_id,
+            submitted_at=self._now(),
+        )
+        [resumed] = await self._store.add([again])
+        await self._keeper.sweep()
+        return resumed
+
     async def estimate_usd(self, values: Mapping[str, Any]) -> float | None:
         """What such a video would cost, or None where the service does not say."""
         if self.backend == "simulator":
@@ -154,51 +223,13 @@ class Engine:
             self._price = (self._now(), price)
         return self._price[1].estimate_usd(self.card.duration_s(values) or 0.0)
 
-    def _start(self, job: Job) -> None:
-        run = asyncio.create_task(self._runner.run(job), name=f"job {job.job_id}")
-        self._runs[job.job_id] = run
-        run.add_done_callback(lambda _: self._runs.pop(job.job_id, None))
-
-    async def _record(self, job_id: str, change: Callable[[Job], Job]) -> Job:
-        job = await self._store.change(job_id, change)
+    async def _adopt(self, job_id: str, request_id: str) -> Job:
+        job = await self._store.adopt(job_id, request_id, self._now())
         self._news.publish(job)
+        await self._keeper.sweep()
         return job
 
-
-class _Subscription:
-    """One watcher's view: the newest snapshot, and an event that says there is one."""
-
-    def __init__(self) -> None:
-        self.latest: Job | None = None
-        self.changed = asyncio.Event()
-
-    async def newer_than(self, job: Job) -> Job:
-        while self.latest is None or self.latest.version <= job.version:
-            self.changed.clear()
-            await self.changed.wait()
-        return self.latest
-
-
-class _News:
-    """Who watches which job."""
-
-    def __init__(self) -> None:
-        self._watchers: dict[str, set[_Subscription]] = {}
-
-    @contextmanager
-    def subscribed(self, job_id: str) -> Iterator[_Subscription]:
-        subscription = _Subscription()
-        self._watchers.setdefault(job_id, set()).add(subscription)
-        try:
-            yield subscription
-        finally:
-            watchers = self._watchers[job_id]
-            watchers.discard(subscription)
-            if not watchers:
-                del self._watchers[job_id]
-
-    def publish(self, job: Job) -> None:
-        for subscription in self._watchers.get(job.job_id, ()):
-            if subscription.latest is None or subscription.latest.version < job.version:
-                subscription.latest = job
-                subscription.changed.set()
+    async def _record(self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None) -> Job:
+        job = await self._store.change(job_id, change, generation=generation)
+        self._news.publish(job)
+        return job

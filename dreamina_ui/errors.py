@@ -6,6 +6,8 @@
     ├── InvalidInput            form or API values outside the card; nothing was sent
     ├── JobNotFound             no such job, or not the asker's
     ├── IllegalMove             a state change the life of a job does not allow
+    ├── LeaseLost               another replica owns the job now; this one's write is refused
+    ├── RequestTaken            a request id that another video has already
     ├── TooManyActive           the limit of unfinished jobs is reached; nothing was sent
     ├── DailyLimitReached       the day's allowance is used up; nothing was sent
     ├── ServiceError            the service, or the way to it
@@ -57,6 +59,7 @@ __all__ = [
     "JobNotFound",
     "KeyMissing",
     "KeyRefused",
+    "LeaseLost",
     "LibraryError",
     "NoBalance",
     "NotAVideo",
@@ -64,6 +67,7 @@ __all__ = [
     "OutputRefused",
     "PermissionDenied",
     "Refusal",
+    "RequestTaken",
     "ServiceError",
     "SettingError",
     "StoreError",
@@ -122,6 +126,14 @@ class JobNotFound(DreaminaError):
 
 class IllegalMove(DreaminaError):
     code = "illegal_move"
+
+
+class LeaseLost(DreaminaError):
+    code = "lease_lost"
+
+
+class RequestTaken(DreaminaError):
+    code = "request_taken"
 
 
 class TooManyActive(DreaminaError):

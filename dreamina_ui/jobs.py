@@ -39,8 +39,13 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
-    State.UNCERTAIN: frozenset(),
+    # By adoption alone: somebody found the request id.
+    State.UNCERTAIN: frozenset({State.IN_QUEUE}),
 }
+
+
+RESUMABLE = frozenset({"deadline_passed", "not_a_video", "output_refused"})
+"""Failures that were ours to declare: the request itself may be well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,16 @@ class Job:
     """Times are seconds since the epoch, UTC; sizes are pixels; `cost_usd` is what the service said it cost.
 
     `version` grows by one with each change of the row, so that of two snapshots the newer one is known.
-    `failure` is why the job ended without a video; of an unfinished job, what is holding it up.
+    `failure` is why the job ended without a video; of an unfinished job, what is holding it up, until `not_before`.
+    `click_id` names the click that asked for it, `variation` which of the click's videos it is.
+    `generation` counts the owners a job has had: of two that think they own it, the one with the larger number does.
     """
 
     job_id: str
     share_id: str
     visitor_id: str
+    click_id: str | None = None
+    variation: int = 0
     backend: str
     model_id: str
     payload: Mapping[str, Any]
@@ -77,7 +86,10 @@ class Job:
     queue_position: int | None = None
     outputs: tuple[str, ...] = ()
     failure: Failure | None = None
+    not_before: float | None = None
     cancel_requested: bool = False
+    cancel_outcome: str | None = None
+    dismissed: bool = False
     submitted_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -85,6 +97,7 @@ class Job:
     height: int | None = None
     duration_s: float | None = None
     cost_usd: float | None = None
+    generation: int = 0
 
     @property
     def ended(self) -> bool:
@@ -99,6 +112,16 @@ class Job:
             raise IllegalMove(f"{self.state} to {state}", job_id=self.job_id)
         moved = replace(self, state=state, **changes)
         return self if moved == self else replace(moved, version=self.version + 1)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the service may still have the video of a job that was given up here."""
+        return (
+            self.state is State.FAILED
+            and self.request_id is not None
+            and self.failure is not None
+            and (self.failure.code in RESUMABLE)
+        )
 
     def elapsed_s(self, now: float) -> float:
         """Seconds from the click to the end, or to `now`."""

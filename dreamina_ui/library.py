@@ -11,19 +11,17 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from dreamina_ui.errors import DiskFull, DownloadFailed, LibraryError, NotAVideo, OutputRefused
-
-if TYPE_CHECKING:
-    import av
+from dreamina_ui.media import Saved, inspect, label, make_poster, read_label
+from dreamina_ui.points import unobserved
 
 __all__ = ["Library", "Saved", "origin_of"]
 
@@ -33,16 +31,7 @@ SIZE_MOST = 500 * 2**20
 TIME_MOST_S = 600.0
 REDIRECTS_MOST = 3
 POSTER_WIDTH = 640
-POSTER_LOOKED_AT = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Width and height in pixels, duration in seconds, as the file itself says."""
-
-    width: int
-    height: int
-    duration_s: float
+PICTURE_PART, LABELLED_PART = ".picture.part", ".labelled.part"
 
 
 def origin_of(url: str) -> str:
@@ -70,9 +59,11 @@ class Library:
         trusted_origins: Collection[str] = (),
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
         room_needed: int = ROOM_NEEDED,
+        passed: Callable[[str], Awaitable[None]] = unobserved,
     ) -> None:
         self.folder = folder
         self._room_needed = room_needed
+        self._passed = passed
         self._trusted = frozenset(trusted_origins)
         # A client of its own: nothing that goes to the API, a key least of all, may go to an output's address.
         self._client = httpx.AsyncClient(
@@ -108,8 +99,8 @@ class Library:
         """Raises `DiskFull` if a video might not fit, or `LibraryError` if the folder cannot be written."""
         await asyncio.to_thread(self._check_room)
 
-    async def save(self, share_id: str, url: str) -> Saved:
-        """Fetch the output at `url` and keep it. A video that is already here is not fetched again.
+    async def save(self, share_id: str, url: str, record: Mapping[str, Any] | None = None) -> Saved:
+        """Fetch the output at `url` and keep it, with `record` in its metadata. One that is already here is left alone.
 
         Raises `OutputRefused`, `DownloadFailed`, `NotAVideo`, `DiskFull` or `LibraryError`, and leaves nothing behind.
         """
@@ -118,10 +109,27 @@ class Library:
             part = self.folder / f".{share_id}.{secrets.token_hex(4)}.part"
             try:
                 await self._download(url, part)
-                await asyncio.to_thread(self._keep, part, share_id)
+                await asyncio.to_thread(self._prepare_video, part, record)
+                await self._passed("before_rename")
+                await asyncio.to_thread(self._give_names, part, share_id)
+                await self._passed("after_rename")
             finally:
-                part.unlink(missing_ok=True)
-        return await asyncio.to_thread(_inspect, video)
+                for left in (part, part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)):
+                    left.unlink(missing_ok=True)
+        return await asyncio.to_thread(inspect, video)
+
+    def share_ids(self) -> list[str]:
+        """Of all videos that are here; blocks."""
+        return [path.stem for path in self.folder.glob("*.mp4")]
+
+    def records(self, share_ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], Saved]]:
+        """The records that these videos carry, of those that carry one, with the files' facts; blocks."""
+        found = {}
+        for share_id in share_ids:
+            with suppress(NotAVideo, OSError):
+                if record := read_label(self.video(share_id)):
+                    found[share_id] = record
+        return found
 
     def _check_room(self) -> None:
         with _disk_errors():
@@ -140,7 +148,10 @@ class Library:
                     async with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as reply:
                         if not reply.is_redirect:
                             return await self._receive(reply, part)
-                    url = urljoin(url, reply.headers.get("location", ""))
+                    try:
+                        url = urljoin(url, reply.headers.get("location", ""))
+                    except ValueError as error:
+                        raise OutputRefused("not an address") from error
                 raise OutputRefused("too many redirects")
         except TimeoutError as error:
             raise DownloadFailed("it took too long") from error
@@ -168,24 +179,29 @@ class Library:
                 if received > SIZE_MOST:
                     raise OutputRefused("larger than 500 MB")
                 await asyncio.to_thread(file.write, chunk)
+                await self._passed("mid_download")
             expected = reply.headers.get("content-length", "")
             if expected.isdigit() and int(expected) != received:
                 raise DownloadFailed(f"{received} of {expected} bytes came")
-            await asyncio.to_thread(_flush, file)
+            file.flush()
+            await asyncio.to_thread(_flush, part)
 
-    def _keep(self, part: Path, share_id: str) -> None:
-        picture = part.with_suffix(".webp.part")
-        try:
-            with _disk_errors():
-                _make_poster(part, picture)
-                with picture.open("r+b") as file:
-                    _flush(file)
-                # The poster first: where the video has its name, everything is there.
-                picture.replace(self.poster(share_id))
-                part.replace(self.video(share_id))
-                _flush_folder(self.folder)
-        finally:
-            picture.unlink(missing_ok=True)
+    def _prepare_video(self, part: Path, record: Mapping[str, Any] | None) -> None:
+        picture, labelled = part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)
+        with _disk_errors():
+            make_poster(part, picture, POSTER_WIDTH)
+            _flush(picture)
+            if record is not None:
+                label(part, labelled, record)
+                _flush(labelled)
+                labelled.replace(part)
+
+    def _give_names(self, part: Path, share_id: str) -> None:
+        with _disk_errors():
+            # The poster first: where the video has its name, everything is there.
+            part.with_suffix(PICTURE_PART).replace(self.poster(share_id))
+            part.replace(self.video(share_id))
+            _flush_folder(self.folder)
 
 
 @contextmanager
@@ -198,9 +214,9 @@ def _disk_errors() -> Iterator[None]:
         raise LibraryError(error.strerror or type(error).__name__) from error
 
 
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
@@ -211,46 +227,3 @@ def _flush_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
-    # PyAV costs 60 ms and 20 MB to import: only when there is a video.
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise NotAVideo("no video stream")
-            # A file whose index comes first plays as far as it came: without this, half of a video would pass.
-            ends = (entry.pos + entry.size for stream in container.streams for entry in stream.index_entries)
-            if max(ends, default=0) > path.stat().st_size:
-                raise NotAVideo("cut short")
-            yield container, container.streams.video[0]
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        raise NotAVideo(type(error).__name__) from error
-
-
-def _inspect(path: Path) -> Saved:
-    with _opened(path) as (container, stream):
-        length = container.duration or 0
-        return Saved(stream.width, stream.height, round(length / 1_000_000, 3))
-
-
-def _make_poster(video: Path, poster: Path) -> None:
-    """The first frame with something on it: many videos fade in from black."""
-    from PIL import Image
-
-    with _opened(video) as (container, stream):
-        best, best_contrast = None, -1.0
-        for index, frame in enumerate(container.decode(stream)):
-            luma = frame.reformat(width=64, height=36, format="gray").to_ndarray()
-            if float(luma.std()) > best_contrast * 1.5:
-                best, best_contrast = frame, float(luma.std())
-            if best_contrast > 16 or index + 1 >= POSTER_LOOKED_AT:
-                break
-        if best is None:
-            raise NotAVideo("no frame can be decoded")
-        picture = Image.fromarray(best.to_ndarray(format="rgb24"))
-    picture.thumbnail((POSTER_WIDTH, POSTER_WIDTH))
-    picture.save(poster, "WEBP", quality=80)

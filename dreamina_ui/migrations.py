@@ -1,4 +1,4 @@
-"""The database's tables, and how it came to have them.
+"""How the database came to have its tables.
 
 Migrations are append-only: a released one is never edited, and a new one gets the next number. The statements are plain
 SQL that SQLite and PostgreSQL both read.
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from dreamina_ui.errors import StoreUnusable
 
-__all__ = ["MIGRATIONS", "Migration", "jobs", "migrate"]
+__all__ = ["MIGRATIONS", "Migration", "migrate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +54,24 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX jobs_unfinished ON jobs (state) WHERE finished_at IS NULL",
         ),
     ),
+    Migration(
+        "0002_clicks_and_leases",
+        (
+            "ALTER TABLE jobs ADD COLUMN click_id TEXT",
+            "ALTER TABLE jobs ADD COLUMN variation INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE jobs ADD COLUMN not_before DOUBLE PRECISION",
+            "ALTER TABLE jobs ADD COLUMN cancel_outcome TEXT",
+            "ALTER TABLE jobs ADD COLUMN dismissed BOOLEAN NOT NULL DEFAULT FALSE",
+            "ALTER TABLE jobs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE jobs ADD COLUMN lease_owner TEXT",
+            "ALTER TABLE jobs ADD COLUMN lease_until DOUBLE PRECISION",
+            "CREATE UNIQUE INDEX jobs_by_click ON jobs (visitor_id, click_id, variation)",
+            "CREATE INDEX jobs_by_request ON jobs (request_id)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))
-
-jobs = sa.table(
-    "jobs",
-    sa.column("job_id", sa.Text),
-    sa.column("share_id", sa.Text),
-    sa.column("visitor_id", sa.Text),
-    sa.column("backend", sa.Text),
-    sa.column("model_id", sa.Text),
-    sa.column("payload", sa.Text),
-    sa.column("state", sa.Text),
-    sa.column("request_id", sa.Text),
-    sa.column("queue_position", sa.Integer),
-    sa.column("outputs", sa.Text),
-    sa.column("failure", sa.Text),
-    sa.column("cancel_requested", sa.Boolean),
-    sa.column("created_at", sa.Double),
-    sa.column("version", sa.Integer),
-    sa.column("submitted_at", sa.Double),
-    sa.column("started_at", sa.Double),
-    sa.column("finished_at", sa.Double),
-    sa.column("width", sa.Integer),
-    sa.column("height", sa.Integer),
-    sa.column("duration_s", sa.Double),
-    sa.column("cost_usd", sa.Double),
-)
 
 
 def migrate(connection: sa.Connection, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -122,16 +122,19 @@ class Card:
                 raise InvalidInput(field.name, "blank", f"{field.name}: a value is needed")
         return payload
 
-    def with_seed(self, payload: Mapping[str, Any], draw: Callable[[int], int]) -> dict[str, Any]:
+    def with_seed(self, payload: Mapping[str, Any], draw: Callable[[int], int], variation: int = 0) -> dict[str, Any]:
         """The payload with a random seed (−1, as the card's default says) replaced by one drawn here.
 
         The service tells nobody which seed it drew; a seed of our own makes every video repeatable.
-        `draw(n)` gives a whole number from 0 to n − 1.
+        `draw(n)` gives a whole number from 0 to n − 1. A given seed is counted up by the `variation` (0 for the first), so
+        that the variations of one click differ.
         """
         seed = self.field("seed")
-        if seed is None or not _draws_itself(seed) or payload.get("seed") != seed.default:
+        if seed is None or seed.kind != "integer" or "seed" not in payload:
             return dict(payload)
-        return {**payload, "seed": draw(SEED_MOST + 1)}
+        if _draws_itself(seed) and payload["seed"] == seed.default:
+            return {**payload, "seed": draw(SEED_MOST + 1)}
+        return {**payload, "seed": (payload["seed"] + variation) % (SEED_MOST + 1) if variation else payload["seed"]}
 
     def size(self, payload: Mapping[str, Any]) -> tuple[int, int] | None:
         """Width and height in pixels, from the ratio string ("1920×1088(16:9)"); None if it names none."""

@@ -107,8 +107,10 @@ class RunComfy:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = uniform,
         now: Callable[[], float] = time.time,
+        may_retry: Callable[[], bool] = lambda: True,
     ) -> None:
         self._base = base.rstrip("/")
+        self._may_retry = may_retry
         self._sleep, self._random, self._now = sleep, random, now
         # httpx's time-outs start anew with every byte; this bound ends a reply that drips.
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
@@ -196,7 +198,7 @@ class RunComfy:
             except RETRIED as fault:
                 # Full jitter; and a Retry-After of 0 is no leave to hammer.
                 wait_s = max(fault.retry_after_s or 0.0, self._random() * FIRST_BACKOFF_S * 2 ** (tries - 1))
-                if tries == TRIES or wait_s > LONGEST_WAIT_S:
+                if tries == TRIES or wait_s > LONGEST_WAIT_S or not self._may_retry():
                     raise
             await self._sleep(wait_s)
             tries += 1

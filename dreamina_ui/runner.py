@@ -6,6 +6,7 @@ happened. A runner may be stopped anywhere and another one goes on from the row.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from dreamina_ui.errors import (
     DownloadFailed,
     DreaminaError,
     GenerationFailed,
+    LeaseLost,
     NotAVideo,
     OutcomeUnknown,
     OutputRefused,
@@ -26,7 +28,9 @@ from dreamina_ui.errors import (
 )
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.library import Library
-from dreamina_ui.pacing import look_again_s, try_again_s
+from dreamina_ui.pacing import RetryBudget, look_again_s, try_again_s
+from dreamina_ui.points import unobserved
+from dreamina_ui.records import record_of
 from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy
 
 __all__ = ["Record", "Runner"]
@@ -34,13 +38,22 @@ __all__ = ["Record", "Runner"]
 YOUNG_REQUEST_S = 30.0
 """A request this young that the service does not know may just not have reached all of its machines yet."""
 UNPLAYABLE_MOST = 3
+GRACE_S = 60.0
+"""What a job gets at least after a start, however old it is: its video may have been ready for hours."""
+LONGEST_HOLD_S = 300.0
+"""What a Retry-After kept over a restart may cost at most, whatever the clocks say."""
 GONE = frozenset({403, 404, 410})
 
 
 class Record(Protocol):
-    """Writes a change of a job's row and tells the watchers. Gives the row as it then is."""
+    """Writes a change of a job's row and tells the watchers. Gives the row as it then is.
 
-    def __call__(self, job_id: str, change: Callable[[Job], Job]) -> Awaitable[Job]: ...
+    A `generation` is the owner's; raises `LeaseLost` if the job has had a later one.
+    """
+
+    def __call__(
+        self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None
+    ) -> Awaitable[Job]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,30 +64,43 @@ class Runner:
     key: str | None
     deadline_s: float
     now: Callable[[], float]
+    monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
+    budget: RetryBudget
+    adopt: Callable[[str, str], Awaitable[object]]
+    """Gives an uncertain job the request id that came to light after all."""
+    passed: Callable[[str], Awaitable[None]] = unobserved
     posts: set[asyncio.Task[Job]] = field(default_factory=set)
     """The paid POSTs under way. Whoever stops the runner waits for these: an answer nobody reads is a lost video."""
 
     async def run(self, job: Job) -> None:
-        """Until the job has ended."""
+        """Until the job has ended, or has another owner."""
+        # By a clock that does not jump; and a job found after a long stop gets a fair look before it is given up.
+        age = self.now() - (job.submitted_at or job.created_at)
+        deadline_at = self.monotonic() + max(self.deadline_s - age, min(GRACE_S, self.deadline_s))
+        held_up: DreaminaError | None = None
         failures = 0
-        while not job.ended:
-            try:
-                job = await self._step(job)
-                failures = 0
-                continue
-            except DreaminaError as error:
-                failures += 1
-                held_up = error
-            if isinstance(held_up, NotAVideo | OutputRefused) and failures >= UNPLAYABLE_MOST:
-                job = await self._fail(job, held_up)
-            elif self.now() > job.created_at + self.deadline_s:
-                job = await self._fail(job, DeadlinePassed(held_up.message, deadline_s=self.deadline_s))
-            else:
-                job = await self._note(job, held_up)
-                retry_after_s = held_up.retry_after_s if isinstance(held_up, ServiceError) else None
-                await self.sleep(try_again_s(failures, self.random(), retry_after_s))
+        try:
+            if job.not_before is not None:
+                await self.sleep(min(max(job.not_before - self.now(), 0.0), LONGEST_HOLD_S))
+            while not job.ended:
+                try:
+                    if isinstance(held_up, NotAVideo | OutputRefused) and failures >= UNPLAYABLE_MOST:
+                        job = await self._fail(job, held_up)
+                    elif self.monotonic() > deadline_at and job.state is not State.SUBMITTING:
+                        reason = held_up.message if held_up else ""
+                        job = await self._fail(job, DeadlinePassed(reason, deadline_s=self.deadline_s))
+                    else:
+                        job = await self._step(job)
+                    held_up, failures = None, 0
+                except LeaseLost:
+                    raise
+                except DreaminaError as error:
+                    held_up, failures = error, failures + 1
+                    job = await self._hold(job, held_up, failures)
+        except LeaseLost:
+            return
 
     async def cancel(self, job: Job) -> Job:
         """Ask the service to take a queued request back, and record what came of it.
@@ -84,15 +110,24 @@ class Runner:
         if job.request_id is None or job.ended:
             return job
         outcome = await self.service.cancel(job.request_id, key=self.key)
-        if outcome is not Cancellation.CANCELLED:
-            return job
-        return await self._move(job, State.CANCELLED, finished_at=self.now())
+
+        def told(row: Job) -> Job:
+            if row.ended:
+                return row
+            if outcome is Cancellation.CANCELLED:
+                return row.move(State.CANCELLED, finished_at=self.now(), cancel_outcome=str(outcome), failure=None)
+            return row.move(row.state, cancel_outcome=str(outcome))
+
+        # Whoever asked, on whichever replica: the service's word is a fact, and no owner's claim.
+        return await self.record(job.job_id, told)
 
     async def _step(self, job: Job) -> Job:
         """One step onward. Raises what holds the job up."""
-        if job.cancel_requested and job.state is State.IN_QUEUE and job.queue_position is None:
+        if job.cancel_requested and job.cancel_outcome is None and job.state is State.IN_QUEUE:
             # Asked for while the POST was under way, when there was no request yet to take back.
             job = await self.cancel(job)
+            if job.ended:
+                return job
         match job.state:
             case State.WAITING:
                 return await self._submit(job)
@@ -113,9 +148,10 @@ class Runner:
                 return row
             return row.move(State.SUBMITTING, submitted_at=self.now(), failure=None)
 
-        intent = await self.record(job.job_id, intend)
+        intent = await self.record(job.job_id, intend, generation=job.generation)
         if intent.state is not State.SUBMITTING or intent.version != job.version + 1:
             return intent
+        await self.passed("after_intent")
         post = asyncio.create_task(self._post(intent))
         self.posts.add(post)
         post.add_done_callback(self.posts.discard)
@@ -123,6 +159,7 @@ class Runner:
 
     async def _post(self, job: Job) -> Job:
         """Send the one paid POST and keep its answer, whatever it takes."""
+        await self.passed("before_post")
         try:
             submitted = await self.service.submit(job.model_id, job.payload, key=self.key)
         except (Unreachable, TooManyRequests) as error:
@@ -134,7 +171,15 @@ class Runner:
         except ServiceError as error:
             failure = Failure(OutcomeUnknown.code, error.message, error.facts)
             return await self._settle(job, State.UNCERTAIN, finished_at=self.now(), failure=failure)
-        return await self._settle(job, State.IN_QUEUE, request_id=submitted.request_id)
+        await self.passed("after_post_before_id")
+        try:
+            job = await self._settle(job, State.IN_QUEUE, request_id=submitted.request_id)
+        except LeaseLost:
+            # This process was asleep for so long that another one had to call the job uncertain. It no longer is.
+            await self.adopt(job.job_id, submitted.request_id)
+            raise
+        await self.passed("after_id")
+        return job
 
     async def _settle(self, job: Job, state: State, **changes: object) -> Job:
         """Write the answer to the POST. A database that is away is tried until it is back: this is known only here."""
@@ -164,6 +209,7 @@ class Runner:
             case Phase.IN_PROGRESS:
                 started_at = job.started_at or self.now()
                 job = await self._move(job, State.IN_PROGRESS, queue_position=None, started_at=started_at, failure=None)
+                await self.passed("after_in_progress")
         return await self._rest(job)
 
     async def _read_result(self, job: Job) -> Job:
@@ -171,7 +217,7 @@ class Runner:
         result = await self.service.result(job.request_id, key=self.key)
         match result.outcome:
             case Outcome.SUCCEEDED:
-                return await self._move(
+                job = await self._move(
                     job,
                     State.SAVING,
                     outputs=result.outputs,
@@ -179,6 +225,8 @@ class Runner:
                     queue_position=None,
                     failure=None,
                 )
+                await self.passed("after_saving")
+                return job
             case Outcome.FAILED:
                 return await self._fail(job, GenerationFailed(result.error), cost_usd=result.cost_usd)
             case Outcome.CANCELLED:
@@ -188,13 +236,13 @@ class Runner:
 
     async def _save(self, job: Job) -> Job:
         try:
-            saved = await self.library.save(job.share_id, job.outputs[0])
+            saved = await self.library.save(job.share_id, job.outputs[0], record_of(job, self.now()))
         except DownloadFailed as error:
             if error.facts.get("status_code") in GONE:
                 # Makers' links die within the hour; the service may have a fresh one.
                 await self._read_result(job)
             raise
-        return await self._move(
+        job = await self._move(
             job,
             State.SUCCEEDED,
             finished_at=self.now(),
@@ -203,28 +251,38 @@ class Runner:
             duration_s=saved.duration_s,
             failure=None,
         )
+        await self.passed("after_succeeded")
+        return job
 
     async def _rest(self, job: Job) -> Job:
-        """Nothing new: wait until the next look is due. Raises `DeadlinePassed`."""
-        if job.ended:
-            return job
-        if self.now() > job.created_at + self.deadline_s:
-            return await self._fail(job, DeadlinePassed(deadline_s=self.deadline_s))
-        await self.sleep(look_again_s(self.now() - (job.submitted_at or job.created_at)))
+        """Nothing new: wait until the next look is due."""
+        if not job.ended:
+            await self.sleep(look_again_s(self.now() - (job.submitted_at or job.created_at)))
         return job
 
     async def _fail(self, job: Job, error: DreaminaError, **changes: object) -> Job:
         return await self._move(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error), **changes)
 
-    async def _note(self, job: Job, error: DreaminaError) -> Job:
-        """Keep why the job waits, where the row can be written at all."""
-        try:
-            return await self.record(
-                job.job_id, lambda row: row if row.ended else row.move(row.state, failure=Failure.of(error))
-            )
-        except StoreError:
-            return job
+    async def _hold(self, job: Job, error: DreaminaError, failures: int) -> Job:
+        """Write why the job waits, and until when, where the row can be written at all; and wait."""
+        retry_after_s = error.retry_after_s if isinstance(error, ServiceError) else None
+        delay_s = try_again_s(failures, self.random(), retry_after_s)
+        if isinstance(error, ServiceError):
+            delay_s = self.budget.reserve(delay_s)
+        not_before = self.now() + delay_s
+
+        def noted(row: Job) -> Job:
+            return row if row.ended else row.move(row.state, failure=Failure.of(error), not_before=not_before)
+
+        with suppress(StoreError):
+            job = await self.record(job.job_id, noted, generation=job.generation)
+        if not job.ended:
+            await self.sleep(delay_s)
+        return job
 
     async def _move(self, job: Job, state: State, **changes: object) -> Job:
-        """Move the row, unless it has ended meanwhile (a cancel can win)."""
-        return await self.record(job.job_id, lambda row: row if row.ended else row.move(state, **changes))
+        """Move the row, unless it has ended meanwhile (a cancel can win). Raises `LeaseLost`."""
+        changes.setdefault("not_before", None)
+        return await self.record(
+            job.job_id, lambda row: row if row.ended else row.move(state, **changes), generation=job.generation
+        )

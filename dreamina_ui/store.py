@@ -1,27 +1,18 @@
-"""Jobs as rows: SQLite by default, PostgreSQL by address.
+"""Jobs as rows: made once per click, changed only by legal moves, and by whoever owns them."""
 
-SQL blocks, so every statement runs in the store's own threads; `Store._run` is the one place where that happens.
-"""
-
-import asyncio
-import json
-import sqlite3
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
-from dreamina_ui.errors import DailyLimitReached, JobNotFound, StoreUnavailable, StoreUnusable, TooManyActive
-from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.migrations import jobs, migrate
+from dreamina_ui.database import Database
+from dreamina_ui.errors import DailyLimitReached, JobNotFound, LeaseLost, RequestTaken, TooManyActive
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.rows import job_of, jobs, values_of
 
 __all__ = ["Limits", "Store"]
 
-T = TypeVar("T")
 DAY_S = 86_400
 
 
@@ -36,41 +27,18 @@ class Limits:
 
 
 class Store:
-    """The rows. `prepare` it before the first use, and close it after the last.
+    """The rows, in a database that is prepared."""
 
-    `busy_timeout_s` is how long SQLite waits for another writer. Raises `StoreUnusable` for an address that is none, or
-    `StoreUnavailable` where the file's folder cannot be made.
-    """
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def __init__(self, url: str, *, busy_timeout_s: float = 10) -> None:
-        try:
-            address = sa.make_url(url)
-        except (sa.exc.ArgumentError, ValueError):
-            # Neither the address nor what SQLAlchemy says of it may be shown: both can hold a password.
-            raise StoreUnusable("the address of the database cannot be read") from None
-        if address.get_backend_name() == "sqlite":
-            self._engine = _sqlite_engine(address, busy_timeout_s)
-            threads = 1
-        else:
-            threads = 8
-            self._engine = sa.create_engine(address, pool_size=threads, max_overflow=0, pool_pre_ping=True)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
+    async def add(self, made: Sequence[Job], limits: Limits | None = None) -> list[Job]:
+        """Make the rows of one click, all or none; one transaction counts against the limits and adds.
 
-    def prepare(self) -> None:
-        """Connect and migrate; blocks. Raises `StoreUnusable` or `StoreUnavailable`."""
-        self._transact(lambda connection: migrate(connection, time.time()))
-
-    def close(self) -> None:
-        """Blocks until what has begun is written."""
-        self._threads.shutdown(wait=True)
-        self._engine.dispose()
-
-    async def add(self, job: Job, limits: Limits) -> None:
-        """Make the row, if the limits allow it: one transaction counts and adds.
-
-        Raises `TooManyActive` or `DailyLimitReached`; then nothing is written.
+        A click that was here before gives the jobs it made then, and makes none. Raises `TooManyActive` or
+        `DailyLimitReached`; then nothing is written.
         """
-        await self._run(lambda connection: _add(connection, job, limits))
+        return await self._database.run(lambda connection: self._add(connection, made, limits))
 
     async def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`."""
@@ -80,79 +48,82 @@ class Store:
         """Raises `JobNotFound`."""
         return await self._one(jobs.c.share_id == share_id)
 
+    async def get_many(self, job_ids: Sequence[str]) -> list[Job]:
+        """Those that exist, in no order."""
+        return await self._all(sa.select(jobs).where(jobs.c.job_id.in_(job_ids)))
+
     async def page(self, visitor_id: str, limit: int, offset: int) -> list[Job]:
         """A visitor's jobs, newest first."""
-        query = (
-            sa.select(jobs)
-            .where(jobs.c.visitor_id == visitor_id)
-            .order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc())
-            .limit(limit)
-            .offset(offset)
-        )
-        return await self._run(lambda connection: [_job(row) for row in connection.execute(query)])
+        mine = sa.select(jobs).where(jobs.c.visitor_id == visitor_id)
+        newest_first = mine.order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
+        return await self._all(newest_first.limit(limit).offset(offset))
 
     async def unfinished(self) -> list[Job]:
         """All jobs that have not ended, oldest first."""
-        query = sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
-        return await self._run(lambda connection: [_job(row) for row in connection.execute(query)])
+        return await self._all(sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at))
 
-    async def change(self, job_id: str, change: Callable[[Job], Job]) -> Job:
+    async def share_ids(self) -> set[str]:
+        """Of all jobs."""
+        query = sa.select(jobs.c.share_id)
+        return await self._database.run(lambda connection: set(connection.scalars(query)))
+
+    async def change(self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None) -> Job:
         """Read, change and write one row in one transaction. What `change` raises passes through, with nothing written.
 
-        `change` runs in a thread of the store and must be pure. Raises `JobNotFound`.
+        `change` runs in a thread and must be pure. A `generation` is an owner's claim: raises `LeaseLost` if the job has
+        had a later owner. Raises `JobNotFound`.
         """
-        return await self._run(lambda connection: _change(connection, job_id, change))
+        return await self._database.run(lambda connection: _change(connection, job_id, change, generation))
+
+    async def adopt(self, job_id: str, request_id: str, now: float) -> Job:
+        """Give an uncertain job its request id: it goes on, and the next replica to look will own it.
+
+        Raises `IllegalMove` for a job in another state, `RequestTaken` if another video has that request.
+        """
+
+        def adopted(row: Job) -> Job:
+            return row.move(
+                State.IN_QUEUE, request_id=request_id, submitted_at=now, finished_at=None, failure=None, dismissed=False
+            )
+
+        def work(connection: sa.Connection) -> Job:
+            self._database.serialise(connection)
+            others = sa.select(jobs.c.job_id).where(jobs.c.request_id == request_id, jobs.c.job_id != job_id)
+            if connection.execute(others).first():
+                raise RequestTaken
+            return _change(connection, job_id, adopted, None)
+
+        return await self._database.run(work)
+
+    def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> list[Job]:
+        self._database.serialise(connection)
+        first = made[0]
+        if first.click_id is not None:
+            same_click = (jobs.c.visitor_id == first.visitor_id, jobs.c.click_id == first.click_id)
+            rows = connection.execute(sa.select(jobs).where(*same_click).order_by(jobs.c.variation)).all()
+            if rows:
+                return [job_of(row) for row in rows]
+        if limits:
+            _check_limits(connection, first, len(made), limits)
+        connection.execute(sa.insert(jobs), [values_of(job) for job in made])
+        return list(made)
 
     async def _one(self, condition: sa.ColumnElement[bool]) -> Job:
-        query = sa.select(jobs).where(condition)
-        row = await self._run(lambda connection: connection.execute(query).one_or_none())
-        if row is None:
+        found = await self._all(sa.select(jobs).where(condition))
+        if not found:
             raise JobNotFound
-        return _job(row)
+        return found[0]
 
-    async def _run(self, work: Callable[[sa.Connection], T]) -> T:
-        # A write that has begun is finished even when its asker goes away: half of a job's way must not hang on a tab.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work))
-
-    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
-        try:
-            with self._engine.begin() as connection:
-                return work(connection)
-        except sa.exc.OperationalError as error:
-            raise StoreUnavailable(_reason(error)) from error
-        except sa.exc.DatabaseError as error:
-            raise StoreUnusable(_reason(error)) from error
+    async def _all(self, query: sa.Select[Any]) -> list[Job]:
+        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
 
 
-def _sqlite_engine(address: sa.URL, busy_timeout_s: float) -> sa.Engine:
-    if address.host or address.database in (None, "", ":memory:"):
-        raise StoreUnusable("the address of an SQLite database is sqlite:///PATH")
-    folder = Path(address.database).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailable(f"{folder} cannot be made: {error.strerror}") from error
-    engine = sa.create_engine(address, connect_args={"timeout": busy_timeout_s, "check_same_thread": False})
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions by itself; `_begin` does
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if not tables or "schema_migrations" in tables:  # the mode is kept in the file: not in one that is not ours
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # a row that was answered for survives a power cut
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        # A plain BEGIN takes the write lock late, and then fails instead of waiting when two writers meet.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _add(connection: sa.Connection, job: Job, limits: Limits) -> None:
-    def count(*conditions: sa.ColumnElement[bool]) -> int:
-        return connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(*conditions)) or 0
+def _check_limits(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
+    def passes(limit: int | None, *conditions: sa.ColumnElement[bool]) -> bool:
+        if limit is None:
+            return False
+        count = connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(*conditions)) or 0
+        return count + more > limit
 
     mine = jobs.c.visitor_id == job.visitor_id
     active = jobs.c.finished_at.is_(None)
@@ -163,59 +134,28 @@ def _add(connection: sa.Connection, job: Job, limits: Limits) -> None:
         sa.or_(jobs.c.request_id.is_not(None), active, jobs.c.state == State.UNCERTAIN),
         jobs.c.state != State.CANCELLED,
     )
-    if count(mine, active) >= limits.active_per_visitor:
+    if passes(limits.active_per_visitor, mine, active):
         raise TooManyActive(scope="visitor", limit=limits.active_per_visitor)
-    if count(active) >= limits.active:
+    if passes(limits.active, active):
         raise TooManyActive(scope="all", limit=limits.active)
-    if limits.daily_per_visitor is not None and count(mine, today) >= limits.daily_per_visitor:
+    if passes(limits.daily_per_visitor, mine, today):
         raise DailyLimitReached(scope="visitor", limit=limits.daily_per_visitor)
-    if limits.daily is not None and count(today) >= limits.daily:
+    if passes(limits.daily, today):
         raise DailyLimitReached(scope="all", limit=limits.daily)
-    connection.execute(sa.insert(jobs).values(**_values(job)))
 
 
-def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job]) -> Job:
+def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:
     row = connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id).with_for_update()).one_or_none()
     if row is None:
         raise JobNotFound
-    job = _job(row)
-    changed = change(job)
+    job = job_of(row)
+    if generation is not None and job.generation != generation:
+        raise LeaseLost(job_id=job_id)
+    # An owner's number is not for a change to touch.
+    changed = replace(change(job), generation=job.generation)
     if changed != job:
-        connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**_values(changed)))
+        values = values_of(changed)
+        if changed.ended:
+            values |= {"lease_owner": None, "lease_until": None}
+        connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values))
     return changed
-
-
-def _job(row: sa.Row[Any]) -> Job:
-    values = row._asdict()
-    failure = json.loads(values["failure"]) if values["failure"] else None
-    return Job(
-        **{
-            **values,
-            "payload": json.loads(values["payload"]),
-            "state": State(values["state"]),
-            "outputs": tuple(json.loads(values["outputs"])),
-            "failure": Failure(**failure) if failure else None,
-            "cancel_requested": bool(values["cancel_requested"]),
-        }
-    )
-
-
-def _values(job: Job) -> dict[str, Any]:
-    values = {name: getattr(job, name) for name in job.__dataclass_fields__}
-    failure = job.failure
-    values["failure"] = (
-        json.dumps({"code": failure.code, "message": failure.message, "facts": dict(failure.facts)})
-        if failure
-        else None
-    )
-    return {
-        **values,
-        "payload": json.dumps(dict(job.payload), ensure_ascii=False),
-        "state": str(job.state),
-        "outputs": json.dumps(list(job.outputs)),
-    }
-
-
-def _reason(error: sa.exc.DBAPIError) -> str:
-    """The driver's own words, without the statement and its values."""
-    return " ".join(str(error.orig).split())[:200]

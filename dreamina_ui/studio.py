@@ -12,10 +12,13 @@ import gradio as gr
 import httpx
 from starlette.middleware import Middleware
 
+from dreamina_ui.database import Database
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import SettingError
+from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library, origin_of
 from dreamina_ui.model_card import Card, load_card
+from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Limits, Store
@@ -48,18 +51,21 @@ class Studio:
         self._simulator = _simulator(settings, card) if settings.backend == "simulator" else None
         transport = httpx.ASGITransport(self._simulator) if self._simulator else None
         base = SIMULATOR_BASE if self._simulator else settings.api_base
-        self._service = RunComfy(base, transport=transport)
+        budget = RetryBudget(time.monotonic)
+        self._service = RunComfy(base, transport=transport, may_retry=budget.spend)
         self._library = Library(
             settings.data_dir / "videos",
             trusted_origins={origin_of(base), *settings.trusted_output_origins},
             mounts={origin_of(base): transport} if transport else None,
         )
-        self._store = Store(settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}")
-        self._store.prepare()
+        self._database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}")
+        self._database.prepare()
         self._library.prepare()
         self.engine = Engine(
             card=card,
-            store=self._store,
+            store=Store(self._database),
+            leases=Leases(self._database, settings.data_dir / "owners"),
+            budget=budget,
             service=self._service,
             library=self._library,
             limits=_limits(settings),
@@ -135,7 +141,7 @@ class Studio:
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.callback(self._store.close)
+            stack.callback(self._database.close)
             if self._simulator:
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             await stack.enter_async_context(self._service)

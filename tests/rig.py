@@ -11,10 +11,13 @@ import av
 import httpx
 import numpy as np
 
+from dreamina_ui.database import Database
 from dreamina_ui.engine import Engine
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library
 from dreamina_ui.model_card import load_card
+from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import BUNDLED_CARD
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
@@ -77,7 +80,8 @@ class Rig:
     seen: list[Job] = field(default_factory=list)
 
     async def submit(self, visitor_id: str = "ann", **values: Any) -> Job:
-        return await self.engine.submit(visitor_id, {**VALUES, **values})
+        [job] = await self.engine.submit(visitor_id, {**VALUES, **values})
+        return job
 
     async def finish(self, job: Job) -> Job:
         """The job at its end; what was seen on the way is in `seen`."""
@@ -144,12 +148,18 @@ async def rigged(
         mounts={"http://simulator.internal": gate},
         room_needed=room_needed,
     )
-    store = Store(f"sqlite:///{folder / 'dreamina.sqlite3'}")
-    store.prepare()
-    service = RunComfy(BASE, transport=gate, sleep=clock.sleep, random=lambda: 0.5, now=clock.now)
+    database = Database(f"sqlite:///{folder / 'dreamina.sqlite3'}")
+    database.prepare()
+    store = Store(database)
+    budget = RetryBudget(clock.now)
+    service = RunComfy(
+        BASE, transport=gate, sleep=clock.sleep, random=lambda: 0.5, now=clock.now, may_retry=budget.spend
+    )
     engine = Engine(
         card=CARD,
         store=store,
+        leases=Leases(database, folder / "owners"),
+        budget=budget,
         service=service,
         library=library,
         limits=limits or Limits(active=100, active_per_visitor=100),
@@ -157,11 +167,12 @@ async def rigged(
         key=key,
         deadline_s=deadline_s,
         now=clock.now,
+        monotonic=clock.now,
         sleep=clock.sleep,
         jitter=lambda: 0.5,
     )
     async with AsyncExitStack() as stack:
-        stack.callback(store.close)
+        stack.callback(database.close)
         stack.push_async_callback(app.state.simulator.aclose)
         await stack.enter_async_context(service)
         await stack.enter_async_context(library)

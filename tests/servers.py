@@ -1,13 +1,16 @@
 """Real servers in processes of their own: the studio as a user starts it, and the simulator over a socket."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +71,16 @@ class SimulatorServer(Process):
     def __init__(self, folder: Path, *options: str) -> None:
         command = [sys.executable, "-m", "dreamina_ui.simulator", "--port", "0", "--folder", str(folder / "simulator")]
         super().__init__(folder / "simulator.log", [*command, *options], {})
+
+    def control(self, path: str, key: str, body: object = None) -> Any:
+        """Look behind the scenes (`ledger`), or add faults (`faults`, with a body)."""
+        request = urllib.request.Request(
+            self.address.removesuffix("/v1") + f"/_simulator/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as reply:
+            return json.load(reply)
 
 
 def wait_for(condition: Callable[[], str], seconds: float = 60.0) -> str:

@@ -51,11 +51,8 @@ def client(studio: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
 
 
 def ledger(service: SimulatorServer) -> list[dict[str, Any]]:
-    address = service.address.removesuffix("/v1") + "/_simulator/ledger"
-    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {KEY}"})
-    with urllib.request.urlopen(request) as reply:
-        requests: list[dict[str, Any]] = json.load(reply)["requests"]
-        return requests
+    requests: list[dict[str, Any]] = service.control("ledger", KEY)["requests"]
+    return requests
 
 
 def test_generate_streams_to_the_video(client: Client, service: SimulatorServer) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dreamina_ui.database import Database
 from dreamina_ui.errors import (
     DailyLimitReached,
     DiskFull,
@@ -21,7 +22,7 @@ from dreamina_ui.errors import (
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.simulator import Fault
 from dreamina_ui.store import Limits, Store
-from tests.rig import VALUES, Clock, Rig, rigged
+from tests.rig import Clock, Rig, rigged
 
 pytestmark = pytest.mark.anyio
 
@@ -180,8 +181,8 @@ async def test_found_in_the_middle_of_sending_is_uncertain(tmp_path: Path) -> No
     async with rigged(tmp_path) as rig:
         rig.gate.raises = httpx.ConnectError("refused")
         job = await rig.until(await rig.submit(), State.WAITING)
-    with closing(Store(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as store:
-        await store.change(job.job_id, lambda row: replace(row, state=State.SUBMITTING))
+    with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
+        await Store(database).change(job.job_id, lambda row: replace(row, state=State.SUBMITTING))
     async with rigged(tmp_path) as rig:
         job = await rig.finish(job)
         assert (job.state, rig.gate.posts) == (State.UNCERTAIN, 0)
@@ -251,7 +252,7 @@ async def test_limits_refuse_at_the_click(tmp_path: Path) -> None:
 
         async def click(visitor_id: str) -> Job | Exception:
             try:
-                return await rig.engine.submit(visitor_id, VALUES)
+                return await rig.submit(visitor_id)
             except (TooManyActive, DailyLimitReached) as error:
                 return error
 

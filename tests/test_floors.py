@@ -10,12 +10,14 @@ PACKAGE = "dreamina_ui"
 
 # From the ground up; a module may import what stands on lower floors.
 FLOORS: list[set[str]] = [
-    {"errors"},
-    {"jobs", "model_card", "settings"},
-    {"migrations", "runcomfy_replies"},
-    {"runcomfy", "store", "library", "pacing", "visitors"},
-    {"runner"},
-    {"engine", "web"},
+    {"errors", "points"},
+    {"jobs", "model_card", "settings", "media"},
+    {"migrations", "records", "rows", "runcomfy_replies"},
+    {"database", "runcomfy", "library", "news", "pacing", "visitors"},
+    {"store", "leases"},
+    {"rebuild", "runner"},
+    {"keeper", "web"},
+    {"engine"},
     {"ui.wording", "ui.theme"},
     {"ui.asking"},
     {"ui.form", "ui.stage", "ui.history", "ui.api"},

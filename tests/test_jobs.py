@@ -22,8 +22,9 @@ def test_moves(before: State, after: State) -> None:
 
 
 def test_ends_are_final() -> None:
-    """No move leads out of a terminal state, and every state but the ends has one."""
-    assert all(not MOVES[state] for state in TERMINAL)
+    """No move leads out of a terminal state, but for the adoption of an uncertain job; every other state has one."""
+    assert all(not MOVES[state] for state in TERMINAL - {State.UNCERTAIN})
+    assert MOVES[State.UNCERTAIN] == {State.IN_QUEUE}
     assert all(MOVES[state] for state in State if state not in TERMINAL)
 
 

@@ -6,8 +6,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -36,7 +38,12 @@ def started(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[str]":
     }
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py")], cwd=folder, env={**env, **settings}, stdout=out, stderr=err, text=True
+            [sys.executable, str(ROOT / "app.py")],
+            cwd=folder,
+            env={**env, **settings},
+            stdout=out,
+            stderr=err,
+            text=True,
         )
 
 
@@ -70,7 +77,11 @@ def serving(folder: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[s
 
         def announced() -> str:
             assert process.poll() is None, err(folder)
-            found = re.search(r"^Dreamina UI: (http://127\.0\.0\.1:\d+) \(simulator: free.*\)$", out(folder), re.M | re.I)
+            found = re.search(
+                r"^Dreamina UI: (http://127\.0\.0\.1:\d+) \((simulator: free|runcomfy: paid).*\)$",
+                out(folder),
+                re.MULTILINE | re.IGNORECASE,
+            )
             return found[1] if found else ""
 
         try:
@@ -151,7 +162,9 @@ def test_a_data_folder_that_cannot_be_used_stops_the_start(tmp_path: Path, found
     assert says in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("address", ["sqlite://me:rc-canary-0123456789abcdef@host/x", "postgresql+psycopg://me:{}@h:p/x"])
+@pytest.mark.parametrize(
+    "address", ["sqlite://me:rc-canary-0123456789abcdef@host/x", "postgresql+psycopg://me:{}@h:p/x"]
+)
 def test_a_database_address_that_is_none_stops_the_start(tmp_path: Path, address: str) -> None:
     """An address that cannot be read is told without the password in it."""
     assert "address" in refusal(tmp_path, DREAMINA_DATABASE_URL=address.format(CANARY))
@@ -205,19 +218,92 @@ def test_a_good_start_serves_and_ends_when_asked(tmp_path: Path, free: int) -> N
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["dreamina.sqlite3", "secret", "videos"]
 
 
+class PaidService(ThreadingHTTPServer):
+    """Accepts a video after `held_s`, and then knows nothing of it yet: its job does not end."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), PaidAnswers)
+        self.asked, self.ending = threading.Event(), threading.Event()
+        self.held_s = 0.0
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class PaidAnswers(BaseHTTPRequestHandler):
+    server: PaidService
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.asked.set()
+        self.server.ending.wait(self.server.held_s)
+        self._send(200, b'{"request_id": "paid-for"}')
+
+    def do_GET(self) -> None:
+        self._send(404, b"{}")
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The test speaks for itself."""
+
+
+@pytest.fixture
+def paid() -> Iterator[PaidService]:
+    with PaidService() as service:
+        answering = threading.Thread(target=service.serve_forever)
+        answering.start()
+        yield service
+        service.ending.set()
+        service.shutdown()
+        answering.join()
+
+
+CALL = {"data": ["a lighthouse", "1440×1440(1:1)", 241, 7]}
+
+
+def rows(folder: Path) -> list[tuple[str, str | None]]:
+    with closing(sqlite3.connect(folder / "data" / "dreamina.sqlite3")) as connection:
+        return connection.execute("SELECT state, request_id FROM jobs").fetchall()
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_an_open_page_does_not_hold_up_the_end(tmp_path: Path, free: int, by: signal.Signals) -> None:
-    """With a page open and a job being watched the program still ends by itself, and the job goes on at the next start."""
-    call = {"data": ["a lighthouse", "1440×1440(1:1)", 241, 7]}
-    with serving(tmp_path, GRADIO_SERVER_PORT=str(free)) as (process, address):
-        with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
-            event = browser.post("/gradio_api/call/generate", json=call).json()["event_id"]
-            with (
-                browser.stream("GET", "/gradio_api/heartbeat/page") as heartbeat,
-                browser.stream("GET", f"/gradio_api/call/generate/{event}") as watching,
-            ):
-                assert next(heartbeat.iter_raw())
-                assert next(line for line in watching.iter_lines() if "job_id" in line)
-                stopped(process, tmp_path, by)
-    with closing(sqlite3.connect(tmp_path / "data" / "dreamina.sqlite3")) as rows:
-        assert rows.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+def test_an_open_page_does_not_hold_up_the_end(
+    tmp_path: Path, free: int, paid: PaidService, by: signal.Signals
+) -> None:
+    """With a page open and an endless job being watched the program still ends by itself and in order."""
+    settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
+    with (
+        serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address),
+        httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser,
+    ):
+        event = browser.post("/gradio_api/call/generate", json=CALL).json()["event_id"]
+        with (
+            browser.stream("GET", "/gradio_api/heartbeat/page") as heartbeat,
+            browser.stream("GET", f"/gradio_api/call/generate/{event}") as watching,
+        ):
+            beats, lines = heartbeat.iter_raw(), watching.iter_lines()  # a stream whose reader is let go is closed
+            assert next(beats)
+            while "in_queue" not in next(lines):
+                pass
+            stopped(process, tmp_path, by)
+    assert rows(tmp_path) == [("in_queue", "paid-for")]
+
+
+def test_the_end_waits_for_a_paid_answer(tmp_path: Path, free: int, paid: PaidService) -> None:
+    """SIGTERM while a paid POST is under way: the answer is waited for, and its request id is in the file."""
+    paid.held_s = 7  # Gradio by itself gives up after 5
+    settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
+    with serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address):
+        httpx.post(f"{address}/gradio_api/call/submit", json=CALL, trust_env=False, timeout=WITHIN_S)
+        assert paid.asked.wait(WITHIN_S)
+        stopped(process, tmp_path, signal.SIGTERM)
+    assert rows(tmp_path) == [("in_queue", "paid-for")]

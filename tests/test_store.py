@@ -362,9 +362,9 @@ async def test_a_locked_database_is_unavailable(store: Store, path: Path) -> Non
         closing(sqlite3.connect(path, isolation_level=None)) as other,
     ):
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StoreUnavailable, match="^database is locked$"):
+        with pytest.raises(StoreUnavailable, match=r"^database is locked$"):
             hurried.prepare()
-        with pytest.raises(StoreUnavailable, match="^database is locked$"):
+        with pytest.raises(StoreUnavailable, match=r"^database is locked$"):
             await hurried.change("job-1", sent)
         other.execute("ROLLBACK")
         hurried.prepare()
@@ -402,9 +402,9 @@ def test_a_folder_in_the_files_place_is_unavailable(path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is where not even root can make a file")
 def test_a_folder_that_cannot_be_written_is_unavailable() -> None:
     """Where no file can be made, one line says that it cannot be opened."""
-    with closing(Store("sqlite:////proc/self/dreamina.sqlite3")) as store:
-        with pytest.raises(StoreUnavailable, match="^unable to open database file$"):
-            store.prepare()
+    says = r"^unable to open database file$"
+    with closing(Store("sqlite:////proc/self/dreamina.sqlite3")) as store, pytest.raises(StoreUnavailable, match=says):
+        store.prepare()
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")

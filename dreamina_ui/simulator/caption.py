@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 
-from .fields import Array
+from dreamina_ui.simulator.fields import Array
 
 __all__ = ["Lettering", "caption_lines", "drawable"]
 
@@ -14,10 +14,11 @@ _MARK = "SIMULATED"
 _MOST_LINES = 3
 # More than three lines hold at any size; a longer prompt would only cost time to measure.
 _MOST_CHARACTERS = 420
-# Faces found on Linux, macOS and Windows; the one that can draw most of the prompt is taken, Pillow's own last.
+# Faces found on Linux, macOS and Windows; the one that draws most of the prompt is taken; Pillow's own last.
 _FACES = (
-    "DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Helvetica.ttc", "segoeui.ttf", "Arial.ttf",
-    "NotoSansCJK-Regular.ttc", "PingFang.ttc", "Arial Unicode.ttf", "msyh.ttc", "YuGothM.ttc", "NotoSansArabic-Regular.ttf",
+    "DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Helvetica.ttc", "segoeui.ttf",
+    "Arial.ttf", "NotoSansCJK-Regular.ttc", "PingFang.ttc", "Arial Unicode.ttf", "msyh.ttc", "YuGothM.ttc",
+    "NotoSansArabic-Regular.ttf",
 )  # fmt: skip
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -41,7 +42,9 @@ def _plain(text: str) -> str:
     """One line of printable text: no controls, no lone surrogates, no towers of combining marks."""
     kept: list[str] = []
     marks = 0
-    for character in unicodedata.normalize("NFC", text[: 4 * _MOST_CHARACTERS].encode("utf-8", "ignore").decode()):
+    for character in unicodedata.normalize(
+        "NFC", text[: 4 * _MOST_CHARACTERS].encode("utf-8", "ignore").decode()
+    ):
         category = unicodedata.category(character)
         if character.isspace():
             kept.append(" ")
@@ -55,8 +58,8 @@ def _plain(text: str) -> str:
 def drawable(text: str, size: int) -> tuple[str, _Font]:
     """A prompt as this machine's fonts can show it, with the font that shows most of it.
 
-    A character no font has is drawn in its plain form (𝐇 as H); failing that a symbol is left out and a letter
-    becomes a middle dot, one for a whole run.
+    A character no font has is drawn in its plain form (𝐇 as H); failing that a symbol is left out and a
+    letter becomes a middle dot, one for a whole run.
     """
     plain = _plain(text)
     characters = set(plain)
@@ -87,7 +90,7 @@ def drawable(text: str, size: int) -> tuple[str, _Font]:
 
 
 def caption_lines(text: str, font: _Font, width: float) -> list[str]:
-    """The text wrapped to at most three lines of `width` pixels, the last with an ellipsis if more was said."""
+    """The text wrapped to at most three lines of `width` pixels, with an ellipsis if more was said."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -195,7 +198,8 @@ class _Overlay:
 
 def _fixed(values: Array) -> Array:
     """Fixed point: 256 is one. Rounded so that a weight and its complement never sum above 255."""
-    return np.minimum(np.rint(values * 256), 60000).astype(np.uint16)
+    out: Array = np.minimum(np.rint(values * 256), 60000).astype(np.uint16)
+    return out
 
 
 def _visual(line: str) -> str:
@@ -219,7 +223,11 @@ def _mark(width: int, short: int, margin: int) -> tuple[Image.Image, int, int]:
     pen = ImageDraw.Draw(mark)
     base = round(size * 1.35)
     ring = size * 0.34
-    pen.ellipse((1, base - size * 0.37 - ring, 1 + 2 * ring, base - size * 0.37 + ring), outline=236, width=max(1, size // 9))
+    pen.ellipse(
+        (1, base - size * 0.37 - ring, 1 + 2 * ring, base - size * 0.37 + ring),
+        outline=236,
+        width=max(1, size // 9),
+    )
     at = size * 1.3
     for letter in _MARK:
         pen.text((at, base), letter, font=font, fill=236, anchor="ls")

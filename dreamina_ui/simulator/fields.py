@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Waves", "doubled", "dye", "noise_tile", "sample", "smoothstep"]
+__all__ = ["Array", "Waves", "dye", "noise_tile", "sample", "smoothstep"]
 
 Array = npt.NDArray[Any]
 
@@ -42,20 +42,22 @@ class Waves:
         self.amplitude = amplitude / np.sqrt(np.sum(amplitude**2) / 2)
 
     def at(self, x: Array, y: Array, t: float, turn: float = 0.0) -> Array:
-        """The field (zero mean, unit spread) over columns `x` and rows `y` at `t` seconds, turned by `turn`."""
+        """The field (zero mean, unit spread) over columns `x`, rows `y` at `t` seconds, turned by `turn`."""
         cos, sin = np.cos(turn), np.sin(turn)
         kx, ky = self.kx * cos - self.ky * sin, self.kx * sin + self.ky * cos
-        across = np.outer(kx, x) + (self.phase + self.pace * t)[:, None]
-        down = np.outer(y, ky)
-        rows = np.concatenate([np.cos(down), np.sin(down)], axis=1).astype(np.float32)
-        scaled = self.amplitude[:, None]
-        columns = np.concatenate([scaled * np.sin(across), scaled * np.cos(across)]).astype(np.float32)
+        across = (np.outer(kx, x) + (self.phase + self.pace * t)[:, None]).astype(np.float32)
+        down = np.outer(y, ky).astype(np.float32)
+        rows = np.concatenate([np.cos(down), np.sin(down)], axis=1)
+        scaled = self.amplitude[:, None].astype(np.float32)
+        columns = np.concatenate([scaled * np.sin(across), scaled * np.cos(across)])
         field: Array = rows @ columns
         return field
 
 
-def noise_tile(rng: np.random.Generator, height: int, width: int, *, slope: float = 1.8, longest: float = 0.5) -> Array:
-    """Cloud-like noise (zero mean, unit spread) that tiles; `longest` is its largest feature in tile heights."""
+def noise_tile(
+    rng: np.random.Generator, height: int, width: int, *, slope: float = 1.8, longest: float = 0.5
+) -> Array:
+    """Cloud-like noise (zero mean, unit spread) that tiles; `longest`: its largest feature, in tiles."""
     fy = np.fft.fftfreq(height)[:, None] * height
     fx = np.fft.rfftfreq(width)[None, :] * height
     radius = np.hypot(fx, fy)
@@ -69,16 +71,17 @@ def noise_tile(rng: np.random.Generator, height: int, width: int, *, slope: floa
 
 
 def sample(tile: Array, x: Array, y: Array) -> Array:
-    """Read a tile (wrapping, linear in between) at rising columns `x` and rows `y`, both in its own pixels."""
+    """Read a tile (wrapping, linear in between) at rising columns `x` and rows `y`, in its own pixels."""
     height, width = tile.shape
     left, top = np.floor(x), np.floor(y)
     fx, fy = (x - left).astype(np.float32), (y - top).astype(np.float32)[:, None]
-    start = int(left[0])
-    i, j = left.astype(np.intp) - start, top.astype(np.intp) % height
-    # Only the columns in view are worth blending rows of.
-    seen = tile.take(np.arange(start, start + int(i[-1]) + 2) % width, axis=1)
+    start, first = int(left[0]), int(top[0])
+    i, j = left.astype(np.intp) - start, top.astype(np.intp) - first
+    # Only the part of the tile in view is worth touching.
+    seen_rows = np.arange(first, first + int(j[-1]) + 2) % height
+    seen = tile[seen_rows[:, None], np.arange(start, start + int(i[-1]) + 2) % width]
     rows = seen[j]
-    rows += (seen[(j + 1) % height] - rows) * fy
+    rows += (seen[j + 1] - rows) * fy
     out: Array = rows.take(i, axis=1)
     out += (rows.take(i + 1, axis=1) - out) * fx
     return out
@@ -90,24 +93,6 @@ def dye(colours: Sequence[Array], fields: Sequence[Array]) -> Array:
     stacked = np.stack(fields).reshape(len(fields), -1)
     table = np.stack([colour.reshape(3) for colour in colours], axis=1).astype(np.float32)
     out: Array = (table @ stacked).reshape(3, height, width)
-    return out
-
-
-def doubled(small: Array, height: int, width: int) -> Array:
-    """A picture (3, h, w) drawn at half size, enlarged to (3, height, width) with soft pixels."""
-    for axis in (1, 2):
-        lead = np.moveaxis(small, axis, 0)
-        shape = list(small.shape)
-        shape[axis] *= 2
-        large = np.empty(shape, dtype=np.float32)
-        into = np.moveaxis(large, axis, 0)
-        quarter = lead * np.float32(0.25)
-        most = lead - quarter
-        np.add(most[1:], quarter[:-1], out=into[2::2])
-        np.add(most[:-1], quarter[1:], out=into[1:-1:2])
-        into[0], into[-1] = lead[0], lead[-1]
-        small = large
-    out: Array = small[:, :height, :width]
     return out
 
 

@@ -1,21 +1,25 @@
-"""From light to picture: the small canvas scenes paint on, and its way to full-size video planes."""
+"""What scenes paint with: the small canvas for light, the camera's view, and full-size planes for details."""
 
+from copy import copy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from av import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.plane import VideoPlane
 
-from .fields import Array
-from .prompt_words import Camera, Colour, Reading
+from dreamina_ui.simulator.fields import Array
+from dreamina_ui.simulator.prompt_words import Camera, Colour, Reading
 
-__all__ = ["Canvas", "Finish", "Grain", "Planes", "Scene", "Setting", "View", "blend", "light", "view_at", "yuv"]
+__all__ = [
+    "TO_YUV", "YUV_ZERO", "Canvas", "Planes", "Scene", "Setting", "View",
+    "blend", "light", "plane_view", "view_at", "yuv",
+]  # fmt: skip
 
 # RGB to limited-range Y'CbCr by ITU-R BT.709, in 8-bit steps.
 _KR, _KB = 0.2126, 0.0722
 _KG = 1 - _KR - _KB
-_MATRIX = np.array(
+TO_YUV = np.array(
     [
         [219 * _KR, 219 * _KG, 219 * _KB],
         [-112 * _KR / (1 - _KB), -112 * _KG / (1 - _KB), 112],
@@ -23,7 +27,11 @@ _MATRIX = np.array(
     ],
     dtype=np.float32,
 )
-_OFFSET = np.array([16, 128, 128], dtype=np.float32)
+YUV_ZERO = np.array([16, 128, 128], dtype=np.float32)
+
+
+# Pixels in a strip: ten fields of this many floats fit a processor's second cache.
+_STRIP = 45_000
 
 
 def light(colour: Colour) -> Array:
@@ -40,7 +48,7 @@ def blend(a: Colour, b: Colour, part: float) -> Colour:
 
 def yuv(colour: Colour) -> tuple[float, float, float]:
     """A display colour in 8-bit BT.709 limited range."""
-    y, u, v = (_MATRIX @ np.array(colour, dtype=np.float32) + _OFFSET).tolist()
+    y, u, v = (TO_YUV @ np.array(colour, dtype=np.float32) + YUV_ZERO).tolist()
     return y, u, v
 
 
@@ -61,18 +69,35 @@ class Setting:
 class Canvas:
     """A grid `fineness` times smaller than the video.
 
-    `x` and `y` are in units of the shorter side, zero in the middle, y downwards.
+    `x` and `y` are in units of the shorter side, zero in the middle, y downwards. `rows` is the part of the whole
+    that a strip of it covers.
     """
 
     def __init__(self, setting: Setting, fineness: float) -> None:
-        self.width, self.height = max(8, int(setting.width / fineness)), max(8, int(setting.height / fineness))
+        self.width, self.height = (
+            max(8, int(setting.width / fineness)),
+            max(8, int(setting.height / fineness)),
+        )
+        self.rows = slice(0, self.height)
         short = min(setting.width, setting.height)
         self.unit = short  # pixels of the video in one unit
         self.half_width, self.half_height = setting.width / short / 2, setting.height / short / 2
-        self.x = ((np.arange(self.width) + 0.5) / self.width * 2 - 1).astype(np.float32) * np.float32(self.half_width)
+        self.x = ((np.arange(self.width) + 0.5) / self.width * 2 - 1).astype(np.float32) * np.float32(
+            self.half_width
+        )
         self.y = ((np.arange(self.height) + 0.5) / self.height * 2 - 1).astype(np.float32) * np.float32(
             self.half_height
         )
+
+    def strips(self) -> "list[Canvas]":
+        """The canvas in strips of rows, each small enough that what is computed on it stays in the cache."""
+        strips = []
+        for rows in np.array_split(np.arange(self.height), max(1, round(self.width * self.height / _STRIP))):
+            strip = copy(self)
+            strip.rows = slice(int(rows[0]), int(rows[-1]) + 1)
+            strip.y, strip.height = self.y[strip.rows], rows.size
+            strips.append(strip)
+        return strips
 
     def to_pixels(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Canvas units to pixels of the video."""
@@ -113,7 +138,10 @@ def view_at(camera: Camera, t: float, duration: float) -> View:
     if camera.kind == "orbit":
         angle = np.pi * centred
         return View(
-            0.26 * float(np.sin(angle)), 0.03 * float(np.cos(angle)), 1.1 + 0.05 * float(np.cos(angle)), angle * 0.2
+            0.26 * float(np.sin(angle)),
+            0.03 * float(np.cos(angle)),
+            1.1 + 0.05 * float(np.cos(angle)),
+            angle * 0.2,
         )
     if camera.kind == "macro":
         return View(0.05 * centred, 0.01 * sway, 1.5 + 0.1 * along, 0.0)
@@ -122,14 +150,17 @@ def view_at(camera: Camera, t: float, duration: float) -> View:
     return View(0.09 * centred, 0.008 * sway, 1.03 + 0.05 * along, 0.02 * centred)
 
 
+def plane_view(plane: VideoPlane, kind: type[np.unsignedinteger[Any]]) -> Array:
+    """A plane's pixels as a writable array, without a copy."""
+    whole: Array = np.frombuffer(memoryview(plane), kind)
+    return whole.reshape(plane.height, -1)[:, : plane.width]
+
+
 class Planes:
     """The three planes of a full-size frame, open for drawing details straight into them."""
 
     def __init__(self, frame: VideoFrame) -> None:
-        self.y, self.u, self.v = (
-            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-            for plane in frame.planes
-        )
+        self.y, self.u, self.v = (plane_view(plane, np.uint8) for plane in frame.planes)
 
     def dots(self, x: Array, y: Array, radius: float, gain: Array, colour: Colour) -> None:
         """Draw soft round lights of one size (pixels) and colour; `gain` from 0 to 1 each."""
@@ -144,7 +175,7 @@ class Planes:
             _stamp(plane, x / 2 - 0.25, y / 2 - 0.25, max(0.8, radius / 2), gain * 0.8, value)
 
     def silhouette(self, top: Array, colour: Colour, *, foot: Colour | None = None) -> None:
-        """Fill everything below a line (its height in pixels at every column) with one colour, edge antialiased.
+        """Fill all below a line (its height in pixels at every column) with one colour, edge antialiased.
 
         With `foot` the colour changes downwards to that, as into mist.
         """
@@ -197,96 +228,10 @@ class Scene(Protocol):
 
     canvas: Canvas
     bloom: float
+    in_strips: bool
 
-    def paint(self, t: float) -> Array:
-        """The light (3, height, width) of the canvas at `t` seconds; 1 is a bright surface, a lamp is more."""
+    def paint(self, canvas: Canvas, t: float) -> Array:
+        """The light (3, height, width) at `t` seconds on the scene's canvas, or on any strip of it if `in_strips`."""
 
     def details(self, planes: Planes, t: float) -> None:
         """Draw at full size what must be crisp."""
-
-
-class _Bloom:
-    """The glow around bright parts: shrink to a few blocks, then spread each block as a soft round light.
-
-    A Gaussian is separable too, so the spreading is two matrix products.
-    """
-
-    def __init__(self, canvas: Canvas, strength: float) -> None:
-        self._step = max(4, min(canvas.width, canvas.height) // 34)
-        self._rows, self._columns = canvas.height // self._step, canvas.width // self._step
-        self._down = _spread(canvas.height, self._rows, self._step) * np.float32(strength)
-        self._across = np.ascontiguousarray(_spread(canvas.width, self._columns, self._step).T)
-
-    def add(self, painted: Array) -> None:
-        step, rows, columns = self._step, self._rows, self._columns
-        blocks = painted[:, : rows * step, : columns * step].reshape(3, rows, step, columns * step)[:, :, ::2].mean(axis=2)
-        small = blocks.reshape(3, rows, columns, step).mean(axis=3)
-        small *= small / (0.35 + small)  # only what is bright glows
-        for channel in range(3):
-            painted[channel] += self._down @ (small[channel] @ self._across)
-
-
-def _spread(pixels: int, blocks: int, step: int) -> Array:
-    centres = (np.arange(blocks) + 0.5) * step
-    away = (np.arange(pixels)[:, None] + 0.5 - centres) / step
-    weight = np.exp(-0.5 * (away / 1.15) ** 2) + 0.16 * np.exp(-0.5 * (away / 3.6) ** 2)
-    out: Array = (weight / weight.sum(axis=1).mean()).astype(np.float32)
-    return out
-
-
-class Finish:
-    """Lens and film: vignette, tone curve, enlargement and grain."""
-
-    def __init__(self, canvas: Canvas, setting: Setting, dim: Array | None = None, bloom: float = 0.0) -> None:
-        """`dim` darkens the picture per pixel of the canvas (1 leaves it), as behind a caption."""
-        self._size = setting.width, setting.height
-        reach = np.hypot(canvas.x / canvas.half_width, canvas.y[:, None] / canvas.half_height)
-        self._lens: Array = (1.0 - 0.5 * np.clip(reach / 1.42, 0, 1) ** 2.6).astype(np.float32)
-        if dim is not None:
-            self._lens *= dim
-        self._lens *= -1  # the tone curve wants it so
-        # Sixteen bits here let the scaler dither on its way to eight: gradients stay free of bands.
-        self._small = VideoFrame(canvas.width, canvas.height, "yuv444p16le")
-        self._into = [
-            np.frombuffer(p, np.uint16).reshape(-1, p.line_size // 2)[: p.height, : p.width] for p in self._small.planes
-        ]
-        self._bloom = _Bloom(canvas, bloom) if bloom else None
-        self._matrix, self._offset = _MATRIX * 256, _OFFSET[:, None] * 256
-        self._strip = np.empty((3, min(canvas.height, 24), canvas.width), dtype=np.float32)
-        self._scaler = VideoReformatter()
-
-    def enlarge(self, painted: Array) -> VideoFrame:
-        """Tone-map the painted light (1 - exp(-light), with a gamma of two) and enlarge it to a yuv420p frame."""
-        if self._bloom:
-            self._bloom.add(painted)
-        # A few rows at a time: what stays in the processor's cache costs half as much.
-        step = self._strip.shape[1]
-        for top in range(0, painted.shape[1], step):
-            rows = slice(top, top + step)
-            shown = self._strip[:, : painted[0, rows].shape[0]]
-            np.multiply(painted[:, rows], self._lens[rows], out=shown)
-            np.exp(shown, out=shown)
-            np.subtract(1.0, shown, out=shown)
-            np.sqrt(shown, out=shown)
-            flat = self._matrix @ shown.reshape(3, -1)
-            flat += self._offset
-            for plane, values in zip(self._into, flat, strict=True):
-                np.copyto(plane[rows], values.reshape(shown.shape[1:]), casting="unsafe")
-        width, height = self._size
-        return self._scaler.reformat(self._small, width, height, "yuv420p", interpolation="BICUBIC", threads=1)
-
-
-class Grain:
-    """Film grain too fine to notice, which keeps the encoder from making bands of slow gradients.
-
-    It stands still: moving, it would cost the encoder twice the time and show no better.
-    """
-
-    def __init__(self, width: int, height: int) -> None:
-        noise = np.random.default_rng(7).standard_normal((256, 512), dtype=np.float32)
-        tile = np.clip(np.rint(noise * 0.85), -3, 3).astype(np.int8).view(np.uint8)
-        self._grain = np.tile(tile, (height // 256 + 1, width // 512 + 1))[:height, :width].copy()
-
-    def add(self, planes: Planes) -> None:
-        # Wrapping addition: luma keeps to 16…235, far enough from both ends.
-        np.add(planes.y, self._grain, out=planes.y)

@@ -16,21 +16,23 @@ from typing import Any
 # The products here are small; a pool of threads for each would only get in the encoder's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import numpy as np
 from av import VideoFrame
 
-from .caption import Lettering
-from .encode import write_mp4
-from .picture import Finish, Grain, Planes, Setting, view_at
-from .prompt_words import read_prompt
-from .scenes import build_scene
-from .scenes.flakes import weather
+from dreamina_ui.simulator.caption import Lettering
+from dreamina_ui.simulator.encode import write_mp4
+from dreamina_ui.simulator.finish import Finish, Grain
+from dreamina_ui.simulator.picture import Planes, Setting, view_at
+from dreamina_ui.simulator.prompt_words import read_prompt
+from dreamina_ui.simulator.scenes import build_scene
+from dreamina_ui.simulator.scenes.flakes import weather
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
 
 
 @dataclass(frozen=True)
 class RenderJob:
-    """What to render: sizes in pixels (even), a number of frames, and the seed that decides the composition."""
+    """What to render: sizes in pixels (even), how many frames, and the seed of the composition."""
 
     prompt: str
     width: int
@@ -48,7 +50,9 @@ class RenderJob:
     @classmethod
     def from_json(cls, job: Mapping[str, Any]) -> "RenderJob":
         """Parse a job; ValueError, TypeError or KeyError if it is not one."""
-        numbers = {name: int(job[name]) for name in ("width", "height", "frames", "frames_per_second", "seed")}
+        numbers = {
+            name: int(job[name]) for name in ("width", "height", "frames", "frames_per_second", "seed")
+        }
         return cls(prompt=str(job["prompt"]), **numbers)
 
 
@@ -64,16 +68,20 @@ class Drawing:
         canvas = self._scene.canvas
         self._dim = self._lettering.scrim(canvas.width, canvas.height)
         self._grain = Grain(job.width, job.height)
+        self._strips = canvas.strips() if self._scene.in_strips else [canvas]
         self._weather = weather(self._setting, canvas)
         self._own = threading.local()
 
     def frame(self, number: int) -> VideoFrame:
         """The frame of that number, in yuv420p."""
         if not hasattr(self._own, "finish"):
-            # Its buffers are one thread's own.
+            # Buffers are one thread's own.
+            self._own.painted = np.empty((3, self._scene.canvas.height, self._scene.canvas.width), np.float32)
             self._own.finish = Finish(self._scene.canvas, self._setting, self._dim, self._scene.bloom)
         t = number / self._job.frames_per_second
-        frame: VideoFrame = self._own.finish.enlarge(self._scene.paint(t))
+        for strip in self._strips:
+            self._own.painted[:, strip.rows] = self._scene.paint(strip, t)
+        frame: VideoFrame = self._own.finish.enlarge(self._own.painted)
         planes = Planes(frame)
         self._scene.details(planes, t)
         if self._weather:
@@ -105,7 +113,7 @@ def main() -> int:
         job = json.loads(sys.stdin.buffer.read())
         render(job, job["path"])
     except Exception as error:  # whatever went wrong, the parent wants one line
-        print(f"render failed: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)
+        print(f"render failed: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

@@ -97,7 +97,10 @@ class _Endpoints:
             field.name: value for field, value in zip(_required_first(self._engine.card.fields), inputs, strict=True)
         }
         try:
-            return await self._engine.submit(self._asking.visitor(request), named)
+            # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
+            click_id = request.headers.get("idempotency-key")
+            [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id)
+            return job
         except DreaminaError as error:
             raise _spoken(error) from None
 

@@ -56,25 +56,52 @@ class Page:
                     visible=False, autoplay=True, loop=True, show_label=False, interactive=False, elem_id="player"
                 )
                 self.status = gr.HTML("", elem_id="status")
+                with gr.Group(visible=False, elem_id="uncertain") as self.uncertain:
+                    with gr.Row(equal_height=True):
+                        self.request_id = gr.Textbox(
+                            label="Request id", placeholder="from RunComfy's own list", elem_id="request-id", scale=3
+                        )
+                        self.adopt = gr.Button("Fetch this video", elem_id="adopt", scale=1)
+                        self.dismiss = gr.Button("Dismiss", elem_id="dismiss", scale=1)
+                    self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+                self.resume = gr.Button("Resume: look for the video again", visible=False, elem_id="resume")
                 self.facts = gr.HTML("", elem_id="facts")
         gr.HTML("<h2>Your videos</h2>", elem_classes="section-title")
         self.history = gr.HTML("", elem_id="history", js_on_load=HISTORY_SCRIPT, elem_classes="history")
+        # Filled in by the browser at each click: the same wish has the same id.
+        self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
         # The job on the stage. In the page and not in a session of the server, so that it outlives a restart.
         self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
         self.again = gr.Button(visible="hidden", elem_id="watch-again")
+        # Changes when the job on the stage goes on after an end, so that it is watched anew.
+        self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
 
     def connect(self, blocks: gr.Blocks) -> None:
         controls: set[Any] = set(self.form.controls.values())
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         blocks.load(self.open, outputs=[self.current, self.history, self.price], **quiet)
         started = self.generate.click(
-            self.start, inputs=controls, outputs=self._start_outputs(), trigger_mode="once", **quiet
+            self.start,
+            inputs={*controls, self.click_id},  # Gradio sorts a set by age: the click's id comes last
+            outputs=self._start_outputs(),
+            js="window.dreamina.withClickId",
+            trigger_mode="once",
+            **quiet,
         )
         started.then(self.list_history, outputs=self.history, **quiet)
         self.cancel.click(self.take_back, inputs=self.current, outputs=[self.status, self.cancel], **quiet)
+        gr.on(
+            [self.adopt.click, self.request_id.submit],
+            self.take_in,
+            inputs=[self.current, self.request_id],
+            outputs=[self.adoption, self.again_for],
+            **quiet,
+        )
+        self.dismiss.click(self.take_note, inputs=self.current, outputs=[self.adoption, self.again_for], **quiet)
+        self.resume.click(self.look_again, inputs=self.current, outputs=[self.adoption, self.current], **quiet)
         self.history.select(self.choose, outputs=self.current, **quiet)
         gr.on(
-            [self.current.change, self.again.click],
+            [self.current.change, self.again_for.change, self.again.click],
             self.watch,
             inputs=self.current,
             outputs=self._stage_outputs(),
@@ -97,7 +124,8 @@ class Page:
         clear: Update = {problem: gr.update(value="", visible=False) for problem in self.form.problems.values()}
         clear[self.refusal] = gr.update(value="", visible=False)
         try:
-            job = await self._engine.submit(self._asking.visitor(request), self.form.values(held))
+            visitor_id, values = self._asking.visitor(request), self.form.values(held)
+            job, *_ = await self._engine.submit(visitor_id, values, click_id=held[self.click_id] or None)
         except InvalidInput as error:
             field = self._engine.card.field(error.field)
             words = wording.field_problem(error, field.title if field else error.field)
@@ -130,6 +158,29 @@ class Page:
             return Markup('<p class="note">{}</p>').format(wording.sentence(error)), gr.skip()
         return status_html(job, self._asking.now()), gr.update(visible=_can_cancel(job))
 
+    async def take_in(self, job_id: str, request_id: str) -> tuple[Any, Any]:
+        """Adopt the video of an uncertain job by the request id its owner found."""
+        try:
+            job = await self._engine.adopt(job_id, request_id.strip())
+        except DreaminaError as error:
+            return _shown(wording.sentence(error)), gr.skip()
+        return gr.update(visible=False), _changed(job)
+
+    async def take_note(self, job_id: str) -> tuple[Any, Any]:
+        try:
+            job = await self._engine.dismiss(job_id)
+        except DreaminaError as error:
+            return _shown(wording.sentence(error)), gr.skip()
+        return gr.update(visible=False), _changed(job)
+
+    async def look_again(self, job_id: str) -> tuple[Any, Any]:
+        """Put the job that looks for a given-up video on the stage."""
+        try:
+            job = await self._engine.resume(job_id)
+        except DreaminaError as error:
+            return _shown(wording.sentence(error)), gr.skip()
+        return gr.update(visible=False), job.job_id
+
     async def choose(self, event: gr.EventData) -> str:
         return str(event._data["job_id"]) if isinstance(event._data, dict) else ""
 
@@ -147,13 +198,16 @@ class Page:
         return [self.current, self.refusal, *self.form.problems.values()]
 
     def _stage_outputs(self) -> list[Any]:
-        return [self.screen, self.player, self.status, self.facts, self.generate, self.cancel, self.history]
+        stage = [self.screen, self.player, self.status, self.facts, self.uncertain, self.resume]
+        return [*stage, self.generate, self.cancel, self.history]
 
     def _render(self, job: Job, shown: Job | None) -> Update:
         update: Update = {
             self.status: status_html(job, self._asking.now()),
             self.generate: gr.update(interactive=not _is_being_sent(job)),
             self.cancel: gr.update(visible=_can_cancel(job)),
+            self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
+            self.resume: gr.update(visible=job.can_resume),
         }
         if shown is None or shown.state is not job.state:
             update[self.facts] = facts_html(job)
@@ -175,6 +229,8 @@ class Page:
             self.facts: "",
             self.generate: gr.update(interactive=True),
             self.cancel: gr.update(visible=False),
+            self.uncertain: gr.update(visible=False),
+            self.resume: gr.update(visible=False),
         }
 
 
@@ -190,6 +246,10 @@ def build_page(engine: Engine, asking: Asking) -> gr.Blocks:
 
 def _shown(words: str) -> Any:
     return gr.update(value=_PROBLEM.format(words), visible=True)
+
+
+def _changed(job: Job) -> str:
+    return f"{job.job_id} {job.version}"
 
 
 def _is_being_sent(job: Job) -> bool:

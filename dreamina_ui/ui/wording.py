@@ -16,6 +16,8 @@ FAILURES: Mapping[str, str] = {
     "setting": "{message}.",
     "job_not_found": "There is no such video, or it is not yours.",
     "illegal_move": "That is no longer possible for this video.",
+    "lease_lost": "Another server has taken this video over; reload the page to see it.",
+    "request_taken": "Another of the videos here already has this request id; nothing was changed.",
     "too_many_active": "{limit} videos are already being made; wait for one to finish. Nothing was sent.",
     "daily_limit": "Today's {limit} videos are used up; the count starts anew at midnight UTC. Nothing was sent.",
     "key_missing": (
@@ -38,7 +40,7 @@ FAILURES: Mapping[str, str] = {
         "before you generate it again. It is never sent again by itself."
     ),
     "generation_failed": "The video was not made. RunComfy says: {message}.",
-    "deadline_passed": "RunComfy did not finish in time; the request id is kept.",
+    "deadline_passed": "RunComfy did not finish in time; the request id is kept, and Resume looks for the video again, unpaid.",
     "disk_full": "The disk is full: free some space on the server. Nothing is lost, and nothing more is spent.",
     "download_failed": "The finished video could not be fetched ({message}).",
     "output_refused": "The video's address was refused for safety ({message}).",
@@ -88,18 +90,20 @@ def state_line(job: Job) -> str:
     if job.state is State.IN_QUEUE and job.queue_position:
         return "In the queue, next" if job.queue_position == 1 else f"In the queue, place {job.queue_position}"
     if job.state is State.CANCELLED:
-        return "Cancelled, taken back before it was made"
+        return "Cancelled, taken back before it was made; nothing was charged"
     return STATES[job.state]
 
 
 def explain(job: Job) -> str:
     """Why a job has no video, what holds it up, or what a cancel achieved; empty where there is nothing to say."""
+    if job.dismissed:
+        return "You have taken note that this video may have been charged."
     if job.failure:
         return sentence(job.failure)
     if job.cancel_requested and not job.ended:
-        if job.state is State.IN_QUEUE or job.state is State.SUBMITTING:
-            return "Cancelling was asked for; RunComfy has not taken it back yet."
-        return "Too late to cancel: it is already being rendered, will arrive, and is paid."
+        if job.cancel_outcome == "not_cancellable" or job.state in (State.IN_PROGRESS, State.SAVING):
+            return "Too late to cancel: it is already being rendered, will arrive, and is paid."
+        return "Cancelling was asked for; RunComfy has not taken it back yet."
     if job.cancel_requested and job.state is State.SUCCEEDED:
         return "It was finished before it could be cancelled, so it is kept, and was paid."
     return ""

@@ -43,19 +43,25 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One studio for all tests that need no rendering: its service hands out a ready clip. Visitors do not meet."""
-    folder = tmp_path_factory.mktemp("quick")
+def quick_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
+    """A service over a socket that hands out a ready clip instead of rendering."""
+    folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    service = SimulatorServer(
-        folder, "--token", KEY, "--slots", "2", "--queue", "1.5", "--quick", "1.5", "--clip", str(clip)
-    )
+    options = ("--token", KEY, "--slots", "2", "--queue", "1.5", "--quick", "1.5", "--clip", str(clip))
+    service = SimulatorServer(folder, *options)
     service.start()
-    server = Server(folder, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def quick_server(tmp_path_factory: pytest.TempPathFactory, quick_service: SimulatorServer) -> Iterator[Server]:
+    """One studio for all tests that need no rendering. Visitors do not meet."""
+    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": quick_service.address}
+    server = Server(tmp_path_factory.mktemp("quick"), **settings)
     server.start()
     yield server
     server.stop()
-    service.stop()
     assert "Traceback" not in server.log
 
 

@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.servers import Server
+from tests.browser.conftest import KEY
+from tests.servers import Server, SimulatorServer
 
 VIDEO_MS = 90_000
 LONG = "A paper boat on a silver river at dawn, slow pan"
@@ -137,3 +138,44 @@ def test_hostile_prompts_are_only_text(quick_page: Page) -> None:
     expect(quick_page.locator("#facts .stage-prompt")).to_have_text(hostile)
     expect(quick_page.locator("#history .poster-prompt").first).to_have_text(hostile)
     assert quick_page.title() != "run"
+
+
+def test_a_double_click_is_one_job(quick_page: Page) -> None:
+    """Two clicks in quick succession make one video."""
+    quick_page.dblclick("#generate", delay=40)
+    expect(status(quick_page, "in_queue")).to_be_visible()
+    expect(status(quick_page, "succeeded")).to_be_visible(timeout=VIDEO_MS)
+    expect(quick_page.locator("#history .poster")).to_have_count(1)
+
+
+def lose_an_answer(page: Page, service: SimulatorServer) -> str:
+    """Generate while the answer to the POST gets lost; gives the request id that only the service knows."""
+    service.control("faults", KEY, {"on": "submit", "kind": "lose_answer"})
+    page.fill("#field-prompt textarea", "a video whose answer is lost")
+    page.click("#generate")
+    expect(status(page, "uncertain")).to_be_visible()
+    return str(service.control("ledger", KEY)["requests"][-1]["request_id"])
+
+
+def test_an_uncertain_video_is_fetched_by_its_request_id(quick_page: Page, quick_service: SimulatorServer) -> None:
+    """Uncertain is explained; a wrong id changes nothing, the right one brings the video, and nothing is sent again."""
+    request_id = lose_an_answer(quick_page, quick_service)
+    sent = len(quick_service.control("ledger", KEY)["requests"])
+    expect(quick_page.locator("#screen")).to_contain_text("may have been accepted and charged")
+    quick_page.fill("#request-id input, #request-id textarea", "no-such-request")
+    quick_page.click("#adopt")
+    expect(quick_page.locator("#problem-request-id")).to_contain_text("no longer knows this request")
+    quick_page.fill("#request-id input, #request-id textarea", request_id)
+    quick_page.click("#adopt")
+    assert playing_size(quick_page) == (64, 64)
+    expect(quick_page.locator("#uncertain")).to_be_hidden()
+    assert len(quick_service.control("ledger", KEY)["requests"]) == sent
+
+
+def test_an_uncertain_video_can_be_dismissed(quick_page: Page, quick_service: SimulatorServer) -> None:
+    """Taking note of it ends the questions; it stays uncertain, and is not sent again."""
+    lose_an_answer(quick_page, quick_service)
+    quick_page.click("#dismiss")
+    expect(quick_page.locator("#screen")).to_contain_text("taken note")
+    expect(quick_page.locator("#uncertain")).to_be_hidden()
+    expect(status(quick_page, "uncertain")).to_be_visible()

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import cast
 
-from ..picture import Scene, Setting
+from dreamina_ui.simulator.picture import Scene, Setting
 
 __all__ = ["build_scene"]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..fields import Array, Waves, doubled
-from ..picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
-from .heaven import Heaven
+from dreamina_ui.simulator.fields import Array, Waves
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.scenes.heaven import Heaven
 
 __all__ = ["build"]
 
@@ -17,7 +17,7 @@ def build(setting: Setting) -> Scene:
 
 @dataclass(frozen=True)
 class _Block:
-    """One row of towers: edges and roofs along it, and for each window column and storey how brightly it is lit."""
+    """One row of towers: edges and roofs along it, and how brightly each window is lit."""
 
     depth: float
     left: Array
@@ -31,6 +31,7 @@ class _Block:
 
 class _City:
     bloom = 0.42
+    in_strips = False
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -40,10 +41,18 @@ class _City:
         palette, hour = setting.reading.palette, setting.reading.hour
         self.shore = half * float(rng.uniform(0.36, 0.46))
         self.day = hour in ("noon", "golden", "dawn")
-        sun = canvas.half_width * float(rng.uniform(-0.6, 0.6)), self.shore - 0.2 - 0.3 * half - float(rng.uniform(0, 0.15))
-        self.soft = Canvas(setting, 4.75)
+        sun = (
+            canvas.half_width * float(rng.uniform(-0.6, 0.6)),
+            self.shore - 0.2 - 0.3 * half - float(rng.uniform(0, 0.15)),
+        )
         self.heaven = Heaven(
-            setting, self.soft, rng, horizon=self.shore + 0.02, sun=sun, clouds=float(rng.uniform(0.2, 0.42)), size=0.024
+            setting,
+            canvas,
+            rng,
+            horizon=self.shore + 0.02,
+            sun=sun,
+            clouds=float(rng.uniform(0.2, 0.42)),
+            size=0.024,
         )
         tall = 0.20 + 0.34 * half
         self.blocks = [
@@ -59,27 +68,24 @@ class _City:
         self.glow = light(blend(palette.accent, (1.0, 0.66, 0.40), 0.5))
         self.ripple = Waves(rng, 16, 0.30, 0.018, slope=0.55, speed=1.3, heading=np.pi / 2, spread=0.45)
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        canvas = self.canvas
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
         _, rows = view.grid(canvas, 0.9)
         shore = int(np.clip(np.searchsorted(rows, self.shore), 8, canvas.height))
-        # Clouds have no need of the towers' resolution.
-        sky = np.empty((3, (shore + 1) // 2, self.soft.width), dtype=np.float32)
-        self.heaven.paint(sky, view, t)
-        out[:, :shore] = doubled(sky, shore, canvas.width)
-        dome = np.exp((rows[:shore] - self.shore) * 5.0)[:, None] * (0.05 if self.day else 0.22)
-        for channel in range(3):
-            out[channel, :shore] += dome * float(self.glow[channel, 0, 0])
-        for block, wall in zip(self.blocks, self.walls, strict=True):
-            self._towers(out[:, :shore], view, block, wall, t)
+        # The river mirrors the whole, so only what stands above it is painted in strips.
+        for strip in canvas.strips():
+            part = out[:, strip.rows][:, : max(0, shore - strip.rows.start)]
+            self.heaven.paint(part, strip, view, t)
+            dome = np.exp((rows[strip.rows][: part.shape[1]] - self.shore) * 5.0)[:, None]
+            part += dome * (self.glow * np.float32(0.05 if self.day else 0.22))
+            for block, wall in zip(self.blocks, self.walls, strict=True):
+                self._towers(part, strip, view, block, wall)
         if shore < canvas.height:
-            self._river(out, shore, view, t)
+            self._river(out, canvas, shore, view, t)
         return out
 
-    def _towers(self, out: Array, view: View, block: _Block, wall: Array, t: float) -> None:
-        canvas = self.canvas
+    def _towers(self, out: Array, canvas: Canvas, view: View, block: _Block, wall: Array) -> None:
         rows = out.shape[1]
         x, y = view.grid(canvas, block.depth)
         pixel = float(x[1] - x[0])
@@ -96,28 +102,32 @@ class _City:
         cover *= inside.astype(np.float32)
         column, wide = _panes(x, block.pitch, 0.56, pixel)
         storey, high = _panes(self.shore - y, block.storey, 0.5, pixel)
-        # Storeys first and while they are few, then the columns, then the rows: most of the work is on small arrays.
+        # By storeys first, for they are few; only then by rows of pixels.
         storeys = block.windows.take(column % block.windows.shape[1], axis=1)
         storeys *= (wide * inside).astype(np.float32)
-        storeys *= np.arange(len(storeys), dtype=np.float32)[:, None] < np.floor(block.roof[tower] / block.storey - 0.4)
+        storeys *= np.arange(len(storeys), dtype=np.float32)[:, None] < np.floor(
+            block.roof[tower] / block.storey - 0.4
+        )
         lit = storeys[np.clip(storey, 0, len(storeys) - 1)]
         lit *= high.astype(np.float32)[:, None]
-        fog = np.clip((y - self.shore + 0.30) / 0.30, 0, 1).astype(np.float32)[:, None] ** 2 * (0.5 - 0.3 * block.depth)
+        fog = np.clip((y - self.shore + 0.30) / 0.30, 0, 1).astype(np.float32)[:, None] ** 2 * (
+            0.5 - 0.3 * block.depth
+        )
         haze = self.haze * 0.8 + self.glow * (0.0 if self.day else 0.12)
         lamps = self.lamps[block.warmth[column % block.warmth.size]].T.astype(np.float32)
-        # Strip by strip, so that a strip's three colours are still in the cache when they are mixed.
-        for top in range(0, y.size, 24):
-            strip = slice(top, top + 24)
-            shade = lit[strip] * lamps[:, None, :]
-            shade += wall + fog[strip] * haze
-            part = out[:, first + top : first + top + shade.shape[1]]
-            shade -= part
-            shade *= cover[strip]
-            part += shade
+        shade = lit * lamps[:, None, :]
+        shade += wall + fog * haze
+        part = out[:, first:]
+        shade -= part
+        shade *= cover
+        part += shade
 
-    def _river(self, out: Array, shore: int, view: View, t: float) -> None:
-        canvas = self.canvas
-        down = np.arange(canvas.height - shore, dtype=np.float32) / canvas.unit * (self.setting.height / canvas.height)
+    def _river(self, out: Array, canvas: Canvas, shore: int, view: View, t: float) -> None:
+        down = (
+            np.arange(canvas.height - shore, dtype=np.float32)
+            / canvas.unit
+            * (self.setting.height / canvas.height)
+        )
         x, _ = view.grid(canvas, 0.9)
         # Rows of the mirror image, shaken more the nearer the water is.
         near = 1.0 / (down + 0.045)
@@ -160,11 +170,17 @@ class _City:
         sky = self.shore - 1.15 * max(float(block.roof.max()) for block in self.blocks)
         gain = self.heaven.star_gain * np.clip((sky - y) * 6, 0, 1) * 0.7
         px, py = self.canvas.to_pixels(x, y)
-        planes.dots(px, py, max(0.7, self.canvas.unit / 1300), gain * (0.8 + 0.2 * np.sin(3 * t + x * 90)), (0.9, 0.95, 1.0))
+        planes.dots(
+            px,
+            py,
+            max(0.7, self.canvas.unit / 1300),
+            gain * (0.8 + 0.2 * np.sin(3 * t + x * 90)),
+            (0.9, 0.95, 1.0),
+        )
 
 
 def _panes(along: Array, pitch: float, part: float, pixel: float) -> tuple[Array, Array]:
-    """Which pane each pixel looks at, and how much of the pixel it fills (exact, so that nothing shimmers)."""
+    """Which pane each pixel looks at, and how much of the pixel that fills: exact, so nothing shimmers."""
     place = along / pitch
     index = np.floor(place).astype(np.intp)
     inside = (place - index - 0.5) * pitch
@@ -183,12 +199,18 @@ def _block(rng: np.random.Generator, canvas: Canvas, depth: float, tall: float, 
     gap = np.where(rng.random(left.size) < 0.55, 0.0, pitch)
     right = np.array(edges[1:]) - gap
     middle = (left + right) / 2
-    cluster = 0.42 + 0.58 * np.exp(-(((middle - rng.uniform(-0.5, 0.5) * canvas.half_width) / (0.5 * canvas.half_width)) ** 2))
+    cluster = 0.42 + 0.58 * np.exp(
+        -(((middle - rng.uniform(-0.5, 0.5) * canvas.half_width) / (0.5 * canvas.half_width)) ** 2)
+    )
     roof = tall * cluster * rng.uniform(0.22, 1.0, left.size) ** 1.2
     storey = pitch * 1.45
     floors, columns = int(tall / storey) + 3, 509
-    windows = (rng.random((floors, columns)) < rng.uniform(0.3, 0.5)) * rng.uniform(0.25, 1.0, (floors, columns)) ** 1.6
+    windows = (rng.random((floors, columns)) < rng.uniform(0.3, 0.5)) * rng.uniform(
+        0.25, 1.0, (floors, columns)
+    ) ** 1.6
     # Whole floors dark or bright, as offices are after hours.
-    windows *= rng.choice([0.25, 1.0, 1.0, 1.4], (floors, 1)) * rng.choice([0.0, 0.7, 1.0, 1.25], (1, columns))
+    windows *= rng.choice([0.25, 1.0, 1.0, 1.4], (floors, 1)) * rng.choice(
+        [0.0, 0.7, 1.0, 1.25], (1, columns)
+    )
     warmth = rng.choice(4, 509, p=[0.46, 0.28, 0.18, 0.08])
     return _Block(depth, left, right, roof, pitch, storey, windows.astype(np.float32), warmth)

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from ..fields import Array, Waves, dye, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, blend, light, view_at
-from .flakes import Embers
-from .heaven import Heaven
-from .ridges import firs
+from dreamina_ui.simulator.fields import Array, Waves, dye, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, light, view_at
+from dreamina_ui.simulator.scenes.flakes import Embers
+from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.scenes.ridges import firs
 
 __all__ = ["build"]
 
@@ -21,6 +21,7 @@ def build(setting: Setting) -> Scene:
 
 class _Fire:
     bloom = 0.22
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -30,8 +31,8 @@ class _Fire:
         self.place = canvas.half_width * float(rng.uniform(-0.22, 0.3)), half * 0.5
         self.tall = 0.60 + 0.2 * (half - 0.5)
         moon = -np.sign(self.place[0]) * canvas.half_width * 0.62, -half * 0.6
-        self.heaven = Heaven(setting, canvas, rng, horizon=half * 0.42, sun=(float(moon[0]), float(moon[1])), clouds=0.0,
-                             size=0.02)  # fmt: skip
+        sun = float(moon[0]), float(moon[1])
+        self.heaven = Heaven(setting, canvas, rng, horizon=half * 0.42, sun=sun, clouds=0.0, size=0.02)
         self.lick = Waves(rng, 26, 0.55, 0.05, slope=0.75, speed=2.2)
         self.sway = Waves(rng, 12, 0.8, 0.16, slope=1.0, speed=1.6)
         self.smoke = Waves(rng, 14, 0.9, 0.16, slope=0.9, speed=0.8)
@@ -51,23 +52,27 @@ class _Fire:
         self.hot = palette.glow if tinted else (1.0, 0.88, 0.6)
         self.warmth = light(blend(palette.horizon, palette.glow, 0.4) if tinted else (0.90, 0.48, 0.20))
         self.earth = light(blend((0.46, 0.34, 0.24), palette.horizon, 0.3 if tinted else 0.0))
-        self.trees = [(firs(rng, 0.30 + 0.1 * half, crowd=260), 0.45, half * 0.47), (firs(rng, 0.46 + 0.2 * half, crowd=80), 0.8, half * 0.52)]
+        self.trees = [
+            (firs(rng, 0.30 + 0.1 * half, crowd=260), 0.45, half * 0.47),
+            (firs(rng, 0.46 + 0.2 * half, crowd=80), 0.8, half * 0.52),
+        ]
         self.bark = [light(blend(palette.shade, palette.zenith, 0.5)) * 0.5, light(palette.shade) * 0.5]
         self.logs = [(float(rng.uniform(-0.19, -0.12)), float(rng.uniform(0.13, 0.2)), -0.035, 0.03),
                      (float(rng.uniform(-0.2, -0.13)), float(rng.uniform(0.1, 0.18)), 0.03, -0.04),
                      (-0.14, 0.15, 0.026, 0.022)]  # fmt: skip
-        self.embers = Embers(rng, canvas, place=(self.place[0], self.place[1] - 0.05), reach=0.85 + 0.4 * half)
+        self.embers = Embers(
+            rng, canvas, place=(self.place[0], self.place[1] - 0.05), reach=0.85 + 0.4 * half
+        )
 
     def _blaze(self, t: float) -> float:
         a, b, c, d = self.flicker.tolist()
         waves = ((0.07, 5.1, a), (0.05, 8.3, b), (0.04, 13.7, c), (0.05, 2.2, d))
         return 1.0 + sum(size * math.sin(pace * t + phase) for size, pace, phase in waves)
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        canvas = self.canvas
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
-        self.heaven.paint(out, view, t)
+        self.heaven.paint(out, canvas, view, t)
         blaze = self._blaze(t)
         x, y = view.grid(canvas)
         dx, dy = x - self.place[0], (y - self.place[1])[:, None]
@@ -118,6 +123,8 @@ class _Fire:
         fx, fy = self.place
         left, right = int(np.searchsorted(x, fx - 0.36)), int(np.searchsorted(x, fx + 0.36))
         top, bottom = int(np.searchsorted(y, fy - self.tall * 1.45)), int(np.searchsorted(y, fy + 0.05))
+        if bottom <= top:
+            return
         x, y = x[left:right], y[top:bottom]
         up = np.clip((fy + 0.02 - y) / self.tall, -0.2, 1.6).astype(np.float32)[:, None]
         rise = up * np.float32(1)
@@ -127,10 +134,18 @@ class _Fire:
         dx = (x - fx) + sway
         heat = np.full_like(dx, -2.0)
         for centre, tall, phase in self.tongues.T.tolist():
-            high = tall * (0.84 + 0.20 * math.sin(3.3 * t + phase) + 0.10 * math.sin(7.1 * t + 2 * phase)) * blaze
+            high = (
+                tall
+                * (0.84 + 0.20 * math.sin(3.3 * t + phase) + 0.10 * math.sin(7.1 * t + 2 * phase))
+                * blaze
+            )
             part = rise / max(0.3, high)
-            wide = np.float32(0.088) * (np.clip(part + 0.16, 0, 1) ** 0.5) * np.clip(1.04 - part, 0.0, 1) ** 0.7 + np.float32(0.001)
-            lean = centre * (1 - 0.48 * np.clip(part, 0, 1)) + 0.022 * rise * np.sin(5.0 * part - 3.6 * t + 3 * phase)
+            wide = np.float32(0.088) * (np.clip(part + 0.16, 0, 1) ** 0.5) * np.clip(
+                1.04 - part, 0.0, 1
+            ) ** 0.7 + np.float32(0.001)
+            lean = centre * (1 - 0.48 * np.clip(part, 0, 1)) + 0.022 * rise * np.sin(
+                5.0 * part - 3.6 * t + 3 * phase
+            )
             d = (dx - lean) / wide
             body = 1.0 - d * d
             np.clip(body, -2.0, 1.0, out=body)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..fields import Array
-from ..picture import Canvas, Planes, Setting, View
-from ..prompt_words import Colour
+from dreamina_ui.simulator.fields import Array
+from dreamina_ui.simulator.picture import Canvas, Planes, Setting, View
+from dreamina_ui.simulator.prompt_words import Colour
 
 __all__ = ["Embers", "Rain", "Snow", "weather"]
 

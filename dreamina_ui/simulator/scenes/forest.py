@@ -1,9 +1,9 @@
-"""A wood in the mist: trunks at many depths, shafts of light, leaves overhead, motes or fireflies in the air."""
+"""A wood in the mist: trunks at many depths, shafts of light, leaves overhead, motes or fireflies."""
 
 import numpy as np
 
-from ..fields import Array, Waves, dye, noise_tile, sample, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.fields import Array, Waves, dye, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
 
 __all__ = ["build"]
 
@@ -14,6 +14,7 @@ def build(setting: Setting) -> Scene:
 
 class _Forest:
     bloom = 0.12
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -22,12 +23,19 @@ class _Forest:
         palette = setting.reading.palette
         self.night = setting.reading.hour == "night"
         leaf = palette.accent if setting.reading.coloured else blend((0.20, 0.44, 0.22), palette.zenith, 0.2)
-        mist = blend(palette.horizon, leaf, 0.55) if setting.reading.coloured else blend((0.60, 0.72, 0.50), palette.horizon, 0.3)
+        mist = (
+            blend(palette.horizon, leaf, 0.55)
+            if setting.reading.coloured
+            else blend((0.60, 0.72, 0.50), palette.horizon, 0.3)
+        )
         if self.night:
             mist = blend(palette.horizon, (0.30, 0.52, 0.56), 0.3)
         self.mist, self.leaf, self.glow = light(mist), light(leaf), light(palette.glow)
         self.bark = blend(palette.shade, leaf, 0.22)
-        self.sun = canvas.half_width * float(rng.uniform(-0.5, 0.5)), -canvas.half_height * float(rng.uniform(0.12, 0.42))
+        self.sun = (
+            canvas.half_width * float(rng.uniform(-0.5, 0.5)),
+            -canvas.half_height * float(rng.uniform(0.12, 0.42)),
+        )
         self.layers = [_trunks(rng, depth, canvas) for depth in (0.22, 0.45, 0.85, 1.7)]
         self.floor = [Waves(rng, 9, 1.6, 0.12, slope=0.8, speed=0.0, spread=0.1) for _ in self.layers]
         self.veil = Waves(rng, 10, 1.5, 0.3, slope=0.8, speed=0.3, spread=0.6)
@@ -37,41 +45,54 @@ class _Forest:
         self._air(rng)
 
     def _air(self, rng: np.random.Generator) -> None:
-        """What does not move: the light in the mist, and the waves by direction its shafts are summed from."""
+        """What stands still: the light in the mist, and the waves its shafts are summed from."""
         x, y = self.canvas.x, self.canvas.y
         dx, dy = x - np.float32(self.sun[0]), (y - np.float32(self.sun[1]))[:, None]
         far = dx * dx + dy * dy
         self.halo: Array = (1.0 / (1.0 + far * 5.0)) ** 2
-        low = np.repeat(smoothstep(self.canvas.half_height * 1.2, -self.canvas.half_height, y)[:, None] * 0.7 + 0.3, x.size, 1)
+        low = np.repeat(
+            smoothstep(self.canvas.half_height * 1.2, -self.canvas.half_height, y)[:, None] * 0.7 + 0.3,
+            x.size,
+            1,
+        )
         strength = 0.30 if self.night else 0.85
         self.backdrop = dye([self.mist * 0.66, self.glow * strength], [low, self.halo])
         angle = np.arctan2(dx, dy + np.float32(1e-4))
         # Shafts fall; only a hint of them rises.
-        fall = np.clip(0.25 + dy * 1.5, 0, 1) * np.clip(np.sqrt(far) * 3.0, 0, 1) * self.halo ** 0.6
+        fall = np.clip(0.25 + dy * 1.5, 0, 1) * np.clip(np.sqrt(far) * 3.0, 0, 1) * self.halo**0.6
         self.numbers = np.array([7.0, 13.0, 19.0, 31.0]) + rng.uniform(-1.5, 1.5, 4)
         turned = [angle * np.float32(number) for number in self.numbers]
-        self.shafts = np.stack([wave(a) for a in turned for wave in (np.sin, np.cos)]).reshape(8, -1)
+        self.shafts = np.stack([wave(a) for a in turned for wave in (np.sin, np.cos)])
         self.fall = (fall * np.float32(0.30)).astype(np.float32)
         self.ray_phase = rng.uniform(0, 6.28, 4)
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        out = self.backdrop.copy()
-        drift = self.veil.at(*view.grid(self.canvas, 0.5), t)
+        out = self.backdrop[:, canvas.rows].copy()
+        drift = self.veil.at(*view.grid(canvas, 0.5), t)
         drift *= 0.16
         drift += 1.0
         for number, (depth, table) in enumerate(self.layers):
-            self._layer(out, view, number, depth, table, drift, t)
+            self._layer(out, canvas, view, number, depth, table, drift, t)
         phase = self.ray_phase + t * np.array([0.16, -0.22, 0.3, -0.38])
         weights = np.stack([np.cos(phase), np.sin(phase)], axis=1).ravel().astype(np.float32)
-        rays = (weights @ self.shafts).reshape(self.fall.shape)
+        rays = np.tensordot(weights, self.shafts[:, canvas.rows], 1)
         np.maximum(rays, 0.0, out=rays)
-        rays *= self.fall
+        rays *= self.fall[canvas.rows]
         out += rays * (self.glow * np.float32(0.45 if self.night else 0.8))
         return out
 
-    def _layer(self, out: Array, view: View, number: int, depth: float, table: Array, drift: Array, t: float) -> None:
-        canvas = self.canvas
+    def _layer(
+        self,
+        out: Array,
+        canvas: Canvas,
+        view: View,
+        number: int,
+        depth: float,
+        table: Array,
+        drift: Array,
+        t: float,
+    ) -> None:
         x, y = view.grid(canvas, depth)
         pixel = float(x[1] - x[0])
         cover = np.zeros((canvas.height, canvas.width), dtype=np.float32)
@@ -89,32 +110,44 @@ class _Forest:
             part = cover[:, first:last]
             np.maximum(part, side, out=part)
         np.minimum(cover, 1.0, out=cover)
-        ground = canvas.half_height * (0.46 + 0.15 * depth) + 0.02 * self.floor[number].at(x, np.zeros(1), 0.0)[0] * depth
+        ground = (
+            canvas.half_height * (0.46 + 0.15 * depth)
+            + 0.02 * self.floor[number].at(x, np.zeros(1), 0.0)[0] * depth
+        )
         top = max(0, int(np.searchsorted(y, float(ground.min()))) - 1)
         hill = np.clip((y[top:, None] - ground) / (0.008 + 0.012 * depth), 0, 1)
         np.maximum(cover[top:], hill, out=cover[top:])
-        self._crown(cover, x, y, number, depth, t)
+        self._crown(cover, canvas, x, y, number, depth, t)
         haze = float(np.clip(0.90 - 0.58 * depth**0.8, 0.02, 1.0))
-        foot = smoothstep(-0.1, canvas.half_height * 0.9, y)[:, None] * np.float32(0.20 * max(0.0, 1.1 - depth))
+        foot = smoothstep(-0.1, canvas.half_height * 0.9, y)[:, None] * np.float32(
+            0.20 * max(0.0, 1.1 - depth)
+        )
         veil = np.minimum((haze + foot) * drift, 0.97)
         veil *= cover
-        lit = self.halo * cover
+        lit = self.halo[canvas.rows] * cover
         solid = light(blend((0.0, 0.0, 0.0), self.bark, 1 / (1 + 0.8 * depth)))
         added = dye(
-            [solid, self.mist * 0.62 - solid, self.glow * (0.34 / (1 + 2.2 * depth * depth))], [cover, veil, lit]
+            [solid, self.mist * 0.62 - solid, self.glow * (0.34 / (1 + 2.2 * depth * depth))],
+            [cover, veil, lit],
         )
         np.subtract(1.0, cover, out=cover)
         out *= cover
         out += added
 
-    def _crown(self, cover: Array, x: Array, y: Array, number: int, depth: float, t: float) -> None:
+    def _crown(
+        self, cover: Array, canvas: Canvas, x: Array, y: Array, number: int, depth: float, t: float
+    ) -> None:
         """Leaves against the light, thickest at the top."""
-        end = int(np.searchsorted(y, -self.canvas.half_height * 0.30))
+        end = int(np.searchsorted(y, -canvas.half_height * 0.30))
+        if not end:
+            return
         scale = 430 / (0.45 + depth)
         sway = 2.0 * float(np.sin(0.9 * t + number))
-        leaves = sample(self.foliage, x * scale + self.offset[0] + 210 * number + sway, y[:end] * scale + self.offset[1])
+        leaves = sample(
+            self.foliage, x * scale + self.offset[0] + 210 * number + sway, y[:end] * scale + self.offset[1]
+        )
         leaves *= 0.42
-        leaves += ((-y[:end] / self.canvas.half_height - 0.80 + 0.07 * number) * 4.4).astype(np.float32)[:, None]
+        leaves += ((-y[:end] / canvas.half_height - 0.80 + 0.07 * number) * 4.4).astype(np.float32)[:, None]
         part = cover[:end]
         np.maximum(part, smoothstep(0.15, 0.42, leaves), out=part)
 
@@ -122,7 +155,9 @@ class _Forest:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         across, down, size, pace, phase, near = self.motes.T
         wide, high = 2 * self.canvas.half_width + 0.2, 2 * self.canvas.half_height
-        x = (across * wide - view.x * (0.5 + near) + 0.03 * np.sin(t * (0.4 + pace) + phase * 6.28) + 0.008 * t) % wide - wide / 2
+        x = (
+            across * wide - view.x * (0.5 + near) + 0.03 * np.sin(t * (0.4 + pace) + phase * 6.28) + 0.008 * t
+        ) % wide - wide / 2
         y = (down * high - 0.02 * t * (0.4 + pace) + 0.02 * np.sin(t * 0.7 + phase * 20)) % high - high / 2
         pulse = 0.5 + 0.5 * np.sin(t * (0.9 + pace) + phase * 6.28)
         px, py = self.canvas.to_pixels(x, y)
@@ -147,4 +182,6 @@ def _trunks(rng: np.random.Generator, depth: float, canvas: Canvas) -> tuple[flo
         # The nearest frame the view: they keep to the sides.
         places = places[np.abs(places) > canvas.half_width * 0.62]
     wide = 0.018 * (0.28 + depth) * rng.uniform(0.5, 1.4, places.size)
-    return depth, np.stack([places, wide, rng.normal(0, 0.025, places.size), rng.normal(0, 0.012, places.size)], axis=1)
+    return depth, np.stack(
+        [places, wide, rng.normal(0, 0.025, places.size), rng.normal(0, 0.012, places.size)], axis=1
+    )

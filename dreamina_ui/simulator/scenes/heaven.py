@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..fields import Array, dye, noise_tile, sample, smoothstep
-from ..picture import Canvas, Planes, Setting, View, light
+from dreamina_ui.simulator.fields import Array, dye, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Setting, View, light
 
 __all__ = ["Heaven"]
 
@@ -47,10 +47,10 @@ class Heaven:
         self.star_gain = rng.random(420) ** 3.2
         self.star_pace = rng.uniform(1.0, 4.0, 420)
 
-    def rows(self, view: View) -> int:
+    def rows(self, canvas: Canvas, view: View) -> int:
         """How many rows of the canvas lie above the horizon."""
-        _, y = view.grid(self.canvas, 0.3)
-        return int(np.clip(np.searchsorted(y, self.horizon), 1, self.canvas.height))
+        _, y = view.grid(canvas, 0.3)
+        return int(np.searchsorted(y, self.horizon))
 
     def ramp(self, above: Array) -> Array:
         """The sky's light (3, n) at heights above the horizon: 0 is the horizon, 1 half a picture higher."""
@@ -60,10 +60,12 @@ class Heaven:
         out += self.accent[:, 0] * (0.16 * band)
         return out.astype(np.float32)
 
-    def paint(self, out: Array, view: View, t: float) -> None:
-        """Fill `out` (3, rows, width) with the sky, from the picture's top."""
+    def paint(self, out: Array, canvas: Canvas, view: View, t: float) -> None:
+        """Fill `out` (3, rows, width) with the sky, from the canvas's top."""
         rows = out.shape[1]
-        x, y = view.grid(self.canvas, 0.3)
+        if not rows:
+            return
+        x, y = view.grid(canvas, 0.3)
         y = y[:rows]
         reach = self.horizon + self.canvas.half_height
         out[...] = self.ramp((self.horizon - y) / reach)[:, :, None]
@@ -77,7 +79,9 @@ class Heaven:
         if self.clouds:
             cover, edge = self._clouds(x, y, t)
             lit = halo * (1.0 - 0.55 * cover)
-        disc = smoothstep(self.size * 1.06, self.size * 0.94, np.sqrt(far)) * ((2.2 if self.night else 5.0) * self.shine**2)
+        disc = smoothstep(self.size * 1.06, self.size * 0.94, np.sqrt(far)) * (
+            (2.2 if self.night else 5.0) * self.shine**2
+        )
         if not self.clouds:
             out += dye([self.glow * 0.9, self.glow], [lit, disc])
             return
@@ -86,7 +90,10 @@ class Heaven:
         bright = halo * edge * cover
         disc *= 1.0 - 0.92 * cover
         lit *= 1.0 - cover
-        added = dye([body, rim, self.glow * 1.25, self.glow * 0.9, self.glow], [cover, edge * cover, bright, lit, disc])
+        added = dye(
+            [body, rim, self.glow * 1.25, self.glow * 0.9, self.glow],
+            [cover, edge * cover, bright, lit, disc],
+        )
         np.subtract(1.0, cover, out=cover)
         out *= cover
         out += added
@@ -99,7 +106,9 @@ class Heaven:
         shift = t * self.drift * self.texels
         first = sample(self.tile, u + self.offset[0] + shift, v + self.offset[1])
         edge = sample(self.edge, u + self.offset[0] + shift, v + self.offset[1])
-        second = sample(self.tile, u * 0.45 + self.offset[2] + shift * 0.4, v * 0.5 + self.offset[3] + t * 0.4)
+        second = sample(
+            self.tile, u * 0.45 + self.offset[2] + shift * 0.4, v * 0.5 + self.offset[3] + t * 0.4
+        )
         first += second * 0.8
         cover = smoothstep(0.9 - 1.5 * self.clouds, 2.3 - 1.2 * self.clouds, first)
         cover *= np.clip((self.horizon - y) * 9.0, 0.0, 1.0).astype(np.float32)[:, None] * 0.92

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..fields import Array, Waves, noise_tile, sample, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, blend, light, view_at
-from .flakes import Embers
+from dreamina_ui.simulator.fields import Array, Waves, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, light, view_at
+from dreamina_ui.simulator.scenes.flakes import Embers
 
 __all__ = ["build"]
 
@@ -15,6 +15,7 @@ def build(setting: Setting) -> Scene:
 
 class _Lava:
     bloom = 0.3
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -34,11 +35,11 @@ class _Lava:
         self.embers = Embers(rng, canvas, place=(0.0, canvas.half_height), reach=2.0 * canvas.half_height,
                              spread=canvas.half_width * 0.8, number=110)  # fmt: skip
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        x, y = view.grid(self.canvas)
+        x, y = view.grid(canvas)
         # Rows stretch towards the bottom, as ground does towards the feet.
-        ground = np.log((y + self.canvas.half_height) * 1.1 + 0.55) * 1.5
+        ground = np.log((y + canvas.half_height) * 1.1 + 0.55) * 1.5
         gx, gy = x - self.flow[0] * t, ground - self.flow[1] * t
         warp = self.warp.at(gx, gy, t)
         first = np.abs(self.cracks[0].at(gx, gy, t) + 0.55 * warp)
@@ -46,15 +47,15 @@ class _Lava:
         rough = sample(self.rough, gx * 260 + self.offset[0], gy * 210 + self.offset[1])
         heat = np.clip(0.62 + 0.42 * self.heat.at(gx, gy, t), 0.05, 1.5)
         wide = 0.10 + 0.25 * heat * heat
-        vein = np.exp(-((first + 0.05 * rough) / wide) ** 2)
-        fine = np.exp(-((second + 0.04 * rough) / 0.085) ** 2) * np.clip(heat - 0.15, 0, 1) * 0.7
+        vein = np.exp(-(((first + 0.05 * rough) / wide) ** 2))
+        fine = np.exp(-(((second + 0.04 * rough) / 0.085) ** 2)) * np.clip(heat - 0.15, 0, 1) * 0.7
         glow = np.maximum(vein, fine)
         pool = np.exp(-first * 2.2) * heat
         shine = np.clip(0.55 + 0.38 * rough, 0.05, 1.5)
         yellow, white = smoothstep(0.42, 0.95, glow), smoothstep(0.80, 1.0, glow * (0.72 + 0.28 * heat))
-        far = np.clip((y + self.canvas.half_height) / self.canvas.half_height, 0, 1).astype(np.float32)[:, None]
+        far = np.clip((y + canvas.half_height) / canvas.half_height, 0, 1).astype(np.float32)[:, None]
         mist = (1 - far) ** 2
-        out = np.empty((3, self.canvas.height, self.canvas.width), dtype=np.float32)
+        out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
         for channel in range(3):
             outer, middle, core = (float(c[channel, 0, 0]) for c in (self.outer, self.middle, self.core))
             into = out[channel]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..fields import Array, Waves, dye, noise_tile, sample, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
-from .flakes import Snow
-from .heaven import Heaven
-from .ridges import firs, peaks
+from dreamina_ui.simulator.fields import Array, Waves, dye, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.scenes.flakes import Snow
+from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.scenes.ridges import firs, peaks
 
 __all__ = ["build"]
 
@@ -17,6 +17,7 @@ def build(setting: Setting) -> Scene:
 
 class _Mountains:
     bloom = 0.1
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -26,7 +27,13 @@ class _Mountains:
         self.foot = half - float(rng.uniform(0.25, 0.29))
         sun = canvas.half_width * float(rng.uniform(-0.6, 0.6)), -half * float(rng.uniform(0.42, 0.66))
         self.heaven = Heaven(
-            setting, canvas, rng, horizon=self.foot + 0.1, sun=sun, clouds=float(rng.uniform(0.28, 0.5)), size=0.026
+            setting,
+            canvas,
+            rng,
+            horizon=self.foot + 0.1,
+            sun=sun,
+            clouds=float(rng.uniform(0.28, 0.5)),
+            size=0.026,
         )
         tall = 0.28 + 0.28 * half
         self.ranges = [
@@ -41,38 +48,58 @@ class _Mountains:
         self.snow_lit = light(blend(palette.glow, palette.horizon, 0.25)) * 0.9
         self.snow_dim = light(blend(palette.zenith, palette.horizon, 0.35))
         self.mist = Waves(rng, 9, 1.6, 0.35, slope=0.9, speed=0.25, spread=0.5)
-        self.firs = [(firs(rng, 0.13, crowd=330), 1.0, half - 0.07), (firs(rng, 0.24, crowd=150), 1.5, half + 0.05)]
-        self.fir_colours = [blend(palette.shade, palette.zenith, 0.30), blend(palette.shade, (0.0, 0.0, 0.0), 0.35)]
+        self.firs = [
+            (firs(rng, 0.13, crowd=330), 1.0, half - 0.07),
+            (firs(rng, 0.24, crowd=150), 1.5, half + 0.05),
+        ]
+        self.fir_colours = [
+            blend(palette.shade, palette.zenith, 0.30),
+            blend(palette.shade, (0.0, 0.0, 0.0), 0.35),
+        ]
         self.snow = Snow(rng, canvas, crowd=0.35)
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        out = np.empty((3, self.canvas.height, self.canvas.width), dtype=np.float32)
-        self.heaven.paint(out, view, t)
+        out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
+        self.heaven.paint(out, canvas, view, t)
         lines = [
-            ridge.line(self.canvas, view, depth, base, self.canvas.width).astype(np.float32)
+            ridge.line(canvas, view, depth, base, canvas.width).astype(np.float32)
             for ridge, depth, base, _ in self.ranges
         ]
         for number, (_, depth, base, snowy) in enumerate(self.ranges):
             # What the next range hides anyway need not be painted.
-            hidden = float(lines[number + 1].max()) + 0.01 if number + 1 < len(lines) else self.canvas.half_height
-            self._range(out, view, lines[number], hidden, depth, base, snowy, (0.62, 0.08, 0.16)[number], t)
+            hidden = float(lines[number + 1].max()) + 0.01 if number + 1 < len(lines) else canvas.half_height
+            self._range(
+                out, canvas, view, lines[number], hidden, depth, base, snowy, (0.62, 0.08, 0.16)[number], t
+            )
         return out
 
     def _range(
-        self, out: Array, view: View, line: Array, hidden: float, depth: float, base: float, snowy: float, dense: float, t: float
+        self,
+        out: Array,
+        canvas: Canvas,
+        view: View,
+        line: Array,
+        hidden: float,
+        depth: float,
+        base: float,
+        snowy: float,
+        dense: float,
+        t: float,
     ) -> None:
-        pixel = float(self.canvas.y[1] - self.canvas.y[0])
-        first = max(0, int((float(line.min()) + self.canvas.half_height) / pixel) - 1)
-        last = int(np.searchsorted(self.canvas.y, hidden))
+        pixel = float(canvas.y[1] - canvas.y[0])
+        first = max(0, int(np.searchsorted(canvas.y, float(line.min()))) - 1)
+        last = int(np.searchsorted(canvas.y, hidden))
         if last <= first:
             return
-        y = self.canvas.y[first:last]
+        y = canvas.y[first:last]
         below = (y[:, None] - line) * np.float32(1 / pixel)
         cover = np.clip(below + 0.5, 0, 1)
-        x, v = view.grid(self.canvas, depth)
+        x, v = view.grid(canvas, depth)
         haze = self.heaven.ramp(np.array([0.22 - 0.12 * depth]))[:, :, None]
-        relief = sample(self.relief, x * 300 + self.offset[0], v[first:last] * 190 + self.offset[1] * (1 + depth))
+        relief = sample(
+            self.relief, x * 300 + self.offset[0], v[first:last] * 190 + self.offset[1] * (1 + depth)
+        )
         # A whole flank lies in light or in shade; the relief only breaks it up.
         flank = np.tanh(np.gradient(line, pixel) * 1.1) * float(-np.sign(self.heaven.sun[0]) * 0.75)
         relief *= 0.75
@@ -113,7 +140,13 @@ class _Mountains:
         above = np.minimum.reduce(lines)[column] - y
         gain = self.heaven.star_gain * np.clip(above * 30, 0, 1)
         px, py = self.canvas.to_pixels(x, y)
-        planes.dots(px, py, max(0.7, self.canvas.unit / 1100), gain * (0.8 + 0.2 * np.sin(3 * t + x * 90)), (0.9, 0.95, 1.0))
+        planes.dots(
+            px,
+            py,
+            max(0.7, self.canvas.unit / 1100),
+            gain * (0.8 + 0.2 * np.sin(3 * t + x * 90)),
+            (0.9, 0.95, 1.0),
+        )
 
 
 def _relief(rng: np.random.Generator, sun_x: float) -> Array:
@@ -122,7 +155,11 @@ def _relief(rng: np.random.Generator, sun_x: float) -> Array:
     fine = 1.0 - np.abs(noise_tile(rng, 512, 1024, slope=2.2, longest=0.12))
     heights = coarse + 0.22 * fine
     side = 2 if sun_x < 0 else -2
-    shaded = heights - np.roll(heights, (2, side), axis=(0, 1)) + 0.6 * (heights - np.roll(heights, (0, side), axis=(0, 1)))
+    shaded = (
+        heights
+        - np.roll(heights, (2, side), axis=(0, 1))
+        + 0.6 * (heights - np.roll(heights, (0, side), axis=(0, 1)))
+    )
     shaded /= shaded.std()
     out: Array = np.tanh(shaded * 0.8).astype(np.float32)
     return out

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..fields import Array
-from ..picture import Canvas, View
+from dreamina_ui.simulator.fields import Array
+from dreamina_ui.simulator.picture import Canvas, View
 
 __all__ = ["Ridge", "firs", "hills", "peaks"]
 

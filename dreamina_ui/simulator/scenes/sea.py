@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..fields import Array
-from ..picture import Canvas, Planes, Scene, Setting, View, light, view_at
-from .heaven import Heaven
+from dreamina_ui.simulator.fields import Array
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, light, view_at
+from dreamina_ui.simulator.scenes.heaven import Heaven
 
 __all__ = ["build"]
 
@@ -18,6 +18,7 @@ def build(setting: Setting) -> Scene:
 
 class _Sea:
     bloom = 0.16
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -26,9 +27,17 @@ class _Sea:
         horizon = canvas.half_height * float(rng.uniform(-0.12, 0.16))
         hour = setting.reading.hour
         high = {"noon": 0.42, "night": 0.3, "dusk": 0.1, "sunset": 0.07}.get(hour, 0.15)
-        sun = canvas.half_width * float(rng.uniform(-0.5, 0.5)), horizon - high * float(rng.uniform(0.85, 1.2))
+        sun = (
+            canvas.half_width * float(rng.uniform(-0.5, 0.5)),
+            horizon - high * float(rng.uniform(0.85, 1.2)),
+        )
         self.heaven = Heaven(
-            setting, canvas, rng, horizon=horizon, sun=sun, clouds=float(rng.uniform(0.32, 0.6)),
+            setting,
+            canvas,
+            rng,
+            horizon=horizon,
+            sun=sun,
+            clouds=float(rng.uniform(0.32, 0.6)),
             size=0.03 if hour == "night" else 0.042,
         )
         palette = setting.reading.palette
@@ -44,17 +53,17 @@ class _Sea:
         self.phase = rng.uniform(0, 2 * np.pi, _WAVES)
         self.sparks = rng.random((160, 3))
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        rows = self.heaven.rows(view)
-        out = np.empty((3, self.canvas.height, self.canvas.width), dtype=np.float32)
-        self.heaven.paint(out[:, :rows], view, t)
-        if rows < self.canvas.height:
-            self._water(out[:, rows:], view, rows, t)
+        rows = self.heaven.rows(canvas, view)
+        out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
+        self.heaven.paint(out[:, :rows], canvas, view, t)
+        if rows < canvas.height:
+            self._water(out[:, rows:], canvas, view, rows, t)
         return out
 
-    def _water(self, out: Array, view: View, rows: int, t: float) -> None:
-        x, y = view.grid(self.canvas, 0.3)
+    def _water(self, out: Array, canvas: Canvas, view: View, rows: int, t: float) -> None:
+        x, y = view.grid(canvas, 0.3)
         below = np.maximum(y[rows:] - self.heaven.horizon, 1e-3)
         far = (_EYE / below).astype(np.float32)
         pixel = float(y[1] - y[0])
@@ -62,14 +71,18 @@ class _Sea:
         steep_z = np.zeros_like(steep_x)
         across = np.outer(far, x)
         forward = 0.25 * (view.zoom - 1.0) * 4 + t * 0.02
-        for kx, kz, pace, slope, phase in zip(self.kx, self.kz, self.pace, self.slope, self.phase, strict=True):
+        for kx, kz, pace, slope, phase in zip(
+            self.kx, self.kz, self.pace, self.slope, self.phase, strict=True
+        ):
             # A wave too fine for the rows out there would only flicker: it fades before that.
             fine = (abs(kz) * far / below + abs(kx) * far) * pixel
             keep = np.exp(-((fine / 1.5) ** 2)).astype(np.float32)
             first = int(np.searchsorted(keep, 0.03))
             if first >= keep.size:
                 continue
-            down = (float(kz) * far[first:] + float(pace * t + phase + kx * view.x * 1.4 + kz * forward)).astype(np.float32)
+            down = (
+                float(kz) * far[first:] + float(pace * t + phase + kx * view.x * 1.4 + kz * forward)
+            ).astype(np.float32)
             wave = across[first:] * np.float32(kx)
             wave += down[:, None]
             np.cos(wave, out=wave)
@@ -78,11 +91,13 @@ class _Sea:
             steep_x[first:] += wave * np.float32(kx)
             wave *= np.float32(kz)
             steep_z[first:] += wave
-        self._shade(out, x, below, steep_x, steep_z)
+        self._shade(out, canvas, x, below, steep_x, steep_z)
 
-    def _shade(self, out: Array, x: Array, below: Array, steep_x: Array, steep_z: Array) -> None:
-        reach = self.heaven.horizon + self.canvas.half_height
-        near = np.clip(below / (self.canvas.half_height * 1.1), 0, 1).astype(np.float32)[:, None]
+    def _shade(
+        self, out: Array, canvas: Canvas, x: Array, below: Array, steep_x: Array, steep_z: Array
+    ) -> None:
+        reach = self.heaven.horizon + canvas.half_height
+        near = np.clip(below / (canvas.half_height * 1.1), 0, 1).astype(np.float32)[:, None]
         # What a facet mirrors: the flat water's own angle, tipped by its slope towards the eye.
         tip = np.clip(near * 0.55 + 0.05 + steep_z * (0.5 + 0.4 * near), 0, 1)
         table = self.heaven.ramp(np.linspace(0, 1, 256) / max(0.4, reach / 1.0))

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..fields import Array, Waves, dye, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, light, view_at
+from dreamina_ui.simulator.fields import Array, Waves, dye, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, light, view_at
 
 __all__ = ["build"]
 
@@ -16,6 +16,7 @@ def build(setting: Setting) -> Scene:
 
 class _Silk:
     bloom = 0.12
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -30,9 +31,9 @@ class _Silk:
         self.hue = Waves(rng, 5, 3.4, 1.4, speed=0.2)
         self.phase = float(rng.uniform(0, 6.28))
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        x, y = view.grid(self.canvas)
+        x, y = view.grid(canvas)
         turn = self.heading + view.roll
         current = self.current.at(x, y, t, view.roll)
         folds = self.folds.at(x, y, t, view.roll)

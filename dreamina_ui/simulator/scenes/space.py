@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..fields import Array, dye, noise_tile, sample, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, View, light, view_at
+from dreamina_ui.simulator.fields import Array, dye, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, light, view_at
 
 __all__ = ["build"]
 
@@ -14,6 +14,7 @@ def build(setting: Setting) -> Scene:
 
 class _Space:
     bloom = 0.22
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
@@ -31,18 +32,26 @@ class _Space:
         self.tilt = float(rng.uniform(-0.75, 0.75))
         self.centre = float(rng.uniform(-0.35, 0.35)) * canvas.half_width, float(rng.uniform(-0.3, 0.1))
         side = float(rng.choice([-1, 1]))
-        self.planet = side * canvas.half_width * float(rng.uniform(0.45, 0.85)), canvas.half_height * float(rng.uniform(0.1, 0.5))
+        self.planet = (
+            side * canvas.half_width * float(rng.uniform(0.45, 0.85)),
+            canvas.half_height * float(rng.uniform(0.1, 0.5)),
+        )
         self.radius = float(rng.uniform(0.13, 0.27))
         self.sun = np.array([-side * 0.78, -0.5, 0.38])
         self.bands = noise_tile(rng, 512, 1024, slope=2.4, longest=0.3)
         self.stars = [
-            (rng.uniform(-1.4, 1.4, (number, 2)) * (canvas.half_width, canvas.half_height), rng.random(number), size, depth)
+            (
+                rng.uniform(-1.4, 1.4, (number, 2)) * (canvas.half_width, canvas.half_height),
+                rng.random(number),
+                size,
+                depth,
+            )
             for number, size, depth in ((900, 1 / 1500, 0.10), (260, 1 / 950, 0.35), (42, 1 / 560, 0.7))
         ]
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        x, y = view.grid(self.canvas, 0.35)
+        x, y = view.grid(canvas, 0.35)
         u, v = x * 250, y * 250
         gas = sample(self.gas, u + self.offset[0] + t * 1.6, v + self.offset[1])
         gas += 0.55 * sample(self.gas, u * 2.1 + self.offset[2] - t * 2.2, v * 2.1 + self.offset[3] + t)
@@ -64,16 +73,18 @@ class _Space:
         glow = heart * cloud
         out = dye([self.body * 1.25, self.other * 1.25, self.core * 0.62], [first, second, glow])
         out += self.void
-        self._planet(out, view, t)
+        self._planet(out, canvas, view, t)
         return out
 
-    def _planet(self, out: Array, view: View, t: float) -> None:
+    def _planet(self, out: Array, canvas: Canvas, view: View, t: float) -> None:
         px, py = view.place(np.array(self.planet[0]), np.array(self.planet[1]), 0.8)
         radius = self.radius * (1 + (view.zoom - 1) * 0.8)
-        canvas = self.canvas
         left = max(0, int(np.searchsorted(canvas.x, px - radius * 1.5)))
         right = int(np.searchsorted(canvas.x, px + radius * 1.5))
-        top, bottom = int(np.searchsorted(canvas.y, py - radius * 1.5)), int(np.searchsorted(canvas.y, py + radius * 1.5))
+        top, bottom = (
+            int(np.searchsorted(canvas.y, py - radius * 1.5)),
+            int(np.searchsorted(canvas.y, py + radius * 1.5)),
+        )
         if right <= left or bottom <= top:
             return
         nx = ((canvas.x[left:right] - float(px)) / radius).astype(np.float32)
@@ -125,7 +136,13 @@ class _Space:
         fade = (gain[strong][:, None] * 0.5 * (1 - np.abs(np.linspace(-1, 1, 25))) ** 2).ravel()
         flat = np.zeros_like(run)
         for dx, dy in ((run, flat), (flat, run)):
-            planes.dots((px[strong][:, None] + dx).ravel(), (py[strong][:, None] + dy).ravel(), 0.7, fade, (0.9, 0.95, 1.0))
+            planes.dots(
+                (px[strong][:, None] + dx).ravel(),
+                (py[strong][:, None] + dy).ravel(),
+                0.7,
+                fade,
+                (0.9, 0.95, 1.0),
+            )
 
 
 _NEBULAE = (

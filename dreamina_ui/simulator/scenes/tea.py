@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..fields import Array, Waves, doubled, smoothstep
-from ..picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.fields import Array, Waves, smoothstep
+from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
 
 __all__ = ["build"]
 
@@ -19,12 +19,12 @@ def build(setting: Setting) -> Scene:
 
 class _Tea:
     bloom = 0.14
+    in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
         self.setting = setting
         self.canvas = canvas = Canvas(setting, 2.4)
-        self.soft = Canvas(setting, 4.75)
         palette = setting.reading.palette
         half = canvas.half_height
         self.cup = canvas.half_width * float(rng.uniform(-0.25, 0.3)), half * 0.22
@@ -45,21 +45,17 @@ class _Tea:
         self.motes = rng.random((60, 5))
         self.tints = [self.warm, self.glow, light(palette.accent)]
 
-    def paint(self, t: float) -> Array:
+    def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        canvas = self.canvas
-        # The room is out of focus, so half the resolution is enough for it.
-        room = np.empty((3, self.soft.height, self.soft.width), dtype=np.float32)
-        self._room(room, view, t)
-        out = doubled(room, canvas.height, canvas.width)
+        out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
+        self._room(out, canvas, view, t)
         x, y = view.grid(canvas)
         self._table(out, x, y)
         self._cup(out, x, y, t)
         self._steam(out, x, y, t)
         return out
 
-    def _room(self, out: Array, view: View, t: float) -> None:
-        canvas = self.soft
+    def _room(self, out: Array, canvas: Canvas, view: View, t: float) -> None:
         x, y = view.grid(canvas, 0.4)
         lamp = -self.side * canvas.half_width * 0.55, -canvas.half_height * 0.45
         dx, dy = x - lamp[0], (y - lamp[1])[:, None]
@@ -96,9 +92,11 @@ class _Tea:
         grain = self.grain.at(x * 0.4, np.log(np.maximum(y[row:] - self.table, 0) + 0.12) * 1.3, 0.0)
         sheen = np.exp(-((x + self.side * 0.45) ** 2) * 2.2) * np.exp(-np.maximum(down, 0) * 3.2)
         shadow_x = x - cx - self.side * (0.10 + down * 0.3)
-        shade = 1.0 - 0.72 * np.exp(-((shadow_x / 0.34) ** 2) - ((y[row:, None] - cy - self.size * 0.98) / 0.075) ** 2)
+        shade = 1.0 - 0.72 * np.exp(
+            -((shadow_x / 0.34) ** 2) - ((y[row:, None] - cy - self.size * 0.98) / 0.075) ** 2
+        )
         sheen *= shade
-        lit = (0.42 * shade + 0.9 * sheen + 0.10 * grain * (0.4 * shade + sheen))
+        lit = 0.42 * shade + 0.9 * sheen + 0.10 * grain * (0.4 * shade + sheen)
         part = out[:, row:]
         for channel in range(3):
             tone = lit * float(self.wood[channel, 0, 0])
@@ -112,7 +110,12 @@ class _Tea:
         s = self.size
         left, right = np.searchsorted(x, [cx - s * 2.1, cx + s * 2.1])
         top, bottom = np.searchsorted(y, [cy - s * 0.6, cy + s * 1.5])
-        u, v = (x[left:right] - np.float32(cx)) / np.float32(s), ((y[top:bottom] - np.float32(cy)) / np.float32(s))[:, None]
+        if bottom <= top:
+            return
+        u, v = (
+            (x[left:right] - np.float32(cx)) / np.float32(s),
+            ((y[top:bottom] - np.float32(cy)) / np.float32(s))[:, None],
+        )
         pixel = float(x[1] - x[0]) / s
         part = out[:, top:bottom, left:right]
         towards = -self.side  # where the light comes from
@@ -130,14 +133,31 @@ class _Tea:
 
         lean = np.clip(0.5 + 0.5 * towards * u, 0, 1)
         # Saucer: two ellipses, its rim catching the light, and the cup's shadow on it.
-        lay(lambda w: _ellipse(u, w - 1.02, 1.42, 0.31), lambda w: 0.16 + 0.20 * lean + 0 * w, self.china, 0.68, 1.36)
         lay(
-            lambda w: _ellipse(u, w - 0.98, 1.42, 0.30),
-            lambda w: 0.30 + 0.5 * lean**2 + 0.25 * np.exp(-(((_ellipse(u, w - 0.98, 1.42, 0.30) + 0.05) / 0.025) ** 2)),
-            self.china, 0.65, 1.31,
-        )  # fmt: skip
-        lay(lambda w: _ellipse(u - 0.05 * self.side, w - 1.0, 0.86, 0.17), lambda w: 0.20 + 0.25 * lean + 0 * w, self.china,
-            0.78, 1.22, 6.0)  # fmt: skip
+            lambda w: _ellipse(u, w - 1.02, 1.42, 0.31),
+            lambda w: 0.16 + 0.20 * lean,
+            self.china,
+            0.68,
+            1.36,
+        )
+
+        def plate(w: Array) -> Array:
+            return _ellipse(u, w - 0.98, 1.42, 0.30)
+
+        def rim(w: Array) -> Array:
+            out: Array = 0.30 + 0.5 * lean**2 + 0.25 * np.exp(-(((plate(w) + 0.05) / 0.025) ** 2))
+            return out
+
+        lay(plate, rim, self.china, 0.65, 1.31)
+        hollow = u - 0.05 * self.side
+        lay(
+            lambda w: _ellipse(hollow, w - 1.0, 0.86, 0.17),
+            lambda w: 0.20 + 0.25 * lean,
+            self.china,
+            0.78,
+            1.22,
+            6.0,
+        )
 
         # Handle: a ring on the shadow side.
         def ring(w: Array) -> Array:
@@ -145,15 +165,29 @@ class _Tea:
             out: Array = np.abs(np.sqrt(hu * hu + hv * hv) - 0.31) - 0.062
             return out
 
-        lay(ring, lambda w: 0.16 + 0.5 * np.clip(0.86 - w - 0.5 * np.abs(w - 0.36), 0, 1) + 0 * u, self.china, -0.05, 0.78)
+        lay(
+            ring,
+            lambda w: 0.16 + 0.5 * np.clip(0.86 - w - 0.5 * np.abs(w - 0.36), 0, 1) + 0 * u,
+            self.china,
+            -0.05,
+            0.78,
+        )
         self._bowl(lay, u, towards)
         # The mouth: rim, inner wall, and the tea with the window in it.
-        lay(lambda w: _ellipse(u, w, 1.0, 0.235), lambda w: 0.62 + 0.5 * lean + 0 * w, self.china, -0.26, 0.26)
-        lay(lambda w: _ellipse(u, w - 0.006, 0.955, 0.212), lambda w: 0.48 - 0.36 * lean + 0 * w, self.china, -0.23, 0.24)
+        lay(lambda w: _ellipse(u, w, 1.0, 0.235), lambda w: 0.62 + 0.5 * lean, self.china, -0.26, 0.26)
+        lay(
+            lambda w: _ellipse(u, w - 0.006, 0.955, 0.212),
+            lambda w: 0.48 - 0.36 * lean,
+            self.china,
+            -0.23,
+            0.24,
+        )
 
         def surface(w: Array) -> Array:
             ripple = 0.02 * np.sin(11 * (u * u + (w - 0.06) ** 2 * 20) - 2.2 * t)
-            window = np.exp(-(((u - 0.30 * towards + ripple) / 0.30) ** 2) - ((w - 0.03 + ripple * 0.3) / 0.055) ** 2)
+            window = np.exp(
+                -(((u - 0.30 * towards + ripple) / 0.30) ** 2) - ((w - 0.03 + ripple * 0.3) / 0.055) ** 2
+            )
             out: Array = 0.30 + 0.55 * lean + 1.6 * window
             return out
 
@@ -187,6 +221,8 @@ class _Tea:
         tall = 0.62 + 0.2 * self.canvas.half_height
         left, right = np.searchsorted(x, [cx - 0.40, cx + 0.40])
         top, bottom = np.searchsorted(y, [cy - tall, cy + 0.05])
+        if bottom <= top:
+            return
         x, y = x[left:right], y[top:bottom]
         up = ((cy + 0.02 - y) / tall).astype(np.float32)[:, None]
         rise = np.clip(up, 0, 1)
@@ -195,7 +231,9 @@ class _Tea:
         wisp = self.wisp.at(x * 1.3, y * 0.6 + 0.20 * t, t)
         total = np.zeros_like(dx)
         for offset, gain, bend in ((-0.07, 0.8, 1.4), (0.03, 1.0, -1.0), (0.09, 0.6, 0.7)):
-            middle = offset * (1 - 0.3 * rise) + 0.05 * bend * np.sin(5.5 * rise - 1.1 * t + offset * 40) * rise
+            middle = (
+                offset * (1 - 0.3 * rise) + 0.05 * bend * np.sin(5.5 * rise - 1.1 * t + offset * 40) * rise
+            )
             width = 0.014 + 0.058 * rise
             d = (dx - middle) / width
             total += gain * np.exp(-d * d) / (1 + 3.0 * rise)
@@ -209,7 +247,9 @@ class _Tea:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         across, down, size, pace, phase = self.motes.T
         wide, high = 2 * self.canvas.half_width + 0.1, 2 * self.canvas.half_height
-        x = (across * wide + 0.02 * np.sin(t * (0.3 + pace) + phase * 6.28) + 0.006 * t - view.x * (0.4 + size)) % wide
+        x = (
+            across * wide + 0.02 * np.sin(t * (0.3 + pace) + phase * 6.28) + 0.006 * t - view.x * (0.4 + size)
+        ) % wide
         y = (down * high - 0.010 * t * (0.5 + pace) - view.y * (0.4 + size)) % high
         lit = np.exp(-((x - wide / 2 + self.side * 0.4 * self.canvas.half_width) ** 2) * 2)
         gain = lit * (0.10 + 0.30 * (0.5 + 0.5 * np.sin(t * (0.6 + pace) + phase * 6.28)))

@@ -1,0 +1,91 @@
+"""Keeps a replica's jobs running: claims what nobody owns, renews what it holds, and follows what others run."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from dreamina_ui.errors import StoreError
+from dreamina_ui.jobs import Job
+from dreamina_ui.leases import RENEWED_EVERY_S, Leases
+from dreamina_ui.news import News
+from dreamina_ui.store import Store
+
+__all__ = ["Keeper"]
+
+FOLLOWED_EVERY_S = 0.5
+"""How late, at most, this replica's watchers hear of a job that another replica runs."""
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """`run` takes one job from where its row stands to its end."""
+
+    def __init__(self, leases: Leases, store: Store, run: Callable[[Job], Awaitable[None]], news: News) -> None:
+        self._leases = leases
+        self._store = store
+        self._run = run
+        self._news = news
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Pick up every job that nobody owns, and go on doing so."""
+        await asyncio.to_thread(self._leases.open)
+        await self.sweep()
+        self._loops = [
+            asyncio.create_task(_every(RENEWED_EVERY_S, self._tend), name="leases"),
+            asyncio.create_task(_every(FOLLOWED_EVERY_S, self._follow), name="followed jobs"),
+        ]
+
+    async def stop(self, unfinished_posts: Callable[[], Sequence[asyncio.Task[Job]]]) -> None:
+        """Stop the runs, wait for the answers to paid POSTs under way, and let go of all jobs."""
+        tasks = [*self._loops, *self._runs.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *unfinished_posts(), return_exceptions=True)
+        try:
+            await self._leases.aclose()
+        except StoreError as error:
+            log.warning("the leases could not be let go, and will run out by themselves: %s", error)
+
+    async def sweep(self) -> None:
+        """Claim what nobody owns, and run it."""
+        while claimed := await self._leases.claim():
+            for job in claimed:
+                self._start(job)
+
+    async def _tend(self) -> None:
+        await self._leases.renew()
+        await self.sweep()
+
+    async def _follow(self) -> None:
+        """Tell this replica's watchers of the jobs that run elsewhere."""
+        if elsewhere := self._news.watched - self._runs.keys():
+            for job in await self._store.get_many(list(elsewhere)):
+                self._news.publish(job)
+
+    def _start(self, job: Job) -> None:
+        # A job claimed anew while it still runs here: this process slept through its own lease. The old run's writes
+        # would be refused anyway.
+        if former := self._runs.get(job.job_id):
+            former.cancel()
+        run = asyncio.create_task(self._supervise(job), name=f"job {job.job_id}")
+        self._runs[job.job_id] = run
+        run.add_done_callback(lambda done: self._runs.pop(job.job_id) if self._runs.get(job.job_id) is done else None)
+
+    async def _supervise(self, job: Job) -> None:
+        try:
+            await self._run(job)
+        except Exception:
+            # A mistake of ours. The job stays unfinished and leased; another start or owner goes on from its row.
+            log.exception("the run of job %s ended by a mistake in the program", job.job_id)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except StoreError as error:
+            log.warning("the database does not answer: %s", error)
