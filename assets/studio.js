@@ -57,6 +57,21 @@
     if (isRunning()) find("#watch-again")?.click();
   }
 
+  // Gradio speaks the browser's language; a choice made here goes before it, for Gradio and for the server.
+  const LANGUAGE = "dreamina_language";
+  const chosen = document.cookie.match(new RegExp(`(?:^|; )${LANGUAGE}=([a-z]{2})`))?.[1];
+  if (chosen) {
+    Object.defineProperty(navigator, "language", { get: () => chosen });
+    Object.defineProperty(navigator, "languages", { get: () => [chosen] });
+  }
+  document.addEventListener("click", (event) => {
+    const language = event.target.closest?.("[data-language]")?.dataset.language;
+    if (!language) return;
+    const site = location.protocol === "https:" ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
+    document.cookie = `${LANGUAGE}=${language}; Path=/; Max-Age=31536000${site}`;
+    location.reload();
+  });
+
   document.addEventListener("input", (event) => {
     if (event.target.matches(".counted textarea, .counted input")) showCount(event.target);
   });

@@ -22,10 +22,10 @@ from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Limits, Store
-from dreamina_ui.ui import wording
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
+from dreamina_ui.ui.wording import Words
 from dreamina_ui.visitors import Visitors, signing_secret
 from dreamina_ui.web import VisitorCookie
 
@@ -76,7 +76,7 @@ class Studio:
         self._visitors = Visitors(signing_secret(settings))
         # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
         gr.set_static_paths([self._library.folder])
-        self.blocks = build_page(self.engine, Asking(self._visitors))
+        self.blocks, self._translations = build_page(self.engine, Asking(self._visitors))
 
     def launch(self, *, wait: bool = True) -> str:
         """Serve, and give the address; with `wait`, only after SIGTERM or Ctrl+C, when all has been kept.
@@ -88,7 +88,7 @@ class Studio:
         address = ""
         with suppress(KeyboardInterrupt), _sigterm_like_ctrl_c():
             address = self._serve()
-            name, meaning = wording.badge(self.settings.backend)
+            name, meaning = (Words().say(f"badge.{self.settings.backend}{part}") for part in ("", ".meaning"))
             print(f"Dreamina UI: {address.rstrip('/')} ({name}: {meaning})", flush=True)  # noqa: T201  what a start is for
             while self.blocks.is_running:
                 time.sleep(1)
@@ -128,6 +128,7 @@ class Studio:
             "ssr_mode": False,
             "max_threads": self.settings.max_watchers,
             "theme": studio_theme(),
+            "i18n": self._translations,
             "css_paths": ASSETS / "studio.css",
             "head": f"<script>{(ASSETS / 'studio.js').read_text(encoding='utf-8')}</script>",
             "favicon_path": ASSETS / "logo.svg",

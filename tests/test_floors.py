@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"keeper", "web"},
     {"engine"},
     {"ui.wording", "ui.theme"},
-    {"ui.asking"},
+    {"ui.asking", "ui.fixed"},
     {"ui.form", "ui.stage", "ui.history", "ui.api"},
     {"ui.page"},
     {"studio"},

@@ -11,11 +11,13 @@ from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.model_card import Field
-from dreamina_ui.ui import wording
 from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.wording import Words, iso_time
 
 __all__ = ["add_endpoints", "job_json"]
 
+WORDS = Words()
+"""Programs are spoken to in one language, whatever their machine's is."""
 _TYPES = {"text": str, "integer": int, "number": float, "boolean": bool}
 
 
@@ -27,14 +29,14 @@ def job_json(job: Job, now: float) -> dict[str, Any]:
         "state": str(job.state),
         "request_id": job.request_id,
         "queue_position": job.queue_position,
-        "message": wording.explain(job) or wording.state_line(job),
-        "error": {"code": job.failure.code, "message": wording.sentence(job.failure)} if job.failure else None,
+        "message": WORDS.explain(job) or WORDS.state_line(job),
+        "error": {"code": job.failure.code, "message": WORDS.sentence(job.failure)} if job.failure else None,
         "prompt": job.payload.get("prompt"),
         "aspect_ratio": job.payload.get("aspect_ratio"),
         "frames": job.payload.get("frames"),
         "seed": job.payload.get("seed"),
-        "created_at": wording.iso_time(job.created_at),
-        "finished_at": None if job.finished_at is None else wording.iso_time(job.finished_at),
+        "created_at": iso_time(job.created_at),
+        "finished_at": None if job.finished_at is None else iso_time(job.finished_at),
         "elapsed_s": round(job.elapsed_s(now), 3),
         "eta_s": None,
         "width": job.width,
@@ -161,5 +163,5 @@ def _required_first(fields: Sequence[Field]) -> list[Field]:
 
 def _spoken(error: DreaminaError) -> gr.Error:
     """An error as one sentence for the caller; nothing of the program's inside goes out with it."""
-    words = wording.field_problem(error, error.field) if isinstance(error, InvalidInput) else wording.sentence(error)
+    words = WORDS.field_problem(error, error.field) if isinstance(error, InvalidInput) else WORDS.sentence(error)
     return gr.Error(str(escape(words)), print_exception=False)

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Callable
 import gradio as gr
 
 from dreamina_ui.jobs import Job
+from dreamina_ui.ui.wording import Words
 from dreamina_ui.visitors import COOKIE, Visitors
 
 __all__ = ["Asking"]
+
+LANGUAGE_COOKIE = "dreamina_language"
 
 
 class Asking:
@@ -26,6 +29,10 @@ class Asking:
         if visitor_id is None:
             raise PermissionError("a request came past the visitor middleware")
         return visitor_id
+
+    def words(self, request: gr.Request) -> Words:
+        """The language that was chosen on the page, or else the browser's."""
+        return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
 
     async def latest_only(self, request: gr.Request, jobs: AsyncIterator[Job]) -> AsyncIterator[Job]:
         """Relay the snapshots until they end, or until the same page (its `session_hash`) watches something else."""

@@ -9,7 +9,8 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.model_card import SEED_MOST, Card, Field
-from dreamina_ui.ui import wording
+from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_form"]
 
@@ -29,26 +30,26 @@ class Form:
         return {name: held[control] for name, control in self.controls.items() if control in held}
 
 
-def build_form(card: Card) -> Form:
+def build_form(card: Card, fixed: Fixed) -> Form:
     """Place the controls where the caller stands in the layout."""
     controls: dict[str, Component] = {}
     problems: dict[str, gr.HTML] = {}
     for field in card.fields:
         if field.name == "seed":
             with gr.Row(elem_classes="seed-row", equal_height=True):
-                controls["seed"] = _control(card, field)
+                controls["seed"] = _control(card, field, fixed)
                 dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=44, scale=0)
             # Drawn in the browser: a click on a die should not wait for a server.
             dice.click(None, outputs=controls["seed"], js=f"() => Math.floor(Math.random() * {SEED_MOST + 1})")
         else:
-            controls[field.name] = _control(card, field)
+            controls[field.name] = _control(card, field, fixed)
         problems[field.name] = gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem")
     return Form(card, controls, problems)
 
 
-def _control(card: Card, field: Field) -> Component:
+def _control(card: Card, field: Field, fixed: Fixed) -> Component:
     common: dict[str, Any] = {
-        "label": _label(field),
+        "label": _label(field, fixed),
         "value": field.default,
         "elem_id": f"field-{field.name}",
         "info": field.description or None,
@@ -68,14 +69,14 @@ def _control(card: Card, field: Field) -> Component:
     if field.kind == "boolean":
         return gr.Checkbox(**common)
     if field.name == "seed":
-        common["info"] = "−1 draws a new one each time"
+        common["info"] = fixed.text("field.seed.hint")
     return gr.Number(minimum=field.least, maximum=field.most, **common)
 
 
-def _label(field: Field) -> str:
-    if field.name == "frames":
-        return "Length"
-    return field.title.removesuffix(" (W:H)")
+def _label(field: Field, fixed: Fixed) -> Any:
+    """In the person's language where we know the field, else as the card says."""
+    key = f"field.{field.name}"
+    return fixed.text(key) if key in texts_of(LANGUAGES[0]) else field.title
 
 
 def _choice(card: Card, field: Field, choice: Any) -> str:
@@ -83,5 +84,5 @@ def _choice(card: Card, field: Field, choice: Any) -> str:
     if ratio := _RATIO.match(str(choice)):
         return f"{ratio[3]} · {ratio[1]}×{ratio[2]}"
     if field.name == "frames" and (duration_s := card.duration_s({"frames": choice})):
-        return wording.seconds(duration_s)
+        return Words().seconds(duration_s)
     return str(choice)

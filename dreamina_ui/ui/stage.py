@@ -11,16 +11,16 @@ from gradio.data_classes import FileData
 from markupsafe import Markup
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui import wording
+from dreamina_ui.ui.wording import Words
 
 __all__ = ["SavedVideo", "empty_html", "facts_html", "file_name", "status_html"]
 
 STEPS: Sequence[tuple[State, str]] = (
-    (State.SUBMITTING, "Sent"),
-    (State.IN_QUEUE, "Queue"),
-    (State.IN_PROGRESS, "Rendering"),
-    (State.SAVING, "Saving"),
-    (State.SUCCEEDED, "Ready"),
+    (State.SUBMITTING, "step.sent"),
+    (State.IN_QUEUE, "step.queue"),
+    (State.IN_PROGRESS, "step.rendering"),
+    (State.SAVING, "step.saving"),
+    (State.SUCCEEDED, "step.ready"),
 )
 _ORDER = [State.WAITING, *(state for state, _ in STEPS)]
 
@@ -65,65 +65,63 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
         return FileData(path=str(path), orig_name=name, mime_type="video/mp4", size=path.stat().st_size)
 
 
-def empty_html() -> Markup:
-    return _EMPTY.format(
-        lead="Your video appears here", hint="Describe a scene and press Generate. The example in the box works, too."
-    )
+def empty_html(words: Words) -> Markup:
+    return _EMPTY.format(lead=words.say("stage.empty.lead"), hint=words.say("stage.empty.hint"))
 
 
-def screen_html(job: Job) -> Markup:
+def screen_html(job: Job, words: Words) -> Markup:
     """What stands where the video will be."""
     ended = job.ended
-    note = wording.explain(job) if ended else ""
+    note = words.explain(job) if ended else ""
     return _SCREEN.format(
         state=job.state,
         mark="ending-mark" if ended else "reel turning",
-        lead=wording.state_line(job),
+        lead=words.state_line(job),
         note=_NOTE.format(note) if note else "",
     )
 
 
-def status_html(job: Job, now: float) -> Markup:
+def status_html(job: Job, now: float, words: Words) -> Markup:
     """The line of words, the clock (it ticks in the browser), the steps, and what needs saying."""
     # What ended a job without a video stands on the screen, in the video's place.
-    note = "" if job.ended and job.state is not State.SUCCEEDED else wording.explain(job)
+    note = "" if job.ended and job.state is not State.SUCCEEDED else words.explain(job)
     return _STATUS.format(
         state=job.state,
         job_id=job.job_id,
-        line=wording.state_line(job),
+        line=words.state_line(job),
         clock=_CLOCK.format(elapsed=job.elapsed_s(now), runs="no" if job.ended else "yes"),
-        steps=_steps(job),
+        steps=_steps(job, words),
         note=_NOTE.format(note) if note else "",
     )
 
 
-def _steps(job: Job) -> Markup:
+def _steps(job: Job, words: Words) -> Markup:
     if job.state not in _ORDER:
         return Markup()
     reached = _ORDER.index(job.state)
     items = Markup()
-    for index, (_, word) in enumerate(STEPS, start=1):
+    for index, (_, key) in enumerate(STEPS, start=1):
         kind = "done" if index < reached or job.state is State.SUCCEEDED else "now" if index == reached else "ahead"
         current = Markup(' aria-current="step"') if index == reached else ""
-        items += Markup('<li class="{}"{}>{}</li>').format(kind, current, word)
+        items += Markup('<li class="{}"{}>{}</li>').format(kind, current, words.say(key))
     return Markup('<ol class="steps">{}</ol>').format(items)
 
 
-def facts_html(job: Job) -> Markup:
+def facts_html(job: Job, words: Words) -> Markup:
     """The facts of a job: settings, size, cost, request id."""
     facts: list[tuple[str, str]] = []
     if job.width and job.height:
-        facts.append(("Size", f"{job.width} × {job.height}"))
+        facts.append((words.say("fact.size"), f"{job.width} × {job.height}"))
     if job.duration_s:
-        facts.append(("Length", f"{job.duration_s:.1f} s"))
+        facts.append((words.say("fact.length"), words.seconds(job.duration_s)))
     if (seed := job.payload.get("seed")) is not None:
-        facts.append(("Seed", str(seed)))
+        facts.append((words.say("fact.seed"), str(seed)))
     if job.backend == "simulator":
-        facts.append(("Cost", "free"))
+        facts.append((words.say("fact.cost"), words.say("fact.free")))
     elif job.cost_usd is not None:
-        facts.append(("Cost", f"${job.cost_usd:.2f}"))
+        facts.append((words.say("fact.cost"), f"${words.number(job.cost_usd, 2)}"))
     if job.request_id:
-        facts.append(("Request id", job.request_id))
+        facts.append((words.say("fact.request_id"), job.request_id))
     rows = Markup().join(_FACT.format(name, value) for name, value in facts)
     prompt = Markup('<p class="stage-prompt">{}</p>').format(str(job.payload.get("prompt", "")))
     return prompt + Markup('<dl class="facts">{}</dl>').format(rows)

@@ -164,7 +164,7 @@ def test_an_uncertain_video_is_fetched_by_its_request_id(quick_page: Page, quick
     expect(quick_page.locator("#screen")).to_contain_text("may have been accepted and charged")
     quick_page.fill("#request-id input, #request-id textarea", "no-such-request")
     quick_page.click("#adopt")
-    expect(quick_page.locator("#problem-request-id")).to_contain_text("no longer knows this request")
+    expect(quick_page.locator("#problem-request-id")).to_contain_text("does not know this request")
     quick_page.fill("#request-id input, #request-id textarea", request_id)
     quick_page.click("#adopt")
     assert playing_size(quick_page) == (64, 64)
