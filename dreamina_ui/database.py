@@ -51,7 +51,14 @@ class Database:
 
     def prepare(self) -> None:
         """Connect and migrate; blocks. Raises `StoreUnusable` or `StoreUnavailable`."""
-        self.transact(lambda connection: migrate(connection, time.time()))
+
+        def work(connection: sa.Connection) -> None:
+            self.serialise(
+                connection
+            )  # of several replicas that start at once, one migrates and the others find it done
+            migrate(connection, time.time())
+
+        self.transact(work)
 
     def close(self) -> None:
         """Blocks until what has begun is written."""

@@ -7,10 +7,12 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
+from dreamina_ui.archive import Archive, Search
+from dreamina_ui.cleaning import empty_bin
 from dreamina_ui.errors import IllegalMove, InvalidInput, KeyMissing, ServiceError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.keeper import Keeper
@@ -41,6 +43,7 @@ class Engine:
         *,
         card: Card,
         store: Store,
+        archive: Archive,
         leases: Leases,
         service: RunComfy,
         library: Library,
@@ -60,6 +63,7 @@ class Engine:
         self.library = library
         self.backend = backend
         self._store = store
+        self._archive = archive
         self._service = service
         self._limits = limits
         self._key = key
@@ -81,7 +85,7 @@ class Engine:
             adopt=self._adopt,
             passed=passed,
         )
-        self._keeper = Keeper(leases, store, self._runner.run, self._news)
+        self._keeper = Keeper(leases, store, self._runner.run, self._news, self._clean)
         self._price: tuple[float, Price] | None = None
 
     async def __aenter__(self) -> Self:
@@ -137,9 +141,28 @@ class Engine:
         """Raises `JobNotFound`."""
         return await self._store.get(job_id)
 
-    async def history(self, visitor_id: str, limit: int, offset: int = 0) -> list[Job]:
-        """A visitor's jobs, newest first; at most 100 at once."""
-        return await self._store.page(visitor_id, min(max(limit, 1), PAGE_MOST), max(offset, 0))
+    async def history(
+        self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None
+    ) -> tuple[list[Job], int]:
+        """A visitor's jobs, newest first, at most 100 at once; and how many are found in all."""
+        limit, offset = min(max(limit, 1), PAGE_MOST), max(offset, 0)
+        return await self._archive.page(visitor_id, search, limit=limit, offset=offset)
+
+    async def siblings(self, job: Job) -> list[Job]:
+        """The variations of the click that made this job, itself included."""
+        return await self._archive.of_click(job.visitor_id, job.click_id) if job.click_id else [job]
+
+    async def shared(self, share_id: str) -> Job:
+        """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`."""
+        return await self._store.get_shared(share_id)
+
+    async def delete(self, visitor_id: str, job_ids: Sequence[str]) -> int:
+        """Put a visitor's own jobs that have ended into the bin; gives how many. Files go with the next clean-up."""
+        return await self._archive.delete(visitor_id, job_ids, self._now())
+
+    async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
+        """Take them back; gives how many were still there."""
+        return await self._archive.restore(visitor_id, job_ids)
 
     async def watch(self, job_id: str) -> AsyncIterator[Job]:
         """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.
@@ -222,6 +245,9 @@ class Engine:
                 price = Price(None, None, "")
             self._price = (self._now(), price)
         return self._price[1].estimate_usd(self.card.duration_s(values) or 0.0)
+
+    async def _clean(self) -> None:
+        await empty_bin(self._archive, self.library, self._now())
 
     async def _adopt(self, job_id: str, request_id: str) -> Job:
         job = await self._store.adopt(job_id, request_id, self._now())

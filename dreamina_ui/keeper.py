@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job
-from dreamina_ui.leases import RENEWED_EVERY_S, Leases
+from dreamina_ui.leases import Leases
 from dreamina_ui.news import News
 from dreamina_ui.store import Store
 
@@ -15,17 +15,27 @@ __all__ = ["Keeper"]
 FOLLOWED_EVERY_S = 0.5
 """How late, at most, this replica's watchers hear of a job that another replica runs."""
 
+CLEANED_EVERY_S = 600.0
+
 log = logging.getLogger(__name__)
 
 
 class Keeper:
     """`run` takes one job from where its row stands to its end."""
 
-    def __init__(self, leases: Leases, store: Store, run: Callable[[Job], Awaitable[None]], news: News) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        store: Store,
+        run: Callable[[Job], Awaitable[None]],
+        news: News,
+        clean: Callable[[], Awaitable[object]],
+    ) -> None:
         self._leases = leases
         self._store = store
         self._run = run
         self._news = news
+        self._clean = clean
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
 
@@ -34,8 +44,9 @@ class Keeper:
         await asyncio.to_thread(self._leases.open)
         await self.sweep()
         self._loops = [
-            asyncio.create_task(_every(RENEWED_EVERY_S, self._tend), name="leases"),
+            asyncio.create_task(_every(self._leases.renewed_every_s, self._tend), name="leases"),
             asyncio.create_task(_every(FOLLOWED_EVERY_S, self._follow), name="followed jobs"),
+            asyncio.create_task(_every(CLEANED_EVERY_S, self._clean), name="cleaning"),
         ]
 
     async def stop(self, unfinished_posts: Callable[[], Sequence[asyncio.Task[Job]]]) -> None:
@@ -82,7 +93,7 @@ class Keeper:
             log.exception("the run of job %s ended by a mistake in the program", job.job_id)
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:

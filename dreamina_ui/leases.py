@@ -21,7 +21,7 @@ __all__ = ["LEASE_S", "RENEWED_EVERY_S", "Leases"]
 
 LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0
-"""A dead owner's job is taken over within 15 + 4 seconds; a live one may miss three renewals."""
+"""A dead owner's job is taken over within 15 + 4 seconds; a live one may miss two renewals."""
 CLAIMED_AT_ONCE = 500
 
 
@@ -30,6 +30,7 @@ class Leases:
 
     def __init__(self, database: Database, folder: Path, *, lease_s: float = LEASE_S) -> None:
         self.owner = secrets.token_hex(8)
+        self.renewed_every_s = lease_s * RENEWED_EVERY_S / LEASE_S
         self._database = database
         self._folder = folder
         self._lease_s = lease_s

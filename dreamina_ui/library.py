@@ -8,6 +8,7 @@ import asyncio
 import errno
 import ipaddress
 import os
+import re
 import secrets
 import shutil
 import time
@@ -30,6 +31,7 @@ ROOM_NEEDED = 300 * 2**20
 SIZE_MOST = 500 * 2**20
 TIME_MOST_S = 600.0
 REDIRECTS_MOST = 3
+SHARE_ID = re.compile(r"[0-9a-f]{32}")
 POSTER_WIDTH = 640
 PICTURE_PART, LABELLED_PART = ".picture.part", ".labelled.part"
 
@@ -121,6 +123,16 @@ class Library:
     def share_ids(self) -> list[str]:
         """Of all videos that are here; blocks."""
         return [path.stem for path in self.folder.glob("*.mp4")]
+
+    def remove(self, share_ids: Iterable[str]) -> int:
+        """Delete these videos with their posters; blocks. Gives how many were there."""
+        removed = 0
+        for share_id in share_ids:
+            if SHARE_ID.fullmatch(share_id):
+                removed += self.video(share_id).exists()
+                self.video(share_id).unlink(missing_ok=True)
+                self.poster(share_id).unlink(missing_ok=True)
+        return removed
 
     def records(self, share_ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], Saved]]:
         """The records that these videos carry, of those that carry one, with the files' facts; blocks."""

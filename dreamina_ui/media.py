@@ -3,6 +3,7 @@
 PyAV costs 60 ms and 20 MB to import, so it is imported when there is a video.
 """
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Saved", "inspect", "label", "make_poster", "read_label"]
 
+DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 LABEL_TAG = "comment"
 """The tag that players show and that every MP4 writer keeps."""
 POSTER_LOOKED_AT = 24
@@ -106,4 +108,6 @@ def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Vid
                 raise NotAVideo("cut short")
             yield container, container.streams.video[0]
     except (av.FFmpegError, IndexError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+            raise  # PyAV's errors are also the system's: a full disk says nothing about the video
         raise NotAVideo(type(error).__name__) from error

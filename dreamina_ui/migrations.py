@@ -4,20 +4,31 @@ Migrations are append-only: a released one is never edited, and a new one gets t
 SQL that SQLite and PostgreSQL both read.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from dreamina_ui.errors import StoreUnusable
+from dreamina_ui.rows import jobs, search_values
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
+    """`then` does what plain SQL cannot, after the statements."""
+
     name: str
     statements: tuple[str, ...]
+    then: Callable[[sa.Connection], None] | None = None
+
+
+def _fill_search_columns(connection: sa.Connection) -> None:
+    for job_id, payload in connection.execute(sa.select(jobs.c.job_id, jobs.c.payload)).all():
+        found = search_values(json.loads(payload))
+        connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**found))
 
 
 MIGRATIONS: Sequence[Migration] = (
@@ -69,6 +80,16 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX jobs_by_request ON jobs (request_id)",
         ),
     ),
+    Migration(
+        "0003_history",
+        (
+            "ALTER TABLE jobs ADD COLUMN prompt TEXT",
+            "ALTER TABLE jobs ADD COLUMN aspect_ratio TEXT",
+            "ALTER TABLE jobs ADD COLUMN frames INTEGER",
+            "ALTER TABLE jobs ADD COLUMN deleted_at DOUBLE PRECISION",
+        ),
+        then=_fill_search_columns,
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))
@@ -94,4 +115,6 @@ def migrate(connection: sa.Connection, now: float, migrations: Sequence[Migratio
         if migration.name not in applied:
             for statement in migration.statements:
                 connection.execute(sa.text(statement))
+            if migration.then:
+                migration.then(connection)
             connection.execute(sa.insert(_applied).values(name=migration.name, applied_at=now))

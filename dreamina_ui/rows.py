@@ -1,6 +1,7 @@
 """The table of jobs, and a job as a row of it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from dreamina_ui.jobs import Failure, Job, State
 
-__all__ = ["job_of", "jobs", "values_of"]
+__all__ = ["job_of", "jobs", "search_values", "values_of"]
 
 jobs = sa.table(
     "jobs",
@@ -39,6 +40,11 @@ jobs = sa.table(
     sa.column("duration_s", sa.Double),
     sa.column("cost_usd", sa.Double),
     sa.column("generation", sa.Integer),
+    # Kept beside the payload so that a history can be searched; the prompt in lower case.
+    sa.column("prompt", sa.Text),
+    sa.column("aspect_ratio", sa.Text),
+    sa.column("frames", sa.Integer),
+    sa.column("deleted_at", sa.Double),
     # The lease is between the replicas and the database; a job knows only its generation.
     sa.column("lease_owner", sa.Text),
     sa.column("lease_until", sa.Double),
@@ -63,6 +69,17 @@ def job_of(row: sa.Row[Any]) -> Job:
     )
 
 
+def search_values(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What a history is searched by; None where a model has no such field."""
+    prompt, ratio, frames = (payload.get(name) for name in ("prompt", "aspect_ratio", "frames"))
+    return {
+        # PostgreSQL keeps no NUL in a text.
+        "prompt": prompt.lower().replace("\0", "") if isinstance(prompt, str) else None,
+        "aspect_ratio": ratio if isinstance(ratio, str) else None,
+        "frames": frames if isinstance(frames, int) else None,
+    }
+
+
 def values_of(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIELDS}
     failure = job.failure
@@ -73,6 +90,7 @@ def values_of(job: Job) -> dict[str, Any]:
     )
     return {
         **values,
+        **search_values(job.payload),
         "payload": json.dumps(dict(job.payload), ensure_ascii=False),
         "state": str(job.state),
         "outputs": json.dumps(list(job.outputs)),

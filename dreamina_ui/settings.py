@@ -136,7 +136,7 @@ class _Reader:
         return self.whole(name, 0, least=0) if self.text(name) else default
 
     def port(self, name: str) -> int | None:
-        return self.whole(name, 0, least=0, most=65535) if self.text(name) else None
+        return self.whole(name, 0, least=1, most=65535) if self.text(name) else None
 
     def api_base(self, name: str) -> str:
         held = self.text(name).rstrip("/") or API_BASE

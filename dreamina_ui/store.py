@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dreamina_ui.database import Database
-from dreamina_ui.errors import DailyLimitReached, JobNotFound, LeaseLost, RequestTaken, TooManyActive
+from dreamina_ui.errors import DailyLimitReached, IllegalMove, JobNotFound, LeaseLost, RequestTaken, TooManyActive
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.rows import job_of, jobs, values_of
 
@@ -82,6 +82,8 @@ class Store:
         """
 
         def adopted(row: Job) -> Job:
+            if row.request_id is not None:  # of two adoptions at once, the later must not replace the first one's id
+                raise IllegalMove(job_id=job_id)
             return row.move(
                 State.IN_QUEUE, request_id=request_id, submitted_at=now, finished_at=None, failure=None, dismissed=False
             )

@@ -12,6 +12,7 @@ import gradio as gr
 import httpx
 from starlette.middleware import Middleware
 
+from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import SettingError
@@ -64,6 +65,7 @@ class Studio:
         self.engine = Engine(
             card=card,
             store=Store(self._database),
+            archive=Archive(self._database),
             leases=Leases(self._database, settings.data_dir / "owners"),
             budget=budget,
             service=self._service,

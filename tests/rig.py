@@ -11,6 +11,7 @@ import av
 import httpx
 import numpy as np
 
+from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
 from dreamina_ui.engine import Engine
 from dreamina_ui.jobs import Job, State
@@ -158,6 +159,7 @@ async def rigged(
     engine = Engine(
         card=CARD,
         store=store,
+        archive=Archive(database),
         leases=Leases(database, folder / "owners"),
         budget=budget,
         service=service,

@@ -80,7 +80,7 @@ async def test_nothing_is_sent_when_validation_fails(tmp_path: Path, field: str)
     async with rigged(tmp_path) as rig:
         with pytest.raises(InvalidInput):
             await rig.submit(**{field: {"not": "this"}})
-        assert await rig.engine.history("ann", 10) == []
+        assert await rig.engine.history("ann", 10) == ([], 0)
         assert rig.gate.requests == []
 
 
@@ -89,7 +89,7 @@ async def test_a_missing_key_is_said_before_anything_is_made(tmp_path: Path) -> 
     async with rigged(tmp_path, backend="runcomfy") as rig:
         with pytest.raises(KeyMissing):
             await rig.submit()
-        assert await rig.engine.history("ann", 10) == []
+        assert await rig.engine.history("ann", 10) == ([], 0)
 
 
 async def test_a_full_disk_refuses_before_spending(tmp_path: Path) -> None:
@@ -283,9 +283,11 @@ async def test_history_is_the_visitors_own(tmp_path: Path) -> None:
             mine.append(await rig.submit("ann"))
             rig.clock.at += 1
         await rig.submit("bob")
-        listed = [job.job_id for job in await rig.engine.history("ann", 2)]
-        assert listed == [mine[2].job_id, mine[1].job_id]
-        assert [job.job_id for job in await rig.engine.history("ann", 2, 2)] == [mine[0].job_id]
+        first, count = await rig.engine.history("ann", 2)
+        assert [job.job_id for job in first] == [mine[2].job_id, mine[1].job_id]
+        assert count == 3
+        rest, _ = await rig.engine.history("ann", 2, 2)
+        assert [job.job_id for job in rest] == [mine[0].job_id]
 
 
 async def test_many_watchers_cost_the_polls_of_one(tmp_path: Path) -> None:

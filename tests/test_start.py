@@ -215,7 +215,12 @@ def test_a_good_start_serves_and_ends_when_asked(tmp_path: Path, free: int) -> N
             assert "HttpOnly" in cookie
             assert "set-cookie" not in browser.get("/").headers
         stopped(process, tmp_path, signal.SIGTERM)
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["dreamina.sqlite3", "owners", "secret", "videos"]
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "dreamina.sqlite3",
+        "owners",
+        "secret",
+        "videos",
+    ]
 
 
 class PaidService(ThreadingHTTPServer):

@@ -1,30 +1,27 @@
-"""The store: rows come back as they went in, changes are whole or not at all, and a start tells what is wrong."""
+"""The store: rows come back as they went in, changes are whole or not at all. The same on SQLite and on PostgreSQL."""
 
 import asyncio
-import os
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
+from dreamina_ui.database import Database
 from dreamina_ui.errors import (
     DailyLimitReached,
     IllegalMove,
     JobNotFound,
+    LeaseLost,
+    RequestTaken,
     StoreError,
-    StoreUnavailable,
-    StoreUnusable,
     TooManyActive,
 )
 from dreamina_ui.jobs import TERMINAL, Failure, Job, State
-from dreamina_ui.migrations import MIGRATIONS, Migration, migrate
 from dreamina_ui.store import Limits, Store
+from tests.databases import opened
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -54,14 +51,8 @@ def ended(job: Job, state: State = State.SUCCEEDED) -> Job:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "dreamina.sqlite3"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    with closing(Store(f"sqlite:///{path}")) as store:
-        store.prepare()
+def store(url: str) -> Iterator[Store]:
+    with opened(url) as store:
         yield store
 
 
@@ -83,23 +74,27 @@ FULL = a_job(
     height=1088,
     duration_s=10.041666666666666,
     cost_usd=0.30000000000000004,
+    click_id="click-1",
+    variation=3,
+    not_before=NOON + 0.1,
+    cancel_outcome="too_late",
+    dismissed=True,
 )
 
 
 @pytest.mark.parametrize("job", [a_job(), FULL], ids=["fresh", "with everything"])
-async def test_a_row_comes_back_as_it_went_in(store: Store, path: Path, job: Job) -> None:
+async def test_a_row_comes_back_as_it_went_in(store: Store, url: str, job: Job) -> None:
     """Every field survives to the last digit and character, in this program and in the next start."""
-    await store.add(job, NO_LIMIT)
+    await store.add([job], NO_LIMIT)
     assert await store.get(job.job_id) == job
     assert await store.get_shared(job.share_id) == job
-    with closing(Store(f"sqlite:///{path}")) as again:
-        again.prepare()
+    with opened(url) as again:
         assert await again.get(job.job_id) == job
 
 
 async def test_a_change_keeps_everything_it_says(store: Store) -> None:
     """What `change` gives is what it answers and what is read afterwards."""
-    await store.add(a_job(), NO_LIMIT)
+    await store.add([a_job()], NO_LIMIT)
     assert await store.change("job-1", lambda _: FULL) == FULL
     assert await store.get("job-1") == FULL
     cleared = replace(FULL, failure=None, outputs=(), queue_position=None, version=10)
@@ -109,7 +104,7 @@ async def test_a_change_keeps_everything_it_says(store: Store) -> None:
 
 async def test_an_unknown_row_is_not_found(store: Store) -> None:
     """Reading or changing what does not exist says so, and a job id is no share id."""
-    await store.add(a_job(), NO_LIMIT)
+    await store.add([a_job()], NO_LIMIT)
     for unknown in ("", "nope", "share-of-job-1", "job-1' OR '1'='1"):
         with pytest.raises(JobNotFound):
             await store.get(unknown)
@@ -122,8 +117,8 @@ async def test_an_unknown_row_is_not_found(store: Store) -> None:
 async def test_a_page_is_the_visitors_own_newest_first(store: Store) -> None:
     """Pages follow each other without gaps or repeats, also where many jobs were made in the same moment."""
     for number in range(7):
-        await store.add(a_job(f"{number}", created_at=NOON + number // 3), NO_LIMIT)
-    await store.add(a_job("of bob", visitor_id="bob", created_at=NOON + 9), NO_LIMIT)
+        await store.add([a_job(f"{number}", created_at=NOON + number // 3)], NO_LIMIT)
+    await store.add([a_job("of bob", visitor_id="bob", created_at=NOON + 9)], NO_LIMIT)
     pages = [[job.job_id for job in await store.page("ann", 3, offset)] for offset in (0, 3, 6, 9)]
     assert pages == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
     assert await store.page("nobody", 3, 0) == []
@@ -135,7 +130,7 @@ async def test_unfinished_jobs_are_all_that_have_not_ended(store: Store) -> None
     for number, state in enumerate(states):
         finished_at = NOON if state in TERMINAL else None
         job = a_job(state, state=state, finished_at=finished_at, created_at=NOON - number, visitor_id=state)
-        await store.add(job, NO_LIMIT)
+        await store.add([job], NO_LIMIT)
     open_states = [state for state in reversed(states) if state not in TERMINAL]
     assert [job.state for job in await store.unfinished()] == open_states
 
@@ -161,9 +156,9 @@ async def test_a_limit_that_is_reached_makes_no_row(
 ) -> None:
     """A refused job leaves nothing behind, and the refusal names the limit."""
     for job in made:
-        await store.add(job, NO_LIMIT)
+        await store.add([job], NO_LIMIT)
     with pytest.raises(error) as caught:
-        await store.add(a_job("one more"), limits)
+        await store.add([a_job("one more")], limits)
     assert caught.value.facts["scope"] == scope
     with pytest.raises(JobNotFound):
         await store.get("one more")
@@ -181,8 +176,8 @@ async def test_a_limit_that_is_reached_makes_no_row(
 )
 async def test_what_cost_nothing_today_leaves_the_day_free(store: Store, made: Job) -> None:
     """The day is one of UTC, and only what may have been paid at this service counts."""
-    await store.add(made, NO_LIMIT)
-    await store.add(a_job("one more"), Limits(active=1, active_per_visitor=1, daily=1, daily_per_visitor=1))
+    await store.add([made], NO_LIMIT)
+    await store.add([a_job("one more")], Limits(active=1, active_per_visitor=1, daily=1, daily_per_visitor=1))
     assert (await store.get("one more")).job_id == "one more"
 
 
@@ -191,7 +186,7 @@ async def test_what_cost_nothing_today_leaves_the_day_free(store: Store, made: J
 
 async def test_a_change_that_raises_writes_nothing(store: Store) -> None:
     """What `change` raises comes through as it is, the row stays, and the store goes on."""
-    await store.add(a_job(), NO_LIMIT)
+    await store.add([a_job()], NO_LIMIT)
     with pytest.raises(IllegalMove):
         await store.change("job-1", lambda job: job.move(State.SUCCEEDED))
 
@@ -207,32 +202,32 @@ async def test_a_change_that_raises_writes_nothing(store: Store) -> None:
 
 async def test_a_write_that_fails_half_way_writes_nothing(store: Store) -> None:
     """A row the database refuses leaves the one before it, and no transaction open."""
-    await store.add(a_job(), NO_LIMIT)
-    await store.add(a_job("job-2"), NO_LIMIT)
+    await store.add([a_job()], NO_LIMIT)
+    await store.add([a_job("job-2")], NO_LIMIT)
     with pytest.raises(StoreError):
         await store.change("job-2", lambda job: replace(job, share_id="share-of-job-1", state=State.SUBMITTING))
     with pytest.raises(StoreError):
-        await store.add(a_job(), NO_LIMIT)
+        await store.add([a_job()], NO_LIMIT)
     assert await store.get("job-2") == a_job("job-2")
 
 
-async def test_parallel_changes_all_count(store: Store, path: Path) -> None:
-    """Fifty increments at once, through two stores on one file, lose none."""
-    await store.add(a_job(queue_position=0), NO_LIMIT)
+async def test_parallel_changes_all_count(store: Store, url: str) -> None:
+    """Fifty increments at once, through two stores on one database, lose none."""
+    await store.add([a_job(queue_position=0)], NO_LIMIT)
 
     def more(job: Job) -> Job:
         return replace(job, queue_position=(job.queue_position or 0) + 1)
 
-    with closing(Store(f"sqlite:///{path}")) as other:
-        changed = await asyncio.gather(*((store, other)[number % 2].change("job-1", more) for number in range(50)))
+    with opened(url) as other:
+        stores = (store, other)
+        changed = await asyncio.gather(*(stores[number % 2].change("job-1", more) for number in range(50)))
     assert sorted(job.queue_position or 0 for job in changed) == list(range(1, 51))
     assert (await store.get("job-1")).queue_position == 50
 
 
 async def test_a_cancelled_asker_loses_no_write(store: Store) -> None:
     """A write goes to its end when its asker goes away, whether it had begun or was still waiting its turn."""
-    await store.add(a_job("begun"), NO_LIMIT)
-    await store.add(a_job("waiting"), NO_LIMIT)
+    await store.add([a_job()], NO_LIMIT)
     begun, go_on = threading.Event(), threading.Event()
 
     def slowly(job: Job) -> Job:
@@ -240,21 +235,29 @@ async def test_a_cancelled_asker_loses_no_write(store: Store) -> None:
         assert go_on.wait(30)
         return sent(job)
 
-    askers = [
-        asyncio.create_task(store.change("begun", slowly)),
-        asyncio.create_task(store.change("waiting", sent)),
-    ]
+    first = asyncio.create_task(store.change("job-1", slowly))
     assert await asyncio.to_thread(begun.wait, 30)
-    for asker in askers:
-        asker.cancel()
-    assert [type(end) for end in await asyncio.gather(*askers, return_exceptions=True)] == [asyncio.CancelledError] * 2
+    second = asyncio.create_task(store.change("job-1", lambda job: replace(job, cancel_requested=True)))
+    await asyncio.sleep(0)  # it has asked now, and waits for the first one
+    first.cancel()
+    second.cancel()
+    ends = await asyncio.gather(first, second, return_exceptions=True)
     go_on.set()
-    assert [(await store.get(job_id)).state for job_id in ("begun", "waiting")] == [State.IN_QUEUE] * 2
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
+
+    async def both_written() -> bool:
+        job = await store.get("job-1")
+        return (job.state, job.cancel_requested) == (State.IN_QUEUE, True)
+
+    await until(both_written)
 
 
-async def test_closing_waits_for_what_has_begun(store: Store, path: Path) -> None:
-    """A write under way at the end of the program is in the file afterwards."""
-    await store.add(a_job(), NO_LIMIT)
+async def test_closing_waits_for_what_has_begun(url: str) -> None:
+    """A write under way at the end of the program is in the database afterwards."""
+    database = Database(url)
+    database.prepare()
+    store = Store(database)
+    await store.add([a_job()], NO_LIMIT)
     begun, go_on = threading.Event(), threading.Event()
 
     def slowly(job: Job) -> Job:
@@ -264,219 +267,61 @@ async def test_closing_waits_for_what_has_begun(store: Store, path: Path) -> Non
 
     asker = asyncio.create_task(store.change("job-1", slowly))
     assert await asyncio.to_thread(begun.wait, 30)
-    closed = asyncio.create_task(asyncio.to_thread(store.close))
+    closed = asyncio.create_task(asyncio.to_thread(database.close))
     go_on.set()
     await closed
     await asker
-    with closing(Store(f"sqlite:///{path}")) as again:
+    with opened(url) as again:
         assert (await again.get("job-1")).state is State.IN_QUEUE
 
 
-# Opening
+async def test_only_the_newest_owner_writes(store: Store) -> None:
+    """A write with the number of an owner before is refused whole, and no change touches the number itself."""
+    await store.add([a_job(generation=2)])
+    for old in (1, 3):
+        with pytest.raises(LeaseLost):
+            await store.change("job-1", sent, generation=old)
+    assert await store.get("job-1") == a_job(generation=2)
+    changed = await store.change("job-1", lambda job: replace(sent(job), generation=9), generation=2)
+    assert (changed.state, changed.generation) == (State.IN_QUEUE, 2)
 
 
-async def test_a_blank_file_becomes_a_database(path: Path) -> None:
-    """An empty file, as `touch` or a cut-short first start leaves it, is as good as none."""
-    path.touch()
-    with closing(Store(f"sqlite:///{path}")) as store:
-        store.prepare()
-        await store.add(a_job(), NO_LIMIT)
-        assert await store.unfinished() == [a_job()]
+# Clicks and adoption
 
 
-async def test_missing_folders_are_made(tmp_path: Path) -> None:
-    """The first start makes the way to its file."""
-    path = tmp_path / "new" / "folders" / "dreamina.sqlite3"
-    with closing(Store(f"sqlite:///{path}")) as store:
-        store.prepare()
-    assert path.is_file()
+def clicked(*names: str, click_id: str = "click-1", **values: Any) -> list[Job]:
+    return [a_job(name, click_id=click_id, variation=number, **values) for number, name in enumerate(names)]
 
 
-def foreign_database(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE moz_places (id INTEGER PRIMARY KEY, url TEXT)")
-        connection.commit()
+async def test_a_click_that_comes_twice_makes_its_videos_once(store: Store) -> None:
+    """The same click, also many times at once, gives the jobs it made first; another visitor's is another click."""
+    answers = await asyncio.gather(*(store.add(clicked(f"a{n}", f"b{n}", f"c{n}"), NO_LIMIT) for n in range(8)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(await store.unfinished()) == 3
+    assert len(await store.add(clicked("of bob", visitor_id="bob"), NO_LIMIT)) == 1
+    assert len(await store.add(clicked("another", click_id="click-2"), NO_LIMIT)) == 1
+    assert len(await store.unfinished()) == 5
 
 
-def newer_database(path: Path) -> None:
-    with closing(Store(f"sqlite:///{path}")) as store:
-        store.prepare()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO schema_migrations VALUES ('9999_from_the_future', 0)")
-        connection.commit()
+async def test_a_click_makes_all_its_videos_or_none(store: Store) -> None:
+    """Where only some of a click's videos fit, nothing is made; where one's row is refused, neither are the others."""
+    with pytest.raises(TooManyActive):
+        await store.add(clicked("a", "b", "c"), Limits(active=9, active_per_visitor=2))
+    with pytest.raises(StoreError):
+        await store.add(clicked("a", "b", "a"))
+    assert await store.unfinished() == []
+    assert len(await store.add(clicked("a", "b"), Limits(active=9, active_per_visitor=2))) == 2
 
 
-def no_database(path: Path) -> None:
-    path.write_bytes(b"My notes: call the bank.\n" * 100)
-
-
-def cut_database(path: Path) -> None:
-    with closing(Store(f"sqlite:///{path}")) as store:
-        store.prepare()
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-@pytest.mark.parametrize(
-    ("made", "says"),
-    [
-        (foreign_database, "another program"),
-        (newer_database, "newer version"),
-        (no_database, "not a database"),
-        (cut_database, "malformed"),
-    ],
-)
-def test_a_file_that_is_not_ours_is_refused_and_left_alone(path: Path, made: Any, says: str) -> None:
-    """A database of another program, of a newer version, or none at all: one line says which, and no byte changes."""
-    made(path)
-    before = path.read_bytes()
-    with closing(Store(f"sqlite:///{path}")) as store, pytest.raises(StoreUnusable) as caught:
-        store.prepare()
-    assert says in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sqlite://",
-        "sqlite:///:memory:",
-        "sqlite://me:hunter2@host/x.sqlite3",
-        "postgresql+psycopg://me:hunter2@host:port/x",
-        "hunter2",
-    ],
-)
-def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
-    """What cannot be a lasting database's address is refused in one line that repeats nothing of it."""
-    with pytest.raises(StoreUnusable) as caught:
-        Store(url)
-    assert "hunter2" not in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-async def test_a_locked_database_is_unavailable(store: Store, path: Path) -> None:
-    """While another program holds the file, each use says so in one line, and all is well once it lets go."""
-    await store.add(a_job(), NO_LIMIT)
-    with (
-        closing(Store(f"sqlite:///{path}", busy_timeout_s=0)) as hurried,
-        closing(sqlite3.connect(path, isolation_level=None)) as other,
-    ):
-        other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StoreUnavailable, match=r"^database is locked$"):
-            hurried.prepare()
-        with pytest.raises(StoreUnavailable, match=r"^database is locked$"):
-            await hurried.change("job-1", sent)
-        other.execute("ROLLBACK")
-        hurried.prepare()
-        assert (await hurried.change("job-1", sent)).state is State.IN_QUEUE
-
-
-async def test_a_busy_database_is_waited_for(store: Store, path: Path) -> None:
-    """A lock that is let go within the busy timeout is outlived without anyone hearing of it."""
-    await store.add(a_job(), NO_LIMIT)
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        asker = asyncio.create_task(store.change("job-1", sent))
-        assert not (await asyncio.wait({asker}, timeout=0.2))[0]
-        other.execute("ROLLBACK")
-        assert (await asker).state is State.IN_QUEUE
-
-
-@pytest.mark.parametrize("name", ["dreamina.sqlite3", "new/dreamina.sqlite3"])
-def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path, name: str) -> None:
-    """A file where the folder should be is told in one line, and stays."""
-    (tmp_path / "folder").write_text("mine")
-    with pytest.raises(StoreUnavailable) as caught:
-        Store(f"sqlite:///{tmp_path / 'folder' / name}")
-    assert len(str(caught.value).splitlines()) == 1
-    assert (tmp_path / "folder").read_text() == "mine"
-
-
-def test_a_folder_in_the_files_place_is_unavailable(path: Path) -> None:
-    """A folder where the database should be is told, and stays."""
-    path.mkdir()
-    with closing(Store(f"sqlite:///{path}")) as store, pytest.raises(StoreUnavailable, match="unable to open"):
-        store.prepare()
-
-
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is where not even root can make a file")
-def test_a_folder_that_cannot_be_written_is_unavailable() -> None:
-    """Where no file can be made, one line says that it cannot be opened."""
-    says = r"^unable to open database file$"
-    with closing(Store("sqlite:////proc/self/dreamina.sqlite3")) as store, pytest.raises(StoreUnavailable, match=says):
-        store.prepare()
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_unavailable(path: Path) -> None:
-    """A folder of somebody else's, to be read only, is told in one line."""
-    path.parent.chmod(0o500)
-    try:
-        with closing(Store(f"sqlite:///{path}")) as store, pytest.raises(StoreUnavailable):
-            store.prepare()
-    finally:
-        path.parent.chmod(0o700)
-
-
-async def test_what_was_answered_for_survives_a_power_cut(store: Store) -> None:
-    """The connection the store works with writes ahead, and waits for the disk at every commit."""
-
-    def pragmas(connection: sa.Connection) -> tuple[object, ...]:
-        names = ("journal_mode", "synchronous")
-        return tuple(connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names)
-
-    full = 2
-    assert await store._run(pragmas) == ("wal", full)
-
-
-# Migrations
-
-
-def applied(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM schema_migrations ORDER BY name")]
-
-
-def schema(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name")]
-
-
-def test_migrations_are_append_only(store: Store, path: Path) -> None:
-    """These names are in people's files: the list grows at its end, and never otherwise."""
-    names = [migration.name for migration in MIGRATIONS]
-    assert names == ["0001_jobs"]
-    assert applied(path) == names
-
-
-async def test_preparing_twice_is_a_no_op(store: Store, path: Path) -> None:
-    """A second start finds everything done: schema, record and rows stay."""
-    await store.add(FULL, NO_LIMIT)
-    before = schema(path), applied(path)
-    store.prepare()
-    with closing(Store(f"sqlite:///{path}")) as again:
-        again.prepare()
-    assert (schema(path), applied(path)) == before
-    assert await store.get("job-1") == FULL
-
-
-async def test_a_later_migration_keeps_the_rows(store: Store, path: Path) -> None:
-    """A database of the version before gets what is new and keeps what it has; this version then refuses it."""
-    await store.add(FULL, NO_LIMIT)
-    later = [*MIGRATIONS, Migration("0002_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))]
-    await store._run(lambda connection: migrate(connection, NOON, later))
-    assert applied(path) == ["0001_jobs", "0002_later"]
-    assert await store.get("job-1") == FULL
-    with pytest.raises(StoreUnusable):
-        store.prepare()
-
-
-def test_a_migration_that_fails_leaves_nothing_behind(path: Path) -> None:
-    """All of a start's migrations are one transaction: after a failure the file is as it was."""
-    broken = [*MIGRATIONS, Migration("0002_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))]
-    with closing(Store(f"sqlite:///{path}")) as store:
-        with pytest.raises(StoreUnavailable):
-            store._transact(lambda connection: migrate(connection, NOON, broken))
-        assert schema(path) == []
-        store.prepare()
-    assert applied(path) == ["0001_jobs"]
+async def test_an_adopted_job_goes_on(store: Store) -> None:
+    """An uncertain job that is given its request id is unfinished again; an id serves one job only."""
+    for name in ("a", "b"):
+        await store.add([ended(a_job(name, dismissed=True), State.UNCERTAIN)])
+    adopted = await store.adopt("a", "found", NOON + 90)
+    assert (adopted.state, adopted.request_id, adopted.finished_at) == (State.IN_QUEUE, "found", None)
+    assert [job.job_id for job in await store.unfinished()] == ["a"]
+    with pytest.raises(RequestTaken):
+        await store.adopt("b", "found", NOON + 90)
+    await store.change("a", lambda job: ended(job, State.FAILED))
+    with pytest.raises(IllegalMove):
+        await store.adopt("a", "other", NOON + 90)

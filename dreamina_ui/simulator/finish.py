@@ -7,10 +7,10 @@ from av.video.reformatter import VideoReformatter
 from dreamina_ui.simulator.fields import Array
 from dreamina_ui.simulator.picture import TO_YUV, YUV_ZERO, Canvas, Planes, Setting, plane_view
 
-__all__ = ["Finish", "Grain"]
+__all__ = ["Bloom", "Finish", "Grain"]
 
 
-class _Bloom:
+class Bloom:
     """The glow around bright parts: shrink to a few blocks, then spread each block as a soft round light.
 
     A Gaussian is separable too, so the spreading is two matrix products.
@@ -46,9 +46,7 @@ def _spread(pixels: int, blocks: int, step: int) -> Array:
 class Finish:
     """Lens and film: vignette, tone curve, enlargement and grain."""
 
-    def __init__(
-        self, canvas: Canvas, setting: Setting, dim: Array | None = None, bloom: float = 0.0
-    ) -> None:
+    def __init__(self, canvas: Canvas, setting: Setting, dim: Array | None = None) -> None:
         """`dim` darkens the picture per pixel of the canvas (1 leaves it), as behind a caption."""
         self._size = setting.width, setting.height
         reach = np.hypot(canvas.x / canvas.half_width, canvas.y[:, None] / canvas.half_height)
@@ -59,21 +57,27 @@ class Finish:
         # Sixteen bits here let the scaler dither on its way to eight: gradients stay free of bands.
         self._small = VideoFrame(canvas.width, canvas.height, "yuv444p16le")
         self._into = [plane_view(plane, np.uint16) for plane in self._small.planes]
-        self._bloom = _Bloom(canvas, bloom) if bloom else None
         self._matrix, self._offset = TO_YUV * 256, YUV_ZERO[:, None] * 256
         self._strip = np.empty((3, min(canvas.height, 24), canvas.width), dtype=np.float32)
         self._scaler = VideoReformatter()
 
-    def enlarge(self, painted: Array) -> VideoFrame:
-        """Tone-map the light (1 - exp(-light), with a gamma of two) and enlarge it to a yuv420p frame."""
-        if self._bloom:
-            self._bloom.add(painted)
+    def enlarge(self, before: Array, after: Array, part: float) -> VideoFrame:
+        """Tone-map light (1 - exp(-light), with a gamma of two) and enlarge it to a yuv420p frame.
+
+        The light is that `part` of the way from one picture (3, height, width) to another.
+        """
         # A few rows at a time: what stays in the processor's cache costs half as much.
         step = self._strip.shape[1]
-        for top in range(0, painted.shape[1], step):
+        for top in range(0, before.shape[1], step):
             rows = slice(top, top + step)
-            shown = self._strip[:, : painted[0, rows].shape[0]]
-            np.multiply(painted[:, rows], self._lens[rows], out=shown)
+            shown = self._strip[:, : before[0, rows].shape[0]]
+            if part:
+                np.subtract(after[:, rows], before[:, rows], out=shown)
+                shown *= np.float32(part)
+                shown += before[:, rows]
+                shown *= self._lens[rows]
+            else:
+                np.multiply(before[:, rows], self._lens[rows], out=shown)
             np.exp(shown, out=shown)
             np.subtract(1.0, shown, out=shown)
             np.sqrt(shown, out=shown)

@@ -69,8 +69,8 @@ class Setting:
 class Canvas:
     """A grid `fineness` times smaller than the video.
 
-    `x` and `y` are in units of the shorter side, zero in the middle, y downwards. `rows` is the part of the whole
-    that a strip of it covers.
+    `x` and `y` are in units of the shorter side, zero in the middle, y downwards; `rows` is the part of the
+    whole that a strip covers.
     """
 
     def __init__(self, setting: Setting, fineness: float) -> None:
@@ -162,17 +162,22 @@ class Planes:
     def __init__(self, frame: VideoFrame) -> None:
         self.y, self.u, self.v = (plane_view(plane, np.uint8) for plane in frame.planes)
 
-    def dots(self, x: Array, y: Array, radius: float, gain: Array, colour: Colour) -> None:
-        """Draw soft round lights of one size (pixels) and colour; `gain` from 0 to 1 each."""
+    def dots(
+        self, x: Array, y: Array, radius: float, gain: Array, colour: Colour, *, joined: bool = False
+    ) -> None:
+        """Draw soft round lights of one size (pixels) and colour; `gain` from 0 to 1 each.
+
+        Dots that overlap, because they make a line together, must be `joined`.
+        """
         luma, blue, red = yuv(colour)
         shown = gain > 0.01
         x, y, gain = (values[shown].astype(np.float32) for values in (x, y, gain))
-        _stamp(self.y, x, y, radius, gain, luma)
+        _stamp(self.y, x, y, radius, gain, luma, joined)
         if radius < 1.6 and max(colour) - min(colour) < 0.2:
             return  # too small and too white for its tint to be seen
         # Chroma of a tiny light needs less strength than its luma, or dim dots look like confetti.
         for plane, value in ((self.u, blue), (self.v, red)):
-            _stamp(plane, x / 2 - 0.25, y / 2 - 0.25, max(0.8, radius / 2), gain * 0.8, value)
+            _stamp(plane, x / 2 - 0.25, y / 2 - 0.25, max(0.8, radius / 2), gain * 0.8, value, joined)
 
     def silhouette(self, top: Array, colour: Colour, *, foot: Colour | None = None) -> None:
         """Fill all below a line (its height in pixels at every column) with one colour, edge antialiased.
@@ -198,7 +203,7 @@ class Planes:
             plane[end:] = (fill[end - begin :] + 0.5).astype(np.uint8)
 
 
-def _stamp(plane: Array, x: Array, y: Array, radius: float, gain: Array, value: float) -> None:
+def _stamp(plane: Array, x: Array, y: Array, radius: float, gain: Array, value: float, joined: bool) -> None:
     reach = int(np.ceil(2.5 * radius))
     height, width = plane.shape
     left, top = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
@@ -207,6 +212,8 @@ def _stamp(plane: Array, x: Array, y: Array, radius: float, gain: Array, value: 
     around = np.arange(-reach, reach + 1)
     sharp = np.float32(-0.5 / radius**2)
     for some, whole in ((inner, True), (near & ~inner, False)):
+        if not some.any():
+            continue
         columns, rows = left[some][:, None] + around, top[some][:, None] + around
         wx = np.exp(sharp * (columns - x[some][:, None]).astype(np.float32) ** 2)
         wy = np.exp(sharp * (rows - y[some][:, None]).astype(np.float32) ** 2) * gain[some][:, None]
@@ -216,6 +223,11 @@ def _stamp(plane: Array, x: Array, y: Array, radius: float, gain: Array, value: 
             row, column = np.broadcast_arrays(row, column)
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             row, column, weight = row[inside], column[inside], weight[inside]
+        if joined:
+            # Where dots share a pixel the last one written stays: let it be the strongest.
+            row, column, weight = (each.ravel() for each in np.broadcast_arrays(row, column, weight))
+            order = np.argsort(weight)
+            row, column, weight = row[order], column[order], weight[order]
         old = plane[row, column].astype(np.float32)
         weight *= value - old
         old += weight
@@ -224,14 +236,20 @@ def _stamp(plane: Array, x: Array, y: Array, radius: float, gain: Array, value: 
 
 
 class Scene(Protocol):
-    """One family of pictures. `canvas` is what `paint` fills; `bloom` is how much its bright parts glow."""
+    """One family of pictures. `canvas` is what `paint` fills; `bloom`, how much its bright parts glow.
+
+    `stride` is how many frames one painting may serve: those between two paintings are blended from both,
+    which nobody sees as long as things on the canvas move less than a pixel or so. `in_strips` tells
+    that a strip of the canvas can be painted by itself.
+    """
 
     canvas: Canvas
     bloom: float
+    stride: int
     in_strips: bool
 
     def paint(self, canvas: Canvas, t: float) -> Array:
-        """The light (3, height, width) at `t` seconds on the scene's canvas, or on any strip of it if `in_strips`."""
+        """The light (3, height, width) at `t` seconds on the canvas or a strip of it."""
 
     def details(self, planes: Planes, t: float) -> None:
         """Draw at full size what must be crisp."""

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,18 @@ from av import VideoFrame
 
 from dreamina_ui.simulator.caption import Lettering
 from dreamina_ui.simulator.encode import write_mp4
-from dreamina_ui.simulator.finish import Finish, Grain
+from dreamina_ui.simulator.fields import Array
+from dreamina_ui.simulator.finish import Bloom, Finish, Grain
 from dreamina_ui.simulator.picture import Planes, Setting, view_at
 from dreamina_ui.simulator.prompt_words import read_prompt
 from dreamina_ui.simulator.scenes import build_scene
 from dreamina_ui.simulator.scenes.flakes import weather
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
+
+
+# More than the drawing threads can be apart.
+_PAINTINGS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -64,24 +70,30 @@ class Drawing:
         reading = read_prompt(job.prompt, job.seed)
         self._setting = Setting(job.width, job.height, job.frames / job.frames_per_second, reading, job.seed)
         self._scene = build_scene(self._setting)
+        self._canvas = canvas = self._scene.canvas
+        self._strips = canvas.strips() if self._scene.in_strips else [canvas]
+        self._bloom = Bloom(canvas, self._scene.bloom)
+        # A quick camera leaves less to blend.
+        calm = reading.camera.kind in ("drift", "macro", "still")
+        self._stride = self._scene.stride if calm else max(1, self._scene.stride // 2)
+        self._paintings: dict[int, Future[Array]] = {}
+        self._lock = threading.Lock()
+        self._weather = weather(self._setting, canvas)
         self._lettering = Lettering(job.prompt, job.width, job.height)
-        canvas = self._scene.canvas
         self._dim = self._lettering.scrim(canvas.width, canvas.height)
         self._grain = Grain(job.width, job.height)
-        self._strips = canvas.strips() if self._scene.in_strips else [canvas]
-        self._weather = weather(self._setting, canvas)
         self._own = threading.local()
 
     def frame(self, number: int) -> VideoFrame:
         """The frame of that number, in yuv420p."""
         if not hasattr(self._own, "finish"):
-            # Buffers are one thread's own.
-            self._own.painted = np.empty((3, self._scene.canvas.height, self._scene.canvas.width), np.float32)
-            self._own.finish = Finish(self._scene.canvas, self._setting, self._dim, self._scene.bloom)
+            # Its buffers are one thread's own.
+            self._own.finish = Finish(self._canvas, self._setting, self._dim)
         t = number / self._job.frames_per_second
-        for strip in self._strips:
-            self._own.painted[:, strip.rows] = self._scene.paint(strip, t)
-        frame: VideoFrame = self._own.finish.enlarge(self._own.painted)
+        first, rest = divmod(number, self._stride)
+        before = self._painting(first)
+        after = self._painting(first + 1) if rest else before
+        frame: VideoFrame = self._own.finish.enlarge(before, after, rest / self._stride)
         planes = Planes(frame)
         self._scene.details(planes, t)
         if self._weather:
@@ -90,6 +102,29 @@ class Drawing:
         self._grain.add(planes)
         self._lettering.letter(planes.y, planes.u, planes.v)
         return frame
+
+    def _painting(self, number: int) -> Array:
+        """The light of every `stride`-th frame, painted by whichever thread asks first; a few are kept."""
+        with self._lock:
+            painting = self._paintings.get(number)
+            mine = painting is None
+            if painting is None:
+                painting = self._paintings[number] = Future()
+                for old in sorted(self._paintings)[:-_PAINTINGS_KEPT]:
+                    del self._paintings[old]
+        if mine:
+            try:
+                painting.set_result(self._paint(number * self._stride / self._job.frames_per_second))
+            except BaseException as error:
+                painting.set_exception(error)
+        return painting.result()
+
+    def _paint(self, t: float) -> Array:
+        painted = np.empty((3, self._canvas.height, self._canvas.width), dtype=np.float32)
+        for strip in self._strips:
+            painted[:, strip.rows] = self._scene.paint(strip, t)
+        self._bloom.add(painted)
+        return painted
 
 
 def render(job: RenderJob | Mapping[str, Any], path: str | os.PathLike[str]) -> None:

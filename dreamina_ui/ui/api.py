@@ -90,7 +90,7 @@ class _Endpoints:
         for name, value in (("limit", limit), ("offset", offset)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise _spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
-        jobs = await self._engine.history(self._asking.visitor(request), limit, min(offset, 2**31))
+        jobs, _ = await self._engine.history(self._asking.visitor(request), limit, min(offset, 2**31))
         return [job_json(job, self._asking.now()) for job in jobs]
 
     async def _submit(self, values: tuple[Any, ...]) -> Job:

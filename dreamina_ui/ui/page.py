@@ -123,7 +123,7 @@ class Page:
 
     async def open(self, request: gr.Request) -> tuple[Any, Any, Any]:
         """What was running goes back on the stage."""
-        jobs = await self._engine.history(self._asking.visitor(request), HISTORY_SHOWN)
+        jobs, _ = await self._engine.history(self._asking.visitor(request), HISTORY_SHOWN)
         running = next((job.job_id for job in jobs if not job.ended), gr.skip())
         words = self._asking.words(request)
         price = await self._price({field.name: field.default for field in self._engine.card.fields}, words)
@@ -201,7 +201,7 @@ class Page:
         return str(event._data["job_id"]) if isinstance(event._data, dict) else ""
 
     async def list_history(self, request: gr.Request) -> Markup:
-        jobs = await self._engine.history(self._asking.visitor(request), HISTORY_SHOWN)
+        jobs, _ = await self._engine.history(self._asking.visitor(request), HISTORY_SHOWN)
         return history_html(jobs, self._engine.library.poster, self._asking.words(request))
 
     async def show_price(self, held: dict[Any, Any], request: gr.Request) -> Markup:

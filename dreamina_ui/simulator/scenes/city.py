@@ -31,6 +31,7 @@ class _Block:
 
 class _City:
     bloom = 0.42
+    stride = 2
     in_strips = False
 
     def __init__(self, setting: Setting) -> None:
@@ -73,54 +74,62 @@ class _City:
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
         _, rows = view.grid(canvas, 0.9)
         shore = int(np.clip(np.searchsorted(rows, self.shore), 8, canvas.height))
+        fronts = [self._front(canvas, view, block) for block in self.blocks]
         # The river mirrors the whole, so only what stands above it is painted in strips.
         for strip in canvas.strips():
             part = out[:, strip.rows][:, : max(0, shore - strip.rows.start)]
             self.heaven.paint(part, strip, view, t)
             dome = np.exp((rows[strip.rows][: part.shape[1]] - self.shore) * 5.0)[:, None]
             part += dome * (self.glow * np.float32(0.05 if self.day else 0.22))
-            for block, wall in zip(self.blocks, self.walls, strict=True):
-                self._towers(part, strip, view, block, wall)
+            for block, wall, front in zip(self.blocks, self.walls, fronts, strict=True):
+                self._towers(part, strip, view, block, wall, front)
         if shore < canvas.height:
             self._river(out, canvas, shore, view, t)
         return out
 
-    def _towers(self, out: Array, canvas: Canvas, view: View, block: _Block, wall: Array) -> None:
-        rows = out.shape[1]
+    def _front(self, canvas: Canvas, view: View, block: _Block) -> tuple[Array, Array, Array, Array]:
+        """What is the same down a column of pixels: its roof, its share of tower, its panes and lamps."""
+        x, _ = view.grid(canvas, block.depth)
+        pixel = float(x[1] - x[0])
+        tower = np.clip(np.searchsorted(block.left, x, side="right") - 1, 0, block.left.size - 1)
+        # A column may see the tower's side within it: so its sides stay smooth while the camera moves.
+        inside = np.clip(np.minimum(x - block.left[tower], block.right[tower] - x) / pixel + 0.5, 0, 1)
+        column, wide = _panes(x, block.pitch, 0.56, pixel)
+        panes = block.windows.take(column % block.windows.shape[1], axis=1)
+        panes *= (wide * inside).astype(np.float32)
+        panes *= np.arange(len(panes))[:, None] < np.floor(block.roof[tower] / block.storey - 0.4)
+        lamps = self.lamps[block.warmth[column % block.warmth.size]].T.astype(np.float32)
+        return (self.shore - block.roof[tower]).astype(np.float32), inside.astype(np.float32), panes, lamps
+
+    def _towers(
+        self, out: Array, canvas: Canvas, view: View, block: _Block, wall: Array, front: tuple[Array, ...]
+    ) -> None:
+        roof, inside, panes, lamps = front
         x, y = view.grid(canvas, block.depth)
         pixel = float(x[1] - x[0])
-        y = y[:rows]
-        tower = np.clip(np.searchsorted(block.left, x, side="right") - 1, 0, block.left.size - 1)
-        # How much of this column of pixels the tower covers: its sides stay smooth while the camera moves.
-        inside = np.clip(np.minimum(x - block.left[tower], block.right[tower] - x) / pixel + 0.5, 0, 1)
-        roof = (self.shore - block.roof[tower]).astype(np.float32)
+        y = y[: out.shape[1]]
         first = max(0, int(np.searchsorted(y, float(roof.min()))) - 1)
-        if first >= rows:
+        if first >= y.size:
             return
         y = y[first:]
-        cover = np.clip((y[:, None] - roof) * np.float32(1 / pixel) + 0.5, 0, 1)
-        cover *= inside.astype(np.float32)
-        column, wide = _panes(x, block.pitch, 0.56, pixel)
+        cover = y[:, None] - roof
+        cover *= np.float32(1 / pixel)
+        cover += 0.5
+        np.clip(cover, 0, 1, out=cover)
+        cover *= inside
         storey, high = _panes(self.shore - y, block.storey, 0.5, pixel)
-        # By storeys first, for they are few; only then by rows of pixels.
-        storeys = block.windows.take(column % block.windows.shape[1], axis=1)
-        storeys *= (wide * inside).astype(np.float32)
-        storeys *= np.arange(len(storeys), dtype=np.float32)[:, None] < np.floor(
-            block.roof[tower] / block.storey - 0.4
-        )
-        lit = storeys[np.clip(storey, 0, len(storeys) - 1)]
+        lit = panes[np.clip(storey, 0, len(panes) - 1)]
         lit *= high.astype(np.float32)[:, None]
-        fog = np.clip((y - self.shore + 0.30) / 0.30, 0, 1).astype(np.float32)[:, None] ** 2 * (
-            0.5 - 0.3 * block.depth
-        )
+        near = np.clip((y - self.shore + 0.30) / 0.30, 0, 1).astype(np.float32)[:, None] ** 2
         haze = self.haze * 0.8 + self.glow * (0.0 if self.day else 0.12)
-        lamps = self.lamps[block.warmth[column % block.warmth.size]].T.astype(np.float32)
-        shade = lit * lamps[:, None, :]
-        shade += wall + fog * haze
-        part = out[:, first:]
-        shade -= part
-        shade *= cover
-        part += shade
+        base = wall + near * (haze * (0.5 - 0.3 * block.depth))
+        for channel in range(3):
+            shade = lit * lamps[channel]
+            part = out[channel, first:]
+            shade += base[channel]
+            shade -= part
+            shade *= cover
+            part += shade
 
     def _river(self, out: Array, canvas: Canvas, shore: int, view: View, t: float) -> None:
         down = (
@@ -157,13 +166,13 @@ class _City:
             self._stars(planes, view, t)
         # A red beacon on each tall roof, breathing slowly and not all at once.
         for block in self.blocks[1:]:
-            high = block.roof > np.quantile(block.roof, 0.72)
+            high = block.roof > np.quantile(block.roof, 0.76)
             middle = (block.left + block.right)[high] / 2
             x, y = view.place(middle, self.shore - block.roof[high] - 0.012, block.depth)
             px, py = self.canvas.to_pixels(x, y)
             pulse = (0.5 + 0.5 * np.sin(2.4 * t + middle * 40)) ** 3
             planes.dots(px, py, max(0.9, self.canvas.unit / 620), 0.25 + 0.7 * pulse, (1.0, 0.28, 0.2))
-            planes.dots(px, py, self.canvas.unit / 130, 0.30 * pulse, (1.0, 0.28, 0.2))
+            planes.dots(px, py, self.canvas.unit / 150, 0.30 * pulse, (1.0, 0.28, 0.2))
 
     def _stars(self, planes: Planes, view: View, t: float) -> None:
         x, y = view.place(self.heaven.star_x, self.heaven.star_y, 0.12)

@@ -21,12 +21,13 @@ def build(setting: Setting) -> Scene:
 
 class _Fire:
     bloom = 0.22
+    stride = 1
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:
         rng = setting.rng()
         self.setting = setting
-        self.canvas = canvas = Canvas(setting, 3)
+        self.canvas = canvas = Canvas(setting, 3.5)
         half = canvas.half_height
         self.place = canvas.half_width * float(rng.uniform(-0.22, 0.3)), half * 0.5
         self.tall = 0.60 + 0.2 * (half - 0.5)

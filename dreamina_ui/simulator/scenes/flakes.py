@@ -59,7 +59,7 @@ class Rain:
         run = np.linspace(0, 0.030, 14)
         px, py = self.canvas.to_pixels((x[:, None] + run * 0.12).ravel(), (fall[:, None] + run).ravel())
         fade = (0.16 * (0.4 + self.drops[:, 3]))[:, None] * np.sin(np.linspace(0, np.pi, 14))
-        planes.dots(px, py, max(0.7, self.canvas.unit / 1400), fade.ravel(), colour)
+        planes.dots(px, py, max(0.7, self.canvas.unit / 1400), fade.ravel(), colour, joined=True)
 
 
 class Embers:
@@ -79,12 +79,15 @@ class Embers:
         return x, self.place[1] - rise * self.reach * (0.5 + 0.7 * sway), age
 
     def draw(self, planes: Planes, view: View, t: float, hot: Colour, warm: Colour) -> None:
-        for back, part in ((0.05, 0.3), (0.025, 0.55), (0.0, 1.0)):
+        trail = [(0.05, 0.3), (0.025, 0.55), (0.0, 1.0)]
+        spots = []
+        for back, part in trail:
             x, y, age = self._at(np.full(len(self.specks), t - back))
             # Fading in and out over its life, so that none ever pops up.
             gain = np.clip(age * 8, 0, 1) * np.clip((1 - age) * 1.6, 0, 1) * part
             gain *= 0.7 + 0.3 * np.sin(17 * t + 40 * self.specks[:, 5])
-            px, py = self.canvas.to_pixels(*view.place(x, y))
-            small = self.specks[:, 5] < 0.72
-            planes.dots(px[small], py[small], max(0.8, self.canvas.unit / 900), gain[small], warm)
-            planes.dots(px[~small], py[~small], max(1.0, self.canvas.unit / 520), gain[~small], hot)
+            spots.append(np.stack([*self.canvas.to_pixels(*view.place(x, y)), gain]))
+        px, py, gain = np.concatenate(spots, axis=1)
+        small = np.tile(self.specks[:, 5] < 0.72, len(trail))
+        planes.dots(px[small], py[small], max(0.8, self.canvas.unit / 900), gain[small], warm)
+        planes.dots(px[~small], py[~small], max(1.0, self.canvas.unit / 520), gain[~small], hot)

@@ -14,6 +14,7 @@ def build(setting: Setting) -> Scene:
 
 class _Forest:
     bloom = 0.12
+    stride = 2
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:

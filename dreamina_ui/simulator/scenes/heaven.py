@@ -79,7 +79,8 @@ class Heaven:
         if self.clouds:
             cover, edge = self._clouds(x, y, t)
             lit = halo * (1.0 - 0.55 * cover)
-        disc = smoothstep(self.size * 1.06, self.size * 0.94, np.sqrt(far)) * (
+        soft = 1.3 * float(x[1] - x[0])
+        disc = smoothstep(self.size + soft, self.size - soft, np.sqrt(far)) * (
             (2.2 if self.night else 5.0) * self.shine**2
         )
         if not self.clouds:

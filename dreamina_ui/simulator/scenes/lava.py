@@ -15,6 +15,7 @@ def build(setting: Setting) -> Scene:
 
 class _Lava:
     bloom = 0.3
+    stride = 2
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:

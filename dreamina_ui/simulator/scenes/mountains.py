@@ -17,6 +17,7 @@ def build(setting: Setting) -> Scene:
 
 class _Mountains:
     bloom = 0.1
+    stride = 3
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:

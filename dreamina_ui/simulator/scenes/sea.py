@@ -18,6 +18,7 @@ def build(setting: Setting) -> Scene:
 
 class _Sea:
     bloom = 0.16
+    stride = 2
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:

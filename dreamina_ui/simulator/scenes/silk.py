@@ -16,6 +16,7 @@ def build(setting: Setting) -> Scene:
 
 class _Silk:
     bloom = 0.12
+    stride = 3
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:

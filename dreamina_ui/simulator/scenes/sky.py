@@ -16,6 +16,7 @@ def build(setting: Setting) -> Scene:
 
 class _Sky:
     bloom = 0.14
+    stride = 4
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:
@@ -34,6 +35,7 @@ class _Sky:
             blend(palette.shade, blend(palette.zenith, palette.accent, 0.4), part)
             for part in (0.72, 0.36, 0.06)
         ]
+        self.mist = blend(palette.horizon, palette.zenith, 0.3)
         self.flock = rng.normal(0, 1, (9, 2)) * (0.10, 0.035)
         self.flock_at = float(rng.uniform(-0.4, 0.1)), -float(rng.uniform(0.0, 0.14))
         self.beat = rng.uniform(0, 6, 9)
@@ -52,7 +54,11 @@ class _Sky:
             line = ridge.line(
                 self.canvas, view, 0.5 + 0.4 * layer, self.heaven.horizon + 0.06 * layer, self.setting.width
             )
-            planes.silhouette((line + self.canvas.half_height) * self.canvas.unit, colour)
+            planes.silhouette(
+                (line + self.canvas.half_height) * self.canvas.unit,
+                colour,
+                foot=blend(colour, self.mist, 0.16),
+            )
         if self.setting.reading.hour != "night":
             self._birds(planes, t)
 
@@ -68,4 +74,4 @@ class _Sky:
         )
         px, py = self.canvas.to_pixels(x.ravel(), y.ravel())
         shade = self.setting.reading.palette.shade
-        planes.dots(px, py, max(0.7, self.canvas.unit / 950), np.full(px.size, 0.6), shade)
+        planes.dots(px, py, max(0.7, self.canvas.unit / 950), np.full(px.size, 0.75), shade, joined=True)

@@ -14,6 +14,7 @@ def build(setting: Setting) -> Scene:
 
 class _Space:
     bloom = 0.22
+    stride = 4
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:
@@ -142,6 +143,7 @@ class _Space:
                 0.7,
                 fade,
                 (0.9, 0.95, 1.0),
+                joined=True,
             )
 
 

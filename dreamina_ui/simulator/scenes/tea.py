@@ -1,16 +1,12 @@
 """A cup by a window: steam curling in the light, the room behind it out of focus."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from dreamina_ui.simulator.fields import Array, Waves, smoothstep
 from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.scenes.cup import Cup
 
 __all__ = ["build"]
-
-Shape = Callable[[Array], Array]
-Tone = Callable[[Array], Array]
 
 
 def build(setting: Setting) -> Scene:
@@ -19,6 +15,7 @@ def build(setting: Setting) -> Scene:
 
 class _Tea:
     bloom = 0.14
+    stride = 2
     in_strips = True
 
     def __init__(self, setting: Setting) -> None:
@@ -36,8 +33,7 @@ class _Tea:
         self.wood = light(blend(blend((0.36, 0.21, 0.13), palette.shade, 0.35), palette.accent, 0.10))
         self.warm = light(blend(palette.horizon, palette.glow, 0.4))
         china = palette.accent if setting.reading.coloured else (0.90, 0.87, 0.82)
-        self.china = light(china)
-        self.liquor = light((0.52, 0.24, 0.07))
+        self.china_cup = Cup(self.cup, self.size, self.side, light(china))
         self.bokeh = rng.random((26, 6))
         self.curl = Waves(rng, 12, 0.42, 0.11, slope=1.0, speed=0.9)
         self.wisp = Waves(rng, 16, 0.36, 0.06, slope=0.8, speed=0.9)
@@ -51,7 +47,7 @@ class _Tea:
         self._room(out, canvas, view, t)
         x, y = view.grid(canvas)
         self._table(out, x, y)
-        self._cup(out, x, y, t)
+        self.china_cup.paint(out, x, y, t)
         self._steam(out, x, y, t)
         return out
 
@@ -105,117 +101,6 @@ class _Tea:
             tone *= cover
             part[channel] += tone
 
-    def _cup(self, out: Array, x: Array, y: Array, t: float) -> None:
-        cx, cy = self.cup
-        s = self.size
-        left, right = np.searchsorted(x, [cx - s * 2.1, cx + s * 2.1])
-        top, bottom = np.searchsorted(y, [cy - s * 0.6, cy + s * 1.5])
-        if bottom <= top:
-            return
-        u, v = (
-            (x[left:right] - np.float32(cx)) / np.float32(s),
-            ((y[top:bottom] - np.float32(cy)) / np.float32(s))[:, None],
-        )
-        pixel = float(x[1] - x[0]) / s
-        part = out[:, top:bottom, left:right]
-        towards = -self.side  # where the light comes from
-
-        def lay(shape: Shape, tone: Tone, colour: Array, high: float, low: float, blur: float = 1.0) -> None:
-            """Paint a tone of a colour where a shape's signed distance is negative, between two heights."""
-            a, b = np.searchsorted(v[:, 0], [high, low])
-            w = v[a:b]
-            cover = 0.5 - shape(w) / (pixel * blur)
-            np.clip(cover, 0, 1, out=cover)
-            lit = tone(w) * cover
-            np.subtract(1.0, cover, out=cover)
-            part[:, a:b] *= cover
-            part[:, a:b] += lit * colour
-
-        lean = np.clip(0.5 + 0.5 * towards * u, 0, 1)
-        # Saucer: two ellipses, its rim catching the light, and the cup's shadow on it.
-        lay(
-            lambda w: _ellipse(u, w - 1.02, 1.42, 0.31),
-            lambda w: 0.16 + 0.20 * lean,
-            self.china,
-            0.68,
-            1.36,
-        )
-
-        def plate(w: Array) -> Array:
-            return _ellipse(u, w - 0.98, 1.42, 0.30)
-
-        def rim(w: Array) -> Array:
-            out: Array = 0.30 + 0.5 * lean**2 + 0.25 * np.exp(-(((plate(w) + 0.05) / 0.025) ** 2))
-            return out
-
-        lay(plate, rim, self.china, 0.65, 1.31)
-        hollow = u - 0.05 * self.side
-        lay(
-            lambda w: _ellipse(hollow, w - 1.0, 0.86, 0.17),
-            lambda w: 0.20 + 0.25 * lean,
-            self.china,
-            0.78,
-            1.22,
-            6.0,
-        )
-
-        # Handle: a ring on the shadow side.
-        def ring(w: Array) -> Array:
-            hu, hv = (u - self.side * 0.98) / 0.88, w - 0.36
-            out: Array = np.abs(np.sqrt(hu * hu + hv * hv) - 0.31) - 0.062
-            return out
-
-        lay(
-            ring,
-            lambda w: 0.16 + 0.5 * np.clip(0.86 - w - 0.5 * np.abs(w - 0.36), 0, 1) + 0 * u,
-            self.china,
-            -0.05,
-            0.78,
-        )
-        self._bowl(lay, u, towards)
-        # The mouth: rim, inner wall, and the tea with the window in it.
-        lay(lambda w: _ellipse(u, w, 1.0, 0.235), lambda w: 0.62 + 0.5 * lean, self.china, -0.26, 0.26)
-        lay(
-            lambda w: _ellipse(u, w - 0.006, 0.955, 0.212),
-            lambda w: 0.48 - 0.36 * lean,
-            self.china,
-            -0.23,
-            0.24,
-        )
-
-        def surface(w: Array) -> Array:
-            ripple = 0.02 * np.sin(11 * (u * u + (w - 0.06) ** 2 * 20) - 2.2 * t)
-            window = np.exp(
-                -(((u - 0.30 * towards + ripple) / 0.30) ** 2) - ((w - 0.03 + ripple * 0.3) / 0.055) ** 2
-            )
-            out: Array = 0.30 + 0.55 * lean + 1.6 * window
-            return out
-
-        lay(lambda w: _ellipse(u, w - 0.062, 0.89, 0.168), surface, self.liquor, -0.12, 0.25)
-
-    def _bowl(self, lay: Callable[..., None], u: Array, towards: float) -> None:
-        """The body: a bowl whose width falls with depth, shaded as the turned thing it is."""
-
-        def turned(w: Array) -> tuple[Array, Array, Array]:
-            wide = 1.0 - 0.46 * np.clip(w, 0, 1) ** 2.3
-            across = np.clip(u / wide, -1, 1)
-            return wide, across, np.sqrt(1 - across * across)
-
-        def body(w: Array) -> Array:
-            wide, _, normal = turned(w)
-            out: Array = np.maximum(np.abs(u) - wide, np.maximum(-w, w - 0.98 - 0.08 * normal))
-            return out
-
-        def tone(w: Array) -> Array:
-            _, across, normal = turned(w)
-            facing = np.clip(0.20 + 0.62 * (across * towards * 0.8 + normal * 0.45), 0.03, 1)
-            spot = np.exp(-(((across - towards * 0.52) / 0.12) ** 2) - ((w - 0.42) / 0.4) ** 2) * 0.5
-            edge = np.clip(np.abs(across) - 0.9, 0, 0.1) * 1.4 * (across * self.side > 0)
-            out: Array = facing * (1.0 - 0.25 * np.clip(w, 0, 1)) + spot + edge
-            return out
-
-        lay(body, tone, self.china, -0.02, 1.10)
-
     def _steam(self, out: Array, x: Array, y: Array, t: float) -> None:
         cx, cy = self.cup
         tall = 0.62 + 0.2 * self.canvas.half_height
@@ -255,11 +140,3 @@ class _Tea:
         gain = lit * (0.10 + 0.30 * (0.5 + 0.5 * np.sin(t * (0.6 + pace) + phase * 6.28)))
         px, py = self.canvas.to_pixels(x - wide / 2, y - high / 2)
         planes.dots(px, py, max(0.8, self.canvas.unit / 620), gain, self.setting.reading.palette.glow)
-
-
-def _ellipse(u: Array, v: Array, a: float, b: float) -> Array:
-    """About the signed distance to an ellipse around zero, negative inside."""
-    reach = np.sqrt((u / a) ** 2 + (v / b) ** 2)
-    slope = np.sqrt((u / (a * a)) ** 2 + (v / (b * b)) ** 2)
-    out: Array = reach * (reach - 1.0) / np.maximum(slope, 1e-4)
-    return out

@@ -1,0 +1,101 @@
+"""A visitor's jobs as a history: searched, filtered, paged, deleted, and taken back from the bin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dreamina_ui.database import Database
+from dreamina_ui.jobs import TERMINAL, Job, State
+from dreamina_ui.rows import job_of, jobs
+
+__all__ = ["Archive", "Search"]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for; an empty value does not narrow. `words` must all stand in the prompt, in any order and case."""
+
+    words: str = ""
+    state: str = ""
+    aspect_ratio: str = ""
+    frames: int | None = None
+
+
+RUNNING = "running"
+"""The search for every state that goes on."""
+
+
+class Archive:
+    """All of it is one visitor's at a time: a job id of somebody else's changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
+    ) -> tuple[list[Job], int]:
+        """The jobs that are found, newest first, and how many there are in all."""
+        found = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.deleted_at.is_(None), *_conditions(search or Search()))
+        page = (
+            sa.select(jobs)
+            .where(found)
+            .order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        count = sa.select(sa.func.count()).select_from(jobs).where(found)
+
+        def work(connection: sa.Connection) -> tuple[list[Job], int]:
+            return [job_of(row) for row in connection.execute(page)], connection.scalar(count) or 0
+
+        return await self._database.run(work)
+
+    async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
+        """The variations of one click, in their order."""
+        query = (
+            sa.select(jobs)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.click_id == click_id, jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.variation)
+        )
+        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
+        """Put jobs that have ended into the bin; gives how many were put there."""
+        return await self._mark(visitor_id, job_ids, now)
+
+    async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
+        """Take jobs back from the bin; gives how many were there."""
+        return await self._mark(visitor_id, job_ids, None)
+
+    async def binned(self, before: float) -> list[Job]:
+        """Finished jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""
+        query = sa.select(jobs).where(jobs.c.deleted_at < before, jobs.c.state == State.SUCCEEDED).limit(500)
+        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def forget(self, before: float, *, made_before: float) -> None:
+        """Remove the rows that were put into the bin before a time, of jobs made before another."""
+        old = sa.delete(jobs).where(jobs.c.deleted_at < before, jobs.c.created_at < made_before)
+        await self._database.run(lambda connection: connection.execute(old))
+
+    async def _mark(self, visitor_id: str, job_ids: Sequence[str], deleted_at: float | None) -> int:
+        was_there = jobs.c.deleted_at.is_not(None) if deleted_at is None else jobs.c.deleted_at.is_(None)
+        change = (
+            sa.update(jobs)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.job_id.in_(job_ids), jobs.c.state.in_(TERMINAL), was_there)
+            .values(deleted_at=deleted_at)
+        )
+        return await self._database.run(lambda connection: connection.execute(change).rowcount)
+
+
+def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
+    conditions = [jobs.c.prompt.contains(word, autoescape=True) for word in search.words.lower().split()[:20]]
+    if search.state == RUNNING:
+        conditions.append(jobs.c.finished_at.is_(None))
+    elif search.state:
+        conditions.append(jobs.c.state == search.state)
+    if search.aspect_ratio:
+        conditions.append(jobs.c.aspect_ratio == search.aspect_ratio)
+    if search.frames is not None:
+        conditions.append(jobs.c.frames == search.frames)
+    return conditions

@@ -1,0 +1,117 @@
+"""`python -m tests.crash.worker`: a studio without a page that dies where it is told to, by SIGKILL.
+
+It submits its clicks, waits until their jobs have ended, and prints one line of JSON for each. A click has the same id in
+every run, so a second run asks for nothing that the first one asked for already.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from dreamina_ui.jobs import Job
+from dreamina_ui.leases import LEASE_S
+from dreamina_ui.points import POINTS
+from tests.crash.headless import VALUES, headless
+
+__all__ = ["main"]
+
+VISITOR = "ann"
+LOOKED_EVERY_S = 0.05
+
+
+class Fuse:
+    """Kills this process when a point is passed for the nth time."""
+
+    def __init__(self, point: str | None, nth: int) -> None:
+        self._point = point
+        self._left = nth
+
+    async def passed(self, point: str) -> None:
+        if point == self._point:
+            self._left -= 1
+            if self._left == 0:
+                die()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def work(options: argparse.Namespace) -> None:
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds * options.pace)
+
+    fuse = Fuse(*options.die_at)
+    async with headless(
+        options.folder,
+        options.base,
+        key=options.key,
+        url=options.database,
+        lease_s=options.lease,
+        sleep=sleep,
+        passed=fuse.passed,
+    ) as studio:
+        print(json.dumps({"owner": studio.leases.owner}), flush=True)
+        job_ids = []
+        for number in range(options.first, options.first + options.submit):
+            click_id = f"{options.label} {number}"
+            values = {**VALUES, "prompt": click_id}
+            job_ids += [job.job_id for job in await studio.engine.submit(VISITOR, values, click_id=click_id)]
+        while unfinished := {job.job_id for job in await studio.store.unfinished()}:
+            if not options.until_idle and unfinished.isdisjoint(job_ids):
+                break
+            await asyncio.sleep(LOOKED_EVERY_S)
+        jobs = await studio.store.page(VISITOR, 1_000_000, 0)
+    for job in jobs:
+        print(json.dumps(row_of(job)), flush=True)
+
+
+def row_of(job: Job) -> dict[str, object]:
+    """What the ledger needs to judge a job."""
+    return {
+        "prompt": job.payload["prompt"],
+        "state": str(job.state),
+        "request_id": job.request_id,
+        "code": job.failure.code if job.failure else None,
+        "share_id": job.share_id,
+        "generation": job.generation,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.worker", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--base", required=True, help="the service's address, with /v1")
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--database", metavar="URL", help="default: a file in the folder")
+    parser.add_argument("--label", default="click", help="what its clicks and prompts are called")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="the number of its first click")
+    parser.add_argument("--submit", type=int, default=0, metavar="N", help="how many clicks")
+    parser.add_argument("--die-at", type=_point, default=(None, 0), metavar="POINT[:NTH]")
+    parser.add_argument("--die-after", type=float, metavar="SECONDS")
+    parser.add_argument("--until-idle", action="store_true", help="wait for the jobs of others too")
+    parser.add_argument("--lease", type=float, default=LEASE_S, metavar="SECONDS")
+    parser.add_argument("--pace", type=float, default=0.1, help="how much of each of the engine's waits is waited")
+    options = parser.parse_args(argv)
+    if options.die_after is not None:
+        # From a thread, so that it strikes in the middle of whatever is being done.
+        fuse = threading.Timer(options.die_after, die)
+        fuse.daemon = True
+        fuse.start()
+    asyncio.run(work(options))
+
+
+def _point(text: str) -> tuple[str, int]:
+    point, _, nth = text.partition(":")
+    if point not in POINTS:
+        raise argparse.ArgumentTypeError(f"{point} is none of {', '.join(POINTS)}")
+    return point, int(nth or 1)
+
+
+if __name__ == "__main__":
+    main()

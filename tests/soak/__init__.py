@@ -1,0 +1,1 @@
+"""Long runs that print what came of them: `python -m tests.soak`."""
