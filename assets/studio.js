@@ -34,9 +34,20 @@
       }
       const runs = clock.dataset.runs === "yes";
       const elapsed = runs ? (performance.now() - clock.since) / 1000 : Number(clock.dataset.elapsed);
-      const words = `${Math.floor(elapsed / 60)}:${String(Math.floor(elapsed % 60)).padStart(2, "0")}`;
+      const words = minutes(elapsed);
       if (clock.textContent !== words) clock.textContent = words;
+      showEstimate(clock, elapsed);
     }
+  }
+
+  const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+  function showEstimate(clock, elapsed) {
+    const estimate = clock.parentElement.querySelector(".estimate");
+    if (!estimate?.dataset.usual) return;
+    const left = Number(estimate.dataset.usual) - elapsed;
+    const words = left > 0 ? estimate.dataset.left.replace("{time}", minutes(Math.ceil(left))) : estimate.dataset.over;
+    if (estimate.textContent !== words) estimate.textContent = words;
   }
 
   // The history is drawn when a job starts and ends; in between, the stage knows better how it is going.
@@ -106,17 +117,25 @@
     return click.id;
   }
 
-  window.dreamina = {
+  window.dreamina = Object.assign(window.dreamina || {}, {
     // Gradio hands over the values of the inputs; the click's id is the last of them.
     withClickId: (...values) => [...values.slice(0, -1), clickId()],
 
-    history(element, trigger) {
+    // The last seed that was used, or again a new one each time.
+    lockSeed: (seed) => (Number(seed) === -1 ? Number(find("#facts [data-seed]")?.dataset.seed ?? -1) : -1),
+
+    examples(element, trigger) {
       element.addEventListener("click", (event) => {
-        const poster = event.target.closest("[data-job]");
-        if (!poster) return;
-        trigger("select", { job_id: poster.dataset.job });
-        find(".stage")?.scrollIntoView({ behavior: "smooth", block: "nearest" });
+        const example = event.target.closest("[data-example]");
+        if (example) trigger("select", { name: example.dataset.example });
       });
     },
-  };
+
+    variations(element, trigger) {
+      element.addEventListener("click", (event) => {
+        const variation = event.target.closest("[data-variation]");
+        if (variation) trigger("select", { job_id: variation.dataset.variation });
+      });
+    },
+  });
 })();

@@ -9,7 +9,7 @@ from dreamina_ui.database import Database
 from dreamina_ui.jobs import TERMINAL, Job, State
 from dreamina_ui.rows import job_of, jobs
 
-__all__ = ["Archive", "Search"]
+__all__ = ["RUNNING", "Archive", "Search"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ RUNNING = "running"
 
 
 class Archive:
-    """All of it is one visitor's at a time: a job id of somebody else's changes nothing."""
+    """One visitor's at a time, but for what is shared: a job id of somebody else's changes nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,6 +51,11 @@ class Archive:
 
         return await self._database.run(work)
 
+    async def shared(self, share_ids: Sequence[str]) -> list[Job]:
+        """The jobs behind share ids, of those that exist and are not in the bin; whoever's, and in no order."""
+        query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
+        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
         """The variations of one click, in their order."""
         query = (
@@ -59,6 +64,18 @@ class Archive:
             .order_by(jobs.c.variation)
         )
         return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def durations(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> list[float]:
+        """Seconds from sending to ready of the newest finished videos of this kind, whoever made them."""
+        same = (jobs.c.backend == backend, jobs.c.model_id == model_id, jobs.c.state == State.SUCCEEDED)
+        same_length = jobs.c.frames.is_(None) if frames is None else jobs.c.frames == frames
+        query = (
+            sa.select(jobs.c.finished_at - jobs.c.submitted_at)
+            .where(*same, same_length, jobs.c.submitted_at.is_not(None))
+            .order_by(jobs.c.created_at.desc())
+            .limit(limit)
+        )
+        return await self._database.run(lambda connection: list(connection.scalars(query)))
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
         """Put jobs that have ended into the bin; gives how many were put there."""

@@ -53,9 +53,7 @@ class Database:
         """Connect and migrate; blocks. Raises `StoreUnusable` or `StoreUnavailable`."""
 
         def work(connection: sa.Connection) -> None:
-            self.serialise(
-                connection
-            )  # of several replicas that start at once, one migrates and the others find it done
+            self.serialise(connection)  # replicas that start at once: one migrates, the others find it done
             migrate(connection, time.time())
 
         self.transact(work)

@@ -6,6 +6,7 @@ The engine owns a job from the click to the saved video. Pages come and go; they
 import asyncio
 import random
 import secrets
+import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 from dreamina_ui.archive import Archive, Search
 from dreamina_ui.cleaning import empty_bin
-from dreamina_ui.errors import IllegalMove, InvalidInput, KeyMissing, ServiceError
+from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound, KeyMissing, ServiceError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.keeper import Keeper
 from dreamina_ui.leases import Leases
@@ -31,6 +32,7 @@ __all__ = ["VARIATIONS_MOST", "Engine"]
 
 PAGE_MOST = 100
 PRICE_KEPT_S = 3600.0
+LEARNED_FROM = 2
 VARIATIONS_MOST = 4
 CLICK_ID_MOST = 100
 
@@ -153,8 +155,10 @@ class Engine:
         return await self._archive.of_click(job.visitor_id, job.click_id) if job.click_id else [job]
 
     async def shared(self, share_id: str) -> Job:
-        """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`."""
-        return await self._store.get_shared(share_id)
+        """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`, of deleted ones too."""
+        for job in await self._archive.shared([share_id]):
+            return job
+        raise JobNotFound
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str]) -> int:
         """Put a visitor's own jobs that have ended into the bin; gives how many. Files go with the next clean-up."""
@@ -169,12 +173,35 @@ class Engine:
 
         Raises `JobNotFound`.
         """
-        with self._news.subscribed(job_id) as subscription:
+        with self._news.subscribed([job_id]) as subscription:
             job = await self._store.get(job_id)
             yield job
             while not job.ended:
-                job = await subscription.newer_than(job)
+                [job] = await subscription.newer_than([job])
                 yield job
+
+    async def watch_click(self, job_id: str) -> AsyncIterator[list[Job]]:
+        """All variations of the click that made this job, in their order, at each change of one, until all have ended.
+
+        Raises `JobNotFound`.
+        """
+        jobs = await self.siblings(await self._store.get(job_id))
+        with self._news.subscribed([job.job_id for job in jobs]) as subscription:
+            # Anew, now that nothing can be missed any more.
+            current = {job.job_id: job for job in await self._store.get_many([job.job_id for job in jobs])}
+            jobs = [current.get(job.job_id, job) for job in jobs]
+            yield jobs
+            while not all(job.ended for job in jobs):
+                jobs = await subscription.newer_than(jobs)
+                yield jobs
+
+    async def usual_s(self, values: Mapping[str, Any]) -> float | None:
+        """How long such a video usually takes from sending to ready: the median of recent ones; None without any."""
+        frames = values.get("frames")
+        taken = await self._archive.durations(
+            self.backend, self.card.model_id, frames if isinstance(frames, int) else None
+        )
+        return statistics.median(taken) if len(taken) >= LEARNED_FROM else None
 
     async def cancel(self, job_id: str) -> Job:
         """Take the job back if that is still possible; the state of the answer says whether it was.

@@ -61,10 +61,14 @@ class Keeper:
             log.warning("the leases could not be let go, and will run out by themselves: %s", error)
 
     async def sweep(self) -> None:
-        """Claim what nobody owns, and run it."""
-        while claimed := await self._leases.claim():
-            for job in claimed:
-                self._start(job)
+        """Claim what nobody owns, and run it. What the database does not give now is claimed by a later sweep."""
+        try:
+            while claimed := await self._leases.claim():
+                for job in claimed:
+                    self._start(job)
+        except StoreError as error:
+            # Not the asker's concern: the job of the click is safe, and must not be clicked again.
+            log.warning("the database does not answer: %s", error)
 
     async def _tend(self) -> None:
         await self._leases.renew()

@@ -26,7 +26,7 @@ CLAIMED_AT_ONCE = 500
 
 
 class Leases:
-    """One replica's hold on its jobs. `folder` keeps a lock file for as long as this owner's process lives."""
+    """One replica's hold on its jobs. With SQLite `folder` keeps a lock file for as long as its process lives."""
 
     def __init__(self, database: Database, folder: Path, *, lease_s: float = LEASE_S) -> None:
         self.owner = secrets.token_hex(8)
@@ -42,10 +42,10 @@ class Leases:
         With SQLite all owners are on this machine, where the operating system drops a lock with its process: so a restart
         need not wait for the leases of the process before it.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire(timeout=0)
         if not self._database.is_sqlite:
             return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire(timeout=0)
         dead = []
         for path in self._folder.glob("*.lock"):
             lock = FileLock(path)

@@ -1,7 +1,7 @@
-"""Who watches which job, and what they have been told."""
+"""Who watches which jobs, and what they have been told."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from dreamina_ui.jobs import Job
@@ -10,23 +10,31 @@ __all__ = ["News", "Subscription"]
 
 
 class Subscription:
-    """One watcher's view: the newest snapshot, and an event that says there is one."""
+    """One watcher's view: the newest snapshot of each of its jobs, and an event that says there is one."""
 
     def __init__(self) -> None:
-        self._latest: Job | None = None
+        self._latest: dict[str, Job] = {}
         self._changed = asyncio.Event()
 
-    async def newer_than(self, job: Job) -> Job:
-        """Waits. A slow watcher gets the newest snapshot, not all of them."""
-        while self._latest is None or self._latest.version <= job.version:
+    async def newer_than(self, seen: Iterable[Job]) -> list[Job]:
+        """The same jobs, at least one of them newer; waits for it. A slow watcher gets the newest snapshots, not all."""
+        seen = list(seen)
+        while True:
+            newest = [self._newer(job) for job in seen]
+            if any(new is not old for new, old in zip(newest, seen, strict=True)):
+                return newest
             self._changed.clear()
             await self._changed.wait()
-        return self._latest
 
     def tell(self, job: Job) -> None:
-        if self._latest is None or self._latest.version < job.version:
-            self._latest = job
+        known = self._latest.get(job.job_id)
+        if known is None or known.version < job.version:
+            self._latest[job.job_id] = job
             self._changed.set()
+
+    def _newer(self, job: Job) -> Job:
+        latest = self._latest.get(job.job_id)
+        return latest if latest is not None and latest.version > job.version else job
 
 
 class News:
@@ -40,16 +48,19 @@ class News:
         return set(self._watchers)
 
     @contextmanager
-    def subscribed(self, job_id: str) -> Iterator[Subscription]:
+    def subscribed(self, job_ids: Iterable[str]) -> Iterator[Subscription]:
         subscription = Subscription()
-        self._watchers.setdefault(job_id, set()).add(subscription)
+        job_ids = list(job_ids)
+        for job_id in job_ids:
+            self._watchers.setdefault(job_id, set()).add(subscription)
         try:
             yield subscription
         finally:
-            watchers = self._watchers[job_id]
-            watchers.discard(subscription)
-            if not watchers:
-                del self._watchers[job_id]
+            for job_id in job_ids:
+                watchers = self._watchers[job_id]
+                watchers.discard(subscription)
+                if not watchers:
+                    del self._watchers[job_id]
 
     def publish(self, job: Job) -> None:
         for subscription in self._watchers.get(job.job_id, ()):

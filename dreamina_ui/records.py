@@ -5,11 +5,12 @@ No job id is in it: who holds one owns the job, and files are passed around.
 
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from dreamina_ui.jobs import Job, State
 
-__all__ = ["job_from", "record_of"]
+__all__ = ["file_name", "job_from", "record_of"]
 
 
 def record_of(job: Job, finished_at: float) -> dict[str, Any]:
@@ -54,3 +55,12 @@ def job_from(share_id: str, record: Mapping[str, Any], width: int, height: int, 
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def file_name(job: Job) -> str:
+    """A download's name: the day (UTC), the prompt's first words, the seed."""
+    words = "".join(letter if letter.isalnum() else " " for letter in str(job.payload.get("prompt", ""))).split()
+    prompt = "-".join(words)[:48].strip("-").lower() or "video"
+    seed = job.payload.get("seed")
+    day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
+    return f"{day}-{prompt}" + (f"-{seed}" if seed is not None else "") + ".mp4"

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dreamina_ui.errors import (
     DeadlinePassed,
@@ -34,6 +34,8 @@ from dreamina_ui.records import record_of
 from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy
 
 __all__ = ["Record", "Runner"]
+
+T = TypeVar("T")
 
 YOUNG_REQUEST_S = 30.0
 """A request this young that the service does not know may just not have reached all of its machines yet."""
@@ -142,6 +144,15 @@ class Runner:
                 return await self._look(job)
 
     async def _submit(self, job: Job) -> Job:
+        # One task from the intent to the answer, which no stop cuts in two: an intent without its POST is uncertain.
+        post = asyncio.create_task(self._send(job))
+        self.posts.add(post)
+        post.add_done_callback(self.posts.discard)
+        return await asyncio.shield(post)
+
+    async def _send(self, job: Job) -> Job:
+        """Write the intent down, and send if it was this runner's to write."""
+
         def intend(row: Job) -> Job:
             # Only the very row this runner saw: whoever changed it meanwhile may have sent it.
             if row.state is not State.WAITING or row.version != job.version:
@@ -152,10 +163,7 @@ class Runner:
         if intent.state is not State.SUBMITTING or intent.version != job.version + 1:
             return intent
         await self.passed("after_intent")
-        post = asyncio.create_task(self._post(intent))
-        self.posts.add(post)
-        post.add_done_callback(self.posts.discard)
-        return await asyncio.shield(post)
+        return await self._post(intent)
 
     async def _post(self, job: Job) -> Job:
         """Send the one paid POST and keep its answer, whatever it takes."""
@@ -176,17 +184,21 @@ class Runner:
             job = await self._settle(job, State.IN_QUEUE, request_id=submitted.request_id)
         except LeaseLost:
             # This process was asleep for so long that another one had to call the job uncertain. It no longer is.
-            await self.adopt(job.job_id, submitted.request_id)
+            await self._insist(lambda: self.adopt(job.job_id, submitted.request_id))
             raise
         await self.passed("after_id")
         return job
 
     async def _settle(self, job: Job, state: State, **changes: object) -> Job:
-        """Write the answer to the POST. A database that is away is tried until it is back: this is known only here."""
+        """Write the answer to the POST."""
+        return await self._insist(lambda: self._move(job, state, **changes))
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """A database that is away is tried until it is back: what is to be written is known only here."""
         failures = 0
         while True:
             try:
-                return await self._move(job, state, **changes)
+                return await write()
             except StoreError:
                 failures += 1
                 await self.sleep(try_again_s(failures, self.random()))
@@ -267,7 +279,7 @@ class Runner:
         """Write why the job waits, and until when, where the row can be written at all; and wait."""
         retry_after_s = error.retry_after_s if isinstance(error, ServiceError) else None
         delay_s = try_again_s(failures, self.random(), retry_after_s)
-        if isinstance(error, ServiceError):
+        if isinstance(error, ServiceError | DownloadFailed):
             delay_s = self.budget.reserve(delay_s)
         not_before = self.now() + delay_s
 

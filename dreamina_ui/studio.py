@@ -77,8 +77,8 @@ class Studio:
         )
         self._visitors = Visitors(signing_secret(settings))
         # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
-        gr.set_static_paths([self._library.folder])
-        self.blocks, self._translations = build_page(self.engine, Asking(self._visitors))
+        gr.set_static_paths([self._library.folder, ASSETS / "examples"])
+        self.blocks, self._translations = build_page(self.engine, Asking(self._visitors), ASSETS / "examples")
 
     def launch(self, *, wait: bool = True) -> str:
         """Serve, and give the address; with `wait`, only after SIGTERM or Ctrl+C, when all has been kept.
@@ -131,8 +131,8 @@ class Studio:
             "max_threads": self.settings.max_watchers,
             "theme": studio_theme(),
             "i18n": self._translations,
-            "css_paths": ASSETS / "studio.css",
-            "head": f"<script>{(ASSETS / 'studio.js').read_text(encoding='utf-8')}</script>",
+            "css_paths": sorted(ASSETS.glob("*.css")),
+            "head": _scripts(),
             "favicon_path": ASSETS / "logo.svg",
             "footer_links": ["api"],
             "app_kwargs": {
@@ -158,6 +158,11 @@ def _simulator(settings: Settings, card: Card) -> Any:
     from dreamina_ui.simulator import create_app
 
     return create_app(settings.data_dir / "simulator", cards=[card.source])
+
+
+def _scripts() -> str:
+    """All scripts of `assets/`, within the page itself: they must be there before Gradio asks for them."""
+    return "".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in sorted(ASSETS.glob("*.js")))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -69,9 +69,10 @@ class _Loop(asyncio.SelectorEventLoop):
         self._in_threads -= 1
 
 
-def wall_clock() -> float:
-    """Seconds since the epoch, by the running loop's time."""
-    return EPOCH + asyncio.get_running_loop().time()
+def wall_clock() -> Callable[[], float]:
+    """A clock of seconds since the epoch by the running loop's time; any thread may read it."""
+    loop = asyncio.get_running_loop()
+    return lambda: EPOCH + loop.time()
 
 
 def run_virtually(work: Coroutine[Any, Any, T]) -> T:

@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import gradio as gr
 
-from dreamina_ui.jobs import Job
 from dreamina_ui.ui.wording import Words
 from dreamina_ui.visitors import COOKIE, Visitors
 
 __all__ = ["Asking"]
 
+T = TypeVar("T")
 LANGUAGE_COOKIE = "dreamina_language"
 
 
@@ -34,7 +35,7 @@ class Asking:
         """The language that was chosen on the page, or else the browser's."""
         return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
 
-    async def latest_only(self, request: gr.Request, jobs: AsyncIterator[Job]) -> AsyncIterator[Job]:
+    async def latest_only(self, request: gr.Request, snapshots: AsyncIterator[T]) -> AsyncIterator[T]:
         """Relay the snapshots until they end, or until the same page (its `session_hash`) watches something else."""
         page = request.session_hash or ""
         if page in self._stops:
@@ -43,7 +44,7 @@ class Asking:
         stopped = asyncio.create_task(stop.wait())
         try:
             while True:
-                following = asyncio.ensure_future(anext(jobs))
+                following = asyncio.ensure_future(anext(snapshots))
                 await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
                     following.cancel()

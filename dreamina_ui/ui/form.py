@@ -10,9 +10,10 @@ from gradio.components import Component
 
 from dreamina_ui.model_card import SEED_MOST, Card, Field
 from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
 
-__all__ = ["Form", "build_form"]
+__all__ = ["Form", "build_form", "choice_label"]
 
 _RATIO = re.compile(r"^(\d+)×(\d+)\((\d+:\d+)\)$")
 
@@ -24,6 +25,7 @@ class Form:
     card: Card
     controls: Mapping[str, Component]
     problems: Mapping[str, gr.HTML]
+    variations: gr.Radio
 
     def values(self, held: Mapping[Component, Any]) -> dict[str, Any]:
         """Values by field name from what Gradio hands over for a set of inputs."""
@@ -35,16 +37,41 @@ def build_form(card: Card, fixed: Fixed) -> Form:
     controls: dict[str, Component] = {}
     problems: dict[str, gr.HTML] = {}
     for field in card.fields:
-        if field.name == "seed":
-            with gr.Row(elem_classes="seed-row", equal_height=True):
-                controls["seed"] = _control(card, field, fixed)
-                dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=44, scale=0)
-            # Drawn in the browser: a click on a die should not wait for a server.
-            dice.click(None, outputs=controls["seed"], js=f"() => Math.floor(Math.random() * {SEED_MOST + 1})")
-        else:
+        if field.kind == "text":
             controls[field.name] = _control(card, field, fixed)
-        problems[field.name] = gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem")
-    return Form(card, controls, problems)
+            problems[field.name] = _problem(field)
+            if field.name == "prompt":
+                gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
+    others = [field for field in card.fields if field.kind != "text"]
+    for start in range(0, len(others), 2):
+        with gr.Row(elem_classes="pair", equal_height=False):
+            for field in others[start : start + 2]:
+                with gr.Column(min_width=130, elem_classes="cell"):
+                    controls[field.name] = (
+                        _seed(field, card, fixed) if field.name == "seed" else _control(card, field, fixed)
+                    )
+                    problems[field.name] = _problem(field)
+            if start + 2 >= len(others):
+                with gr.Column(min_width=130, elem_classes="cell"):
+                    variations = gr.Radio(
+                        [1, 2, 3, 4], value=1, label=fixed.text("variations"), elem_id="variations", min_width=120
+                    )
+    return Form(card, {field.name: controls[field.name] for field in card.fields}, problems, variations)
+
+
+def _problem(field: Field) -> gr.HTML:
+    return gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem")
+
+
+def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
+    with gr.Row(elem_classes="seed-row", equal_height=True):
+        seed = _control(card, field, fixed)
+        dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=40, scale=0)
+        lock = gr.Button("⚷", elem_id="lock", elem_classes="dice", min_width=40, scale=0)
+    # Drawn in the browser: a click on a die should not wait for a server.
+    dice.click(None, outputs=seed, js=f"() => Math.floor(Math.random() * {SEED_MOST + 1})", api_visibility="private")
+    lock.click(None, inputs=seed, outputs=seed, js="window.dreamina.lockSeed", api_visibility="private")
+    return seed
 
 
 def _control(card: Card, field: Field, fixed: Fixed) -> Component:
@@ -56,7 +83,7 @@ def _control(card: Card, field: Field, fixed: Fixed) -> Component:
         "min_width": 120,
     }
     if field.kind == "choice":
-        choices = [(_choice(card, field, choice), choice) for choice in field.choices]
+        choices = [(choice_label(card, field, choice), choice) for choice in field.choices]
         if len(choices) <= 4:
             return gr.Radio(choices, **{**common, "info": None})
         return gr.Dropdown(choices, filterable=False, **common)
@@ -65,7 +92,7 @@ def _control(card: Card, field: Field, fixed: Fixed) -> Component:
         long = most is None or most > 120
         # No `max_length`: it would cut a pasted prompt without a word. The count turns red instead.
         classes = ["counted", f"most-{most}"] if most else []
-        return gr.Textbox(lines=5 if long else 1, max_lines=12, elem_classes=classes, **common)
+        return gr.Textbox(lines=4 if long else 1, max_lines=12, elem_classes=classes, **common)
     if field.kind == "boolean":
         return gr.Checkbox(**common)
     if field.name == "seed":
@@ -79,7 +106,7 @@ def _label(field: Field, fixed: Fixed) -> Any:
     return fixed.text(key) if key in texts_of(LANGUAGES[0]) else field.title
 
 
-def _choice(card: Card, field: Field, choice: Any) -> str:
+def choice_label(card: Card, field: Field, choice: Any) -> str:
     """How a choice reads: "16:9 · 1920×1088" for a ratio, "5 s" for a number of frames."""
     if ratio := _RATIO.match(str(choice)):
         return f"{ratio[3]} · {ratio[1]}×{ratio[2]}"

@@ -1,135 +1,185 @@
-"""The stage: where a job stands, its video, and the facts about it."""
+"""The stage: where a job stands, its video, the facts about it, and what can be done with it."""
 
-from abc import ABCMeta
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import gradio as gr
-from gradio.component_meta import ComponentMeta
-from gradio.data_classes import FileData
 from markupsafe import Markup
 
+from dreamina_ui.engine import Engine
+from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.records import file_name
+from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.ui.stage_html import (
+    SavedVideo,
+    actions_html,
+    empty_html,
+    facts_html,
+    problem_html,
+    screen_html,
+    shared_html,
+    status_html,
+    variations_html,
+)
 from dreamina_ui.ui.wording import Words
 
-__all__ = ["SavedVideo", "empty_html", "facts_html", "file_name", "status_html"]
+__all__ = ["Stage", "Update"]
 
-STEPS: Sequence[tuple[State, str]] = (
-    (State.SUBMITTING, "step.sent"),
-    (State.IN_QUEUE, "step.queue"),
-    (State.IN_PROGRESS, "step.rendering"),
-    (State.SAVING, "step.saving"),
-    (State.SUCCEEDED, "step.ready"),
-)
-_ORDER = [State.WAITING, *(state for state, _ in STEPS)]
-
-_EMPTY = Markup(
-    '<div class="screen empty"><div class="screen-inner"><span class="reel" aria-hidden="true"></span>'
-    "<p class='lead'>{lead}</p><p class='hint'>{hint}</p></div></div>"
-)
-_STATUS = Markup(
-    '<div class="status {state}" data-state="{state}" data-job="{job_id}"><div class="status-line">'
-    '<span class="status-words" role="status" aria-live="polite">{line}</span>{clock}</div>{steps}{note}</div>'
-)
-_SCREEN = Markup(
-    '<div class="screen {state}"><div class="screen-inner"><span class="{mark}" aria-hidden="true"></span>'
-    "<p class='lead'>{lead}</p>{note}</div></div>"
-)
-_CLOCK = Markup('<span class="clock" data-elapsed="{elapsed:.1f}" data-runs="{runs}"></span>')
+Update = dict[Any, Any]
+VARIATIONS_SCRIPT = "window.dreamina.variations(element, trigger)"
 _NOTE = Markup('<p class="note">{}</p>')
-_FACT = Markup("<div class='fact'><dt>{}</dt><dd>{}</dd></div>")
 
 
-class _WithoutStub(ComponentMeta):
-    """Gradio's metaclass writes a `.pyi` beside the source of each component; this one leaves the folder alone."""
+class Stage:
+    """The components, and what happens on them. `current` holds the job on the stage.
 
-    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
-        return ABCMeta.__new__(cls, name, bases, attrs)
-
-
-class SavedVideo(gr.Video, metaclass=_WithoutStub):
-    """A player for videos of the library, which are already known to play.
-
-    Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would
-    feel. A value here is `(path, name)`: the saved file, and the name a download of it gets.
+    It is held by the page and not by a session of the server, so that it outlives a restart.
     """
 
-    is_template = True
-    """Tells Gradio to use the browser side of its own video component."""
+    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+        self._engine = engine
+        self._asking = asking
+        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen")
+        self.player = SavedVideo(
+            visible=False,
+            autoplay=True,
+            loop=True,
+            show_label=False,
+            interactive=False,
+            buttons=[],
+            elem_id="player",
+        )
+        self.status = gr.HTML("", elem_id="status")
+        self.variations = gr.HTML("", elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
+        with gr.Group(visible=False, elem_id="uncertain") as self.uncertain:
+            with gr.Row(equal_height=True):
+                self.request_id = gr.Textbox(
+                    label=fixed.text("adopt.field"),
+                    placeholder=fixed.text("adopt.placeholder"),
+                    elem_id="request-id",
+                    scale=3,
+                )
+                self.adopt = gr.Button(fixed.text("adopt"), elem_id="adopt", scale=1)
+                self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
+            self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+        self.resume = gr.Button(fixed.text("resume"), visible=False, elem_id="resume")
+        with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
+            self.links = gr.HTML("", elem_id="links")
+            self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
+            self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
+            self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
+        self.facts = gr.HTML("", elem_id="facts")
+        self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        self.again = gr.Button(visible="hidden", elem_id="watch-again")
+        # Changes when the job on the stage goes on after an end, so that it is watched anew.
+        self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
 
-    def postprocess(self, value: tuple[Path, str] | None) -> FileData | None:
-        if value is None:
-            return None
-        path, name = value
-        return FileData(path=str(path), orig_name=name, mime_type="video/mp4", size=path.stat().st_size)
+    @property
+    def outputs(self) -> list[Any]:
+        shown = [self.screen, self.player, self.status, self.variations, self.facts, self.links, self.actions]
+        return [*shown, self.uncertain, self.resume]
+
+    def connect(self, quiet: dict[str, Any]) -> None:
+        by_id, goes_on = [self.current, self.request_id], [self.adoption, self.again_for]
+        gr.on([self.adopt.click, self.request_id.submit], self.take_in, inputs=by_id, outputs=goes_on, **quiet)
+        self.dismiss.click(self.take_note, inputs=self.current, outputs=goes_on, **quiet)
+        self.resume.click(self.look_again, inputs=self.current, outputs=[self.adoption, self.current], **quiet)
+        self.variations.select(self.choose, outputs=self.current, **quiet)
+
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, int]]:
+        """Each change on the stage, the job it shows, and how many of its click have ended; until all have, or until
+        another job takes the stage.
+
+        Raises `DreaminaError`.
+        """
+        words = self._asking.words(request)
+        shown: Job | None = None
+        async for jobs in self._asking.latest_only(request, self._engine.watch_click(job_id)):
+            job = next((job for job in jobs if job.job_id == job_id), jobs[0])
+            usual_s = None if job.ended else await self._engine.usual_s(job.payload)
+            yield self._render(job, jobs, shown, words, usual_s), job, sum(job.ended for job in jobs)
+            shown = job
+
+    async def show_shared(self, share_id: str, words: Words) -> Update:
+        """One video, read-only: nothing here names its job. Raises `JobNotFound`."""
+        job = await self._engine.shared(share_id)
+        video = self._engine.library.video(job.share_id)
+        if job.state is not State.SUCCEEDED or not video.exists():
+            raise JobNotFound
+        return {
+            **self.empty(words),
+            self.screen: gr.update(visible=False),
+            self.player: gr.update(value=(video, file_name(job)), visible=True),
+            self.status: shared_html(words),
+            self.facts: facts_html(job, words, shared=True),
+        }
+
+    def empty(self, words: Words) -> Update:
+        return {
+            self.screen: gr.update(value=empty_html(words), visible=True),
+            self.player: gr.update(value=None, visible=False),
+            self.status: "",
+            self.variations: "",
+            self.facts: "",
+            self.links: "",
+            self.actions: gr.update(visible=False),
+            self.uncertain: gr.update(visible=False),
+            self.resume: gr.update(visible=False),
+        }
+
+    def tell(self, error: DreaminaError, words: Words) -> Update:
+        """An empty stage that says why."""
+        return {**self.empty(words), self.status: _NOTE.format(words.sentence(error))}
+
+    async def take_in(self, job_id: str, request_id: str, request: gr.Request) -> tuple[Any, Any]:
+        """Adopt the video of an uncertain job by the request id its owner found."""
+        try:
+            return gr.update(visible=False), _changed(await self._engine.adopt(job_id, request_id.strip()))
+        except DreaminaError as error:
+            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+
+    async def take_note(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
+        try:
+            return gr.update(visible=False), _changed(await self._engine.dismiss(job_id))
+        except DreaminaError as error:
+            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+
+    async def look_again(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
+        """Put the job that looks for a given-up video on the stage."""
+        try:
+            return gr.update(visible=False), (await self._engine.resume(job_id)).job_id
+        except DreaminaError as error:
+            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+
+    async def choose(self, event: gr.EventData) -> str:
+        """The job a script named goes on the stage; whether it is there is for the engine to say."""
+        return str(event._data["job_id"]) if isinstance(event._data, dict) and "job_id" in event._data else ""
+
+    def _render(self, job: Job, jobs: Sequence[Job], shown: Job | None, words: Words, usual_s: float | None) -> Update:
+        folder = self._engine.library.folder
+        update: Update = {
+            self.status: status_html(job, self._asking.now(), words, usual_s),
+            self.variations: variations_html(jobs, job.job_id, folder, words),
+        }
+        if shown is not None and shown.state is job.state and shown.dismissed is job.dismissed:
+            return update
+        video = self._engine.library.video(job.share_id)
+        has_video = job.state is State.SUCCEEDED and video.exists()
+        return {
+            **update,
+            self.facts: facts_html(job, words),
+            self.links: actions_html(job, f"?video={job.share_id}", words),
+            self.actions: gr.update(visible=job.ended),
+            self.player: gr.update(value=(video, file_name(job)) if has_video else None, visible=has_video),
+            self.screen: gr.update(visible=False)
+            if has_video
+            else gr.update(value=screen_html(job, words), visible=True),
+            self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
+            self.resume: gr.update(visible=job.can_resume),
+        }
 
 
-def empty_html(words: Words) -> Markup:
-    return _EMPTY.format(lead=words.say("stage.empty.lead"), hint=words.say("stage.empty.hint"))
-
-
-def screen_html(job: Job, words: Words) -> Markup:
-    """What stands where the video will be."""
-    ended = job.ended
-    note = words.explain(job) if ended else ""
-    return _SCREEN.format(
-        state=job.state,
-        mark="ending-mark" if ended else "reel turning",
-        lead=words.state_line(job),
-        note=_NOTE.format(note) if note else "",
-    )
-
-
-def status_html(job: Job, now: float, words: Words) -> Markup:
-    """The line of words, the clock (it ticks in the browser), the steps, and what needs saying."""
-    # What ended a job without a video stands on the screen, in the video's place.
-    note = "" if job.ended and job.state is not State.SUCCEEDED else words.explain(job)
-    return _STATUS.format(
-        state=job.state,
-        job_id=job.job_id,
-        line=words.state_line(job),
-        clock=_CLOCK.format(elapsed=job.elapsed_s(now), runs="no" if job.ended else "yes"),
-        steps=_steps(job, words),
-        note=_NOTE.format(note) if note else "",
-    )
-
-
-def _steps(job: Job, words: Words) -> Markup:
-    if job.state not in _ORDER:
-        return Markup()
-    reached = _ORDER.index(job.state)
-    items = Markup()
-    for index, (_, key) in enumerate(STEPS, start=1):
-        kind = "done" if index < reached or job.state is State.SUCCEEDED else "now" if index == reached else "ahead"
-        current = Markup(' aria-current="step"') if index == reached else ""
-        items += Markup('<li class="{}"{}>{}</li>').format(kind, current, words.say(key))
-    return Markup('<ol class="steps">{}</ol>').format(items)
-
-
-def facts_html(job: Job, words: Words) -> Markup:
-    """The facts of a job: settings, size, cost, request id."""
-    facts: list[tuple[str, str]] = []
-    if job.width and job.height:
-        facts.append((words.say("fact.size"), f"{job.width} × {job.height}"))
-    if job.duration_s:
-        facts.append((words.say("fact.length"), words.seconds(job.duration_s)))
-    if (seed := job.payload.get("seed")) is not None:
-        facts.append((words.say("fact.seed"), str(seed)))
-    if job.backend == "simulator":
-        facts.append((words.say("fact.cost"), words.say("fact.free")))
-    elif job.cost_usd is not None:
-        facts.append((words.say("fact.cost"), f"${words.number(job.cost_usd, 2)}"))
-    if job.request_id:
-        facts.append((words.say("fact.request_id"), job.request_id))
-    rows = Markup().join(_FACT.format(name, value) for name, value in facts)
-    prompt = Markup('<p class="stage-prompt">{}</p>').format(str(job.payload.get("prompt", "")))
-    return prompt + Markup('<dl class="facts">{}</dl>').format(rows)
-
-
-def file_name(job: Job, created: str) -> str:
-    """A download's name: the day, the prompt's first words, the seed."""
-    words = "".join(letter if letter.isalnum() else " " for letter in str(job.payload.get("prompt", ""))).split()
-    prompt = "-".join(words)[:48].strip("-").lower() or "video"
-    seed = job.payload.get("seed")
-    return f"{created}-{prompt}" + (f"-{seed}" if seed is not None else "") + ".mp4"
+def _changed(job: Job) -> str:
+    return f"{job.job_id} {job.version}"

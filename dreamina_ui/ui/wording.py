@@ -48,6 +48,10 @@ class Words:
         """The text of a key. A value that is missing shows as "?": a stored failure may lack what a later text names."""
         return self._texts[key].format_map(_Lenient(values))
 
+    def text(self, key: str) -> str:
+        """The text as it stands, for a script that fills in the values."""
+        return self._texts[key]
+
     def state_word(self, state: State) -> str:
         return self.say(f"state.{state}")
 

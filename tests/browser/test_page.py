@@ -49,7 +49,7 @@ def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserCon
     server.start()
     page.goto(server.address)
     expect(poster).to_have_count(1)
-    page.click("#history .poster")
+    page.click("#history .poster-open")
     assert playing_size(page) == (1920, 1088)
     expect(page.locator("#facts")).to_contain_text(LONG)
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import httpx
 import sqlalchemy as sa
 
 from dreamina_ui.database import Database
-from dreamina_ui.errors import NotAVideo
+from dreamina_ui.errors import NotAVideo, StoreError
 from dreamina_ui.library import TIME_MOST_S, Library
 from dreamina_ui.media import inspect
 from dreamina_ui.points import POINTS
@@ -224,13 +224,11 @@ class Trial:
         return worker
 
     def look(self, *columns: str) -> list[sa.Row[Any]]:
-        """These columns of all rows, oldest first; nothing before there is a table."""
-        url = self._url or sqlite_url(self.folder / "data")
-        if self._url is None and not (self.folder / "data" / "dreamina.sqlite3").exists():
-            return []
+        """These columns of all rows, oldest first; none before there is a table."""
         query = sa.select(*(jobs.c[column] for column in columns)).order_by(jobs.c.created_at)
-        with closing(Database(url)) as database:
+        with closing(Database(self._url or sqlite_url(self.folder / "data"))) as database, suppress(StoreError):
             return database.transact(lambda connection: list(connection.execute(query)))
+        return []
 
     def judge(self, rows: Sequence[Row]) -> Verdict:
         verdict = judge(rows, self.service.ledger(self.label), self.videos)

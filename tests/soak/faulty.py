@@ -63,7 +63,8 @@ def soak(folder: Path, jobs: int, seed: int) -> Soak:
 
 
 async def _soak(folder: Path, jobs: int, seed: int) -> Soak:
-    began, began_really = wall_clock(), time.monotonic()
+    now = wall_clock()
+    began, began_really = now(), time.monotonic()
     draw = Random(seed)
     room = asyncio.Semaphore(AT_ONCE)
     async with (
@@ -80,7 +81,7 @@ async def _soak(folder: Path, jobs: int, seed: int) -> Soak:
             struck=struck,
             posts=service.gate.posts,
             requests=len(service.gate.requests),
-            served_s=wall_clock() - began,
+            served_s=now() - began,
             longest_s=max(job.elapsed_s(0) for job in ended if job.state is State.SUCCEEDED),
             took_s=time.monotonic() - began_really,
         )

@@ -66,7 +66,7 @@ async def served(
     folder.mkdir(parents=True, exist_ok=True)
     renderer = QuickRenderer(render_s, make_clip(folder / "clip.mp4"))
     app = create_app(
-        folder / "simulator", cards=[CARD.source], queue_s=queue_s, slots=slots, render=renderer, clock=wall_clock
+        folder / "simulator", cards=[CARD.source], queue_s=queue_s, slots=slots, render=renderer, clock=wall_clock()
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)
@@ -86,7 +86,7 @@ async def started(folder: Path, service: Service, seed: int) -> AsyncIterator[St
         transport=service.gate,
         # Leases go by the database's clock, which is real: not these runs' subject.
         lease_s=36_000.0,
-        now=wall_clock,
+        now=wall_clock(),
         monotonic=asyncio.get_running_loop().time,
         jitter=Random(seed).random,
     ) as parts:

@@ -1,0 +1,173 @@
+"""Videos to take home: one by its share id, or many in a zip.
+
+Holding a share id is enough to see its video, and gives nothing else: what is not shared, was deleted, or never was is
+answered alike.
+"""
+
+import asyncio
+import io
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from dreamina_ui.archive import Archive
+from dreamina_ui.errors import StoreError
+from dreamina_ui.jobs import State
+from dreamina_ui.library import SHARE_ID, Library
+from dreamina_ui.records import file_name
+
+__all__ = ["ZIPPED_MOST", "Downloads"]
+
+ZIPPED_MOST = 200
+CHUNK = 2**18
+KEPT_S = 86_400
+_GUARDED = {"X-Content-Type-Options": "nosniff"}
+_KEPT = {**_GUARDED, "Cache-Control": f"private, max-age={KEPT_S}, immutable"}
+_NOT_KEPT = {**_GUARDED, "Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Video:
+    """A file that is there; `made_at` is in seconds since the epoch."""
+
+    path: Path
+    name: str
+    made_at: float
+    facts: os.stat_result
+
+
+class Downloads:
+    """`say` gives the text of a key in the asker's language."""
+
+    def __init__(self, archive: Archive, library: Library, say: Callable[[Request, str], str]) -> None:
+        self._archive = archive
+        self._library = library
+        self._say = say
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/dreamina/video/{share_id}", self._one, name="dreamina_video"),
+            Route("/dreamina/zip", self._many, name="dreamina_zip"),
+        ]
+
+    async def _one(self, request: Request) -> Response:
+        """One video, as a file to keep; with `inline=1`, to be shown."""
+        try:
+            [video] = await self._find([request.path_params["share_id"]])
+        except ValueError:
+            return self._refuse(request, 404, "download.not_found")
+        except StoreError:
+            return self._refuse(request, 503, "download.unavailable")
+        kind = "inline" if request.query_params.get("inline") == "1" else "attachment"
+        headers = {**_KEPT, "Content-Disposition": disposition(kind, video.name)}
+        return FileResponse(video.path, media_type="video/mp4", headers=headers, stat_result=video.facts)
+
+    async def _many(self, request: Request) -> Response:
+        """The videos of `video=…&video=…` in one zip, in this order, each once."""
+        share_ids = list(dict.fromkeys(request.query_params.getlist("video")))
+        if len(share_ids) > ZIPPED_MOST:
+            return self._refuse(request, 400, "download.too_many")
+        try:
+            videos = await self._find(share_ids)
+        except ValueError:
+            return self._refuse(request, 404, "download.not_found")
+        except StoreError:
+            return self._refuse(request, 503, "download.unavailable")
+        name = f"dreamina-{datetime.now(UTC).date().isoformat()}-{len(videos)}.zip"
+        headers = {**_NOT_KEPT, "Content-Disposition": disposition("attachment", name)}
+        if request.method == "HEAD":
+            return Response(media_type="application/zip", headers=headers)
+        return StreamingResponse(zipped(videos), media_type="application/zip", headers=headers)
+
+    async def _find(self, share_ids: Sequence[str]) -> list[_Video]:
+        """All of these videos. Raises `ValueError` if there are none or one cannot be had, or `StoreError`."""
+        if not share_ids or not all(SHARE_ID.fullmatch(share_id) for share_id in share_ids):
+            raise ValueError("not share ids")
+        found = {job.share_id: job for job in await self._archive.shared(share_ids) if job.state is State.SUCCEEDED}
+        if len(found) < len(share_ids):
+            raise ValueError("not all are there")
+
+        def look() -> list[_Video]:
+            videos = []
+            for share_id in share_ids:
+                job, path = found[share_id], self._library.video(share_id)
+                facts = path.stat()
+                if not stat.S_ISREG(facts.st_mode):
+                    raise FileNotFoundError(path)
+                videos.append(_Video(path, file_name(job), job.created_at, facts))
+            return videos
+
+        try:
+            return await asyncio.to_thread(look)
+        except OSError as error:
+            raise ValueError("a file is gone") from error
+
+    def _refuse(self, request: Request, status: int, key: str) -> Response:
+        return PlainTextResponse(self._say(request, key), status, headers=_NOT_KEPT)
+
+
+def disposition(kind: str, name: str) -> str:
+    """A Content-Disposition for a name in any script: plain ASCII for old programs, and all of it (RFC 5987, 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "", name)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+class _Pipe(io.RawIOBase):
+    """What a zip is written to and taken from piece by piece; it cannot seek, and keeps nothing that was taken."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # any buffer, in typeshed
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+def zipped(videos: Sequence[_Video]) -> Iterator[bytes]:
+    """The zip in pieces; blocks. Videos do not get smaller, so they are stored as they are."""
+    pipe = _Pipe()
+    names = _numbered([video.name for video in videos])
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        for name, video in zip(names, videos, strict=True):
+            entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, 315_619_200), UTC).timetuple()[:6])
+            entry.external_attr = 0o644 << 16
+            entry.file_size = video.facts.st_size  # tells whether the entry needs the large format
+            with video.path.open("rb") as file, archive.open(entry, "w") as target:
+                while chunk := file.read(CHUNK):
+                    target.write(chunk)
+                    yield pipe.take()
+    yield pipe.take()
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, later ones of the same with a number; told apart as Windows does."""
+    given: set[str] = set()
+    numbered = []
+    for name in names:
+        stem, dot, ending = name.rpartition(".")
+        unique, number = name, 1
+        while unique.casefold() in given:
+            number += 1
+            unique = f"{stem}-{number}{dot}{ending}"
+        given.add(unique.casefold())
+        numbered.append(unique)
+    return numbered

@@ -1,0 +1,97 @@
+"""Compose: the form, what it will cost, how long it takes, and the click that makes the videos."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from dreamina_ui.engine import Engine
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import Job
+from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.stage_html import problem_html
+from dreamina_ui.ui.wording import Words
+
+__all__ = ["Compose"]
+
+_PRICE = Markup('<p class="price"><b>{price}</b> {usual}</p>')
+_NOTIFY = Markup(
+    '<button type="button" id="notify" aria-pressed="false" title="{0}" aria-label="{0}">'
+    '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a6 6 0 0 0-6 6v4l-2 3h16l-2-3V9a6 6 0 0 0-6-6zm-2 15a2 2 0 0 0 4 0z"/></svg></button>'
+)
+
+Update = dict[Any, Any]
+
+
+class Compose:
+    """The section on the page."""
+
+    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+        self._engine = engine
+        self._asking = asking
+        self.form = build_form(engine.card, fixed)
+        with gr.Row(elem_classes="before-click", equal_height=True):
+            self.price = gr.HTML("", elem_id="price")
+            gr.HTML(
+                fixed.fragment("notify", lambda words: _NOTIFY.format(words.say("notify"))),
+                elem_classes="notify",
+                min_width=40,
+            )
+        with gr.Row(elem_classes="actions"):
+            self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
+            self.cancel = gr.Button(fixed.text("cancel"), elem_id="cancel", scale=1, visible=False)
+        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
+        # Filled in by the browser at each click: the same wish has the same id.
+        self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+
+    @property
+    def controls(self) -> list[Any]:
+        return list(self.form.controls.values())
+
+    @property
+    def messages(self) -> list[Any]:
+        return [self.refusal, *self.form.problems.values()]
+
+    def connect(self, quiet: dict[str, Any]) -> None:
+        priced = {*self.controls, self.form.variations}
+        changes = [self.form.variations.change]
+        if isinstance(length := self.form.controls.get("frames"), gr.Radio | gr.Dropdown):
+            changes.append(length.change)
+        gr.on(changes, self.show_price, inputs=priced, outputs=self.price, **quiet)
+
+    async def submit(self, held: Mapping[Any, Any], request: gr.Request) -> tuple[Job | None, Update]:
+        """One click: the first of its jobs, or None with the problem beside the field it belongs to."""
+        clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
+        words, values = self._asking.words(request), self.form.values(held)
+        try:
+            count, click_id = int(held.get(self.form.variations) or 1), str(held.get(self.click_id) or "")
+            jobs = await self._engine.submit(
+                self._asking.visitor(request), values, count=count, click_id=click_id or None
+            )
+        except InvalidInput as error:
+            return None, {**clear, **self.tell(error, words)}
+        except DreaminaError as error:
+            return None, {**clear, self.refusal: problem_html(words.sentence(error))}
+        return jobs[0], clear
+
+    def tell(self, error: InvalidInput, words: Words) -> Update:
+        field = self._engine.card.field(error.field)
+        title = words.field_title(error.field, field.title if field else error.field)
+        return {self.form.problems.get(error.field, self.refusal): problem_html(words.field_problem(error, title))}
+
+    def fill(self, values: Mapping[str, Any]) -> Update:
+        """Put values into the form; fields without one stay as they are."""
+        return {control: values[name] for name, control in self.form.controls.items() if name in values}
+
+    async def show_price(self, held: dict[Any, Any], request: gr.Request) -> Markup:
+        words, count = self._asking.words(request), int(held.get(self.form.variations) or 1)
+        return await self.price_html(self.form.values(held), words, count)
+
+    async def price_html(self, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
+        usd, usual_s = await self._engine.estimate_usd(values), await self._engine.usual_s(values)
+        usual = words.say("usual", time=words.seconds(usual_s)) if usual_s else ""
+        price = words.price(self._engine.backend, None if usd is None else usd * count)
+        return _PRICE.format(price=price, usual=usual)

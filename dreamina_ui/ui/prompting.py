@@ -1,0 +1,74 @@
+"""Help with the prompt: phrases to click together, and examples to start from. Neither sends anything."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from dreamina_ui.ui.wording import Words
+
+__all__ = ["CHIPS", "EXAMPLES", "EXAMPLES_SCRIPT", "chips_html", "examples_html"]
+
+CHIPS: Mapping[str, Mapping[str, str]] = {
+    "camera": {"pan": "slow pan", "zoom": "slow zoom in", "orbit": "orbiting camera", "rise": "rising crane shot"},
+    "light": {"golden": "golden hour", "blue": "blue hour", "neon": "neon glow", "rays": "sunbeams through haze"},
+    "lens": {"macro": "macro view", "wide": "wide angle", "shallow": "shallow depth of field"},
+    "mood": {"calm": "calm and detailed", "dramatic": "dramatic", "dreamy": "dreamlike"},
+    "pace": {"slow": "slow motion", "lapse": "time-lapse"},
+}
+"""By group and name: what a chip puts into the prompt. English, whatever the page speaks: the model reads it best."""
+
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "tea": {
+        "prompt": "A glass teapot fills with blooming tea on a wooden table; macro view of petals unfurling, steam curls "
+        "through sunbeams, calm and detailed.",
+        "seed": 11,
+    },
+    "sea": {"prompt": "Long waves roll towards the shore at sunset, golden hour, slow pan, calm", "seed": 21},
+    "city": {
+        "prompt": "A city skyline at night, lit windows mirrored in the river, neon glow, slow zoom in",
+        "seed": 32,
+    },
+    "forest": {
+        "prompt": "Sunbeams through a misty green forest at dawn, motes of dust in the air, dreamlike",
+        "seed": 43,
+    },
+    "space": {"prompt": "A planet with rings before a violet nebula and drifting stars, orbiting camera", "seed": 54},
+    "snow": {"prompt": "Snow falls softly before blue mountains at dusk, wide angle, slow motion", "seed": 65},
+}
+EXAMPLES_SCRIPT = "window.dreamina.examples(element, trigger)"
+
+_GROUP = Markup(
+    '<div class="chips" role="group" aria-label="{}"><span class="chips-name" aria-hidden="true">{}</span>{}</div>'
+)
+_CHIP = Markup('<button type="button" class="chip" data-phrase="{}" aria-pressed="false">{}</button>')
+_EXAMPLE = Markup(
+    '<li><button type="button" class="example" data-example="{}"><img src="{}" alt="" loading="lazy" width="640" '
+    'height="363"><span>{}</span></button></li>'
+)
+
+
+def chips_html(words: Words) -> Markup:
+    """All groups of chips; `assets/stage.js` puts their phrases in and takes them out."""
+
+    def group(name: str) -> Markup:
+        title = words.say(f"chips.{name}")
+        chips = (_CHIP.format(phrase, words.say(f"chip.{chip}")) for chip, phrase in CHIPS[name].items())
+        return _GROUP.format(title, title, Markup().join(chips))
+
+    return Markup('<div class="chip-groups">{}</div>').format(Markup().join(group(name) for name in CHIPS))
+
+
+def examples_html(words: Words, posters: Path, names: Sequence[str]) -> Markup:
+    """The examples that fit the model (`names`), with their posters from the folder `posters`."""
+    items = (
+        _EXAMPLE.format(
+            name,
+            "gradio_api/file=" + quote(str(posters / f"{name}.webp")),
+            words.say(f"example.{name}"),
+        )
+        for name in names
+    )
+    return Markup('<ul class="examples" title="{}">{}</ul>').format(words.say("examples.hint"), Markup().join(items))
