@@ -86,12 +86,6 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches(".counted textarea, .counted input")) showCount(event.target);
   });
-  document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
-      event.preventDefault();
-      find("#generate")?.click();
-    }
-  });
   // A laptop that slept has lost its stream.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) hiddenAt = performance.now();

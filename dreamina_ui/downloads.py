@@ -10,15 +10,17 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.archive import Archive
 from dreamina_ui.errors import StoreError
@@ -31,6 +33,8 @@ __all__ = ["ZIPPED_MOST", "Downloads"]
 ZIPPED_MOST = 200
 CHUNK = 2**18
 KEPT_S = 86_400
+ZIP_EPOCH = 315_619_200
+"""1980 in seconds since 1970: a zip knows no earlier time."""
 _GUARDED = {"X-Content-Type-Options": "nosniff"}
 _KEPT = {**_GUARDED, "Cache-Control": f"private, max-age={KEPT_S}, immutable"}
 _NOT_KEPT = {**_GUARDED, "Cache-Control": "no-store"}
@@ -70,7 +74,7 @@ class Downloads:
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
         kind = "inline" if request.query_params.get("inline") == "1" else "attachment"
-        headers = {**_KEPT, "Content-Disposition": disposition(kind, video.name)}
+        headers = {**_KEPT, "Content-Disposition": _disposition(kind, video.name)}
         return FileResponse(video.path, media_type="video/mp4", headers=headers, stat_result=video.facts)
 
     async def _many(self, request: Request) -> Response:
@@ -85,10 +89,10 @@ class Downloads:
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
         name = f"dreamina-{datetime.now(UTC).date().isoformat()}-{len(videos)}.zip"
-        headers = {**_NOT_KEPT, "Content-Disposition": disposition("attachment", name)}
+        headers = {**_NOT_KEPT, "Content-Disposition": _disposition("attachment", name)}
         if request.method == "HEAD":
             return Response(media_type="application/zip", headers=headers)
-        return StreamingResponse(zipped(videos), media_type="application/zip", headers=headers)
+        return _Streamed(_zipped(videos), headers)
 
     async def _find(self, share_ids: Sequence[str]) -> list[_Video]:
         """All of these videos. Raises `ValueError` if there are none or one cannot be had, or `StoreError`."""
@@ -117,7 +121,21 @@ class Downloads:
         return PlainTextResponse(self._say(request, key), status, headers=_NOT_KEPT)
 
 
-def disposition(kind: str, name: str) -> str:
+class _Streamed(StreamingResponse):
+    """A zip on its way; what it is read from is closed at the end, also when the asker goes away in the middle."""
+
+    def __init__(self, pieces: Generator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(pieces, media_type="application/zip", headers=headers)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+
+def _disposition(kind: str, name: str) -> str:
     """A Content-Disposition for a name in any script: plain ASCII for old programs, and all of it (RFC 5987, 6266)."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "", name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
@@ -132,7 +150,7 @@ class _Pipe(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # any buffer, in typeshed
+    def write(self, data: Any, /) -> int:
         self._pieces.append(bytes(data))
         return len(data)
 
@@ -142,13 +160,13 @@ class _Pipe(io.RawIOBase):
         return taken
 
 
-def zipped(videos: Sequence[_Video]) -> Iterator[bytes]:
+def _zipped(videos: Sequence[_Video]) -> Generator[bytes]:
     """The zip in pieces; blocks. Videos do not get smaller, so they are stored as they are."""
     pipe = _Pipe()
     names = _numbered([video.name for video in videos])
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for name, video in zip(names, videos, strict=True):
-            entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, 315_619_200), UTC).timetuple()[:6])
+            entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, ZIP_EPOCH), UTC).timetuple()[:6])
             entry.external_attr = 0o644 << 16
             entry.file_size = video.facts.st_size  # tells whether the entry needs the large format
             with video.path.open("rb") as file, archive.open(entry, "w") as target:

@@ -18,7 +18,7 @@ from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound, KeyMissin
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.keeper import Keeper
 from dreamina_ui.leases import Leases
-from dreamina_ui.library import Library
+from dreamina_ui.library import SHARE_ID, Library
 from dreamina_ui.model_card import Card
 from dreamina_ui.news import News
 from dreamina_ui.pacing import RetryBudget
@@ -156,9 +156,10 @@ class Engine:
 
     async def shared(self, share_id: str) -> Job:
         """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`, of deleted ones too."""
-        for job in await self._archive.shared([share_id]):
-            return job
-        raise JobNotFound
+        found = await self._archive.shared([share_id]) if SHARE_ID.fullmatch(share_id) else []
+        if not found:
+            raise JobNotFound
+        return found[0]
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str]) -> int:
         """Put a visitor's own jobs that have ended into the bin; gives how many. Files go with the next clean-up."""

@@ -38,6 +38,8 @@ class Keeper:
         self._clean = clean
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
+        self._sweeps: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def start(self) -> None:
         """Pick up every job that nobody owns, and go on doing so."""
@@ -51,6 +53,8 @@ class Keeper:
 
     async def stop(self, unfinished_posts: Callable[[], Sequence[asyncio.Task[Job]]]) -> None:
         """Stop the runs, wait for the answers to paid POSTs under way, and let go of all jobs."""
+        self._stopping = True
+        await asyncio.gather(*self._sweeps, return_exceptions=True)
         tasks = [*self._loops, *self._runs.values()]
         for task in tasks:
             task.cancel()
@@ -62,8 +66,15 @@ class Keeper:
 
     async def sweep(self) -> None:
         """Claim what nobody owns, and run it. What the database does not give now is claimed by a later sweep."""
+        # Shielded: the asker may go away in the middle, and what is claimed and not run would wait for the next start.
+        sweep = asyncio.create_task(self._sweep(), name="sweep")
+        self._sweeps.add(sweep)
+        sweep.add_done_callback(self._sweeps.discard)
+        await asyncio.shield(sweep)
+
+    async def _sweep(self) -> None:
         try:
-            while claimed := await self._leases.claim():
+            while not self._stopping and (claimed := await self._leases.claim()):
                 for job in claimed:
                     self._start(job)
         except StoreError as error:
@@ -104,3 +115,5 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             await work()
         except StoreError as error:
             log.warning("the database does not answer: %s", error)
+        except Exception:
+            log.exception("a mistake in the program; what is done every %s s goes on", seconds)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from dreamina_ui.library import Library
+from dreamina_ui.library import SHARE_ID, Library
 from dreamina_ui.records import job_from
 from dreamina_ui.store import Store
 
@@ -16,7 +16,9 @@ ADDED_AT_ONCE = 200
 async def rebuild(store: Store, library: Library) -> int:
     """Make a row for each video in the library that has none; gives how many. Files without a record are left alone."""
     known = await store.share_ids()
-    missing = [share_id for share_id in await asyncio.to_thread(library.share_ids) if share_id not in known]
+    # Only names that are given here: a copy, or a file that somebody put there, is no other job.
+    ours = [share_id for share_id in await asyncio.to_thread(library.share_ids) if SHARE_ID.fullmatch(share_id)]
+    missing = [share_id for share_id in ours if share_id not in known]
     added = 0
     for start in range(0, len(missing), ADDED_AT_ONCE):
         part = missing[start : start + ADDED_AT_ONCE]
@@ -26,9 +28,7 @@ async def rebuild(store: Store, library: Library) -> int:
             for share_id, (record, saved) in records.items()
             if (job := job_from(share_id, record, saved.width, saved.height, saved.duration_s))
         ]
-        if jobs:
-            await store.add(jobs)
-            added += len(jobs)
+        added += await store.restore(jobs)
     if added:
         log.warning("the database did not know %d videos; their history was rebuilt from the files", added)
     return added

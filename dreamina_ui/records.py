@@ -3,6 +3,7 @@
 No job id is in it: who holds one owns the job, and files are passed around.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,11 @@ from typing import Any
 from dreamina_ui.jobs import Job, State
 
 __all__ = ["file_name", "job_from", "record_of"]
+
+TEXT_MOST = 200
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970: no calendar here knows a later one."""
+DEAREST_USD = 1e6
 
 
 def record_of(job: Job, finished_at: float) -> dict[str, Any]:
@@ -32,29 +38,60 @@ def record_of(job: Job, finished_at: float) -> dict[str, Any]:
 
 
 def job_from(share_id: str, record: Mapping[str, Any], width: int, height: int, duration_s: float) -> Job | None:
-    """The finished job of a record, under a new job id; None if the record is not one."""
+    """The finished job of a record, under a new job id; None if the record is not one.
+
+    A file can come from anywhere, and its record can say anything: every value has the kind it should have, or none does.
+    """
     try:
         return Job(
             job_id=secrets.token_hex(16),
             share_id=share_id,
-            visitor_id=str(record["visitor_id"]),
-            backend=str(record["backend"]),
-            model_id=str(record["model_id"]),
-            payload=dict(record["settings"]),
+            visitor_id=_text(record["visitor_id"]),
+            backend=_text(record["backend"]),
+            model_id=_text(record["model_id"]),
+            payload=_settings(record["settings"]),
             state=State.SUCCEEDED,
-            request_id=record["request_id"],
-            created_at=float(record["created_at"]),
-            submitted_at=record["submitted_at"],
-            started_at=record["started_at"],
-            finished_at=float(record["finished_at"]),
+            request_id=None if record["request_id"] is None else _text(record["request_id"]),
+            created_at=_seconds(record["created_at"]),
+            submitted_at=_seconds_or_none(record["submitted_at"]),
+            started_at=_seconds_or_none(record["started_at"]),
+            finished_at=_seconds(record["finished_at"]),
             width=width,
             height=height,
             duration_s=duration_s,
-            cost_usd=record["cost_usd"],
-            cancel_requested=bool(record["cancel_requested"]),
+            cost_usd=None if record["cost_usd"] is None else _number(record["cost_usd"], 0, DEAREST_USD),
+            cancel_requested=record["cancel_requested"] is True,
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > TEXT_MOST or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _number(value: object, least: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError
+    return float(value)
+
+
+def _seconds(value: object) -> float:
+    return _number(value, 0, LAST_SECOND)
+
+
+def _seconds_or_none(value: object) -> float | None:
+    return None if value is None else _seconds(value)
+
+
+def _settings(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    # As the database keeps it: no half of a surrogate pair, no NaN.
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return value
 
 
 def file_name(job: Job) -> str:
@@ -63,4 +100,4 @@ def file_name(job: Job) -> str:
     prompt = "-".join(words)[:48].strip("-").lower() or "video"
     seed = job.payload.get("seed")
     day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
-    return f"{day}-{prompt}" + (f"-{seed}" if seed is not None else "") + ".mp4"
+    return f"{day}-{prompt}" + (f"-{seed}" if isinstance(seed, int) else "") + ".mp4"

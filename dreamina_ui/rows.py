@@ -73,11 +73,14 @@ def search_values(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What a history is searched by; None where a model has no such field."""
     prompt, ratio, frames = (payload.get(name) for name in ("prompt", "aspect_ratio", "frames"))
     return {
-        # PostgreSQL keeps no NUL in a text.
-        "prompt": prompt.lower().replace("\0", "") if isinstance(prompt, str) else None,
-        "aspect_ratio": ratio if isinstance(ratio, str) else None,
-        "frames": frames if isinstance(frames, int) else None,
+        "prompt": _kept(prompt.lower()) if isinstance(prompt, str) else None,
+        "aspect_ratio": _kept(ratio) if isinstance(ratio, str) else None,
+        "frames": frames if isinstance(frames, int) and abs(frames) < 2**31 else None,
     }
+
+
+def _kept(text: str) -> str:
+    return text.replace("\0", "")  # PostgreSQL keeps no NUL in a text
 
 
 def values_of(job: Job) -> dict[str, Any]:

@@ -94,7 +94,11 @@ class Runner:
                         reason = held_up.message if held_up else ""
                         job = await self._fail(job, DeadlinePassed(reason, deadline_s=self.deadline_s))
                     else:
+                        sent_before = job.request_id is not None
                         job = await self._step(job)
+                        if job.request_id is not None and not sent_before:
+                            # What it waited before it could be sent is not the service's time.
+                            deadline_at = self.monotonic() + self.deadline_s
                     held_up, failures = None, 0
                 except LeaseLost:
                     raise

@@ -40,6 +40,20 @@ class Store:
         """
         return await self._database.run(lambda connection: self._add(connection, made, limits))
 
+    async def restore(self, made: Sequence[Job]) -> int:
+        """Make the rows of finished jobs whose share ids have none; gives how many. Replicas may do so at once."""
+
+        def work(connection: sa.Connection) -> int:
+            self._database.serialise(connection)
+            known = sa.select(jobs.c.share_id).where(jobs.c.share_id.in_([job.share_id for job in made]))
+            taken = set(connection.scalars(known))
+            missing = [values_of(job) for job in made if job.share_id not in taken]
+            if missing:
+                connection.execute(sa.insert(jobs), missing)
+            return len(missing)
+
+        return await self._database.run(work)
+
     async def get(self, job_id: str) -> Job:
         """Raises `JobNotFound`."""
         return await self._one(jobs.c.job_id == job_id)

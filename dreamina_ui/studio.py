@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
+from dreamina_ui.downloads import Downloads
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import SettingError
 from dreamina_ui.leases import Leases
@@ -23,7 +24,7 @@ from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Limits, Store
-from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.asking import Asking, words_for
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.ui.wording import Words
@@ -78,6 +79,9 @@ class Studio:
         self._visitors = Visitors(signing_secret(settings))
         # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
         gr.set_static_paths([self._library.folder, ASSETS / "examples"])
+        self._downloads = Downloads(
+            Archive(self._database), self._library, lambda request, key: words_for(request).say(key)
+        )
         self.blocks, self._translations = build_page(self.engine, Asking(self._visitors), ASSETS / "examples")
 
     def launch(self, *, wait: bool = True) -> str:
@@ -138,6 +142,7 @@ class Studio:
             "app_kwargs": {
                 "lifespan": self._lifespan,
                 "middleware": [Middleware(VisitorCookie, visitors=self._visitors)],
+                "routes": self._downloads.routes,
             },
         }
 

@@ -25,6 +25,8 @@ from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.store import Limits, Store
 
 CARD = load_card(BUNDLED_CARD)
+OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
+"""Small, and unlike ours: nothing in the house may know the bundled one by heart."""
 BASE = "http://simulator.internal/v1"
 VALUES: Mapping[str, Any] = {"prompt": "a lighthouse", "aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
 

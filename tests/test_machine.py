@@ -43,7 +43,9 @@ STEPS = int(os.environ.get("DREAMINA_MACHINE_STEPS", "30"))
 
 T = TypeVar("T")
 SLOTS = 2
-DEADLINE_S = 3600.0
+TURNS = 500
+"""Of the loop, in which all that needs no thread has happened."""
+DEADLINE_S = 300.0
 LIMITS = Limits(active=10, active_per_visitor=8)
 VISITORS = ("ann", "bob")
 
@@ -298,12 +300,11 @@ class Machine(RuleBasedStateMachine):
         """The answers of the engine to calls made at once; time passes where they would wait for it."""
         self.asking = len(calls)
         answers = asyncio.gather(*(self._asked(call) for call in calls), return_exceptions=True)
-        while not answers.done():
-            await until(lambda: answers.done() or self._is_quiet)
-            if not answers.done():
-                self.time.wake_next(float("inf"))
         await self.quiet()
-        return answers.result()
+        while self.asking:
+            self.time.wake_next(float("inf"))
+            await self.quiet()
+        return await answers
 
     async def _asked(self, call: Awaitable[T]) -> T:
         try:
@@ -313,7 +314,11 @@ class Machine(RuleBasedStateMachine):
 
     async def quiet(self) -> None:
         """Until all that can happen without time passing has happened."""
-        await until(lambda: self._is_quiet)
+        for _ in range(TURNS):
+            if self._is_quiet:
+                return
+            await asyncio.sleep(0)
+        await until(lambda: self._is_quiet)  # threads of the service's are at work
 
     @property
     def _is_quiet(self) -> bool:
@@ -493,7 +498,7 @@ class Machine(RuleBasedStateMachine):
 
     # What time and the machine do
 
-    @rule(seconds=st.sampled_from([0.5, 3.0, 20.0, 120.0, 120.0, DEADLINE_S + 100]))
+    @rule(seconds=st.sampled_from([0.5, 3.0, 20.0, 60.0, DEADLINE_S + 20]))
     def wait(self, seconds: float) -> None:
         self.run(self._pass(seconds))
 
@@ -626,7 +631,7 @@ class Machine(RuleBasedStateMachine):
         for _ in range(100):
             for rendering in list(self.studio.rendering.values()):
                 await self._end(rendering, True)
-            await self._pass(60)
+            await self._pass(20)
             if all(row.ended for row in self.rows()):
                 break
         self.no_row_goes_back()
@@ -673,12 +678,12 @@ class Machine(RuleBasedStateMachine):
             ends = {
                 (row.state, row.failure.code if row.failure else None) for row in rows if row.request_id == request_id
             }
-            true_end = {
-                "succeeded": (State.SUCCEEDED, None),
-                "failed": (State.FAILED, "generation_failed"),
-                "cancelled": (State.CANCELLED, None),
-            }[record.state]
-            assert ends <= {true_end, (State.FAILED, "deadline_passed")}, (record, ends)
+            true_ends = {
+                "succeeded": {(State.SUCCEEDED, None)},
+                "failed": {(State.FAILED, "generation_failed")},
+                "cancelled": {(State.CANCELLED, None)},
+            }
+            assert ends <= true_ends.get(record.state, set()) | {(State.FAILED, "deadline_passed")}, (record, ends)
 
 
 TestMachine = Machine.TestCase

@@ -6,14 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 import gradio as gr
+from starlette.requests import Request
 
 from dreamina_ui.ui.wording import Words
 from dreamina_ui.visitors import COOKIE, Visitors
 
-__all__ = ["Asking"]
+__all__ = ["Asking", "words_for"]
 
 T = TypeVar("T")
 LANGUAGE_COOKIE = "dreamina_language"
+
+
+def words_for(request: "gr.Request | Request") -> Words:
+    """The language that was chosen on the page, or else the browser's."""
+    return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
 
 
 class Asking:
@@ -33,7 +39,7 @@ class Asking:
 
     def words(self, request: gr.Request) -> Words:
         """The language that was chosen on the page, or else the browser's."""
-        return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
+        return words_for(request)
 
     async def latest_only(self, request: gr.Request, snapshots: AsyncIterator[T]) -> AsyncIterator[T]:
         """Relay the snapshots until they end, or until the same page (its `session_hash`) watches something else."""

@@ -1,6 +1,8 @@
 """Compose: the form, what it will cost, how long it takes, and the click that makes the videos."""
 
+import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -9,19 +11,22 @@ from markupsafe import Markup
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
+from dreamina_ui.links import values_from
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.stage_html import problem_html
 from dreamina_ui.ui.wording import Words
 
 __all__ = ["Compose"]
 
 _PRICE = Markup('<p class="price"><b>{price}</b> {usual}</p>')
-_NOTIFY = Markup(
-    '<button type="button" id="notify" aria-pressed="false" title="{0}" aria-label="{0}">'
-    '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a6 6 0 0 0-6 6v4l-2 3h16l-2-3V9a6 6 0 0 0-6-6zm-2 15a2 2 0 0 0 4 0z"/></svg></button>'
+_BELL = Markup(
+    '<svg viewBox="0 0 24 24" aria-hidden="true">'
+    '<path d="M12 3a6 6 0 0 0-6 6v4l-2 3h16l-2-3V9a6 6 0 0 0-6-6zm-2 15a2 2 0 0 0 4 0z"/></svg>'
 )
+_NOTIFY = Markup('<button type="button" id="notify" aria-pressed="false" title="{0}" aria-label="{0}">{1}</button>')
 
 Update = dict[Any, Any]
 
@@ -36,13 +41,16 @@ class Compose:
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
             gr.HTML(
-                fixed.fragment("notify", lambda words: _NOTIFY.format(words.say("notify"))),
+                fixed.fragment("notify", lambda words: _NOTIFY.format(words.say("notify"), _BELL)),
                 elem_classes="notify",
                 min_width=40,
             )
         with gr.Row(elem_classes="actions"):
             self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
             self.cancel = gr.Button(fixed.text("cancel"), elem_id="cancel", scale=1, visible=False)
+        self.file = gr.UploadButton(
+            str(fixed.text("fill_from_video")), file_types=[".mp4"], elem_id="settings-file", size="sm", type="filepath"
+        )
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
         # Filled in by the browser at each click: the same wish has the same id.
         self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
@@ -60,6 +68,7 @@ class Compose:
         changes = [self.form.variations.change]
         if isinstance(length := self.form.controls.get("frames"), gr.Radio | gr.Dropdown):
             changes.append(length.change)
+        self.file.upload(self.take_file, inputs=self.file, outputs=[*self.controls, self.refusal], **quiet)
         gr.on(changes, self.show_price, inputs=priced, outputs=self.price, **quiet)
 
     async def submit(self, held: Mapping[Any, Any], request: gr.Request) -> tuple[Job | None, Update]:
@@ -85,6 +94,23 @@ class Compose:
     def fill(self, values: Mapping[str, Any]) -> Update:
         """Put values into the form; fields without one stay as they are."""
         return {control: values[name] for name, control in self.form.controls.items() if name in values}
+
+    async def take_file(self, path: str, request: gr.Request) -> Update:
+        """The settings inside a video go into the form; a file without any changes nothing."""
+        values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(path))
+        words = self._asking.words(request)
+        told = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
+        return {**self.fill(values), self.refusal: told}
+
+    def take_link(self, query: Mapping[str, str], words: Words) -> Update:
+        """The settings in a link go into the form; what does not fit is said, and left out."""
+        values, problem = values_from(self._engine.card, query)
+        if problem is None:
+            return self.fill(values)
+        field = self._engine.card.field(problem.field)
+        title = words.field_title(problem.field, field.title if field else problem.field)
+        sentence = words.say("link.problem", problem=words.field_problem(problem, title))
+        return {**self.fill(values), self.form.problems.get(problem.field, self.refusal): problem_html(sentence)}
 
     async def show_price(self, held: dict[Any, Any], request: gr.Request) -> Markup:
         words, count = self._asking.words(request), int(held.get(self.form.variations) or 1)

@@ -27,6 +27,7 @@ SCRIPT = "window.dreamina.history(element, trigger)"
 
 _SAID = {  # what the script says by itself
     "compare": "compare.title",
+    "compare.pick": "compare.pick",
     "close": "close",
     "play": "play",
     "pause": "pause",

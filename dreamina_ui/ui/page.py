@@ -61,7 +61,14 @@ class Page:
         history.connect(quiet)
         blocks.load(
             self.open,
-            outputs=[stage.current, compose.price, *history.outputs, *compose.controls, *stage.outputs],
+            outputs=[
+                stage.current,
+                compose.price,
+                *history.outputs,
+                *compose.controls,
+                *compose.messages,
+                *stage.outputs,
+            ],
             **quiet,
         )
         started = compose.generate.click(
@@ -98,6 +105,7 @@ class Page:
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
         update[self.compose.price] = await self.compose.price_html(defaults, words)
+        update |= self.compose.take_link(query, words)
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)

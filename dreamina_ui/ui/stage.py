@@ -9,6 +9,7 @@ from markupsafe import Markup
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.links import link_of
 from dreamina_ui.records import file_name
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.fixed import Fixed
@@ -170,7 +171,7 @@ class Stage:
         return {
             **update,
             self.facts: facts_html(job, words),
-            self.links: actions_html(job, f"?video={job.share_id}", words),
+            self.links: actions_html(job, link_of(self._engine.card, job.payload), words),
             self.actions: gr.update(visible=job.ended),
             self.player: gr.update(value=(video, file_name(job)) if has_video else None, visible=has_video),
             self.screen: gr.update(visible=False)

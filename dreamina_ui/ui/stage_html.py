@@ -60,7 +60,8 @@ _VARIATION = Markup(
 _PICTURE = Markup('<img src="gradio_api/file={}" alt="">')
 _ACTIONS = Markup(
     '<div class="links"><a class="action" href="dreamina/video/{share_id}" download="{name}">{download}</a>'
-    '<button type="button" class="action" data-copy="{link}" data-copied="{copied}">{copy}</button></div>'
+    '<button type="button" class="action" data-copy="{link}" data-copied="{copied}">{copy}</button>'
+    '<button type="button" class="action" data-copy="{settings}" data-copied="{copied}">{copy_settings}</button></div>'
 )
 _SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p class="note">{}</p></div>')
 _PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
@@ -172,7 +173,7 @@ def variations_html(jobs: Sequence[Job], current: str, folder: Path, words: Word
     return Markup('<ul class="variations">{}</ul>').format(items)
 
 
-def actions_html(job: Job, link: str, words: Words) -> Markup:
+def actions_html(job: Job, settings_link: str, words: Words) -> Markup:
     """What can be done with a finished video in the browser alone: download it, copy its link."""
     if job.state is not State.SUCCEEDED:
         return Markup()
@@ -180,7 +181,9 @@ def actions_html(job: Job, link: str, words: Words) -> Markup:
         share_id=job.share_id,
         name=file_name(job),
         download=words.say("download"),
-        link=link,
+        link=f"?video={job.share_id}",
+        settings=settings_link,
+        copy_settings=words.say("copy_settings"),
         copy=words.say("copy_link"),
         copied=words.say("copied"),
     )

@@ -1,15 +1,15 @@
 """A studio over a simulator, in the process and in virtual time."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import asyncio
-
 from dreamina_ui.jobs import Job
+from dreamina_ui.points import unobserved
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from tests.crash.headless import CARD, VALUES, Headless, headless
 from tests.crash.trial import Row, Verdict, judge
@@ -17,7 +17,7 @@ from tests.crash.worker import row_of
 from tests.rig import BASE, Gate, make_clip
 from tests.virtual import wall_clock
 
-__all__ = ["Studio", "Service", "served", "started"]
+__all__ = ["Service", "Studio", "served", "started"]
 
 VISITOR = "ann"
 
@@ -45,9 +45,9 @@ class Studio(Headless):
         return job
 
     async def finish(self, job: Job) -> Job:
-        async for job in self.engine.watch(job.job_id):  # noqa: B007  the last one is the end
-            pass
-        return job
+        async for snapshot in self.engine.watch(job.job_id):
+            last = snapshot
+        return last
 
     async def jobs(self) -> list[Job]:
         return await self.store.page(VISITOR, 1_000_000, 0)
@@ -77,7 +77,9 @@ async def served(
 
 
 @asynccontextmanager
-async def started(folder: Path, service: Service, seed: int) -> AsyncIterator[Studio]:
+async def started(
+    folder: Path, service: Service, seed: int, *, passed: Callable[[str], Awaitable[None]] = unobserved
+) -> AsyncIterator[Studio]:
     """A start of the studio over its folder."""
     async with headless(
         folder / "data",
@@ -85,9 +87,10 @@ async def started(folder: Path, service: Service, seed: int) -> AsyncIterator[St
         key="a-key",
         transport=service.gate,
         # Leases go by the database's clock, which is real: not these runs' subject.
-        lease_s=36_000.0,
+        lease_s=600.0,
         now=wall_clock(),
         monotonic=asyncio.get_running_loop().time,
         jitter=Random(seed).random,
+        passed=passed,
     ) as parts:
         yield Studio(parts.engine, parts.store, parts.library, parts.leases, folder, service)

@@ -1,0 +1,218 @@
+"""Settings out of a file that somebody drops on the page: a friend's video, or whatever else has its name."""
+
+import io
+import json
+import os
+import struct
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from dreamina_ui.media import label
+from dreamina_ui.ui import settings_file
+from dreamina_ui.ui.settings_file import settings_of
+from tests.rig import CARD, VALUES, make_clip
+
+GOOD = {"app": "dreamina-ui", "model_id": CARD.model_id, "settings": dict(VALUES)}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+def labelled(clip: Path, folder: Path, record: Mapping[str, Any]) -> Path:
+    path = folder / "labelled.mp4"
+    label(clip, path, record)
+    return path
+
+
+def commented(clip: Path, folder: Path, comment: str) -> Path:
+    """A video with any text where our record would stand."""
+    path = folder / "commented.mp4"
+    with av.open(str(clip)) as source, av.open(str(path), "w", format="mp4") as target:
+        target.metadata["comment"] = comment
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return path
+
+
+def test_a_video_gives_its_settings_back(clip: Path, tmp_path: Path) -> None:
+    """What made the video is what fills the form."""
+    assert settings_of(CARD, labelled(clip, tmp_path, GOOD)) == (dict(VALUES), None)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["<script>alert(1)</script>", "海の灯台 🌊", "\u202eevil", "🫖" * 800, "{0} %s \\ \" '", "__import__('os')"],
+)
+def test_a_prompt_is_only_text(clip: Path, tmp_path: Path, prompt: str) -> None:
+    """Whatever it says, it comes back as it is, and nothing is done with it."""
+    record = {**GOOD, "settings": {**VALUES, "prompt": prompt}}
+    assert settings_of(CARD, labelled(clip, tmp_path, record)) == ({**VALUES, "prompt": prompt}, None)
+
+
+@pytest.mark.parametrize("name", ["a film; rm -rf ~.mp4", "-version.mp4", "ü \u202e'\".mp4", "noending", "x.png"])
+def test_a_name_is_only_a_name(clip: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file's own name decides nothing, also where it looks like an order."""
+    labelled(clip, tmp_path, GOOD).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert settings_of(CARD, Path(name)) == (dict(VALUES), None)
+
+
+def test_another_models_video_says_so(clip: Path, tmp_path: Path) -> None:
+    """What this card takes all the same comes with it."""
+    settings = {"prompt": "a cat", "strength": 0.5, "frames": 64, "seed": 5}
+    record = {**GOOD, "model_id": "somebody/other-model", "settings": settings}
+    assert settings_of(CARD, labelled(clip, tmp_path, record)) == ({"prompt": "a cat", "seed": 5}, "other_model")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": 122},
+        {"seed": -5},
+        {"seed": "7; DROP TABLE jobs"},
+        {"aspect_ratio": ["1440×1440(1:1)"]},
+        {"prompt": "x" * 801},
+        {"prompt": {"$ref": "file:///etc/passwd"}},
+        {"mood": "calm"},
+        {"__proto__": {"x": 1}},
+    ],
+)
+def test_values_outside_the_card_are_left_out(clip: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    """The rest still fills the form."""
+    record = {**GOOD, "settings": {**VALUES, **change}}
+    values, problem = settings_of(CARD, labelled(clip, tmp_path, record))
+    assert problem == "invalid"
+    assert values == {name: value for name, value in VALUES.items() if name not in change}
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "",
+        "made with love",
+        "[1, 2]",
+        "null",
+        '{"app": "other", "settings": {"prompt": "x"}}',
+        '{"app": "dreamina-ui"}',
+        '{"app": "dreamina-ui", "settings": {}}',
+        '{"app": "dreamina-ui", "settings": ["prompt"]}',
+        '{"app": "dreamina-ui", "settings": "prompt"}',
+        "[" * 200_000,
+        json.dumps({**GOOD, "settings": {"prompt": "x" * 3_000_000}}),
+    ],
+    ids=range(11),
+)
+def test_a_video_without_our_record_has_no_settings(clip: Path, tmp_path: Path, comment: str) -> None:
+    """Another program's comment, or one made to break a reader, is no record."""
+    assert settings_of(CARD, commented(clip, tmp_path, comment)) == ({}, "no_settings")
+
+
+def test_a_video_of_a_camera_has_no_settings(clip: Path) -> None:
+    """No comment at all."""
+    assert settings_of(CARD, clip) == ({}, "no_settings")
+
+
+# What is no video
+
+
+def zip_bomb() -> bytes:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0", b"\0" * 20_000_000)
+    outer = io.BytesIO()
+    with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(20):
+            archive.writestr(f"{number}.zip", inner.getvalue())
+    return outer.getvalue()
+
+
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
+NO_VIDEOS: dict[str, bytes | Callable[[bytes], bytes]] = {
+    "nothing": b"",
+    "one byte": b"x",
+    "HTML": b"<!doctype html><title>Not found</title>" * 20,
+    "text": "Müller 🌊".encode(),
+    "zip bomb": zip_bomb(),
+    "playlist": PLAYLIST,
+    "concat script": b"ffconcat version 1.0\nfile /etc/passwd\n",
+    "playlist with a video's mark": b"\0\0\0\x20ftypisom" + PLAYLIST,
+    "picture": b"\x89PNG\r\n\x1a\n" + b"\0" * 100,
+    "only the mark": b"\0\0\0\x20ftypisom",
+    "the mark and noise": b"\0\0\0\x20ftypisom" + bytes(range(256)) * 100,
+    "cut in half": lambda whole: whole[: len(whole) // 2],
+    "cut at its end": lambda whole: whole[:-10],
+    "without its beginning": lambda whole: whole[100:],
+    "its frames made zero": lambda whole: whole[:40] + b"\0" * (len(whole) - 40),
+}
+
+
+@pytest.mark.parametrize("kind", NO_VIDEOS)
+def test_what_is_no_video_is_said(clip: Path, tmp_path: Path, kind: str) -> None:
+    """In one word, soon, and with nothing read out of it."""
+    content = NO_VIDEOS[kind]
+    whole = labelled(clip, tmp_path, GOOD).read_bytes()
+    path = tmp_path / "dropped.mp4"
+    path.write_bytes(content(whole) if callable(content) else content)
+    assert settings_of(CARD, path) == ({}, "not_a_video")
+
+
+def test_what_is_no_file_is_no_video(tmp_path: Path) -> None:
+    """A path to nothing, to a folder, or that cannot be one."""
+    for path in (tmp_path / "gone.mp4", tmp_path, tmp_path / "a\0b.mp4", Path("/dev/null")):
+        assert settings_of(CARD, path) == ({}, "not_a_video")
+
+
+def test_a_file_that_is_too_large_is_not_read(clip: Path, tmp_path: Path) -> None:
+    """More than 500 MB is refused by its size alone."""
+    path = labelled(clip, tmp_path, GOOD)
+    os.truncate(path, 501 * 2**20)
+    assert settings_of(CARD, path) == ({}, "not_a_video")
+
+
+@pytest.mark.parametrize("count", [5 * 10**7, 2**31 - 1])
+def test_an_index_that_claims_to_be_giant_is_stopped(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A small file that unfolds into gigabytes of index costs its reader a bounded time and memory, and us nothing."""
+    whole = bytearray(labelled(clip, tmp_path, GOOD).read_bytes())
+    for box, at, values in ((b"stsz", 8, (1, count)), (b"stts", 12, (count,)), (b"stsc", 16, (count,))):
+        start = whole.index(box) + at
+        whole[start : start + 4 * len(values)] = struct.pack(f">{len(values)}I", *values)
+    path = tmp_path / "dropped.mp4"
+    path.write_bytes(whole)
+    monkeypatch.setattr(settings_file, "TIME_MOST_S", 2.0)
+    before = time.monotonic()
+    values, problem = settings_of(CARD, path)
+    assert (values, problem) in [({}, "not_a_video"), (dict(VALUES), None)]
+    assert time.monotonic() - before < 30
+
+
+def test_a_reader_that_hangs_is_stopped(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When its time is over there is an answer, and no process is left."""
+    monkeypatch.setattr(settings_file, "_READER", "import time; time.sleep(60)")
+    monkeypatch.setattr(settings_file, "TIME_MOST_S", 0.2)
+    before = time.monotonic()
+    assert settings_of(CARD, labelled(clip, tmp_path, GOOD)) == ({}, "not_a_video")
+    assert time.monotonic() - before < 30
+
+
+def test_the_reader_knows_no_key(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing secret is in the environment of what reads a stranger's file."""
+    monkeypatch.setenv("RUNCOMFY_API_TOKEN", "rc-canary-0123456789")
+    monkeypatch.setattr(
+        settings_file, "_READER", f"import os; open({str(tmp_path / 'env')!r}, 'w').write(str(os.environ))"
+    )
+    settings_of(CARD, labelled(clip, tmp_path, GOOD))
+    assert "PYTHONPATH" in (tmp_path / "env").read_text()
+    assert "canary" not in (tmp_path / "env").read_text()
