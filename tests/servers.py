@@ -31,7 +31,11 @@ class Process:
             self._process = subprocess.Popen(
                 self._command, cwd=ROOT, env=env | self._settings, stdout=log, stderr=subprocess.STDOUT
             )
-        self.address = wait_for(self._announced)
+        try:
+            self.address = wait_for(self._announced)
+        except BaseException:
+            self.stop(kill=True)
+            raise
         return self.address
 
     def stop(self, *, kill: bool = False) -> None:
