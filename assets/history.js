@@ -91,6 +91,9 @@
     if (!bar) return;
     const words = bar.querySelector("span");
     write(bar, { hidden: !undo });
+    // Above the other bar, however many lines that one takes.
+    const above = `${(undo && root.querySelector(".picked-bar")?.offsetHeight) || 0}px`;
+    if (bar.style.getPropertyValue("--above") !== above) bar.style.setProperty("--above", above);
     write(words, { textContent: undo ? say("deleted", { count: undo.jobs.length }) : "", id: "undo-words" });
     const button = bar.querySelector('[data-do="undo"]');
     if (button && !button.hasAttribute("aria-describedby")) button.setAttribute("aria-describedby", "undo-words");
@@ -152,6 +155,10 @@
   function remove(jobs) {
     if (!jobs.length) return;
     trigger("delete", { job_ids: jobs });
+    offerUndo(jobs);
+  }
+
+  function offerUndo(jobs) {
     for (const job of jobs) picked.delete(job);
     const before = undo?.jobs ?? [];
     stopUndo();
@@ -497,7 +504,12 @@
     };
   }
 
-  // -- Gradio calls this when the component appears
+  // -- what the server's page calls: before a delete of its own (as `js=` of the click), and when the history appears
+
+  dreamina.deleting = (job) => {
+    if (job) offerUndo([job]);
+    return job;
+  };
 
   let observer = null;
   dreamina.history = (element, trigger_) => {

@@ -65,6 +65,25 @@ class Archive:
         )
         return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
 
+    async def of_batch(self, visitor_id: str, batch_id: str) -> list[Job]:
+        """The jobs of a batch, in their order."""
+        query = (
+            sa.select(jobs)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id, jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.variation)
+        )
+        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def last_batch(self, visitor_id: str) -> str | None:
+        """The newest batch of which something is left."""
+        query = (
+            sa.select(jobs.c.batch_id)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id.is_not(None), jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.created_at.desc())
+            .limit(1)
+        )
+        return await self._database.run(lambda connection: connection.scalar(query))
+
     async def durations(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> list[float]:
         """Seconds from sending to ready of the newest finished videos of this kind, whoever made them."""
         same = (jobs.c.backend == backend, jobs.c.model_id == model_id, jobs.c.state == State.SUCCEEDED)

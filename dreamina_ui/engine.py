@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from dreamina_ui.archive import Archive, Search
 from dreamina_ui.cleaning import empty_bin
-from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound, KeyMissing, ServiceError
+from dreamina_ui.errors import IllegalMove, JobNotFound, ServiceError
+from dreamina_ui.intake import VARIATIONS_MOST, Intake
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.keeper import Keeper
 from dreamina_ui.leases import Leases
@@ -33,8 +34,6 @@ __all__ = ["VARIATIONS_MOST", "Engine"]
 PAGE_MOST = 100
 PRICE_KEPT_S = 3600.0
 LEARNED_FROM = 2
-VARIATIONS_MOST = 4
-CLICK_ID_MOST = 100
 
 
 class Engine:
@@ -67,10 +66,8 @@ class Engine:
         self._store = store
         self._archive = archive
         self._service = service
-        self._limits = limits
         self._key = key
         self._now = now
-        self._draw = draw
         self._passed = passed
         self._news = News()
         self._runner = Runner(
@@ -87,7 +84,10 @@ class Engine:
             adopt=self._adopt,
             passed=passed,
         )
-        self._keeper = Keeper(leases, store, self._runner.run, self._news, self._clean)
+        self._keeper = Keeper(leases, store, self._runner.run, self._news, self._clean, limits)
+        self._intake = Intake(
+            card=card, store=store, library=library, limits=limits, backend=backend, key=key, now=now, draw=draw
+        )
         self._price: tuple[float, Price] | None = None
 
     async def __aenter__(self) -> Self:
@@ -109,35 +109,46 @@ class Engine:
         gives the same jobs again. Raises `InvalidInput`, `KeyMissing`, `DiskFull`, `LibraryError`, `TooManyActive`,
         `DailyLimitReached` or `StoreError`; then nothing was sent.
         """
-        payload = self.card.validate(values)
-        if not 1 <= count <= VARIATIONS_MOST:
-            raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
-        if self.backend == "runcomfy" and self._key is None:
-            raise KeyMissing
-        await self.library.check_room()
-        made = [self._make(visitor_id, payload, click_id, variation) for variation in range(count)]
-        jobs = await self._store.add(made, self._limits)
+        jobs = await self._intake.click(visitor_id, values, count=count, click_id=click_id)
         await self._passed("after_click")
         await self._keeper.sweep()
         return jobs
 
-    def _make(self, visitor_id: str, payload: Mapping[str, Any], click_id: str | None, variation: int) -> Job:
-        payload = self.card.with_seed(payload, self._draw, variation)
-        width, height = self.card.size(payload) or (None, None)
-        return Job(
-            job_id=secrets.token_hex(16),
-            share_id=secrets.token_hex(16),
-            visitor_id=visitor_id,
-            click_id=click_id[:CLICK_ID_MOST] if click_id else None,
-            variation=variation,
-            backend=self.backend,
-            model_id=self.card.model_id,
-            payload=payload,
-            created_at=self._now(),
-            width=width,
-            height=height,
-            duration_s=self.card.duration_s(payload),
-        )
+    async def submit_batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+        """Check the values of many videos and make their jobs, all or none; each is sent when its turn comes.
+
+        At most as many of a visitor's batch jobs are under way as the visitor may have active; the rest wait, over restarts
+        too, and delay no click. The same `batch_id` (1 to 100 characters) of the same visitor gives the same jobs again.
+        Raises what `submit` does, but for `TooManyActive`; then nothing was sent.
+        """
+        jobs = await self._intake.batch(visitor_id, batch, batch_id)
+        await self._passed("after_click")
+        await self._keeper.sweep()
+        return jobs
+
+    async def batch(self, visitor_id: str, batch_id: str) -> list[Job]:
+        """The jobs of a visitor's batch, in their order; deleted ones are left out."""
+        return await self._archive.of_batch(visitor_id, batch_id)
+
+    async def last_batch(self, visitor_id: str) -> str | None:
+        """The visitor's newest batch."""
+        return await self._archive.last_batch(visitor_id)
+
+    async def hold_batch(self, visitor_id: str, batch_id: str, held: bool) -> int:
+        """Pause what of a visitor's batch is not sent yet, or let it go on; gives how many jobs that changed."""
+        changed = await self._store.hold(visitor_id, batch_id, held)
+        for job in changed:
+            self._news.publish(job)
+        if not held:
+            await self._keeper.sweep()
+        return len(changed)
+
+    async def cancel_batch(self, visitor_id: str, batch_id: str) -> int:
+        """Take back what of a visitor's batch is not sent yet; gives how many jobs. The others go on."""
+        changed = await self._store.cancel_waiting(visitor_id, batch_id, self._now())
+        for job in changed:
+            self._news.publish(job)
+        return len(changed)
 
     async def job(self, job_id: str) -> Job:
         """Raises `JobNotFound`."""
@@ -151,8 +162,10 @@ class Engine:
         return await self._archive.page(visitor_id, search, limit=limit, offset=offset)
 
     async def siblings(self, job: Job) -> list[Job]:
-        """The variations of the click that made this job, itself included."""
-        return await self._archive.of_click(job.visitor_id, job.click_id) if job.click_id else [job]
+        """The variations of the click that made this job, itself included; the videos of a batch are not variations."""
+        if job.click_id is None or job.batch_id is not None:
+            return [job]
+        return await self._archive.of_click(job.visitor_id, job.click_id)
 
     async def shared(self, share_id: str) -> Job:
         """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`, of deleted ones too."""
@@ -253,7 +266,7 @@ class Engine:
         if not job.can_resume:
             raise IllegalMove(job_id=job_id)
         again = replace(
-            self._make(job.visitor_id, job.payload, f"resume {job.job_id} {job.version}", 0),
+            self._intake.made(job.visitor_id, job.payload, click_id=f"resume {job.job_id} {job.version}"),
             state=State.IN_QUEUE,
             request_id=job.request_id,
             submitted_at=self._now(),

@@ -67,7 +67,8 @@ class Job:
 
     `version` grows by one with each change of the row, so that of two snapshots the newer one is known.
     `failure` is why the job ended without a video; of an unfinished job, what is holding it up, until `not_before`.
-    `click_id` names the click that asked for it, `variation` which of the click's videos it is.
+    `click_id` names the click that asked for it, `variation` which of the click's videos it is. A `batch_id` names the
+    batch it is part of: such a job may wait long for its turn, and is not sent while it is `held`.
     `generation` counts the owners a job has had: of two that think they own it, the one with the larger number does.
     """
 
@@ -76,6 +77,8 @@ class Job:
     visitor_id: str
     click_id: str | None = None
     variation: int = 0
+    batch_id: str | None = None
+    held: bool = False
     backend: str
     model_id: str
     payload: Mapping[str, Any]

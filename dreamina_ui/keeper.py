@@ -8,7 +8,7 @@ from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.leases import Leases
 from dreamina_ui.news import News
-from dreamina_ui.store import Store
+from dreamina_ui.store import Limits, Store
 
 __all__ = ["Keeper"]
 
@@ -30,12 +30,14 @@ class Keeper:
         run: Callable[[Job], Awaitable[None]],
         news: News,
         clean: Callable[[], Awaitable[object]],
+        limits: Limits,
     ) -> None:
         self._leases = leases
         self._store = store
         self._run = run
         self._news = news
         self._clean = clean
+        self._limits = limits
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._sweeps: set[asyncio.Task[None]] = set()
@@ -67,14 +69,18 @@ class Keeper:
     async def sweep(self) -> None:
         """Claim what nobody owns, and run it. What the database does not give now is claimed by a later sweep."""
         # Shielded: the asker may go away in the middle, and what is claimed and not run would wait for the next start.
+        await asyncio.shield(self._sweep_soon())
+
+    def _sweep_soon(self) -> asyncio.Task[None]:
         sweep = asyncio.create_task(self._sweep(), name="sweep")
         self._sweeps.add(sweep)
         sweep.add_done_callback(self._sweeps.discard)
-        await asyncio.shield(sweep)
+        return sweep
 
     async def _sweep(self) -> None:
+        places = {"active": self._limits.active, "batch_active": self._limits.active_per_visitor}
         try:
-            while not self._stopping and (claimed := await self._leases.claim()):
+            while not self._stopping and (claimed := await self._leases.claim(**places)):
                 for job in claimed:
                     self._start(job)
         except StoreError as error:
@@ -103,6 +109,12 @@ class Keeper:
     async def _supervise(self, job: Job) -> None:
         try:
             await self._run(job)
+            if job.batch_id is not None:
+                # Its place is free for the next of its batch; and itself, if it was held on its way, is free for later.
+                await self._leases.release(job)
+                self._sweep_soon()
+        except StoreError as error:
+            log.warning("the database does not answer: %s", error)
         except Exception:
             # A mistake of ours. The job stays unfinished and leased; another start or owner goes on from its row.
             log.exception("the run of job %s ended by a mistake in the program", job.job_id)

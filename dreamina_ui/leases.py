@@ -8,13 +8,14 @@ of an owner who was only asleep is refused (`Store.change`).
 import asyncio
 import secrets
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from dreamina_ui.database import Database
-from dreamina_ui.jobs import Job
+from dreamina_ui.jobs import Job, State
 from dreamina_ui.rows import job_of, jobs
 
 __all__ = ["LEASE_S", "RENEWED_EVERY_S", "Leases"]
@@ -64,13 +65,23 @@ class Leases:
         finally:
             await asyncio.to_thread(self._close)
 
-    async def claim(self) -> list[Job]:
-        """Take unfinished jobs nobody owns, oldest first; each has the generation to write with. At most 500 at once."""
-        return await self._database.run(self._claim)
+    async def claim(self, *, active: int, batch_active: int) -> list[Job]:
+        """Take unfinished jobs nobody owns, oldest first; each has the generation to write with. At most 500 at once.
+
+        Jobs of batches that are not sent yet are taken only as far as their visitor has fewer than `batch_active` of them
+        under way, and everybody together fewer than `active` jobs; and not while they are held.
+        """
+        return await self._database.run(lambda connection: self._claim(connection, active, batch_active))
+
+    async def release(self, job: Job) -> None:
+        """Let go of a job that is not run any more, so that whoever looks next can take it."""
+        mine = sa.and_(jobs.c.lease_owner == self.owner, jobs.c.generation == job.generation)
+        await self._database.run(lambda connection: _free(connection, sa.and_(jobs.c.job_id == job.job_id, mine)))
 
     async def renew(self) -> None:
-        """Hold what is held for another term."""
-        mine = sa.and_(jobs.c.lease_owner == self.owner, jobs.c.finished_at.is_(None))
+        """Keep what is owned for another term, but for what waits in a paused batch: that is nobody's."""
+        paused = sa.and_(jobs.c.held.is_(sa.true()), jobs.c.state == State.WAITING)
+        mine = sa.and_(jobs.c.lease_owner == self.owner, jobs.c.finished_at.is_(None), sa.not_(paused))
         renewal = sa.update(jobs).where(mine).values(lease_until=self._database.now + self._lease_s)
         await self._database.run(lambda connection: connection.execute(renewal))
 
@@ -78,16 +89,18 @@ class Leases:
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def _claim(self, connection: sa.Connection) -> list[Job]:
+    def _claim(self, connection: sa.Connection, active: int, batch_active: int) -> list[Job]:
         is_free = sa.or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < self._database.now)
+        in_line = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING, is_free)
         free = (
             sa.select(jobs.c.job_id)
-            .where(jobs.c.finished_at.is_(None), is_free)
+            .where(jobs.c.finished_at.is_(None), is_free, sa.not_(in_line))
             .order_by(jobs.c.created_at)
             .limit(CLAIMED_AT_ONCE)
             .with_for_update(skip_locked=True)
         )
         job_ids = list(connection.scalars(free))
+        job_ids += self._next_in_line(connection, in_line, active, batch_active)
         if not job_ids:
             return []
         connection.execute(
@@ -99,8 +112,34 @@ class Leases:
                 generation=jobs.c.generation + 1,
             )
         )
-        claimed = sa.select(jobs).where(jobs.c.job_id.in_(job_ids)).order_by(jobs.c.created_at)
+        claimed = sa.select(jobs).where(jobs.c.job_id.in_(job_ids)).order_by(jobs.c.created_at, jobs.c.variation)
         return [job_of(row) for row in connection.execute(claimed)]
+
+    def _next_in_line(
+        self, connection: sa.Connection, in_line: sa.ColumnElement[bool], active: int, batch_active: int
+    ) -> list[str]:
+        """The jobs of batches whose turn it is: of each visitor the oldest, and of all visitors in turn."""
+        waiting = sa.and_(jobs.c.finished_at.is_(None), in_line, jobs.c.held.is_(sa.false()))
+        if connection.execute(sa.select(jobs.c.job_id).where(waiting).limit(1)).first() is None:
+            return []
+        self._database.serialise(connection)  # two replicas that count at once would both fill the same places
+        running = sa.and_(jobs.c.finished_at.is_(None), sa.not_(in_line))
+        places = active - (connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(running)) or 0)
+        mine = sa.select(jobs.c.visitor_id, sa.func.count()).where(running, jobs.c.batch_id.is_not(None))
+        under_way: dict[str, int] = {row[0]: row[1] for row in connection.execute(mine.group_by(jobs.c.visitor_id))}
+        turn = sa.func.row_number().over(
+            partition_by=jobs.c.visitor_id, order_by=(jobs.c.created_at, jobs.c.variation, jobs.c.job_id)
+        )
+        line = (
+            sa.select(jobs.c.job_id, jobs.c.visitor_id, jobs.c.created_at, turn.label("turn")).where(waiting).subquery()
+        )
+        ahead = connection.execute(sa.select(line).where(line.c.turn <= batch_active)).all()
+        # Whoever has the least under way comes first.
+        fairly = sorted(ahead, key=lambda row: (under_way.get(row.visitor_id, 0) + row.turn, row.created_at))
+        allowed = (row for row in fairly if under_way.get(row.visitor_id, 0) + row.turn <= batch_active)
+        chosen = [row.job_id for row in islice(allowed, min(max(places, 0), CLAIMED_AT_ONCE))]
+        still = sa.select(jobs.c.job_id).where(jobs.c.job_id.in_(chosen), waiting).with_for_update(skip_locked=True)
+        return list(connection.scalars(still)) if chosen else []
 
 
 def _free(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> None:

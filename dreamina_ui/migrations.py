@@ -90,6 +90,14 @@ MIGRATIONS: Sequence[Migration] = (
         ),
         then=_fill_search_columns,
     ),
+    Migration(
+        "0004_batches",
+        (
+            "ALTER TABLE jobs ADD COLUMN batch_id TEXT",
+            "ALTER TABLE jobs ADD COLUMN held BOOLEAN NOT NULL DEFAULT FALSE",
+            "CREATE INDEX jobs_by_batch ON jobs (visitor_id, batch_id)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

@@ -18,6 +18,8 @@ jobs = sa.table(
     sa.column("visitor_id", sa.Text),
     sa.column("click_id", sa.Text),
     sa.column("variation", sa.Integer),
+    sa.column("batch_id", sa.Text),
+    sa.column("held", sa.Boolean),
     sa.column("backend", sa.Text),
     sa.column("model_id", sa.Text),
     sa.column("payload", sa.Text),
@@ -65,6 +67,7 @@ def job_of(row: sa.Row[Any]) -> Job:
             "failure": Failure(**failure) if failure else None,
             "cancel_requested": bool(values["cancel_requested"]),
             "dismissed": bool(values["dismissed"]),
+            "held": bool(values["held"]),
         }
     )
 

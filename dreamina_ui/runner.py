@@ -77,9 +77,10 @@ class Runner:
     """The paid POSTs under way. Whoever stops the runner waits for these: an answer nobody reads is a lost video."""
 
     async def run(self, job: Job) -> None:
-        """Until the job has ended, or has another owner."""
+        """Until the job has ended, has another owner, or is held before it was sent."""
         # By a clock that does not jump; and a job found after a long stop gets a fair look before it is given up.
-        age = self.now() - (job.submitted_at or job.created_at)
+        # What waited for its turn in a batch is new to the service.
+        age = self.now() - (job.submitted_at or (job.created_at if job.batch_id is None else self.now()))
         deadline_at = self.monotonic() + max(self.deadline_s - age, min(GRACE_S, self.deadline_s))
         held_up: DreaminaError | None = None
         failures = 0
@@ -100,6 +101,8 @@ class Runner:
                             # What it waited before it could be sent is not the service's time.
                             deadline_at = self.monotonic() + self.deadline_s
                     held_up, failures = None, 0
+                    if job.held and job.state is State.WAITING:
+                        return  # its batch is paused; when that goes on, it is claimed anew
                 except LeaseLost:
                     raise
                 except DreaminaError as error:
@@ -151,15 +154,20 @@ class Runner:
         # One task from the intent to the answer, which no stop cuts in two: an intent without its POST is uncertain.
         post = asyncio.create_task(self._send(job))
         self.posts.add(post)
-        post.add_done_callback(self.posts.discard)
+        post.add_done_callback(self._forget)
         return await asyncio.shield(post)
+
+    def _forget(self, post: asyncio.Task[Job]) -> None:
+        self.posts.discard(post)
+        if not post.cancelled():
+            post.exception()  # heard, also where its run has been stopped and nobody waits for it
 
     async def _send(self, job: Job) -> Job:
         """Write the intent down, and send if it was this runner's to write."""
 
         def intend(row: Job) -> Job:
             # Only the very row this runner saw: whoever changed it meanwhile may have sent it.
-            if row.state is not State.WAITING or row.version != job.version:
+            if row.state is not State.WAITING or row.version != job.version or row.held:
                 return row
             return row.move(State.SUBMITTING, submitted_at=self.now(), failure=None)
 

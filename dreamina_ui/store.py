@@ -89,6 +89,20 @@ class Store:
         """
         return await self._database.run(lambda connection: _change(connection, job_id, change, generation))
 
+    async def hold(self, visitor_id: str, batch_id: str, held: bool) -> list[Job]:
+        """Pause what of a batch is not sent yet, or let it go on; gives the jobs that this changed."""
+        # One whose POST is under way counts, too: it may come back unsent.
+        pausable = jobs.c.state.in_([State.WAITING, State.SUBMITTING]) if held else jobs.c.finished_at.is_(None)
+        rest = sa.and_(_of_batch(visitor_id, batch_id), pausable, jobs.c.held.is_(sa.false() if held else sa.true()))
+        return await self._database.run(lambda connection: _change_all(connection, rest, {"held": held}))
+
+    async def cancel_waiting(self, visitor_id: str, batch_id: str, now: float) -> list[Job]:
+        """Cancel what of a batch is not sent yet; gives the jobs that this changed."""
+        waiting = sa.and_(_of_batch(visitor_id, batch_id), jobs.c.state == State.WAITING)
+        values = {"state": str(State.CANCELLED), "cancel_requested": True, "finished_at": now, "held": False}
+        values |= dict.fromkeys(("failure", "not_before", "lease_owner", "lease_until"))
+        return await self._database.run(lambda connection: _change_all(connection, waiting, values))
+
     async def adopt(self, job_id: str, request_id: str, now: float) -> Job:
         """Give an uncertain job its request id: it goes on, and the next replica to look will own it.
 
@@ -143,6 +157,7 @@ def _check_limits(connection: sa.Connection, job: Job, more: int, limits: Limits
 
     mine = jobs.c.visitor_id == job.visitor_id
     active = jobs.c.finished_at.is_(None)
+    in_line = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
     # Cancelled and refused jobs cost nothing and do not count; an uncertain one may have been paid, and does.
     today = sa.and_(
         jobs.c.backend == job.backend,
@@ -150,14 +165,29 @@ def _check_limits(connection: sa.Connection, job: Job, more: int, limits: Limits
         sa.or_(jobs.c.request_id.is_not(None), active, jobs.c.state == State.UNCERTAIN),
         jobs.c.state != State.CANCELLED,
     )
-    if passes(limits.active_per_visitor, mine, active):
+    # A batch waits for its turn instead of being refused, and takes no turn from a click: `Leases` counts it.
+    if job.batch_id is None and passes(limits.active_per_visitor, mine, active, jobs.c.batch_id.is_(None)):
         raise TooManyActive(scope="visitor", limit=limits.active_per_visitor)
-    if passes(limits.active, active):
+    if job.batch_id is None and passes(limits.active, active, sa.not_(in_line)):
         raise TooManyActive(scope="all", limit=limits.active)
     if passes(limits.daily_per_visitor, mine, today):
         raise DailyLimitReached(scope="visitor", limit=limits.daily_per_visitor)
     if passes(limits.daily, today):
         raise DailyLimitReached(scope="all", limit=limits.daily)
+
+
+def _of_batch(visitor_id: str, batch_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id)
+
+
+def _change_all(connection: sa.Connection, condition: sa.ColumnElement[bool], values: dict[str, Any]) -> list[Job]:
+    found = sa.select(jobs.c.job_id).where(condition).order_by(jobs.c.variation).with_for_update()
+    job_ids = list(connection.scalars(found))
+    if not job_ids:
+        return []
+    these = jobs.c.job_id.in_(job_ids)
+    connection.execute(sa.update(jobs).where(these).values(version=jobs.c.version + 1, **values))
+    return [job_of(row) for row in connection.execute(sa.select(jobs).where(these).order_by(jobs.c.variation))]
 
 
 def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:

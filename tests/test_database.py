@@ -272,6 +272,20 @@ ROWS_OF = {
              '{"code": "unavailable", "message": "", "facts": {}}', 1700000009.5, TRUE, 'not_cancellable', FALSE,
              1700000000.5, 4, 1700000001.25, 3, 'somebody', 1700000015.0)
     """,
+    "0003_history": """
+        INSERT INTO jobs (job_id, share_id, visitor_id, click_id, variation, backend, model_id, payload, state, request_id,
+            outputs, failure, cancel_requested, dismissed, created_at, version, submitted_at, finished_at, width, height,
+            duration_s, generation, prompt, aspect_ratio, frames, deleted_at)
+        VALUES
+            ('old-1', 'share-1', 'ann', 'click-1', 0, 'simulator', 'bytedance/dreamina',
+             '{"prompt": "Zwei Boote", "aspect_ratio": "1440×1440(1:1)", "frames": 121}', 'in_progress', 'request-1', '[]',
+             NULL, FALSE, FALSE, 1700000000.5, 5, 1700000001.25, NULL, 1440, 1440, NULL, 1, 'zwei boote',
+             '1440×1440(1:1)', 121, NULL),
+            ('old-2', 'share-2', 'ann', 'click-1', 1, 'simulator', 'bytedance/dreamina',
+             '{"prompt": "Zwei Boote", "aspect_ratio": "1440×1440(1:1)", "frames": 121}', 'succeeded', 'request-2', '[]',
+             NULL, FALSE, FALSE, 1700000000.5, 7, 1700000001.25, 1700000009.0, 1440, 1440, 5.04, 1, 'zwei boote',
+             '1440×1440(1:1)', 121, 1700000010.0)
+    """,
 }
 JOBS_OF = {
     "0001_jobs": [
@@ -334,6 +348,45 @@ JOBS_OF = {
             generation=3,
         )
     ],
+    "0003_history": [
+        Job(
+            job_id="old-1",
+            share_id="share-1",
+            visitor_id="ann",
+            click_id="click-1",
+            backend="simulator",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Zwei Boote", "aspect_ratio": "1440×1440(1:1)", "frames": 121},
+            state=State.IN_PROGRESS,
+            request_id="request-1",
+            created_at=1700000000.5,
+            version=5,
+            submitted_at=1700000001.25,
+            width=1440,
+            height=1440,
+            generation=1,
+        ),
+        Job(
+            job_id="old-2",
+            share_id="share-2",
+            visitor_id="ann",
+            click_id="click-1",
+            variation=1,
+            backend="simulator",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Zwei Boote", "aspect_ratio": "1440×1440(1:1)", "frames": 121},
+            state=State.SUCCEEDED,
+            request_id="request-2",
+            created_at=1700000000.5,
+            version=7,
+            submitted_at=1700000001.25,
+            finished_at=1700000009.0,
+            width=1440,
+            height=1440,
+            duration_s=5.04,
+            generation=1,
+        ),
+    ],
 }
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
@@ -372,8 +425,9 @@ def schema(database: Database) -> dict[str, Any]:
 def test_migrations_are_append_only(blank: Database) -> None:
     """These names are in people's files: the list grows at its end, and never otherwise."""
     blank.prepare()
-    assert [migration.name for migration in MIGRATIONS] == ["0001_jobs", "0002_clicks_and_leases", "0003_history"]
-    assert applied(blank) == ["0001_jobs", "0002_clicks_and_leases", "0003_history"]
+    names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches"]
+    assert [migration.name for migration in MIGRATIONS] == names
+    assert applied(blank) == names
 
 
 async def test_preparing_twice_is_a_no_op(blank: Database, url: str) -> None:

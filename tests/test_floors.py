@@ -16,7 +16,7 @@ FLOORS: list[set[str]] = [
     {"migrations", "plan", "links"},
     {"database", "runcomfy", "library", "news", "pacing", "visitors"},
     {"store", "leases", "archive"},
-    {"rebuild", "runner", "cleaning"},
+    {"rebuild", "runner", "cleaning", "intake"},
     {"keeper", "web", "downloads"},
     {"engine"},
     {"ui.wording", "ui.theme", "ui.settings_file"},

@@ -48,8 +48,9 @@ TURNS = 500
 DEADLINE_S = 300.0
 LIMITS = Limits(active=10, active_per_visitor=8)
 VISITORS = ("ann", "bob")
+UNFINISHED = tuple(state for state in State if state not in TERMINAL)
 
-FAULTS = [
+ON_SUBMIT = [
     Fault("submit", "lose_answer"),
     Fault("submit", "reset"),
     Fault("submit", "http_error", code=500),
@@ -58,6 +59,8 @@ FAULTS = [
     Fault("submit", "too_many", retry_after_s=7),
     Fault("submit", "truncated"),
     Fault("submit", "bad_key"),
+]
+LATER = [
     Fault("status", "reset", times=4),
     Fault("status", "unknown_word", times=2),
     Fault("status", "too_many", times=2, retry_after_s=40),
@@ -131,7 +134,7 @@ class Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         served = asyncio.create_task(self._serve(request, self.holds if "/models/" in request.url.path else None))
         self.tasks.add(served)
-        served.add_done_callback(self.tasks.discard)
+        served.add_done_callback(self._answered)
         if self.holds is None or "/models/" not in request.url.path:
             return await asyncio.shield(served)
         self.waiting += 1
@@ -139,6 +142,11 @@ class Wire(httpx.AsyncBaseTransport):
             return await asyncio.shield(served)
         finally:
             self.waiting -= 1
+
+    def _answered(self, served: asyncio.Task[httpx.Response]) -> None:
+        self.tasks.discard(served)
+        if not served.cancelled():
+            served.exception()  # heard, also where the sender has died
 
     def release(self) -> None:
         self.holds = None
@@ -359,8 +367,18 @@ class Machine(RuleBasedStateMachine):
     # What visitors do
 
     @precondition(lambda self: self.lives)
-    @rule(visitor_id=st.sampled_from(VISITORS), count=st.integers(1, 4), times=st.sampled_from([1, 1, 2, 5]))
-    def click(self, visitor_id: str, count: int, times: int) -> None:
+    @rule(
+        visitor_id=st.sampled_from(VISITORS),
+        count=st.sampled_from([1, 1, 2, 4]),
+        times=st.sampled_from([1, 1, 5]),
+        held=st.sampled_from([None, None, "before", "after"]),
+        fault=st.none() | st.sampled_from(ON_SUBMIT),
+    )
+    def click(self, visitor_id: str, count: int, times: int, held: str | None, fault: Fault | None) -> None:
+        """Some on a slow way, where the POST is held before or after the service has it; some with a fault."""
+        self.wire.holds = held or self.wire.holds
+        if fault:
+            self.simulator.faults.add(fault)
         number = len(self.clicks) + 1
         self.run(self._click(Click(visitor_id, f"click-{number}", 10 * number, count), times))
 
@@ -393,10 +411,11 @@ class Machine(RuleBasedStateMachine):
             assert not isinstance(answer, BaseException), answer
             assert [job.job_id for job in answer] == click.job_ids
 
-    @precondition(lambda self: self.lives)
-    @rule(number=st.integers(0, 99))
+    @precondition(lambda self: self.lives and self.chosen(0, *UNFINISHED))
+    @rule(number=st.sampled_from([-1, -1, -2, -5, 0]))
     def cancel(self, number: int) -> None:
-        if job := self.chosen(number, State.WAITING, State.SUBMITTING, State.IN_QUEUE, State.IN_PROGRESS):
+        """Mostly what was clicked just now."""
+        if job := self.chosen(number, *UNFINISHED):
             self.run(self._cancel(job))
 
     async def _cancel(self, job: Job) -> None:
@@ -407,11 +426,17 @@ class Machine(RuleBasedStateMachine):
             record = self.records.get(answer.request_id or "")
             assert record.state == "cancelled" if record else job.request_id is None
 
-    @precondition(lambda self: self.lives)
+    @precondition(lambda self: self.lives and self.chosen(0, State.UNCERTAIN))
     @rule(number=st.integers(0, 99), which=st.sampled_from(["right", "right", "unknown", "taken", "malformed"]))
     def adopt(self, number: int, which: str) -> None:
-        if job := self.chosen(number, State.UNCERTAIN) or self.chosen(number):
+        if job := self.chosen(number, State.UNCERTAIN):
             self.run(self._adopt(job, which))
+
+    @precondition(lambda self: self.lives)
+    @rule(number=st.integers(0, 99))
+    def adopt_anything(self, number: int) -> None:
+        if job := self.chosen(number):
+            self.run(self._adopt(job, "right"))
 
     async def _adopt(self, job: Job, which: str) -> None:
         known = {row.request_id for row in self.rows() if row.request_id}
@@ -427,6 +452,7 @@ class Machine(RuleBasedStateMachine):
             case Job():
                 assert (job.state, answer.request_id) == (State.UNCERTAIN, request_id)
                 assert request_id in self.records
+                assert request_id not in known
                 self.adopted.add(job.job_id)
                 return
             case IllegalMove():
@@ -468,13 +494,9 @@ class Machine(RuleBasedStateMachine):
 
     # What the service and the network do
 
-    @rule(fault=st.sampled_from(FAULTS))
+    @rule(fault=st.sampled_from(LATER))
     def fault(self, fault: Fault) -> None:
         self.simulator.faults.add(fault)
-
-    @rule(where=st.sampled_from(["before", "after"]))
-    def hold_posts(self, where: str) -> None:
-        self.wire.holds = where
 
     @rule()
     def release_posts(self) -> None:

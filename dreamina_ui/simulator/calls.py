@@ -101,9 +101,7 @@ class Simulator:
         fault = await self._strike(on, "late", request_id, reply.body)
         return reply.response() if fault is None else spoil(fault, reply, self._clock)
 
-    async def _strike(
-        self, on: str, phase: Phase, request_id: str | None, body: Mapping[str, Any]
-    ) -> Fault | None:
+    async def _strike(self, on: str, phase: Phase, request_id: str | None, body: Mapping[str, Any]) -> Fault | None:
         delay_s, fault = self.faults.take(on, phase, request_id, body)
         if delay_s:
             await self._sleep(delay_s)

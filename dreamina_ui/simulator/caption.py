@@ -42,9 +42,7 @@ def _plain(text: str) -> str:
     """One line of printable text: no controls, no lone surrogates, no towers of combining marks."""
     kept: list[str] = []
     marks = 0
-    for character in unicodedata.normalize(
-        "NFC", text[: 4 * _MOST_CHARACTERS].encode("utf-8", "ignore").decode()
-    ):
+    for character in unicodedata.normalize("NFC", text[: 4 * _MOST_CHARACTERS].encode("utf-8", "ignore").decode()):
         category = unicodedata.category(character)
         if character.isspace():
             kept.append(" ")

@@ -26,9 +26,7 @@ def write_mp4(
     frames_per_second: int,
 ) -> None:
     """Encode the frames `draw` returns for 0, 1, … `frames` - 1; it is called from several threads."""
-    with av.open(
-        str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}
-    ) as container:
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=frames_per_second)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         # A fixed number of threads, because x264's output depends on it; a key frame every two seconds.

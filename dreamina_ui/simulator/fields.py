@@ -54,9 +54,7 @@ class Waves:
         return field
 
 
-def noise_tile(
-    rng: np.random.Generator, height: int, width: int, *, slope: float = 1.8, longest: float = 0.5
-) -> Array:
+def noise_tile(rng: np.random.Generator, height: int, width: int, *, slope: float = 1.8, longest: float = 0.5) -> Array:
     """Cloud-like noise (zero mean, unit spread) that tiles; `longest`: its largest feature, in tiles."""
     fy = np.fft.fftfreq(height)[:, None] * height
     fx = np.fft.rfftfreq(width)[None, :] * height

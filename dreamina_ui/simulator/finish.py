@@ -25,9 +25,7 @@ class Bloom:
     def add(self, painted: Array) -> None:
         step, rows, columns = self._step, self._rows, self._columns
         blocks = (
-            painted[:, : rows * step, : columns * step]
-            .reshape(3, rows, step, columns * step)[:, :, ::2]
-            .mean(axis=2)
+            painted[:, : rows * step, : columns * step].reshape(3, rows, step, columns * step)[:, :, ::2].mean(axis=2)
         )
         small = blocks.reshape(3, rows, columns, step).mean(axis=3)
         small *= small / (0.35 + small)  # only what is bright glows
@@ -86,9 +84,7 @@ class Finish:
             for plane, values in zip(self._into, flat, strict=True):
                 np.copyto(plane[rows], values.reshape(shown.shape[1:]), casting="unsafe")
         width, height = self._size
-        return self._scaler.reformat(
-            self._small, width, height, "yuv420p", interpolation="BICUBIC", threads=1
-        )
+        return self._scaler.reformat(self._small, width, height, "yuv420p", interpolation="BICUBIC", threads=1)
 
 
 class Grain:

@@ -69,9 +69,7 @@ class Ledger:
     A write is a small file put in place with `os.replace`: it survives the process, not a power cut.
     """
 
-    def __init__(
-        self, folder: Path, *, clock: Callable[[], float], keep_s: float, keep_output_s: float
-    ) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float], keep_s: float, keep_output_s: float) -> None:
         self.counters = Counters()
         self.records: dict[str, Record] = {}
         self._folder = folder
@@ -98,9 +96,7 @@ class Ledger:
             # A crash between the record and the counters must not make an accepted submit disappear.
             self.counters.posts_accepted = max(self.counters.posts_accepted, record.number)
 
-    def accept(
-        self, request_id: str, model_id: str, given: dict[str, Any], fate: dict[str, Any] | None
-    ) -> Record:
+    def accept(self, request_id: str, model_id: str, given: dict[str, Any], fate: dict[str, Any] | None) -> Record:
         """Write one accepted submit down; when this returns it is on disk."""
         number = self.counters.posts_accepted + 1
         record = Record(number, request_id, model_id, given, self._clock(), fate=fate)

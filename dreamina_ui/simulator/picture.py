@@ -82,9 +82,7 @@ class Canvas:
         short = min(setting.width, setting.height)
         self.unit = short  # pixels of the video in one unit
         self.half_width, self.half_height = setting.width / short / 2, setting.height / short / 2
-        self.x = ((np.arange(self.width) + 0.5) / self.width * 2 - 1).astype(np.float32) * np.float32(
-            self.half_width
-        )
+        self.x = ((np.arange(self.width) + 0.5) / self.width * 2 - 1).astype(np.float32) * np.float32(self.half_width)
         self.y = ((np.arange(self.height) + 0.5) / self.height * 2 - 1).astype(np.float32) * np.float32(
             self.half_height
         )
@@ -162,9 +160,7 @@ class Planes:
     def __init__(self, frame: VideoFrame) -> None:
         self.y, self.u, self.v = (plane_view(plane, np.uint8) for plane in frame.planes)
 
-    def dots(
-        self, x: Array, y: Array, radius: float, gain: Array, colour: Colour, *, joined: bool = False
-    ) -> None:
+    def dots(self, x: Array, y: Array, radius: float, gain: Array, colour: Colour, *, joined: bool = False) -> None:
         """Draw soft round lights of one size (pixels) and colour; `gain` from 0 to 1 each.
 
         Dots that overlap, because they make a line together, must be `joined`.

@@ -53,9 +53,7 @@ def read_prompt(prompt: str, seed: int = 0) -> Reading:
     hour = next((name for name, patterns in HOURS.items() if _first(words, patterns) is not None), "")
     hour = hour or USUAL_HOUR[scene]
     named = sorted(
-        (at, colour)
-        for colour, (patterns, _, _) in COLOURS.items()
-        if (at := _first(words, patterns)) is not None
+        (at, colour) for colour, (patterns, _, _) in COLOURS.items() if (at := _first(words, patterns)) is not None
     )
     palette = PALETTES[hour] if hour and scene != "silk" else ABSTRACT[seed % len(ABSTRACT)]
     if scene == "silk" and hour and not named:
@@ -64,12 +62,8 @@ def read_prompt(prompt: str, seed: int = 0) -> Reading:
         # "A campfire on a blue evening" has a blue evening; only "blue flames" are blue.
         named = []
     if named:
-        palette = _tinted(
-            palette, [colour for _, colour in named], whole=scene in ("silk", "space", "fire", "lava")
-        )
-    camera = next(
-        (Camera(kind, sign) for kind, sign, pats in CAMERAS if _first(words, pats) is not None), Camera()
-    )
+        palette = _tinted(palette, [colour for _, colour in named], whole=scene in ("silk", "space", "fire", "lava"))
+    camera = next((Camera(kind, sign) for kind, sign, pats in CAMERAS if _first(words, pats) is not None), Camera())
     weather = next((name for name, patterns in WEATHER.items() if _first(words, patterns) is not None), "")
     return Reading(scene, hour, palette, bool(named), camera, weather)
 
@@ -93,9 +87,7 @@ def _matches(word: str, pattern: str) -> bool:
 
 def _first(words: Iterable[str], patterns: str) -> int | None:
     listed = patterns.split()
-    return next(
-        (at for at, word in enumerate(words) if any(_matches(word, pattern) for pattern in listed)), None
-    )
+    return next((at for at, word in enumerate(words) if any(_matches(word, pattern) for pattern in listed)), None)
 
 
 def _scene(words: list[str]) -> str:

@@ -56,9 +56,7 @@ class RenderJob:
     @classmethod
     def from_json(cls, job: Mapping[str, Any]) -> "RenderJob":
         """Parse a job; ValueError, TypeError or KeyError if it is not one."""
-        numbers = {
-            name: int(job[name]) for name in ("width", "height", "frames", "frames_per_second", "seed")
-        }
+        numbers = {name: int(job[name]) for name in ("width", "height", "frames", "frames_per_second", "seed")}
         return cls(prompt=str(job["prompt"]), **numbers)
 
 

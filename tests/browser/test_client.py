@@ -17,7 +17,9 @@ SCRIPTS = ("history.js", "keys.js", "stage.js")
 STYLES = ("studio.css", "history.css", "stage.css")
 FRAME_S = 1 / 24
 VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
-IN_STEP = f"(frames) => {{ const [one, two] = {VIDEOS}; return Math.abs(one.currentTime - two.currentTime) <= frames / 24 }}"
+IN_STEP = (
+    f"(frames) => {{ const [one, two] = {VIDEOS}; return Math.abs(one.currentTime - two.currentTime) <= frames / 24 }}"
+)
 STILL = f"{VIDEOS}.every((video) => video.paused && !video.seeking && video.readyState >= 2)"
 # A double of the speaker: what was played is told by its pitches.
 SILENT = """
@@ -79,7 +81,11 @@ def pick(page: Page, *jobs: str) -> None:
 
 
 def picked(page: Page) -> list[str]:
-    return list(page.evaluate("[...document.querySelectorAll('[data-pick]:checked')].map((box) => box.closest('li').dataset.job)"))
+    return list(
+        page.evaluate(
+            "[...document.querySelectorAll('[data-pick]:checked')].map((box) => box.closest('li').dataset.job)"
+        )
+    )
 
 
 def focused_job(page: Page) -> Any:
@@ -250,7 +256,9 @@ def test_the_shorter_video_waits_for_the_longer_one(client: Page) -> None:
     """It stands at its end until the longer one starts anew; then both do."""
     compared(client, "job1", "job2")
     client.wait_for_function(f"{VIDEOS}[0].ended && {VIDEOS}[1].currentTime > 2.5")
-    client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime > 0.3 && video.currentTime < 1.5)")
+    client.wait_for_function(
+        f"{VIDEOS}.every((video) => !video.paused && video.currentTime > 0.3 && video.currentTime < 1.5)"
+    )
     assert client.evaluate(IN_STEP, 1)
 
 
@@ -267,10 +275,14 @@ def test_compare_marks_what_differs(client: Page) -> None:
     compared(client, "job1", "job2")
     dialog = client.get_by_role("dialog", name="Compare")
     left, right = (dialog.locator("dl").nth(at).locator(".compare-fact") for at in (0, 1))
-    expect(left).to_have_text(["Prompta lighthouse (differs)", "Aspect ratio16:9", "Seed7 (differs)", "Length– (differs)"])
+    expect(left).to_have_text(
+        ["Prompta lighthouse (differs)", "Aspect ratio16:9", "Seed7 (differs)", "Length– (differs)"]
+    )
     expect(right.first).to_have_text("Prompta harbour <b>at night</b> (differs)")
     expect(right.locator(".visually-hidden")).to_have_count(3)
-    assert [kind == "compare-fact differs" for kind in right.evaluate_all("rows => rows.map((row) => row.className)")] == [
+    assert [
+        kind == "compare-fact differs" for kind in right.evaluate_all("rows => rows.map((row) => row.className)")
+    ] == [
         True,
         False,
         True,
@@ -299,7 +311,9 @@ def test_compare_closes_and_gives_the_focus_back(client: Page, way: str) -> None
 def test_arrow_keys_walk_the_history(client: Page) -> None:
     """One poster is in the tab order; arrows, Home and End reach the others; Enter opens."""
     client.focus("[data-job=job1] [data-open]")
-    columns = client.evaluate("getComputedStyle(document.querySelector('.posters')).gridTemplateColumns.split(' ').length")
+    columns = client.evaluate(
+        "getComputedStyle(document.querySelector('.posters')).gridTemplateColumns.split(' ').length"
+    )
     assert 2 <= columns < 6
     steps = [("ArrowRight", 2), ("End", 6), ("ArrowLeft", 5), ("Home", 1), ("ArrowLeft", 1), ("ArrowDown", 1 + columns)]
     for key, place in [*steps, ("ArrowUp", 1)]:
@@ -372,7 +386,9 @@ def test_no_single_keys_with_a_modifier(client: Page) -> None:
     assert client.evaluate("pressed") == []
 
 
-@pytest.mark.parametrize(("state", "title"), [("succeeded", "✓ ready"), ("failed", "✗ failed"), ("cancelled", "✗ failed")])
+@pytest.mark.parametrize(
+    ("state", "title"), [("succeeded", "✓ ready"), ("failed", "✗ failed"), ("cancelled", "✗ failed")]
+)
 def test_the_title_tells_how_it_goes(client: Page, state: str, title: str) -> None:
     """The clock while it runs, the outcome at its end, the plain title once somebody has looked for three seconds."""
     client.clock.install()

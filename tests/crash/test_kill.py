@@ -85,6 +85,6 @@ def test_many_deaths_at_random(trial: Trial) -> None:
 def _kill_at_random(trial: Trial, kills: int) -> None:
     seed = int(os.environ.get("KILL_SEED") or secrets.randbelow(2**31))
     print(f"KILL_SEED={seed}")
-    massacre = kill_at_random(trial, kills, seed)
-    assert massacre.where.total() == kills
-    assert not massacre.verdict.lies, f"KILL_SEED={seed}"
+    killed = kill_at_random(trial, kills, seed)
+    assert killed.where.total() == kills
+    assert not killed.verdict.lies, f"KILL_SEED={seed}"

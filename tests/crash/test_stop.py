@@ -37,10 +37,10 @@ def test_a_click_is_no_error_once_its_row_is_written(tmp_path: Path) -> None:
         async with served(tmp_path, render_s=lambda: 1.0) as service, started(tmp_path, service, 1) as studio:
             claim, failures = studio.leases.claim, iter([StoreUnavailable("locked")])
 
-            async def claim_later() -> list[Job]:
+            async def claim_later(**places: int) -> list[Job]:
                 for failure in failures:
                     raise failure
-                return await claim()
+                return await claim(**places)
 
             studio.leases.claim = claim_later  # type: ignore[method-assign]
             return await studio.finish(await studio.click("click")), service.gate.posts

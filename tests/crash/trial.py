@@ -27,7 +27,21 @@ from tests.crash.headless import sqlite_url
 from tests.rig import make_clip
 from tests.servers import ROOT, SimulatorServer
 
-__all__ = ["CERTAIN", "KILLED", "Row", "Service", "Trial", "Verdict", "judge", "kill_at", "kill_at_random", "serving"]
+__all__ = [
+    "CERTAIN",
+    "KILLED",
+    "Death",
+    "RandomKills",
+    "Row",
+    "Service",
+    "Trial",
+    "Verdict",
+    "Worker",
+    "judge",
+    "kill_at",
+    "kill_at_random",
+    "serving",
+]
 
 KILLED = -signal.SIGKILL
 TOKEN = "a-token-of-the-trial"
@@ -267,7 +281,7 @@ def kill_at(trial: Trial, point: str, nth: int = 1, times: int = 1) -> Death:
 
 
 @dataclass(frozen=True)
-class Massacre:
+class RandomKills:
     """Many kills of one studio; `where` counts them by the point they were aimed at, or by the clock."""
 
     seed: int
@@ -283,7 +297,7 @@ TROUBLE: Sequence[Mapping[str, Any]] = (
 )
 
 
-def kill_at_random(trial: Trial, kills: int, seed: int) -> Massacre:
+def kill_at_random(trial: Trial, kills: int, seed: int) -> RandomKills:
     """Kill a studio with several jobs under way, again and again, by the clock or at a point; then let it finish.
 
     Each worker repeats the clicks of the one before it, as a page does that was told nothing, and adds its own.
@@ -303,4 +317,4 @@ def kill_at_random(trial: Trial, kills: int, seed: int) -> Massacre:
         first += CLICKS
     trial.service.calm()
     last = trial.run("--first", max(0, first - CLICKS), "--submit", CLICKS, "--until-idle")
-    return Massacre(seed, where, trial.judge(last.rows))
+    return RandomKills(seed, where, trial.judge(last.rows))

@@ -65,9 +65,7 @@ def serving() -> Callable[..., Any]:
 
     @contextmanager
     def serve(app: Starlette, http: str = "h11") -> Iterator[str]:
-        server = uvicorn.Server(
-            uvicorn.Config(app, port=0, http=http, loop="asyncio", ws="none", log_level="warning")
-        )
+        server = uvicorn.Server(uvicorn.Config(app, port=0, http=http, loop="asyncio", ws="none", log_level="warning"))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         deadline = time.monotonic() + 20

@@ -106,9 +106,7 @@ REPLIES: list[tuple[dict[str, Any], int, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("fault", "code", "expected"), REPLIES, ids=[f"{f['on']}-{f['kind']}" for f, _, _ in REPLIES]
-)
+@pytest.mark.parametrize(("fault", "code", "expected"), REPLIES, ids=[f"{f['on']}-{f['kind']}" for f, _, _ in REPLIES])
 async def test_a_fault_strikes_once_and_is_over(app, calling, fault, code, expected) -> None:
     """Each kind answers as it says, once, and the next call is answered as ever."""
     async with calling(app) as client:

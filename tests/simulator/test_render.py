@@ -63,9 +63,7 @@ def difference(one: "np.ndarray", other: "np.ndarray") -> float:
 
 def hashes(path: Path) -> list[str]:
     with av.open(str(path)) as container:
-        return [
-            hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in container.decode(video=0)
-        ]
+        return [hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest() for frame in container.decode(video=0)]
 
 
 @pytest.mark.parametrize(

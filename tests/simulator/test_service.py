@@ -155,9 +155,7 @@ async def test_slots_render_side_by_side(tmp_path, card, clip, calling) -> None:
 )
 async def test_the_cost_is_told_when_asked(tmp_path, card, clip, calling, price, unit, cost) -> None:
     """`include_cost` adds the price of the video's length, or of the output, as a number."""
-    app = create_app(
-        tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), price_usd=price, price_unit=unit
-    )
+    app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), price_usd=price, price_unit=unit)
     async with calling(app) as client:
         request_id = await submit(client)
         await reach(client, request_id, "completed")
@@ -296,9 +294,7 @@ async def test_the_ledger_counts_calls(tmp_path, card, clip, calling) -> None:
 async def test_videos_and_records_expire(tmp_path, card, clip, calling) -> None:
     """A video is gone an hour after its end, a record twelve hours after its submit, on disk too."""
     now = [1_800_000_000.0]
-    app = create_app(
-        tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), clock=lambda: now[0]
-    )
+    app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), clock=lambda: now[0])
     async with calling(app) as client:
         request_id = await submit(client)
         await reach(client, request_id, "completed")

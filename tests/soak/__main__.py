@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 
 from dreamina_ui.points import POINTS
-from tests.crash.trial import Death, Massacre, Service, Trial, Verdict, kill_at, kill_at_random, serving
+from tests.crash.trial import Death, RandomKills, Service, Trial, Verdict, kill_at, kill_at_random, serving
 from tests.databases import new_database, new_server
 from tests.soak.faulty import Soak, soak
 from tests.soak.outage import BURST, PER_S, Outage, Patience, outage, patience
@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 deaths = [_death(folder / "kills" / point, service, point) for point in POINTS]
                 lies.extend(lie for death in deaths for lie in death.lies)
                 with Trial(folder / "kills" / "random", service, "random") as trial:
-                    massacre = kill_at_random(trial, options.kills, options.seed)
-                tell(_kill_table(deaths, massacre), massacre.verdict)
+                    killed = kill_at_random(trial, options.kills, options.seed)
+                tell(_kill_table(deaths, killed), killed.verdict)
             soaked = soak(folder / "soak", options.jobs, options.seed)
             tell(_soak_table(soaked), soaked.verdict)
             away = outage(folder / "outage", 50, options.outage, options.seed)
@@ -91,7 +91,7 @@ def _machine(postgres: str, seed: int) -> str:
     )
 
 
-def _kill_table(deaths: Sequence[Death], massacre: Massacre) -> str:
+def _kill_table(deaths: Sequence[Death], killed: RandomKills) -> str:
     rows = [
         (
             f"`{death.point}`",
@@ -99,17 +99,17 @@ def _kill_table(deaths: Sequence[Death], massacre: Massacre) -> str:
             death.row.state,
             death.accepted,
             max(death.accepted - 1, 0),
-            massacre.where[death.point],
+            killed.where[death.point],
         )
         for death in deaths
     ]
-    rows.append(("(by the clock)", "any", "", "", "", massacre.where["by the clock"]))
-    verdict = massacre.verdict
+    rows.append(("(by the clock)", "any", "", "", "", killed.where["by the clock"]))
+    verdict = killed.verdict
     return "\n\n".join(
         (
             "### Kills",
             _table(("killed at", "row left", "ends as", "accepted", "paid twice", "random kills"), rows),
-            f"The {massacre.where.total()} random kills struck a studio that made {verdict.clicks} jobs; in the end:",
+            f"The {killed.where.total()} random kills struck a studio that made {verdict.clicks} jobs; in the end:",
             _states(verdict),
         )
     )

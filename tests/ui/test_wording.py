@@ -64,7 +64,11 @@ def test_everything_that_can_happen_has_words(language: str) -> None:
 
 def test_every_text_that_is_said_exists() -> None:
     """Each literal key in the program is one of the texts."""
-    said = {key for path in SOURCES for key in re.findall(r'(?:words|self|fixed)\.(?:say|text)\(\s*"([^"]+)"', path.read_text("utf-8"))}
+    said = {
+        key
+        for path in SOURCES
+        for key in re.findall(r'(?:words|self|fixed)\.(?:say|text)\(\s*"([^"]+)"', path.read_text("utf-8"))
+    }
     assert said <= ENGLISH.keys()
 
 

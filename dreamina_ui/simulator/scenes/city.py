@@ -132,11 +132,7 @@ class _City:
             part += shade
 
     def _river(self, out: Array, canvas: Canvas, shore: int, view: View, t: float) -> None:
-        down = (
-            np.arange(canvas.height - shore, dtype=np.float32)
-            / canvas.unit
-            * (self.setting.height / canvas.height)
-        )
+        down = np.arange(canvas.height - shore, dtype=np.float32) / canvas.unit * (self.setting.height / canvas.height)
         x, _ = view.grid(canvas, 0.9)
         # Rows of the mirror image, shaken more the nearer the water is.
         near = 1.0 / (down + 0.045)
@@ -214,12 +210,8 @@ def _block(rng: np.random.Generator, canvas: Canvas, depth: float, tall: float, 
     roof = tall * cluster * rng.uniform(0.22, 1.0, left.size) ** 1.2
     storey = pitch * 1.45
     floors, columns = int(tall / storey) + 3, 509
-    windows = (rng.random((floors, columns)) < rng.uniform(0.3, 0.5)) * rng.uniform(
-        0.25, 1.0, (floors, columns)
-    ) ** 1.6
+    windows = (rng.random((floors, columns)) < rng.uniform(0.3, 0.5)) * rng.uniform(0.25, 1.0, (floors, columns)) ** 1.6
     # Whole floors dark or bright, as offices are after hours.
-    windows *= rng.choice([0.25, 1.0, 1.0, 1.4], (floors, 1)) * rng.choice(
-        [0.0, 0.7, 1.0, 1.25], (1, columns)
-    )
+    windows *= rng.choice([0.25, 1.0, 1.0, 1.4], (floors, 1)) * rng.choice([0.0, 0.7, 1.0, 1.25], (1, columns))
     warmth = rng.choice(4, 509, p=[0.46, 0.28, 0.18, 0.08])
     return _Block(depth, left, right, roof, pitch, storey, windows.astype(np.float32), warmth)

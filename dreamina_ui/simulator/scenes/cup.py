@@ -100,9 +100,7 @@ class Cup:
 
         def surface(w: Array) -> Array:
             ripple = 0.02 * np.sin(11 * (u * u + (w - 0.06) ** 2 * 20) - 2.2 * t)
-            window = np.exp(
-                -(((u - 0.30 * towards + ripple) / 0.30) ** 2) - ((w - 0.03 + ripple * 0.3) / 0.055) ** 2
-            )
+            window = np.exp(-(((u - 0.30 * towards + ripple) / 0.30) ** 2) - ((w - 0.03 + ripple * 0.3) / 0.055) ** 2)
             out: Array = 0.30 + 0.55 * lean + 1.6 * window
             return out
 

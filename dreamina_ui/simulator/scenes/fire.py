@@ -61,9 +61,7 @@ class _Fire:
         self.logs = [(float(rng.uniform(-0.19, -0.12)), float(rng.uniform(0.13, 0.2)), -0.035, 0.03),
                      (float(rng.uniform(-0.2, -0.13)), float(rng.uniform(0.1, 0.18)), 0.03, -0.04),
                      (-0.14, 0.15, 0.026, 0.022)]  # fmt: skip
-        self.embers = Embers(
-            rng, canvas, place=(self.place[0], self.place[1] - 0.05), reach=0.85 + 0.4 * half
-        )
+        self.embers = Embers(rng, canvas, place=(self.place[0], self.place[1] - 0.05), reach=0.85 + 0.4 * half)
 
     def _blaze(self, t: float) -> float:
         a, b, c, d = self.flicker.tolist()
@@ -135,18 +133,12 @@ class _Fire:
         dx = (x - fx) + sway
         heat = np.full_like(dx, -2.0)
         for centre, tall, phase in self.tongues.T.tolist():
-            high = (
-                tall
-                * (0.84 + 0.20 * math.sin(3.3 * t + phase) + 0.10 * math.sin(7.1 * t + 2 * phase))
-                * blaze
-            )
+            high = tall * (0.84 + 0.20 * math.sin(3.3 * t + phase) + 0.10 * math.sin(7.1 * t + 2 * phase)) * blaze
             part = rise / max(0.3, high)
             wide = np.float32(0.088) * (np.clip(part + 0.16, 0, 1) ** 0.5) * np.clip(
                 1.04 - part, 0.0, 1
             ) ** 0.7 + np.float32(0.001)
-            lean = centre * (1 - 0.48 * np.clip(part, 0, 1)) + 0.022 * rise * np.sin(
-                5.0 * part - 3.6 * t + 3 * phase
-            )
+            lean = centre * (1 - 0.48 * np.clip(part, 0, 1)) + 0.022 * rise * np.sin(5.0 * part - 3.6 * t + 3 * phase)
             d = (dx - lean) / wide
             body = 1.0 - d * d
             np.clip(body, -2.0, 1.0, out=body)

@@ -112,17 +112,14 @@ class _Forest:
             np.maximum(part, side, out=part)
         np.minimum(cover, 1.0, out=cover)
         ground = (
-            canvas.half_height * (0.46 + 0.15 * depth)
-            + 0.02 * self.floor[number].at(x, np.zeros(1), 0.0)[0] * depth
+            canvas.half_height * (0.46 + 0.15 * depth) + 0.02 * self.floor[number].at(x, np.zeros(1), 0.0)[0] * depth
         )
         top = max(0, int(np.searchsorted(y, float(ground.min()))) - 1)
         hill = np.clip((y[top:, None] - ground) / (0.008 + 0.012 * depth), 0, 1)
         np.maximum(cover[top:], hill, out=cover[top:])
         self._crown(cover, canvas, x, y, number, depth, t)
         haze = float(np.clip(0.90 - 0.58 * depth**0.8, 0.02, 1.0))
-        foot = smoothstep(-0.1, canvas.half_height * 0.9, y)[:, None] * np.float32(
-            0.20 * max(0.0, 1.1 - depth)
-        )
+        foot = smoothstep(-0.1, canvas.half_height * 0.9, y)[:, None] * np.float32(0.20 * max(0.0, 1.1 - depth))
         veil = np.minimum((haze + foot) * drift, 0.97)
         veil *= cover
         lit = self.halo[canvas.rows] * cover
@@ -135,9 +132,7 @@ class _Forest:
         out *= cover
         out += added
 
-    def _crown(
-        self, cover: Array, canvas: Canvas, x: Array, y: Array, number: int, depth: float, t: float
-    ) -> None:
+    def _crown(self, cover: Array, canvas: Canvas, x: Array, y: Array, number: int, depth: float, t: float) -> None:
         """Leaves against the light, thickest at the top."""
         end = int(np.searchsorted(y, -canvas.half_height * 0.30))
         if not end:
@@ -183,6 +178,4 @@ def _trunks(rng: np.random.Generator, depth: float, canvas: Canvas) -> tuple[flo
         # The nearest frame the view: they keep to the sides.
         places = places[np.abs(places) > canvas.half_width * 0.62]
     wide = 0.018 * (0.28 + depth) * rng.uniform(0.5, 1.4, places.size)
-    return depth, np.stack(
-        [places, wide, rng.normal(0, 0.025, places.size), rng.normal(0, 0.012, places.size)], axis=1
-    )
+    return depth, np.stack([places, wide, rng.normal(0, 0.025, places.size), rng.normal(0, 0.012, places.size)], axis=1)

@@ -107,9 +107,7 @@ class Heaven:
         shift = t * self.drift * self.texels
         first = sample(self.tile, u + self.offset[0] + shift, v + self.offset[1])
         edge = sample(self.edge, u + self.offset[0] + shift, v + self.offset[1])
-        second = sample(
-            self.tile, u * 0.45 + self.offset[2] + shift * 0.4, v * 0.5 + self.offset[3] + t * 0.4
-        )
+        second = sample(self.tile, u * 0.45 + self.offset[2] + shift * 0.4, v * 0.5 + self.offset[3] + t * 0.4)
         first += second * 0.8
         cover = smoothstep(0.9 - 1.5 * self.clouds, 2.3 - 1.2 * self.clouds, first)
         cover *= np.clip((self.horizon - y) * 9.0, 0.0, 1.0).astype(np.float32)[:, None] * 0.92

@@ -70,9 +70,7 @@ class _Mountains:
         for number, (_, depth, base, snowy) in enumerate(self.ranges):
             # What the next range hides anyway need not be painted.
             hidden = float(lines[number + 1].max()) + 0.01 if number + 1 < len(lines) else canvas.half_height
-            self._range(
-                out, canvas, view, lines[number], hidden, depth, base, snowy, (0.62, 0.08, 0.16)[number], t
-            )
+            self._range(out, canvas, view, lines[number], hidden, depth, base, snowy, (0.62, 0.08, 0.16)[number], t)
         return out
 
     def _range(
@@ -98,9 +96,7 @@ class _Mountains:
         cover = np.clip(below + 0.5, 0, 1)
         x, v = view.grid(canvas, depth)
         haze = self.heaven.ramp(np.array([0.22 - 0.12 * depth]))[:, :, None]
-        relief = sample(
-            self.relief, x * 300 + self.offset[0], v[first:last] * 190 + self.offset[1] * (1 + depth)
-        )
+        relief = sample(self.relief, x * 300 + self.offset[0], v[first:last] * 190 + self.offset[1] * (1 + depth))
         # A whole flank lies in light or in shade; the relief only breaks it up.
         flank = np.tanh(np.gradient(line, pixel) * 1.1) * float(-np.sign(self.heaven.sun[0]) * 0.75)
         relief *= 0.75
@@ -157,9 +153,7 @@ def _relief(rng: np.random.Generator, sun_x: float) -> Array:
     heights = coarse + 0.22 * fine
     side = 2 if sun_x < 0 else -2
     shaded = (
-        heights
-        - np.roll(heights, (2, side), axis=(0, 1))
-        + 0.6 * (heights - np.roll(heights, (0, side), axis=(0, 1)))
+        heights - np.roll(heights, (2, side), axis=(0, 1)) + 0.6 * (heights - np.roll(heights, (0, side), axis=(0, 1)))
     )
     shaded /= shaded.std()
     out: Array = np.tanh(shaded * 0.8).astype(np.float32)

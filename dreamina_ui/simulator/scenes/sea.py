@@ -72,18 +72,16 @@ class _Sea:
         steep_z = np.zeros_like(steep_x)
         across = np.outer(far, x)
         forward = 0.25 * (view.zoom - 1.0) * 4 + t * 0.02
-        for kx, kz, pace, slope, phase in zip(
-            self.kx, self.kz, self.pace, self.slope, self.phase, strict=True
-        ):
+        for kx, kz, pace, slope, phase in zip(self.kx, self.kz, self.pace, self.slope, self.phase, strict=True):
             # A wave too fine for the rows out there would only flicker: it fades before that.
             fine = (abs(kz) * far / below + abs(kx) * far) * pixel
             keep = np.exp(-((fine / 1.5) ** 2)).astype(np.float32)
             first = int(np.searchsorted(keep, 0.03))
             if first >= keep.size:
                 continue
-            down = (
-                float(kz) * far[first:] + float(pace * t + phase + kx * view.x * 1.4 + kz * forward)
-            ).astype(np.float32)
+            down = (float(kz) * far[first:] + float(pace * t + phase + kx * view.x * 1.4 + kz * forward)).astype(
+                np.float32
+            )
             wave = across[first:] * np.float32(kx)
             wave += down[:, None]
             np.cos(wave, out=wave)
@@ -94,9 +92,7 @@ class _Sea:
             steep_z[first:] += wave
         self._shade(out, canvas, x, below, steep_x, steep_z)
 
-    def _shade(
-        self, out: Array, canvas: Canvas, x: Array, below: Array, steep_x: Array, steep_z: Array
-    ) -> None:
+    def _shade(self, out: Array, canvas: Canvas, x: Array, below: Array, steep_x: Array, steep_z: Array) -> None:
         reach = self.heaven.horizon + canvas.half_height
         near = np.clip(below / (canvas.half_height * 1.1), 0, 1).astype(np.float32)[:, None]
         # What a facet mirrors: the flat water's own angle, tipped by its slope towards the eye.

@@ -26,14 +26,11 @@ class _Sky:
         horizon = canvas.half_height * float(rng.uniform(0.62, 0.76))
         high = float(rng.uniform(0.6, 0.75) if setting.reading.hour == "noon" else rng.uniform(0.10, 0.3))
         sun = canvas.half_width * float(rng.uniform(-0.6, 0.6)), horizon - high
-        self.heaven = Heaven(
-            setting, canvas, rng, horizon=horizon, sun=sun, clouds=float(rng.uniform(0.5, 0.7))
-        )
+        self.heaven = Heaven(setting, canvas, rng, horizon=horizon, sun=sun, clouds=float(rng.uniform(0.5, 0.7)))
         self.hills = [hills(rng, 0.07 + 0.03 * layer) for layer in range(3)]
         palette = setting.reading.palette
         self.colours = [
-            blend(palette.shade, blend(palette.zenith, palette.accent, 0.4), part)
-            for part in (0.72, 0.36, 0.06)
+            blend(palette.shade, blend(palette.zenith, palette.accent, 0.4), part) for part in (0.72, 0.36, 0.06)
         ]
         self.mist = blend(palette.horizon, palette.zenith, 0.3)
         self.flock = rng.normal(0, 1, (9, 2)) * (0.10, 0.035)
@@ -67,11 +64,7 @@ class _Sky:
         span = np.linspace(-1, 1, 15)
         x = (self.flock_at[0] + self.flock[:, 0] + 0.035 * t)[:, None] + span * 0.011
         lift = 0.45 + 0.55 * np.sin(7.0 * t + self.beat)[:, None]
-        y = (
-            (self.flock_at[1] + self.flock[:, 1] - 0.006 * t)[:, None]
-            - np.abs(span) * 0.010 * lift
-            + span**2 * 0.004
-        )
+        y = (self.flock_at[1] + self.flock[:, 1] - 0.006 * t)[:, None] - np.abs(span) * 0.010 * lift + span**2 * 0.004
         px, py = self.canvas.to_pixels(x.ravel(), y.ravel())
         shade = self.setting.reading.palette.shade
         planes.dots(px, py, max(0.7, self.canvas.unit / 950), np.full(px.size, 0.75), shade, joined=True)

@@ -88,9 +88,7 @@ class _Tea:
         grain = self.grain.at(x * 0.4, np.log(np.maximum(y[row:] - self.table, 0) + 0.12) * 1.3, 0.0)
         sheen = np.exp(-((x + self.side * 0.45) ** 2) * 2.2) * np.exp(-np.maximum(down, 0) * 3.2)
         shadow_x = x - cx - self.side * (0.10 + down * 0.3)
-        shade = 1.0 - 0.72 * np.exp(
-            -((shadow_x / 0.34) ** 2) - ((y[row:, None] - cy - self.size * 0.98) / 0.075) ** 2
-        )
+        shade = 1.0 - 0.72 * np.exp(-((shadow_x / 0.34) ** 2) - ((y[row:, None] - cy - self.size * 0.98) / 0.075) ** 2)
         sheen *= shade
         lit = 0.42 * shade + 0.9 * sheen + 0.10 * grain * (0.4 * shade + sheen)
         part = out[:, row:]
@@ -116,9 +114,7 @@ class _Tea:
         wisp = self.wisp.at(x * 1.3, y * 0.6 + 0.20 * t, t)
         total = np.zeros_like(dx)
         for offset, gain, bend in ((-0.07, 0.8, 1.4), (0.03, 1.0, -1.0), (0.09, 0.6, 0.7)):
-            middle = (
-                offset * (1 - 0.3 * rise) + 0.05 * bend * np.sin(5.5 * rise - 1.1 * t + offset * 40) * rise
-            )
+            middle = offset * (1 - 0.3 * rise) + 0.05 * bend * np.sin(5.5 * rise - 1.1 * t + offset * 40) * rise
             width = 0.014 + 0.058 * rise
             d = (dx - middle) / width
             total += gain * np.exp(-d * d) / (1 + 3.0 * rise)
@@ -132,9 +128,7 @@ class _Tea:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         across, down, size, pace, phase = self.motes.T
         wide, high = 2 * self.canvas.half_width + 0.1, 2 * self.canvas.half_height
-        x = (
-            across * wide + 0.02 * np.sin(t * (0.3 + pace) + phase * 6.28) + 0.006 * t - view.x * (0.4 + size)
-        ) % wide
+        x = (across * wide + 0.02 * np.sin(t * (0.3 + pace) + phase * 6.28) + 0.006 * t - view.x * (0.4 + size)) % wide
         y = (down * high - 0.010 * t * (0.5 + pace) - view.y * (0.4 + size)) % high
         lit = np.exp(-((x - wide / 2 + self.side * 0.4 * self.canvas.half_width) ** 2) * 2)
         gain = lit * (0.10 + 0.30 * (0.5 + 0.5 * np.sin(t * (0.6 + pace) + phase * 6.28)))
