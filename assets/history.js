@@ -74,16 +74,20 @@
     if (!bar) return;
     const videos = withVideo().length;
     const canCompare = picked.size === 2 && videos === 2;
-    const counted = say("selected", { count: picked.size });
     write(bar, { hidden: picked.size === 0 });
-    write(bar.querySelector(".picked-count"), {
-      textContent: picked.size === 0 ? "" : canCompare ? counted : `${counted} · ${say("compare.pick")}`,
-    });
+    showCount(bar.querySelector(".picked-count"), !canCompare);
     write(bar.querySelector('[data-do="compare"]'), {
       disabled: !canCompare,
       title: canCompare ? "" : say("compare.pick"),
     });
     write(bar.querySelector('[data-do="zip"]'), { disabled: videos === 0 });
+  }
+
+  function showCount(count, isHinting) {
+    const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
+    if (picked.size && isHinting) words.push(["picked-hint", say("compare.pick")]);
+    if (!count || count.textContent === words.map(([, text]) => text).join(" ")) return;
+    count.replaceChildren(...words.flatMap(([name, text]) => [" ", make("span", { "class": name }, text)]).slice(1));
   }
 
   function showUndo(root) {

@@ -312,6 +312,14 @@
 
   const dropWords = (name, otherwise) => find("[data-drop-words]")?.dataset[name] || otherwise;
 
+  // Gradio's upload button keeps its field beside itself, the larger upload area inside.
+  function settingsField() {
+    let node = find("#settings-file");
+    const inside = node?.querySelector("input[type=file]");
+    while (node && !inside && !node.matches("input[type=file]")) node = node.previousElementSibling;
+    return inside ?? node;
+  }
+
   function onDrag(event) {
     if (!isFileOverPage(event)) {
       showDrop();
@@ -320,7 +328,7 @@
     // Without this the browser would leave the page for the file.
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
-    showDrop(dropWords("dropWords", "MP4"), DRAG_ENDED_MS);
+    showDrop(dropWords("dropWords", find("#settings-file")?.textContent.trim() || "MP4"), DRAG_ENDED_MS);
   }
 
   document.addEventListener("dragstart", () => (isOwnDrag = true), true);
@@ -333,7 +341,7 @@
     if (!isFileOverPage(event)) return;
     event.preventDefault();
     const video = [...event.dataTransfer.files].find(isMp4);
-    const field = find("#settings-file input[type=file]");
+    const field = settingsField();
     if (!video) {
       const words = dropWords("dropRefused", "");
       if (words) dreamina.say(words);

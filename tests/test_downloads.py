@@ -164,7 +164,9 @@ async def test_names_in_any_script(house: House, web: httpx.AsyncClient, prompt:
     job = await house.add(a_job(1, prompt))
     reply = await web.get(f"/dreamina/video/{job.share_id}")
     assert name_of(reply) == name
-    assert re.fullmatch(r"attachment; filename=\"[\w.-]+\"; filename\*=\S+", reply.headers["content-disposition"], re.ASCII)
+    assert re.fullmatch(
+        r"attachment; filename=\"[\w.-]+\"; filename\*=\S+", reply.headers["content-disposition"], re.ASCII
+    )
     assert "set-cookie" not in reply.headers
     zipped = await web.get("/dreamina/zip", params={"video": job.share_id})
     assert zipfile.ZipFile(io.BytesIO(zipped.content)).namelist() == [name]
