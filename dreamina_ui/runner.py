@@ -203,6 +203,8 @@ class Runner:
 
     async def _settle(self, job: Job, state: State, **changes: object) -> Job:
         """Write the answer to the POST."""
+        if state is not State.WAITING:
+            changes["held"] = False  # a pause is for what is not sent
         return await self._insist(lambda: self._move(job, state, **changes))
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
