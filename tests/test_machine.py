@@ -85,6 +85,8 @@ class Time:
         return self.at
 
     async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            return await asyncio.sleep(0)
         self._number += 1
         woken = asyncio.get_running_loop().create_future()
         entry = (self.at + seconds, self._number, woken)

@@ -25,7 +25,7 @@ __all__ = ["Page", "build_page"]
 _HEADER = Markup(
     '<div class="brand"><span class="logo" aria-hidden="true"></span><h1>Dreamina UI</h1>'
     '<span class="model">{model}</span></div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
-    '<p class="languages">{languages}</p>'
+    '<p class="languages">{languages}<button type="button" data-keys title="{keys}" aria-label="{keys}">?</button></p>'
 )
 _LANGUAGE = Markup('<button type="button" data-language="{0}" lang="{0}"{2}>{1}</button>')
 _CHOSEN = Markup(' aria-current="true"')
@@ -94,7 +94,9 @@ class Page:
         )
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.controls, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.controls, **quiet)
-        deleted = stage.delete.click(self.delete, inputs=stage.current, outputs=stage.current, **quiet)
+        deleted = stage.delete.click(
+            self.delete, inputs=stage.current, outputs=stage.current, js="window.dreamina.deleting", **quiet
+        )
         deleted.then(history.show, inputs=history.inputs, outputs=history.outputs, **quiet)
         self.examples.select(self.take_example, outputs=compose.controls, **quiet)
 
@@ -184,6 +186,7 @@ class Page:
             backend=backend,
             name=words.say(f"badge.{backend}"),
             meaning=words.say(f"badge.{backend}.meaning"),
+            keys=words.say("keys.title"),
             languages=Markup().join(
                 _LANGUAGE.format(
                     language, texts_of(language)["language.name"], _CHOSEN if language == words.language else ""

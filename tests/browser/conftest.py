@@ -23,8 +23,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Closed with the last browser test: as long as it is open, no event loop can run in this thread."""
     found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
