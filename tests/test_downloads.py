@@ -1,6 +1,7 @@
 """Downloads: what is shared comes whole and under its name, everything else is not there."""
 
 import asyncio
+import gc
 import io
 import re
 import tracemalloc
@@ -397,6 +398,7 @@ async def test_a_browser_that_goes_away_leaves_nothing_open(house: House, large:
 # In Gradio's own app
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio's search for a port leaves sockets
 async def test_gradio_serves_the_routes_before_its_own(house: House) -> None:
     """Handed over with `app_kwargs`, the routes answer, ranges and refusals too, and the page is still there."""
     job = await house.add(a_job(1), b"0123456789")
@@ -419,3 +421,4 @@ async def test_gradio_serves_the_routes_before_its_own(house: House) -> None:
             assert "gradio" in (await web.get("/")).text
     finally:
         await asyncio.to_thread(blocks.close, verbose=False)
+        gc.collect()  # what Gradio left behind goes here, and not in the middle of another test
