@@ -398,7 +398,8 @@ async def test_a_browser_that_goes_away_leaves_nothing_open(house: House, large:
 # In Gradio's own app
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Gradio's search for a port leaves sockets
+# Gradio's search for a free port leaves sockets open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_gradio_serves_the_routes_before_its_own(house: House) -> None:
     """Handed over with `app_kwargs`, the routes answer, ranges and refusals too, and the page is still there."""
     job = await house.add(a_job(1), b"0123456789")
