@@ -111,7 +111,8 @@ class Archive:
 
     async def forget(self, before: float, *, made_before: float) -> None:
         """Remove the rows that were put into the bin before a time, of jobs made before another."""
-        old = sa.delete(jobs).where(jobs.c.deleted_at < before, jobs.c.created_at < made_before)
+        ended = jobs.c.finished_at.is_not(None)  # an uncertain job may have been adopted from the bin, and run
+        old = sa.delete(jobs).where(jobs.c.deleted_at < before, jobs.c.created_at < made_before, ended)
         await self._database.run(lambda connection: connection.execute(old))
 
     async def _mark(self, visitor_id: str, job_ids: Sequence[str], deleted_at: float | None) -> int:

@@ -121,7 +121,10 @@ class Store:
             others = sa.select(jobs.c.job_id).where(jobs.c.request_id == request_id, jobs.c.job_id != job_id)
             if connection.execute(others).first():
                 raise RequestTaken
-            return _change(connection, job_id, adopted, None)
+            job = _change(connection, job_id, adopted, None)
+            # Back from the bin, too: nobody pays for a video that the next clean-up removes.
+            connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
+            return job
 
         return await self._database.run(work)
 
