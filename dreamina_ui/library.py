@@ -6,7 +6,6 @@ A file with its final name is complete: everything is written under a temporary 
 
 import asyncio
 import errno
-import ipaddress
 import os
 import re
 import secrets
@@ -16,11 +15,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from dreamina_ui.errors import DiskFull, DownloadFailed, LibraryError, NotAVideo, OutputRefused
+from dreamina_ui.addresses import origin_of
+from dreamina_ui.errors import DiskFull, LibraryError, NotAVideo
+from dreamina_ui.fetching import Fetcher
 from dreamina_ui.media import Saved, inspect, label, make_poster, read_label
 from dreamina_ui.points import unobserved
 
@@ -30,29 +30,18 @@ ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
 SIZE_MOST = 500 * 2**20
 TIME_MOST_S = 600.0
-REDIRECTS_MOST = 3
 SHARE_ID = re.compile(r"[0-9a-f]{32}")
+PIXELS_MOST = 40_000_000
+"""8K has 33 million. A file of 0.4 MB can hold a frame that takes gigabytes to decode."""
 POSTER_WIDTH = 640
 PICTURE_PART, LABELLED_PART = ".picture.part", ".labelled.part"
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port in lower case, the port only where it is not the scheme's own."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port and parts.port != {"http": 80, "https": 443}.get(parts.scheme) else ""
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}{port}".lower()
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 class Library:
-    """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine."""
+    """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
+
+    An output has at most `size_most` bytes and `time_most_s` seconds; `transport` is the way to the open net.
+    """
 
     def __init__(
         self,
@@ -62,14 +51,19 @@ class Library:
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
         room_needed: int = ROOM_NEEDED,
         passed: Callable[[str], Awaitable[None]] = unobserved,
+        transport: httpx.AsyncBaseTransport | None = None,
+        size_most: int = SIZE_MOST,
+        time_most_s: float = TIME_MOST_S,
     ) -> None:
         self.folder = folder
         self._room_needed = room_needed
         self._passed = passed
-        self._trusted = frozenset(trusted_origins)
-        # A client of its own: nothing that goes to the API, a key least of all, may go to an output's address.
-        self._client = httpx.AsyncClient(
-            mounts=mounts, trust_env=False, timeout=httpx.Timeout(30.0, connect=10.0), follow_redirects=False
+        self._fetcher = Fetcher(
+            trusted_origins=trusted_origins,
+            mounts=mounts,
+            transport=transport,
+            size_most=size_most,
+            time_most_s=time_most_s,
         )
 
     async def __aenter__(self) -> Self:
@@ -77,7 +71,7 @@ class Library:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._fetcher.aclose()
 
     def prepare(self) -> None:
         """Make the folder, and clear it of what a crash left; blocks. Raises `LibraryError`."""
@@ -153,54 +147,25 @@ class Library:
             probe.unlink()
 
     async def _download(self, url: str, part: Path) -> None:
-        try:
-            async with asyncio.timeout(TIME_MOST_S):
-                for _ in range(REDIRECTS_MOST + 1):
-                    self._check_address(url)
-                    async with self._client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as reply:
-                        if not reply.is_redirect:
-                            return await self._receive(reply, part)
-                    try:
-                        url = urljoin(url, reply.headers.get("location", ""))
-                    except ValueError as error:
-                        raise OutputRefused("not an address") from error
-                raise OutputRefused("too many redirects")
-        except TimeoutError as error:
-            raise DownloadFailed("it took too long") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise DownloadFailed(type(error).__name__) from error
+        with _disk_errors():
+            file = part.open("xb")
 
-    def _check_address(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            trusted = origin_of(url) in self._trusted
-        except ValueError as error:
-            raise OutputRefused("not an address") from error
-        if not trusted and (parts.scheme != "https" or not parts.hostname or parts.username is not None):
-            raise OutputRefused("not a plain https address")
-        if not trusted and _is_local(parts.hostname or ""):
-            raise OutputRefused("an address of this machine or its network")
+        async def take(piece: bytes) -> None:
+            with _disk_errors():
+                await asyncio.to_thread(file.write, piece)
+            await self._passed("mid_download")
 
-    async def _receive(self, reply: httpx.Response, part: Path) -> None:
-        if reply.status_code != httpx.codes.OK:
-            raise DownloadFailed(f"HTTP {reply.status_code}", status_code=reply.status_code)
-        received = 0
-        with _disk_errors(), part.open("xb") as file:
-            async for chunk in reply.aiter_bytes(2**20):
-                received += len(chunk)
-                if received > SIZE_MOST:
-                    raise OutputRefused("larger than 500 MB")
-                await asyncio.to_thread(file.write, chunk)
-                await self._passed("mid_download")
-            expected = reply.headers.get("content-length", "")
-            if expected.isdigit() and int(expected) != received:
-                raise DownloadFailed(f"{received} of {expected} bytes came")
+        with _disk_errors(), file:
+            await self._fetcher.fetch(url, take)
             file.flush()
             await asyncio.to_thread(_flush, part)
 
     def _prepare_video(self, part: Path, record: Mapping[str, Any] | None) -> None:
         picture, labelled = part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)
         with _disk_errors():
+            facts = inspect(part)
+            if facts.width * facts.height > PIXELS_MOST:
+                raise NotAVideo(f"{facts.width} × {facts.height} pixels")
             make_poster(part, picture, POSTER_WIDTH)
             _flush(picture)
             if record is not None:

@@ -11,9 +11,9 @@ PACKAGE = "dreamina_ui"
 # From the ground up; a module may import what stands on lower floors.
 FLOORS: list[set[str]] = [
     {"errors", "points"},
-    {"jobs", "model_card", "settings", "media"},
-    {"records", "rows", "runcomfy_replies", "reading"},
-    {"migrations", "plan", "links"},
+    {"jobs", "model_card", "settings", "media", "addresses"},
+    {"records", "rows", "runcomfy_replies", "reading", "pinned"},
+    {"migrations", "plan", "links", "fetching"},
     {"database", "runcomfy", "library", "news", "pacing", "visitors"},
     {"store", "leases", "archive"},
     {"rebuild", "runner", "cleaning", "intake"},
@@ -22,7 +22,8 @@ FLOORS: list[set[str]] = [
     {"ui.wording", "ui.theme", "ui.settings_file"},
     {"ui.asking", "ui.fixed", "ui.prompting", "ui.sheet"},
     {"ui.form", "ui.stage_html", "ui.api"},
-    {"ui.compose", "ui.stage", "ui.history"},
+    {"ui.compose", "ui.stage", "ui.history", "ui.batch_html"},
+    {"ui.batch"},
     {"ui.page"},
     {"studio"},
     {"app"},
@@ -72,7 +73,9 @@ def test_simulator_shares_nothing_with_the_house() -> None:
         assert all(other.startswith("simulator") for other in imported(path)), path
 
 
-@pytest.mark.parametrize("module", ["errors", "jobs", "model_card", "reading", "plan", "links", "pacing", "ui.wording"])
+@pytest.mark.parametrize(
+    "module", ["errors", "addresses", "jobs", "model_card", "reading", "plan", "links", "pacing", "ui.wording"]
+)
 def test_pure_modules_do_not_wait_or_store(module: str) -> None:
     """The pure floors know nothing of the network, the database, threads or the clock."""
     tree = ast.parse(PATHS[module].read_text(encoding="utf-8"))

@@ -5,7 +5,9 @@ import errno
 import io
 import os
 import resource
+import struct
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamina_ui import library as library_module
 from dreamina_ui.errors import DiskFull, DownloadFailed, DreaminaError, LibraryError, NotAVideo, OutputRefused
 from dreamina_ui.library import Library, Saved, origin_of
 from tests.rig import make_clip
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.anyio
 URL = "https://videos.example.com/out/a.mp4?sig=1"
 SHARE = "0123456789abcdef0123456789abcdef"
 TRUSTED = "http://simulator.internal"
+BEGINNING = b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41"
+"""Of an MP4: more bytes may follow before it is judged as a whole."""
 
 
 class Web:
@@ -65,9 +68,13 @@ def web() -> Web:
 
 @pytest.fixture
 async def library(tmp_path: Path, web: Web) -> AsyncIterator[Library]:
-    mounts = {"https://": web.transport, "http://": web.transport}
-    async with Library(tmp_path / "videos", trusted_origins={TRUSTED}, mounts=mounts, room_needed=0) as library:
+    async with over(tmp_path, web) as library:
         yield library
+
+
+def over(folder: Path, web: Web, **bounds: float) -> Library:
+    mounts = {"https://": web.transport, "http://": web.transport}
+    return Library(folder / "videos", trusted_origins={TRUSTED}, mounts=mounts, room_needed=0, **bounds)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +173,14 @@ async def test_a_black_video_is_still_a_video(library: Library, web: Web, tmp_pa
 
 @pytest.mark.parametrize("status", [204, 206, 401, 403, 404, 410, 429, 500, 503])
 async def test_an_answer_that_is_no_video_is_told_by_its_status(library: Library, web: Web, status: int) -> None:
-    """Every status but 200 is a failed download that carries it, so that a dead link can be told from a busy host."""
+    """Every status but 200 is a failed download that carries it, so that a dead link can be told from a busy host.
+
+    It costs one request.
+    """
     web.gives(b"", status)
     error = await assert_nothing_stays(library, DownloadFailed)
     assert error.facts["status_code"] == status
+    assert len(web.requests) == 1
 
 
 async def test_fewer_bytes_than_announced_are_a_failed_download(library: Library, web: Web, clip: bytes) -> None:
@@ -189,7 +200,7 @@ async def test_a_broken_connection_is_a_failed_download(library: Library, web: W
         raise error
 
     async def pieces() -> AsyncIterator[bytes]:
-        yield b"\0" * 1000
+        yield BEGINNING + b"\0" * 1000
         raise error
 
     web.answer = breaks
@@ -198,18 +209,16 @@ async def test_a_broken_connection_is_a_failed_download(library: Library, web: W
     await assert_nothing_stays(library, DownloadFailed)
 
 
-async def test_a_download_that_never_ends_is_given_up(
-    library: Library, web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_download_that_never_ends_is_given_up(tmp_path: Path, web: Web) -> None:
     """A host that stops sending cannot hold a job for ever."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield b"\0"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(library_module, "TIME_MOST_S", 0.05)
     web.answer = lambda _: httpx.Response(200, content=pieces())
-    await assert_nothing_stays(library, DownloadFailed)
+    async with over(tmp_path, web, time_most_s=0.05) as library:
+        await assert_nothing_stays(library, DownloadFailed)
 
 
 async def test_a_save_that_is_stopped_leaves_nothing(library: Library, web: Web) -> None:
@@ -217,7 +226,7 @@ async def test_a_save_that_is_stopped_leaves_nothing(library: Library, web: Web)
     coming = asyncio.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
-        yield b"\0" * 2**20
+        yield BEGINNING + b"\0" * 2**20
         coming.set()
         await asyncio.Event().wait()
 
@@ -232,15 +241,14 @@ async def test_a_save_that_is_stopped_leaves_nothing(library: Library, web: Web)
 
 
 @pytest.mark.parametrize("announced", [True, False])
-async def test_more_than_the_most_is_refused(
-    library: Library, web: Web, clip: bytes, monkeypatch: pytest.MonkeyPatch, announced: bool
-) -> None:
+async def test_more_than_the_most_is_refused(tmp_path: Path, web: Web, clip: bytes, announced: bool) -> None:
     """A file above the cap is given up while it comes, whatever length it announced; one of just that size is kept."""
-    monkeypatch.setattr(library_module, "SIZE_MOST", len(clip) - 1)
     web.gives(clip) if announced else web.streams(clip)
-    await assert_nothing_stays(library, OutputRefused)
-    monkeypatch.setattr(library_module, "SIZE_MOST", len(clip))
-    assert await library.save(SHARE, URL) == Saved(64, 64, 0.5)
+    async with over(tmp_path, web, size_most=len(clip) - 1) as library:
+        await assert_nothing_stays(library, OutputRefused)
+    web.gives(clip) if announced else web.streams(clip)
+    async with over(tmp_path, web, size_most=len(clip)) as library:
+        assert await library.save(SHARE, URL) == Saved(64, 64, 0.5)
 
 
 # Bytes that are no video
@@ -253,10 +261,29 @@ async def test_more_than_the_most_is_refused(
         b"\0",
         b"<!doctype html><html><body>Please log in</body></html>" * 50,
         b'{"error": "expired"}',
+        b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>',
+        b"\x7fELF\2\1\1" + b"\0" * 100,
         bytes(range(256)) * 64,
+        b"\x1a\x45\xdf\xa3" + b"\0" * 100,
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 100,
         b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41",
     ],
-    ids=["empty", "one byte", "HTML", "JSON", "noise", "only a beginning"],
+    ids=[
+        "empty",
+        "one byte",
+        "HTML",
+        "JSON",
+        "HLS",
+        "concat",
+        "SVG",
+        "ELF",
+        "noise",
+        "WebM?",
+        "PNG?",
+        "only a beginning",
+    ],
 )
 async def test_bytes_that_do_not_play_are_not_a_video(library: Library, web: Web, body: bytes) -> None:
     """A login page or an empty file with status 200 never gets a video's name."""
@@ -288,6 +315,19 @@ async def test_sound_or_a_picture_alone_is_not_a_video(library: Library, web: We
         container.mux(stream.encode(frame))
     web.gives(sound.getvalue())
     await assert_nothing_stays(library, NotAVideo)
+
+
+async def test_a_frame_too_large_to_decode_is_not_a_video(library: Library, web: Web) -> None:
+    """Sixty kilobytes that unpack to 64 million pixels are told by their header, and not unpacked."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    side = 8000
+    pixels = zlib.compress(bytes(side * (side + 1)))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+    web.gives(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+    assert (await assert_nothing_stays(library, NotAVideo)).message == "8000 × 8000 pixels"
 
 
 # Where a video may come from
@@ -428,7 +468,7 @@ async def test_nothing_of_ours_reaches_the_outputs_host(
     redirects(web, clip, "https://cdn.example.net/a.mp4", "https://videos.example.com/b.mp4")
     await library.save(SHARE, URL)
     for request in web.requests:
-        assert set(request.headers) == {"host", "accept", "accept-encoding", "connection", "user-agent"}
+        assert set(request.headers) == {"host", "accept", "accept-encoding", "user-agent"}
         assert "canary" not in repr(request.headers.raw)
 
 
@@ -448,7 +488,7 @@ def files_at_most(size: int) -> Iterator[None]:
 
 async def test_a_disk_that_takes_no_more_is_full(library: Library, web: Web) -> None:
     """A write the system refuses in the middle of a download is a full disk, and the part is taken away."""
-    web.streams(b"\0" * 64 * 2**20)
+    web.streams(BEGINNING + b"\0" * 64 * 2**20)
     with files_at_most(32 * 2**20):
         await assert_nothing_stays(library, DiskFull)
 

@@ -1,0 +1,157 @@
+"""One output, fetched with suspicion: its address, every redirect, its size, its time and its first bytes are judged.
+
+The service names the address, and a maker's model may have had a hand in it: it is nobody's we know.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from urllib.parse import urljoin
+
+import httpx
+
+from dreamina_ui.addresses import origin_of, read_address
+from dreamina_ui.errors import DownloadFailed, NotAVideo, OutputRefused
+from dreamina_ui.pinned import TRUSTED, PinnedTransport
+
+__all__ = ["Fetcher", "kind_of"]
+
+REDIRECTS_MOST = 3
+PIECE = 2**20
+KIND_BYTES = 16
+HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "dreamina-ui"}
+TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
+"""Waiting for a turn is no failure; the time cap holds over all."""
+
+Take = Callable[[bytes], Awaitable[None]]
+
+
+def kind_of(beginning: bytes) -> str | None:
+    """What a file is by its first 16 bytes: mp4, webm, or a picture's kind; None is anything else.
+
+    Playlists and scripts are files to FFmpeg, too, that make it open other files and addresses: they end here.
+    """
+    if beginning[4:8] == b"ftyp":
+        return "mp4"
+    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
+        return "webp"
+    begins = {b"\x1a\x45\xdf\xa3": "webm", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
+    return next((kind for magic, kind in begins.items() if beginning.startswith(magic)), None)
+
+
+class Fetcher:
+    """`trusted_origins` may be plain http and of this machine.
+
+    `mounts` are the transports of what runs in the process, by origin or by `https://`, as httpx has them.
+    """
+
+    def __init__(
+        self,
+        *,
+        trusted_origins: Collection[str],
+        mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None,
+        transport: httpx.AsyncBaseTransport | None,
+        size_most: int,
+        time_most_s: float,
+    ) -> None:
+        self._trusted = frozenset(origin_of(origin) for origin in trusted_origins)
+        self._size_most = size_most
+        self._time_most_s = time_most_s
+        # No httpx.AsyncClient: it would keep cookies, read redirects for itself and log every address with its signature.
+        self._mounts = dict(mounts or {})
+        self._transport = transport or PinnedTransport()
+
+    async def aclose(self) -> None:
+        for transport in {self._transport, *self._mounts.values()}:
+            if transport is not None:
+                await transport.aclose()
+
+    async def fetch(self, url: str, take: Take) -> None:
+        """Hand the output's bytes to `take`, in order, at most 1 MiB at a time.
+
+        Raises `OutputRefused`, `DownloadFailed`, `NotAVideo`, and what `take` raises.
+        """
+        try:
+            async with asyncio.timeout(self._time_most_s):
+                await self._follow(url, take)
+        except TimeoutError as error:
+            raise DownloadFailed("it took too long") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise DownloadFailed(type(error).__name__) from error
+
+    async def _follow(self, url: str, take: Take) -> None:
+        trusted = True
+        for _ in range(REDIRECTS_MOST + 1):
+            # Once out in the open net, no redirect leads back to what is only trusted, this machine perhaps.
+            trusted = trusted and self._is_trusted(url)
+            reply = await self._ask(self._checked(url, trusted), trusted)
+            try:
+                if not reply.has_redirect_location:
+                    return await self._receive(reply, take)
+            finally:
+                await reply.aclose()
+            try:
+                url = urljoin(url, reply.headers["location"])
+            except ValueError as error:
+                raise OutputRefused("not an address") from error
+        raise OutputRefused("too many redirects")
+
+    async def _ask(self, url: httpx.URL, trusted: bool) -> httpx.Response:
+        request = httpx.Request(
+            "GET", url, headers=HEADERS, extensions={"timeout": TIMEOUT.as_dict(), TRUSTED: trusted}
+        )
+        mounted = self._mounts.get(origin_of(str(url))) or self._mounts.get(f"{url.scheme}://")
+        return await (mounted or self._transport).handle_async_request(request)
+
+    def _is_trusted(self, url: str) -> bool:
+        try:
+            return origin_of(url) in self._trusted
+        except ValueError:
+            return False
+
+    def _checked(self, url: str, trusted: bool) -> httpx.URL:
+        address = read_address(url, trusted=trusted)
+        try:
+            read = httpx.URL(address.url)
+        except httpx.InvalidURL as error:
+            raise OutputRefused("not an address") from error
+        port = read.port or {"https": 443, "http": 80}.get(read.scheme)
+        if (read.scheme, read.raw_host.decode(), port) != (address.scheme, address.host, address.port) or read.userinfo:
+            raise OutputRefused("not an address")  # two readers, two meanings
+        return read
+
+    async def _receive(self, reply: httpx.Response, take: Take) -> None:
+        if reply.status_code != httpx.codes.OK:
+            raise DownloadFailed(f"HTTP {reply.status_code}", status_code=reply.status_code)
+        if reply.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+            # Not asked for, and a few bytes can unpack to terabytes: it is not unpacked at all.
+            raise OutputRefused("packed, and not as asked for")
+        length = reply.headers.get("content-length", "")
+        expected = int(length) if length.isascii() and length.isdigit() else None
+        if expected is not None:
+            self._check_size(expected)
+        gathered, received, known = bytearray(), 0, False
+        async for chunk in reply.aiter_bytes():
+            received += len(chunk)
+            self._check_size(received)
+            gathered += chunk
+            if not known and received >= KIND_BYTES:
+                known = _check_kind(gathered)
+            while known and len(gathered) >= PIECE:
+                await take(bytes(gathered[:PIECE]))
+                del gathered[:PIECE]
+        if expected is not None and expected != received:
+            raise DownloadFailed(f"{received} of {expected} bytes came")
+        if not known:
+            _check_kind(gathered)
+        if gathered:
+            await take(bytes(gathered))
+
+    def _check_size(self, size: int) -> None:
+        if size > self._size_most:
+            raise OutputRefused(f"larger than {self._size_most // 2**20} MB")
+
+
+def _check_kind(beginning: bytes | bytearray) -> bool:
+    if kind_of(bytes(beginning[:KIND_BYTES])) is None:
+        raise NotAVideo("neither a video nor a picture by its first bytes")
+    return True
