@@ -47,7 +47,10 @@ class Archive:
         count = sa.select(sa.func.count()).select_from(jobs).where(found)
 
         def work(connection: sa.Connection) -> tuple[list[Job], int]:
-            return [job_of(row) for row in connection.execute(page)], connection.scalar(count) or 0
+            shown = [job_of(row) for row in connection.execute(page)]
+            if offset == 0 and len(shown) < limit:  # nothing is left to be counted
+                return shown, len(shown)
+            return shown, connection.scalar(count) or 0
 
         return await self._database.run(work)
 

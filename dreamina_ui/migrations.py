@@ -98,6 +98,17 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX jobs_by_batch ON jobs (visitor_id, batch_id)",
         ),
     ),
+    Migration(
+        # In the history's own order, so that no page of it is sorted, and counted without a look at a row; what runs has
+        # its own, in the same order, so that it is found without a look at all that does not.
+        "0005_history_order",
+        (
+            "CREATE INDEX jobs_shown ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE deleted_at IS NULL",
+            "CREATE INDEX jobs_running ON jobs (visitor_id, created_at DESC, variation, job_id DESC) "
+            "WHERE finished_at IS NULL",
+            "CREATE INDEX jobs_last_batch ON jobs (visitor_id, created_at) WHERE batch_id IS NOT NULL",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

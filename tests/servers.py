@@ -62,6 +62,7 @@ class Server(Process):
             [sys.executable, "app.py"],
             {"DREAMINA_DATA_DIR": str(folder / "data"), **settings},
         )
+        self.data = folder / "data"
 
     def start(self) -> str:
         address = super().start()

@@ -286,6 +286,18 @@ ROWS_OF = {
              NULL, FALSE, FALSE, 1700000000.5, 7, 1700000001.25, 1700000009.0, 1440, 1440, 5.04, 1, 'zwei boote',
              '1440×1440(1:1)', 121, 1700000010.0)
     """,
+    "0004_batches": """
+        INSERT INTO jobs (job_id, share_id, visitor_id, click_id, variation, batch_id, held, backend, model_id, payload, state,
+            request_id, outputs, cancel_requested, dismissed, created_at, version, submitted_at, finished_at, generation,
+            prompt)
+        VALUES
+            ('old-1', 'share-1', 'ann', 'batch batch-1', 0, 'batch-1', TRUE, 'simulator', 'bytedance/dreamina',
+             '{"prompt": "Zwei Boote"}', 'in_progress', 'request-1', '[]', FALSE, FALSE, 1700000000.5, 5, 1700000001.25,
+             NULL, 1, 'zwei boote'),
+            ('old-2', 'share-2', 'ann', 'batch batch-1', 1, 'batch-1', FALSE, 'simulator', 'bytedance/dreamina',
+             '{"prompt": "Drei Boote"}', 'cancelled', NULL, '[]', TRUE, FALSE, 1700000000.5, 3, NULL, 1700000009.0, 0,
+             'drei boote')
+    """,
 }
 JOBS_OF = {
     "0001_jobs": [
@@ -387,6 +399,41 @@ JOBS_OF = {
             generation=1,
         ),
     ],
+    "0004_batches": [
+        Job(
+            job_id="old-1",
+            share_id="share-1",
+            visitor_id="ann",
+            click_id="batch batch-1",
+            batch_id="batch-1",
+            held=True,
+            backend="simulator",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Zwei Boote"},
+            state=State.IN_PROGRESS,
+            request_id="request-1",
+            created_at=1700000000.5,
+            version=5,
+            submitted_at=1700000001.25,
+            generation=1,
+        ),
+        Job(
+            job_id="old-2",
+            share_id="share-2",
+            visitor_id="ann",
+            click_id="batch batch-1",
+            variation=1,
+            batch_id="batch-1",
+            backend="simulator",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Drei Boote"},
+            state=State.CANCELLED,
+            cancel_requested=True,
+            created_at=1700000000.5,
+            version=3,
+            finished_at=1700000009.0,
+        ),
+    ],
 }
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
@@ -425,7 +472,7 @@ def schema(database: Database) -> dict[str, Any]:
 def test_migrations_are_append_only(blank: Database) -> None:
     """These names are in people's files: the list grows at its end, and never otherwise."""
     blank.prepare()
-    names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches"]
+    names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 

@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
 from dreamina_ui.errors import (
     DailyLimitReached,
@@ -327,3 +329,18 @@ async def test_an_adopted_job_goes_on(store: Store) -> None:
     await store.change("a", lambda job: ended(job, State.FAILED))
     with pytest.raises(IllegalMove):
         await store.adopt("a", "other", NOON + 90)
+
+
+async def test_an_adopted_job_comes_back_from_the_bin(url: str) -> None:
+    """A deleted job that is given its request id is shown again, and no clean-up takes its video; others stay deleted."""
+    with closing(Database(url)) as database:
+        database.prepare()
+        store, archive = Store(database), Archive(database)
+        for name in ("a", "b"):
+            await store.add([ended(a_job(name), State.UNCERTAIN)])
+        assert await archive.delete("ann", ["a", "b"], NOON + 80) == 2
+        await store.adopt("a", "found", NOON + 90)
+        assert [job.job_id for job in (await archive.page("ann"))[0]] == ["a"]
+        await store.change("a", ended)
+        assert await archive.binned(NOON + 9000) == []
+        assert await archive.restore("ann", ["a", "b"]) == 1

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dreamina_ui.archive import RUNNING, Search
 from dreamina_ui.engine import Engine
@@ -22,6 +22,8 @@ from dreamina_ui.ui.wording import Words
 __all__ = ["PAGE", "History", "history_html"]
 
 PAGE = 24
+SHOWN_MOST, SPOKEN_MOST = 160, 80
+"""Characters of a prompt on and beside its poster: a page of long prompts in full would weigh more than all the rest."""
 SCRIPT = "window.dreamina.history(element, trigger)"
 """Run when the section appears; `assets/history.js` holds the rest."""
 
@@ -45,15 +47,16 @@ _ROOT = Markup(
     '<div class="undo-bar" role="status" hidden data-jobs=""><span></span>'
     '<button type="button" data-do="undo">{undo}</button></div>{posters}</div>'
 )
+# One template with values by `%`, and not `format` in `format`: a page has 24 of these, and is drawn at every change.
 _ITEM = Markup(
-    '<li class="poster {state}" data-job="{job_id}" data-share="{share_id}"{video}>'
-    '<button type="button" class="poster-open" data-open title="{prompt}">{picture}'
-    '<span class="poster-state">{word}</span><span class="poster-prompt">{prompt}</span></button>{pick}</li>'
+    '<li class="poster %(state)s" data-job="%(job_id)s" data-share="%(share_id)s"%(video)s>'
+    '<button type="button" class="poster-open" data-open title="%(prompt)s">%(picture)s'
+    '<span class="poster-state">%(word)s</span><span class="poster-prompt">%(prompt)s</span></button>%(pick)s</li>'
 )
-_VIDEO = Markup(' data-video="{}" data-name="{}" data-facts="{}"')
-_PICTURE = Markup('<img src="{}" alt="" loading="lazy" decoding="async">')
+_VIDEO = Markup(' data-video="%s" data-name="%s" data-facts="%s"')
+_PICTURE = Markup('<img src="%s" alt="" loading="lazy" decoding="async">')
 _BLANK = Markup('<span class="poster-blank" aria-hidden="true"></span>')
-_PICK = Markup('<label class="poster-pick"><input type="checkbox" data-pick aria-label="{}"></label>')
+_PICK = Markup('<label class="poster-pick"><input type="checkbox" data-pick aria-label="%s"></label>')
 
 
 def history_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words, *, searched: bool = False) -> Markup:
@@ -73,20 +76,24 @@ def history_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words, *,
 
 
 def _item(job: Job, card: Card, folder: Path, words: Words) -> Markup:
-    done = job.state is State.SUCCEEDED
     prompt = str(job.payload.get("prompt", ""))
-    return _ITEM.format(
-        state=job.state,
-        job_id=job.job_id,
-        share_id=job.share_id,
-        prompt=prompt,
-        video=_VIDEO.format(_file(folder / f"{job.share_id}.mp4"), file_name(job), json.dumps(_facts(job, card, words)))
-        if done
-        else "",
-        picture=_PICTURE.format(_file(folder / f"{job.share_id}.webp")) if done else _BLANK,
-        word=words.seconds(job.duration_s or 0) if done else words.state_word(job.state),
-        pick=_PICK.format(words.say("pick", prompt=prompt)) if job.ended else "",
-    )
+    values = {
+        "state": job.state,
+        "job_id": job.job_id,
+        "share_id": job.share_id,
+        "prompt": escape(_short(prompt, SHOWN_MOST)),
+        "pick": _PICK % words.say("pick", prompt=_short(prompt, SPOKEN_MOST)) if job.ended else "",
+    }
+    if job.state is not State.SUCCEEDED:
+        return _ITEM % {**values, "video": "", "picture": _BLANK, "word": words.state_word(job.state)}
+    file = _file(folder / job.share_id)
+    facts = json.dumps(_facts(job, card, words), ensure_ascii=False, separators=(",", ":"))
+    return _ITEM % {
+        **values,
+        "video": _VIDEO % (f"{file}.mp4", file_name(job), facts),
+        "picture": _PICTURE % f"{file}.webp",
+        "word": words.seconds(job.duration_s or 0),
+    }
 
 
 def _facts(job: Job, card: Card, words: Words) -> list[tuple[str, str]]:
@@ -96,6 +103,10 @@ def _facts(job: Job, card: Card, words: Words) -> list[tuple[str, str]]:
         for field in card.fields
         if field.name in job.payload
     ]
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _file(path: Path) -> str:

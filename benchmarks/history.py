@@ -1,0 +1,183 @@
+"""What a long history costs: `python -m benchmarks.history [--report docs/performance.md]`.
+
+The program runs twice at once, as users start it: with an empty history, and with one of many videos of one visitor. Both are
+asked in turn, so that whatever else the machine does falls on both alike.
+"""
+
+import argparse
+import random
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.figures import Figure, machine, p95, table, write_report
+from benchmarks.visits import Cost, MeasuredServer, Visit
+from dreamina_ui.media import label
+from dreamina_ui.records import record_of
+from dreamina_ui.ui.history import PAGE
+from dreamina_ui.ui.prompting import EXAMPLES
+from tests.filled import known_visitor, past_job, write_past
+from tests.rig import make_clip
+
+RATIO_MOST = 1.2
+PAGING_MOST_MS = 100.0
+EVERYTHING = ("", "", "", "", None)
+"""No search and no filter; where the visitor is in the history is kept by the server."""
+MIDDLE = 200
+RARE = "lonely"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A program with its visitor; `load` is the number of the event by which the page fills itself."""
+
+    server: MeasuredServer
+    cookie: str
+    visit: Visit
+    load: int
+
+
+def prompts(count: int) -> Iterator[str]:
+    """As long as the examples are, around a hundred characters; one in a hundred has the rare word."""
+    texts = [str(example["prompt"]) for example in EXAMPLES.values()]
+    for number in range(count):
+        yield f"{texts[number % len(texts)]}, take {number}" + (f", {RARE}" if number % 100 == 50 else "")
+
+
+def furnished(folder: Path, jobs: int) -> tuple[MeasuredServer, str]:
+    """A program, not started yet, with so many videos of one visitor, whose cookie is given, too."""
+    data = folder / "data"
+    visitor_id, cookie = known_visitor(data)
+    made = [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(prompts(jobs))]
+    plain, clip = make_clip(folder / "plain.mp4"), folder / "clip.mp4"
+    record = made[-1] if made else past_job(0, visitor_id, prompt="nothing yet")
+    label(plain, clip, record_of(record, record.finished_at or 0.0))
+    write_past(data, made, clip)
+    return MeasuredServer(folder), cookie
+
+
+@contextmanager
+def running(server: MeasuredServer, cookie: str) -> Iterator[House]:
+    server.start()
+    try:
+        with Visit(server, cookie) as visit:
+            yield House(server, cookie, visit, visit.event("load"))
+    finally:
+        server.stop()
+
+
+def in_turn(pair: Sequence[House], repeats: int, work: Callable[[House], int]) -> list[list[Cost]]:
+    """What the work costs in each of the houses; which one comes first is drawn anew each time."""
+    costs: list[list[Cost]] = [[] for _ in pair]
+    order = random.Random(7)  # noqa: S311  an order, no secret
+    for house in pair:
+        work(house)  # the first time, much is only just being loaded
+    for _ in range(repeats):
+        for number in order.sample(range(len(pair)), len(pair)):
+            costs[number].append(pair[number].visit.measured(partial(work, pair[number])))
+    return costs
+
+
+def opening(pair: Sequence[House], repeats: int) -> list[Figure]:
+    """Opening the page, without the pictures and with them."""
+    figures = []
+    for name, work, ratio_most in (
+        ("opening", lambda house: house.visit.open(house.load), RATIO_MOST),
+        ("opening, with posters", lambda house: house.visit.open(house.load) + house.visit.posters(), None),
+    ):
+        empty, full = in_turn(pair, repeats, work)
+        for what, unit, read in (
+            ("server time", "ms", lambda cost: cost.cpu_s * 1000),
+            ("answer time", "ms", lambda cost: cost.clock_s * 1000),
+            ("size", "bytes", lambda cost: cost.sent),
+        ):
+            at_full, at_empty = (statistics.median(map(read, costs)) for costs in (full, empty))
+            promise = ratio_most if what != "answer time" else None
+            figures.append(Figure(f"{name}: {what}", unit, at_full, at_empty, ratio_most=promise))
+    return figures
+
+
+def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
+    """Through all pages, to and from one in the middle, a search and two filters."""
+    visit, pages = house.visit, -(-jobs // PAGE)
+    older, newer = visit.event("click", "older"), visit.event("click", "newer")
+    search = visit.event("submit", "history-search")
+
+    def asked(event: int, *values: object) -> Cost:
+        return visit.measured(lambda: visit.call(event, [*values, *EVERYTHING[len(values) :]]))
+
+    middle = min(MIDDLE, pages // 2)
+    asked(search)
+    turns = [asked(older) for _ in range(pages - 1)]
+    for _ in range(pages - middle):
+        asked(newer)
+    around = [cost for _ in range(repeats) for cost in (asked(older), asked(newer))]
+    wishes = {
+        f"turning to one of the {pages} pages": turns,
+        f"turning around page {middle}": around,
+        "a search that finds one in a hundred": [asked(search, RARE) for _ in range(repeats)],
+        "a search that finds nothing": [asked(search, "no such words") for _ in range(repeats)],
+        "a filter that nothing fits": [asked(search, "", "failed") for _ in range(repeats)],
+    }
+    figures = []
+    for name, costs in wishes.items():
+        worked, waited = [cost.cpu_s * 1000 for cost in costs], [cost.clock_s * 1000 for cost in costs]
+        figures += [
+            Figure(f"{name}: server time, median", "ms", statistics.median(worked)),
+            Figure(f"{name}: server time, 95 %", "ms", p95(worked), most=PAGING_MOST_MS),
+            Figure(f"{name}: answer time, 95 %", "ms", p95(waited), most=PAGING_MOST_MS),
+        ]
+    return figures
+
+
+def starting(pair: Sequence[tuple[MeasuredServer, str]], repeats: int) -> list[Figure]:
+    """From nothing to an answered page; and once without its database, which is then made anew from the videos."""
+
+    def work(server: MeasuredServer) -> float:
+        server.start()
+        spent = server.cpu_s
+        server.stop()
+        return spent
+
+    spent: list[list[float]] = [[] for _ in pair]
+    for _ in range(repeats):
+        for number, (server, _cookie) in enumerate(pair):
+            spent[number].append(work(server))
+    empty, full = map(statistics.median, spent)
+    for path in pair[1][0].data.glob("dreamina.sqlite3*"):
+        path.unlink()
+    rebuilt = work(pair[1][0])
+    return [
+        Figure("a start: server time", "s", full, empty),
+        Figure("a start with a lost database: server time", "s", rebuilt, empty),
+    ]
+
+
+def measure(folder: Path, jobs: int, repeats: int) -> list[Figure]:
+    furnishings = [furnished(folder / "empty", 0), furnished(folder / "full", jobs)]
+    with ExitStack() as stack:
+        pair = [stack.enter_context(running(*furnishing)) for furnishing in furnishings]
+        figures = opening(pair, repeats) + paging(pair[1], jobs, repeats)
+    return figures + starting(furnishings, max(1, repeats // 10))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000, help="videos in the long history")
+    parser.add_argument("--repeats", type=int, default=30, help="times that each thing is measured")
+    parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
+    wish = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="dreamina-history-") as folder:
+        figures = measure(Path(folder), wish.jobs, wish.repeats)
+    text = f"{machine()}; {wish.repeats} repeats.\n\n{table(figures, f'{wish.jobs:,} videos')}"
+    print(text)  # noqa: T201  what a benchmark is for
+    if wish.report:
+        write_report(wish.report, "history", text)
+
+
+if __name__ == "__main__":
+    main()
