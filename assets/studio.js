@@ -68,13 +68,8 @@
     if (isRunning()) find("#watch-again")?.click();
   }
 
-  // Gradio speaks the browser's language; a choice made here goes before it, for Gradio and for the server.
+  // A choice made here goes before the browser's language; the server tells Gradio of it when the page is loaded.
   const LANGUAGE = "dreamina_language";
-  const chosen = document.cookie.match(new RegExp(`(?:^|; )${LANGUAGE}=([a-z]{2})`))?.[1];
-  if (chosen) {
-    Object.defineProperty(navigator, "language", { get: () => chosen });
-    Object.defineProperty(navigator, "languages", { get: () => [chosen] });
-  }
   document.addEventListener("click", (event) => {
     const language = event.target.closest?.("[data-language]")?.dataset.language;
     if (!language) return;
@@ -99,21 +94,23 @@
     for (const box of document.querySelectorAll(".counted textarea, .counted input")) showCount(box);
   }, 250);
 
-  // One id for one wish: a double click, or a click while the first one is still being sent, is the same click.
+  // One id for one wish: a double click, or a click while the first one is still being sent, is the same click. Who has
+  // changed something in between wishes for something else.
   const SAME_CLICK_MS = 1000;
-  let click = { id: "", at: -Infinity };
-  function clickId() {
-    if (performance.now() - click.at > SAME_CLICK_MS) {
+  let click = { id: "", wish: "", at: -Infinity };
+  function clickId(wish) {
+    if (wish !== click.wish || performance.now() - click.at > SAME_CLICK_MS) {
       const bytes = crypto.getRandomValues(new Uint8Array(16));
       click.id = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     }
+    click.wish = wish;
     click.at = performance.now();
     return click.id;
   }
 
   window.dreamina = Object.assign(window.dreamina || {}, {
     // Gradio hands over the values of the inputs; the click's id is the last of them.
-    withClickId: (...values) => [...values.slice(0, -1), clickId()],
+    withClickId: (...values) => [...values.slice(0, -1), clickId(JSON.stringify(values.slice(0, -1)))],
 
     // The last seed that was used, or again a new one each time.
     lockSeed: (seed) => (Number(seed) === -1 ? Number(find("#facts [data-seed]")?.dataset.seed ?? -1) : -1),

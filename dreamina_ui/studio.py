@@ -24,12 +24,12 @@ from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Limits, Store
-from dreamina_ui.ui.asking import Asking, words_for
+from dreamina_ui.ui.asking import LANGUAGE_COOKIE, Asking, words_for
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
-from dreamina_ui.ui.wording import Words
+from dreamina_ui.ui.wording import LANGUAGES, Words
 from dreamina_ui.visitors import Visitors, signing_secret
-from dreamina_ui.web import VisitorCookie
+from dreamina_ui.web import ChosenLanguage, VisitorCookie
 
 __all__ = ["Studio"]
 
@@ -141,7 +141,10 @@ class Studio:
             "footer_links": ["api"],
             "app_kwargs": {
                 "lifespan": self._lifespan,
-                "middleware": [Middleware(VisitorCookie, visitors=self._visitors)],
+                "middleware": [
+                    Middleware(VisitorCookie, visitors=self._visitors),
+                    Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
+                ],
                 "routes": self._downloads.routes,
             },
         }
@@ -166,7 +169,7 @@ def _simulator(settings: Settings, card: Card) -> Any:
 
 
 def _scripts() -> str:
-    """All scripts of `assets/`, within the page itself: they must be there before Gradio asks for them."""
+    """All scripts of `assets/`, as text and not as files: they must have run before Gradio calls what they define."""
     return "".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in sorted(ASSETS.glob("*.js")))
 
 

@@ -1,12 +1,19 @@
 """What stands around Gradio on the HTTP side: every browser gets a visitor cookie before anything else happens."""
 
+from collections.abc import Sequence
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.visitors import COOKIE, COOKIE_KEPT_S, Visitors
 
-__all__ = ["VisitorCookie"]
+__all__ = ["ChosenLanguage", "VisitorCookie"]
+
+_CHOICE = (
+    '<head><script>for (const [name, value] of [["language", "{0}"], ["languages", ["{0}"]]]) '
+    "Object.defineProperty(navigator, name, {{ configurable: true, get: () => value }})</script>"
+)
 
 
 class VisitorCookie:
@@ -32,6 +39,43 @@ class VisitorCookie:
             await send(message)
 
         await self._app({**scope, "headers": headers.raw}, receive, send_with_cookie)
+
+
+class ChosenLanguage:
+    """Middleware: the page that is asked for with a chosen language says so to Gradio's browser side.
+
+    That speaks the browser's language, and has made up its mind before it runs a script handed over with `head=`.
+    """
+
+    def __init__(self, app: ASGIApp, cookie: str, languages: Sequence[str]) -> None:
+        self._app = app
+        self._cookie = cookie
+        self._languages = languages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = _cookies(scope).get(self._cookie) if scope["type"] == "http" else None
+        if chosen not in self._languages:
+            await self._app(scope, receive, send)
+            return
+        script = _CHOICE.format(chosen).encode()
+        start: Message | None = None
+
+        async def send_with_choice(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start" and "text/html" in Headers(scope=message).get("content-type", ""):
+                start = message  # its length is known only with the body
+                return
+            if start is not None and message["type"] == "http.response.body":
+                body = message.get("body", b"").replace(b"<head>", script, 1)
+                headers = MutableHeaders(scope=start)
+                if "content-length" in headers:
+                    grown = len(body) - len(message.get("body", b""))
+                    headers["content-length"] = str(int(headers["content-length"]) + grown)
+                await send(start)
+                start, message = None, {**message, "body": body}
+            await send(message)
+
+        await self._app(scope, receive, send_with_choice)
 
 
 def _cookies(scope: Scope) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""Visitors who were here before: their past is written into the data folder of the running program."""
+
+from collections.abc import Sequence
+
+from playwright.sync_api import BrowserContext, Locator, Page
+
+from dreamina_ui.jobs import Job
+from dreamina_ui.visitors import COOKIE
+from tests.filled import known_visitor, write_past
+from tests.rig import make_clip
+from tests.servers import Server
+
+__all__ = ["asked", "known", "posters", "visited", "with_past"]
+
+WAIT_MS = 30_000
+
+
+def known(context: BrowserContext, server: Server) -> str:
+    """Makes the browser a visitor of the program; gives the visitor's id."""
+    visitor_id, cookie = known_visitor(server.data)
+    context.add_cookies([{"name": COOKIE, "value": cookie, "url": server.address}])
+    return visitor_id
+
+
+def with_past(server: Server, jobs: Sequence[Job]) -> Sequence[Job]:
+    """Write what these jobs left behind; their videos play for two seconds."""
+    clip = server.data.parent / "past.mp4"
+    if not clip.exists():
+        make_clip(clip, frames=48)
+    write_past(server.data, jobs, clip)
+    return jobs
+
+
+def visited(context: BrowserContext, server: Server, query: str = "", problems: list[str] | None = None) -> Page:
+    """The page at a link, when it has filled itself. A script's error is noted in `problems`."""
+    page = context.new_page()
+    page.on("pageerror", lambda error: None if problems is None else problems.append(str(error)))
+    page.goto(f"{server.address}/{query}")
+    page.wait_for_selector("#history .history-root", timeout=WAIT_MS)
+    return page
+
+
+def posters(page: Page) -> Locator:
+    return page.locator("#history .poster")
+
+
+def asked(page: Page, words: str) -> None:
+    """Search for the words."""
+    box = page.locator("#history-search input, #history-search textarea")
+    box.fill(words)
+    box.press("Enter")

@@ -1,0 +1,207 @@
+"""Compose in the running app: variations, reuse, seeds, chips, examples, languages, and prompts of every kind."""
+
+import re
+from collections.abc import Iterator
+
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from tests.browser.past import known, posters, visited, with_past
+from tests.browser.states import WAIT_MS, generate, ready
+from tests.filled import past_job
+from tests.servers import Server
+
+SQUARE = "1440×1440(1:1)"
+HOSTILE = [
+    "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'><svg/onload=window.pwned=1> &amp; \"'`",
+    "👩‍👩‍👧‍👦 on a 🏖️ with a 🇩🇪 kite, é́́",
+    "סירת נייר על נהר \u202e reversed \u202c قارب ورقي",
+    "𝕊🌊" * 400,
+]
+
+
+@pytest.fixture
+def problems() -> Iterator[list[str]]:
+    """What scripts stumbled over; nothing, after a test."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def prompt(page: Page) -> Locator:
+    return page.locator("#field-prompt textarea")
+
+
+def seed(page: Page) -> Locator:
+    return page.locator("#field-seed input")
+
+
+def used_seed(page: Page) -> int:
+    """The seed of the video on the stage."""
+    return int(page.locator("#facts [data-seed]").get_attribute("data-seed") or -1)
+
+
+def test_variations_are_a_grid_with_the_chosen_one_large(quick_page: Page) -> None:
+    """One click makes all four, with a seed each; a click on one puts its video and its seed on the stage."""
+    count = 4
+    quick_page.locator("#variations label").nth(count - 1).click()
+    generate(quick_page, "succeeded", "A fox in the snow")
+    tiles = quick_page.locator("#variation-grid .variation")
+    expect(quick_page.locator("#variation-grid .variation img")).to_have_count(count, timeout=WAIT_MS)
+    expect(posters(quick_page)).to_have_count(count)
+    seeds = set()
+    for number in range(count):
+        tiles.nth(number).click()
+        expect(tiles.nth(number)).to_have_attribute("aria-current", "true")
+        expect(quick_page.locator("#variation-grid [aria-current=true]")).to_have_count(1)
+        job = tiles.nth(number).get_attribute("data-variation")
+        quick_page.wait_for_selector(f"#status [data-job='{job}']")
+        ready(quick_page)
+        seeds.add(used_seed(quick_page))
+    assert len(seeds) == count
+    large, small = quick_page.locator("#player video").bounding_box(), tiles.first.bounding_box()
+    assert large is not None
+    assert small is not None
+    assert large["width"] > 2 * small["width"]
+
+
+def test_one_variation_needs_no_grid(quick_page: Page) -> None:
+    """A single video stands alone."""
+    generate(quick_page, "succeeded")
+    expect(quick_page.locator("#variation-grid .variation")).to_have_count(0)
+    expect(posters(quick_page)).to_have_count(1)
+
+
+def test_settings_are_used_again_with_their_seed_or_a_new_one(
+    context: BrowserContext, quick_server: Server, problems: list[str]
+) -> None:
+    """Reuse fills the form as it was, with the seed that was used; New seed does the same but for the seed."""
+    visitor_id = known(context, quick_server)
+    with_past(quick_server, [past_job(42, visitor_id, prompt="A kite", aspect_ratio=SQUARE, frames=241)])
+    page = visited(context, quick_server, problems=problems)
+    posters(page).locator("[data-open]").click()
+    expect(page.locator("#facts .stage-prompt")).to_have_text("A kite")
+    page.click("#reuse")
+    expect(seed(page)).to_have_value("42")
+    expect(prompt(page)).to_have_value("A kite")
+    expect(page.locator("#field-aspect_ratio input")).to_have_value("1:1 · 1440×1440")
+    expect(page.locator("#field-frames input:checked + span")).to_have_text("10 s")
+    page.click("#new-seed")
+    expect(seed(page)).to_have_value("-1")
+    expect(prompt(page)).to_have_value("A kite")
+    expect(posters(page)).to_have_count(1)
+
+
+def test_the_dice_draws_and_the_lock_keeps_the_last_seed(quick_page: Page) -> None:
+    """The dice gives another seed each time; the lock takes the one last used, and lets it go again."""
+    drawn = set()
+    for _ in range(3):
+        before = seed(quick_page).input_value()
+        quick_page.click("#dice")
+        expect(seed(quick_page)).not_to_have_value(before)
+        drawn.add(int(seed(quick_page).input_value()))
+    assert len(drawn) == 3
+    assert all(0 <= number < 2**31 for number in drawn)
+    last = seed(quick_page).input_value()
+    generate(quick_page, "in_queue")
+    expect(quick_page.locator("#facts [data-seed]")).to_have_attribute("data-seed", last)
+    quick_page.click("#lock")
+    expect(seed(quick_page)).to_have_value("-1")
+    quick_page.click("#lock")
+    expect(seed(quick_page)).to_have_value(last)
+
+
+def test_a_chip_puts_its_phrase_in_and_takes_it_away(quick_page: Page) -> None:
+    """Pressed it stands in the prompt, and is sent with it; pressed again it is gone, and what was typed stays."""
+    prompt(quick_page).fill("A paper boat")
+    pan, neon = (quick_page.locator(f".chip[data-phrase='{phrase}']") for phrase in ("slow pan", "neon glow"))
+    pan.click()
+    neon.click()
+    expect(prompt(quick_page)).to_have_value("A paper boat, slow pan, neon glow")
+    expect(quick_page.locator(".chip[aria-pressed=true]")).to_have_count(2)
+    pan.click()
+    expect(prompt(quick_page)).to_have_value("A paper boat, neon glow")
+    quick_page.click("#generate")
+    expect(quick_page.locator("#facts .stage-prompt")).to_have_text("A paper boat, neon glow")
+
+
+def test_an_example_fills_the_form_and_sends_nothing(quick_page: Page) -> None:
+    """Each of the six has its picture; the chosen one stands in the form, and nothing is made."""
+    examples = quick_page.locator("#examples [data-example]")
+    expect(examples).to_have_count(6)
+    quick_page.wait_for_function(
+        "[...document.querySelectorAll('#examples img')].every((one) => one.scrollIntoView() ?? one.naturalWidth > 0)"
+    )
+    quick_page.locator("[data-example=city]").click()
+    expect(prompt(quick_page)).to_have_value(re.compile("^A city skyline at night"))
+    expect(seed(quick_page)).to_have_value("32")
+    expect(posters(quick_page)).to_have_count(0)
+    expect(quick_page.locator("#status .status")).to_have_count(0)
+
+
+def test_the_page_speaks_german_when_it_is_asked_to(quick_page: Page) -> None:
+    """All of it, an error too; the choice is kept over a reload, and taken back by the other button."""
+
+    def expect_language(language: str, *, generate: str, history: str, prompt_label: str, empty: str) -> None:
+        expect(quick_page.locator("html")).to_have_attribute("lang", language)
+        expect(quick_page.locator("#generate")).to_have_text(generate)
+        expect(quick_page.locator("#history-title")).to_have_text(history)
+        expect(quick_page.locator("#field-prompt label span").first).to_have_text(prompt_label)
+        expect(quick_page.locator("#history .history-empty")).to_contain_text(empty)
+
+    german = {
+        "generate": "Erzeugen",
+        "history": "Deine Videos",
+        "prompt_label": "Beschreibung",
+        "empty": "Noch nichts da",
+    }
+    expect(quick_page.locator("#generate")).to_have_text("Generate")
+    quick_page.click("[data-language=de]")
+    expect_language("de", **german)
+    quick_page.reload()
+    expect_language("de", **german)
+    prompt(quick_page).fill(" ")
+    quick_page.click("#generate")
+    expect(quick_page.locator("#problem-prompt")).to_contain_text("bitte beschreibe")
+    quick_page.click("[data-language=en]")
+    expect(quick_page.locator("#generate")).to_have_text("Generate")
+    expect(quick_page.locator("#history .history-empty")).to_contain_text("Nothing here yet")
+
+
+def test_any_prompt_comes_through_as_text(quick_page: Page) -> None:
+    """It is counted by characters, shown letter for letter, found again after a reload, and never run."""
+    shown = quick_page.locator("#facts .stage-prompt")
+
+    def expect_shown(text: str) -> None:
+        quick_page.wait_for_function(
+            "text => document.querySelector('#facts .stage-prompt')?.textContent === text", arg=text
+        )
+
+    for text in HOSTILE:
+        prompt(quick_page).fill(text)
+        expect(quick_page.locator("#field-prompt .count")).to_have_text(f"{len(text)} / 800")
+        expect(quick_page.locator("#field-prompt .count.over")).to_have_count(0)
+        quick_page.click("#generate")
+        expect_shown(text)
+        # Within a second it would be the same click again.
+        expect(quick_page.locator("#status .clock")).to_have_text(re.compile("^0:0[1-9]"))
+    quick_page.reload()
+    expect(posters(quick_page)).to_have_count(len(HOSTILE))
+    expect(posters(quick_page).locator("script, svg")).to_have_count(0)
+    for number, text in enumerate(reversed(HOSTILE)):
+        posters(quick_page).nth(number).locator("[data-open]").click()
+        expect_shown(text)
+        expect(shown.locator("*")).to_have_count(0)
+        quick_page.click("#reuse")
+        expect(prompt(quick_page)).to_have_value(text)
+    assert quick_page.evaluate("window.pwned") is None
+
+
+def test_one_character_too_many_is_said_and_kept(quick_page: Page) -> None:
+    """801 characters are one too many, also where each is two in the browser's own count; nothing is cut off."""
+    text = "🌊" * 801
+    prompt(quick_page).fill(text)
+    expect(quick_page.locator("#field-prompt .count.over")).to_have_text("801 / 800")
+    quick_page.click("#generate")
+    expect(quick_page.locator("#problem-prompt")).to_contain_text("801 characters, at most 800")
+    expect(prompt(quick_page)).to_have_value(text)
+    expect(posters(quick_page)).to_have_count(0)

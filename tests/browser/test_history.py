@@ -1,0 +1,225 @@
+"""The history in the running app: searched, filtered, turned over, deleted and taken back, zipped and compared."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import BrowserContext, Page, expect
+
+from dreamina_ui.database import Database
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.media import inspect
+from dreamina_ui.records import file_name
+from dreamina_ui.rows import jobs as table
+from tests.browser.past import WAIT_MS, asked, known, posters, visited, with_past
+from tests.browser.states import generate, held
+from tests.filled import past_job
+from tests.servers import Server, SimulatorServer
+
+SQUARE, WIDE = "1440×1440(1:1)", "1920×1088(16:9)"
+VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
+
+
+@pytest.fixture
+def problems() -> Iterator[list[str]]:
+    """What scripts stumbled over; nothing, after a test."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def deleted(server: Server, jobs: Sequence[Job]) -> list[bool]:
+    """Whether the rows of these jobs lie in the bin."""
+    query = sa.select(table.c.job_id, table.c.deleted_at).where(table.c.job_id.in_([job.job_id for job in jobs]))
+    with closing(Database(f"sqlite:///{server.data / 'dreamina.sqlite3'}")) as database:
+        found = database.transact(lambda connection: connection.execute(query).all())
+    return [row.deleted_at is not None for job in jobs for row in found if row.job_id == job.job_id]
+
+
+def statuses(page: Page, server: Server, jobs: Sequence[Job]) -> list[int]:
+    """How a download of each of the videos is answered."""
+    return [page.request.get(f"{server.address}/dreamina/video/{job.share_id}").status for job in jobs]
+
+
+def pick(page: Page, *jobs: Job) -> None:
+    for job in jobs:
+        page.check(f"#history [data-job='{job.job_id}'] [data-pick]")
+
+
+def test_words_and_filters_find_and_combine(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+    """Words of the prompt in any order and case, state, ratio and length, each by itself and together, and back."""
+    visitor_id = known(context, quick_server)
+    prompts = ["The sea at night", "A calm SEA by day", "A forest at night", "The sea of clouds"]
+    states = [State.SUCCEEDED, State.SUCCEEDED, State.SUCCEEDED, State.FAILED]
+    ratios, lengths = [WIDE, SQUARE, SQUARE, WIDE], [121, 241, 121, 121]
+    with_past(
+        quick_server,
+        [
+            past_job(number, visitor_id, state, prompt=prompt, aspect_ratio=ratio, frames=frames)
+            for number, (prompt, state, ratio, frames) in enumerate(zip(prompts, states, ratios, lengths, strict=True))
+        ],
+    )
+    page = visited(context, quick_server, problems=problems)
+    shown = page.locator("#history .poster-prompt")
+
+    def choose(label: str, option: str) -> None:
+        page.locator(".filters").get_by_label(label).click()
+        page.get_by_role("option", name=option, exact=True).click()
+        expect(page.get_by_role("option")).to_have_count(0)  # a list fades away, and the next one may be open by then
+
+    expect(shown).to_have_text(prompts[::-1])
+    asked(page, "night THE")
+    expect(shown).to_have_text(["The sea at night"])
+    asked(page, "sea")
+    expect(shown).to_have_text(["The sea of clouds", "A calm SEA by day", "The sea at night"])
+    choose("State", "Ready")
+    expect(shown).to_have_text(["A calm SEA by day", "The sea at night"])
+    choose("Length", "10 s")
+    expect(shown).to_have_text(["A calm SEA by day"])
+    choose("Aspect ratio", "16:9 · 1920×1088")
+    expect(page.locator("#history .history-empty")).to_have_text("Nothing fits this search.")
+    choose("Length", "all")
+    expect(shown).to_have_text(["The sea at night"])
+    choose("State", "Failed")
+    expect(shown).to_have_text(["The sea of clouds"])
+    expect(page.locator("#history .poster-state")).to_have_text(["Failed"])
+
+
+def test_pages_of_24_forth_and_back(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+    """Sixty videos are three pages; each says which, the ends go no further, and a search begins at the newest."""
+    visitor_id = known(context, quick_server)
+    with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat number {number}") for number in range(60)])
+    page = visited(context, quick_server, problems=problems)
+    place, first = page.locator("#page-place"), page.locator("#history .poster-prompt").first
+    expect(posters(page)).to_have_count(24)
+    expect(place).to_have_text("1–24 of 60")
+    expect(page.locator("#newer")).to_be_disabled()
+    page.click("#older")
+    expect(place).to_have_text("25–48 of 60")
+    expect(first).to_have_text("Boat number 35")
+    page.click("#older")
+    expect(place).to_have_text("49–60 of 60")
+    expect(posters(page)).to_have_count(12)
+    expect(page.locator("#older")).to_be_disabled()
+    page.click("#newer")
+    expect(place).to_have_text("25–48 of 60")
+    asked(page, "boat")
+    expect(place).to_have_text("1–24 of 60")
+    expect(first).to_have_text("Boat number 59")
+    asked(page, "number 7")
+    expect(posters(page)).to_have_count(6)  # 7, 17, 27 …
+    expect(page.locator("#older")).to_be_hidden()
+
+
+def test_picked_ones_are_deleted_and_taken_back(
+    context: BrowserContext, quick_server: Server, problems: list[str]
+) -> None:
+    """Two of three go from the page and from who has their links, files and rows stay; undo brings both back."""
+    visitor_id = known(context, quick_server)
+    jobs = with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat {number}") for number in range(3)])
+    page = visited(context, quick_server, problems=problems)
+    pick(page, *jobs[:2])
+    page.click("#history [data-do=delete]")
+    expect(posters(page)).to_have_count(1)
+    expect(page.locator(".undo-bar")).to_contain_text("2 deleted")
+    assert deleted(quick_server, jobs) == [True, True, False]
+    assert statuses(page, quick_server, jobs) == [404, 404, 200]
+    assert all((quick_server.data / "videos" / f"{job.share_id}.mp4").exists() for job in jobs)
+    page.click("#history [data-do=undo]")
+    expect(page.locator("#history .poster-prompt")).to_have_text(["Boat 2", "Boat 1", "Boat 0"])
+    assert deleted(quick_server, jobs) == [False, False, False]
+    assert statuses(page, quick_server, jobs) == [200, 200, 200]
+
+
+def test_the_video_on_the_stage_is_deleted_and_taken_back(
+    context: BrowserContext, quick_server: Server, problems: list[str]
+) -> None:
+    """Delete clears the stage and takes the poster; undo brings the poster back, and a click on it the video."""
+    visitor_id = known(context, quick_server)
+    jobs = with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat {number}") for number in range(2)])
+    page = visited(context, quick_server, problems=problems)
+    opened = page.locator(f"#history [data-job='{jobs[0].job_id}'] [data-open]")
+    opened.click()
+    expect(page.locator("#facts .stage-prompt")).to_have_text("Boat 0")
+    page.click("#delete")
+    expect(page.locator("#history .poster-prompt")).to_have_text(["Boat 1"])
+    expect(page.locator("#screen")).to_contain_text("Your video appears here")
+    expect(page.locator("#player video")).to_be_hidden()
+    expect(page.locator("#delete")).to_be_hidden()
+    assert deleted(quick_server, jobs) == [True, False]
+    page.click("#history [data-do=undo]")
+    expect(posters(page)).to_have_count(2)
+    assert deleted(quick_server, jobs) == [False, False]
+    opened.click()
+    expect(page.locator("#player video")).to_be_visible()
+
+
+def test_picked_ones_come_in_a_zip(
+    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
+) -> None:
+    """The zip holds the picked videos, in the order of picking, under names of day, prompt and seed, and each plays."""
+    visitor_id = known(context, quick_server)
+    prompts = ["Ein Büro & <b>bei</b> Nacht", "海の灯台", "A boat"]
+    jobs = with_past(
+        quick_server, [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(prompts)]
+    )
+    page = visited(context, quick_server, problems=problems)
+    pick(page, jobs[1], jobs[0])
+    with page.expect_download() as download:
+        page.click("#history [data-do=zip]")
+    path = tmp_path / "videos.zip"
+    download.value.save_as(path)
+    assert download.value.suggested_filename.endswith("-2.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [file_name(jobs[1]), file_name(jobs[0])]
+        for name in archive.namelist():
+            assert inspect(Path(archive.extract(name, tmp_path))).duration_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_two_are_compared_in_step(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+    """Both play side by side, scrubbed together, with the settings marked in which they differ."""
+    visitor_id = known(context, quick_server)
+    both = [past_job(number, visitor_id, prompt="A boat", frames=frames) for number, frames in enumerate([121, 241])]
+    jobs = with_past(quick_server, both)
+    page = visited(context, quick_server, problems=problems)
+    pick(page, jobs[0])
+    expect(page.locator("#history [data-do=compare]")).to_be_disabled()
+    pick(page, jobs[1])
+    page.click("#history [data-do=compare]")
+    page.wait_for_function(f"{VIDEOS}.length === 2 && {VIDEOS}.every((video) => video.currentTime > 0.2)")
+    page.locator("dialog.compare").get_by_role("button", name="Pause").click()
+    page.locator(".compare-position").fill("1.5")
+    page.wait_for_function(
+        f"{VIDEOS}.every((video) => video.paused && !video.seeking && Math.abs(video.currentTime - 1.5) < 1 / 24)"
+    )
+    differing = page.locator("dialog.compare .differs dt")
+    expect(differing).to_have_text(["Length", "Seed", "Length", "Seed"])
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.compare")).to_have_count(0)
+
+
+def test_running_and_failed_ones_are_there_too(
+    context: BrowserContext, quick_server: Server, quick_service: SimulatorServer, problems: list[str]
+) -> None:
+    """A job on its way has its place, says how it is going and cannot be picked; a failed one says why when opened."""
+    visitor_id = known(context, quick_server)
+    with_past(quick_server, [past_job(1, visitor_id, State.FAILED, prompt="A boat that sank")])
+    page = visited(context, quick_server, problems=problems)
+    with held(quick_service, "in_progress"):
+        generate(page, "in_progress", "A boat under way")
+        running = posters(page).first
+        expect(running).to_contain_text("A boat under way")
+        expect(running.locator(".poster-state")).to_have_text("Rendering")
+        expect(running.locator("[data-pick]")).to_have_count(0)
+        expect(running.locator("img")).to_have_count(0)
+        expect(posters(page).nth(1).locator(".poster-state")).to_have_text("Failed")
+        posters(page).nth(1).locator("[data-open]").click()
+        expect(page.locator("#screen")).to_contain_text("The video was not made. The service says: out of memory.")
+        running.locator("[data-open]").click()
+        expect(page.locator("#status [data-state=in_progress]")).to_be_visible()
+    expect(running.locator(".poster-state")).not_to_have_text("Rendering", timeout=WAIT_MS)
+    expect(running.locator("img")).to_have_count(1, timeout=WAIT_MS)

@@ -1,0 +1,158 @@
+"""Links: settings that fill the form, and one shared video that shows itself and nothing else."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.media import label
+from dreamina_ui.records import record_of
+from tests.browser.past import known, visited, with_past
+from tests.filled import past_job
+from tests.servers import Server
+
+PROMPT = "A kite & a <b>bold</b> wind, 100% 海"
+SQUARE = "1440×1440(1:1)"
+NOT_THERE = "There is no such video, or it is not yours."
+
+
+@pytest.fixture
+def problems() -> Iterator[list[str]]:
+    """What scripts stumbled over; nothing, after a test."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def expect_form(page: Page, *, prompt: str, ratio: str, length: str, seed: str) -> None:
+    expect(page.locator("#field-prompt textarea")).to_have_value(prompt)
+    expect(page.locator("#field-aspect_ratio input")).to_have_value(re.compile(f"^{ratio}"))
+    expect(page.locator("#field-frames input:checked + span")).to_have_text(length)
+    expect(page.locator("#field-seed input")).to_have_value(seed)
+
+
+def test_a_link_fills_the_form_and_sends_nothing(
+    context: BrowserContext, quick_server: Server, problems: list[str]
+) -> None:
+    """Prompt, ratio, length and seed stand in the form as the link says, whatever letters they hold; no job is made."""
+    query = urlencode({"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"})
+    page = visited(context, quick_server, f"?{query}", problems)
+    expect_form(page, prompt=PROMPT, ratio="1:1", length="10 s", seed="42")
+    expect(page.locator(".field-problem")).to_have_count(0)
+    expect(page.locator("#history .poster")).to_have_count(0)
+    expect(page.locator("#status .status")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "sentence"),
+    [
+        ({"aspect_ratio": "7:5"}, "aspect_ratio", "Aspect ratio: 7:5 is not one of"),
+        ({"frames": "500"}, "frames", "Length: 500 is not one of"),
+        ({"seed": "-9"}, "seed", "Seed: -9, at least -1"),
+        ({"seed": "seven"}, "seed", "Seed: seven is not a whole number"),
+    ],
+)
+def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
+    context: BrowserContext,
+    quick_server: Server,
+    problems: list[str],
+    query: dict[str, str],
+    field: str,
+    sentence: str,
+) -> None:
+    """One sentence beside the field names the value; the field keeps its default, and the others are filled."""
+    good = {"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"}
+    page = visited(context, quick_server, "?" + urlencode({**good, **query}), problems)
+    expect(page.locator(f"#problem-{field}")).to_contain_text(f"The link holds a value that was left out. {sentence}")
+    expect(page.locator(".field-problem")).to_have_count(1)
+    expect_form(
+        page,
+        prompt=PROMPT,
+        ratio="16:9" if field == "aspect_ratio" else "1:1",
+        length="5 s" if field == "frames" else "10 s",
+        seed="-1" if field == "seed" else "42",
+    )
+
+
+def shared(context: BrowserContext, server: Server, state: State = State.SUCCEEDED) -> Job:
+    """A video of the visitor whom the browser stands for, with its settings inside."""
+    [job] = with_past(server, [past_job(1, known(context, server), state, prompt=PROMPT)])
+    if state is State.SUCCEEDED:
+        video = server.data / "videos" / f"{job.share_id}.mp4"
+        labelled = video.with_suffix(".part")
+        label(video, labelled, record_of(job, job.created_at))
+        labelled.replace(video)
+    return job
+
+
+def received(page: Page) -> dict[str, bytes]:
+    """What the page gets from now on, whole, by address."""
+    bodies: dict[str, bytes] = {}
+
+    def take(route: Route) -> None:
+        if "heartbeat" in route.request.url:
+            route.continue_()  # goes on for as long as the page is open, and says nothing
+            return
+        answer = route.fetch()
+        bodies[route.request.url] = bodies.get(route.request.url, b"") + answer.body()
+        route.fulfill(response=answer)
+
+    page.route(lambda address: "/assets/" not in address, take)
+    return bodies
+
+
+def test_a_shared_video_is_shown_and_nothing_else_is_given(
+    browser: Browser, context: BrowserContext, quick_server: Server, problems: list[str]
+) -> None:
+    """Who has the link sees the video and its facts, can do nothing to it, and never gets its job id."""
+    job = shared(context, quick_server)
+    stranger = browser.new_context()
+    page = stranger.new_page()
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    bodies = received(page)
+    page.goto(f"{quick_server.address}/?video={job.share_id}")
+    expect(page.locator("#status .shared")).to_contain_text("A shared video")
+    page.wait_for_function("document.querySelector('#player video')?.readyState >= 2")
+    expect(page.locator("#facts .stage-prompt")).to_have_text(PROMPT)
+    expect(page.locator("#facts")).to_contain_text(str(job.payload["seed"]))
+    for button in ("#delete", "#reuse", "#new-seed", "#cancel", "#uncertain", "#resume"):
+        expect(page.locator(button)).to_be_hidden()
+    expect(page.locator("#links a, #links button")).to_have_count(0)
+    expect(page.locator("#history .poster")).to_have_count(0)
+    assert page.locator("#current input, #current textarea").input_value() == ""
+
+    # The file itself names request and visitor, from which a lost database is made anew; nobody can act by either.
+    secrets = [job.job_id.encode(), str(job.request_id).encode(), job.visitor_id.encode()]
+    assert not [secret for secret in secrets if secret in page.content().encode()]
+    # What was searched is what told of the video: the answer to the page's first event, and the video, among it.
+    told = [address for address, body in bodies.items() if job.share_id.encode() in body or ".mp4" in address]
+    assert {"queue/data" in address for address in told} == {True, False}
+    for address, body in bodies.items():
+        found = [secret for secret in secrets if secret in body]
+        assert not found or (".mp4" in address and job.job_id.encode() not in found), address
+    page.unroute_all(behavior="wait")
+    stranger.close()
+
+
+@pytest.mark.parametrize("kind", ["unknown", "not an id", "deleted", "failed"])
+def test_a_link_to_what_is_not_there_says_so(
+    context: BrowserContext, quick_server: Server, problems: list[str], kind: str
+) -> None:
+    """A video that never was, was deleted, or was not made: the same one sentence, and a page that works."""
+    job = shared(context, quick_server, State.FAILED if kind == "failed" else State.SUCCEEDED)
+    share_id = {"unknown": "0" * 32, "not an id": "<script>window.pwned = 1</script>"}.get(kind, job.share_id)
+    if kind == "deleted":
+        page = visited(context, quick_server, problems=problems)
+        page.check("#history [data-pick]")
+        page.click("#history [data-do=delete]")
+        expect(page.locator("#history .poster")).to_have_count(0)
+        page.close()
+    page = visited(context, quick_server, "?" + urlencode({"video": share_id}), problems)
+    expect(page.locator("#status .note")).to_have_text(NOT_THERE)
+    expect(page.locator("#status p")).to_have_count(1)
+    expect(page.locator("#player video")).to_be_hidden()
+    expect(page.locator("#generate")).to_be_enabled()
+    assert page.evaluate("window.pwned") is None

@@ -1,0 +1,113 @@
+"""A video handed in fills the form; any other file changes nothing, and is answered in one sentence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, FilePayload, Page, expect
+
+from dreamina_ui.media import label
+from dreamina_ui.records import record_of
+from tests.browser.past import visited
+from tests.browser.states import generate, ready
+from tests.filled import past_job
+from tests.rig import make_clip
+from tests.servers import Server
+
+PROMPT = "A paper boat, 海, <b>bold</b>"
+SQUARE = "1440×1440(1:1)"
+NO_SETTINGS = "This video carries no settings; only videos made here do. The form is as it was."
+NOT_A_VIDEO = "This file cannot be read as a video; the form is as it was."
+DROP = """async ([name, url]) => {
+  const bytes = await (await fetch(url)).arrayBuffer();
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, { type: "video/mp4" }));
+  const options = { dataTransfer, bubbles: true, cancelable: true };
+  document.querySelector("#screen").dispatchEvent(new DragEvent("drop", options));
+}"""
+
+
+@pytest.fixture
+def problems() -> Iterator[list[str]]:
+    """What scripts stumbled over; nothing, after a test."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def labelled(clip: Path) -> Path:
+    """A video as this program saves it."""
+    job = past_job(42, "ann", prompt=PROMPT, aspect_ratio=SQUARE, frames=241)
+    path = clip.with_name("labelled.mp4")
+    label(clip, path, record_of(job, job.created_at))
+    return path
+
+
+def choose(page: Page, file: Path | FilePayload) -> None:
+    """Press the button, and choose the file."""
+    with page.expect_file_chooser() as chooser:
+        page.click("#settings-file")
+    chooser.value.set_files(file)
+
+
+def expect_form(page: Page, prompt: str, seed: str) -> None:
+    expect(page.locator("#field-prompt textarea")).to_have_value(prompt)
+    expect(page.locator("#field-seed input")).to_have_value(seed)
+
+
+def test_a_downloaded_video_fills_the_form_of_somebody_else(
+    context: BrowserContext, quick_page: Page, quick_server: Server, problems: list[str], tmp_path: Path
+) -> None:
+    """What was downloaded here carries its settings, the seed that was drawn among them; elsewhere it fills the form."""
+    generate(quick_page, "succeeded", PROMPT)
+    ready(quick_page)
+    seed = quick_page.locator("#facts [data-seed]").get_attribute("data-seed") or ""
+    with quick_page.expect_download() as download:
+        quick_page.click("#links a[download]")
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert f"-{seed}.mp4" in path.name
+    context.clear_cookies()
+    page = visited(context, quick_server, problems=problems)
+    choose(page, path)
+    expect_form(page, PROMPT, seed)
+    expect(page.locator("#refusal")).to_be_hidden()
+    expect(page.locator("#history .poster")).to_have_count(0)
+
+
+def test_a_dropped_video_fills_the_form(quick_page: Page, labelled: Path) -> None:
+    """Let go of anywhere on the page, it fills every field, and the page stays where it is."""
+    quick_page.route("**/labelled.mp4", lambda route: route.fulfill(path=labelled, content_type="video/mp4"))
+    quick_page.evaluate(DROP, ["labelled.mp4", "labelled.mp4"])
+    expect_form(quick_page, PROMPT, "42")
+    expect(quick_page.locator("#field-aspect_ratio input")).to_have_value("1:1 · 1440×1440")
+    expect(quick_page.locator("#field-frames input:checked + span")).to_have_text("10 s")
+
+
+def test_another_file_is_answered_and_the_form_is_as_it_was(quick_page: Page, clip: Path, labelled: Path) -> None:
+    """One sentence for each, and what was typed stays; it goes when a good file comes, which fills the form."""
+    quick_page.fill("#field-prompt textarea", "typed by hand")
+    quick_page.fill("#field-seed input", "7")
+    cut, page_of_html = clip.read_bytes()[:200], b"<script>window.pwned = 1</script>"
+    for body, sentence in (
+        (clip.read_bytes(), NO_SETTINGS),
+        (cut, NOT_A_VIDEO),
+        (clip.read_bytes(), NO_SETTINGS),
+        (page_of_html, NOT_A_VIDEO),
+    ):
+        choose(quick_page, {"name": "some.mp4", "mimeType": "video/mp4", "buffer": body})
+        expect(quick_page.locator("#refusal")).to_have_text(sentence)
+        expect_form(quick_page, "typed by hand", "7")
+    choose(quick_page, labelled)
+    expect_form(quick_page, PROMPT, "42")
+    expect(quick_page.locator("#refusal")).to_be_hidden()
+    choose(quick_page, {"name": "empty.mp4", "mimeType": "video/mp4", "buffer": b""})
+    expect(quick_page.locator("#refusal")).to_have_text(NOT_A_VIDEO)
+    expect_form(quick_page, PROMPT, "42")
+    assert quick_page.evaluate("window.pwned") is None
