@@ -134,6 +134,11 @@ class Engine:
         """The visitor's newest batch."""
         return await self._archive.last_batch(visitor_id)
 
+    async def watch_batch(self, visitor_id: str, batch_id: str) -> AsyncIterator[list[Job]]:
+        """All jobs of a visitor's batch, in their order, at each change of one, until all have ended; empty without any."""
+        async for jobs in self._watch_all(await self.batch(visitor_id, batch_id)):
+            yield jobs
+
     async def hold_batch(self, visitor_id: str, batch_id: str, held: bool) -> int:
         """Pause what of a visitor's batch is not sent yet, or let it go on; gives how many jobs that changed."""
         changed = await self._store.hold(visitor_id, batch_id, held)
@@ -199,15 +204,8 @@ class Engine:
 
         Raises `JobNotFound`.
         """
-        jobs = await self.siblings(await self._store.get(job_id))
-        with self._news.subscribed([job.job_id for job in jobs]) as subscription:
-            # Anew, now that nothing can be missed any more.
-            current = {job.job_id: job for job in await self._store.get_many([job.job_id for job in jobs])}
-            jobs = [current.get(job.job_id, job) for job in jobs]
+        async for jobs in self._watch_all(await self.siblings(await self._store.get(job_id))):
             yield jobs
-            while not all(job.ended for job in jobs):
-                jobs = await subscription.newer_than(jobs)
-                yield jobs
 
     async def usual_s(self, values: Mapping[str, Any]) -> float | None:
         """How long such a video usually takes from sending to ready: the median of recent ones; None without any."""
@@ -286,6 +284,16 @@ class Engine:
                 price = Price(None, None, "")
             self._price = (self._now(), price)
         return self._price[1].estimate_usd(self.card.duration_s(values) or 0.0)
+
+    async def _watch_all(self, jobs: Sequence[Job]) -> AsyncIterator[list[Job]]:
+        with self._news.subscribed([job.job_id for job in jobs]) as subscription:
+            # Anew, now that nothing can be missed any more.
+            current = {job.job_id: job for job in await self._store.get_many([job.job_id for job in jobs])}
+            latest = [current.get(job.job_id, job) for job in jobs]
+            yield latest
+            while not all(job.ended for job in latest):
+                latest = await subscription.newer_than(latest)
+                yield latest
 
     async def _clean(self) -> None:
         await empty_bin(self._archive, self.library, self._now())

@@ -41,9 +41,14 @@ class Asking:
         """The language that was chosen on the page, or else the browser's."""
         return words_for(request)
 
-    async def latest_only(self, request: gr.Request, snapshots: AsyncIterator[T]) -> AsyncIterator[T]:
-        """Relay the snapshots until they end, or until the same page (its `session_hash`) watches something else."""
-        page = request.session_hash or ""
+    async def latest_only(
+        self, request: gr.Request, snapshots: AsyncIterator[T], place: str = "stage"
+    ) -> AsyncIterator[T]:
+        """Relay the snapshots until they end, or until something else is watched in the same place of the same page.
+
+        A page is told by its `session_hash`.
+        """
+        page = f"{place} {request.session_hash}"
         if page in self._stops:
             self._stops[page].set()
         stop = self._stops[page] = asyncio.Event()

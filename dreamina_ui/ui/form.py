@@ -13,7 +13,7 @@ from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
 
-__all__ = ["Form", "build_form", "choice_label"]
+__all__ = ["Form", "build_control", "build_form", "choice_label"]
 
 _RATIO = re.compile(r"^(\d+)×(\d+)\((\d+:\d+)\)$")
 
@@ -38,7 +38,7 @@ def build_form(card: Card, fixed: Fixed) -> Form:
     problems: dict[str, gr.HTML] = {}
     for field in card.fields:
         if field.kind == "text":
-            controls[field.name] = _control(card, field, fixed)
+            controls[field.name] = build_control(card, field, fixed)
             problems[field.name] = _problem(field)
             if field.name == "prompt":
                 gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
@@ -48,7 +48,7 @@ def build_form(card: Card, fixed: Fixed) -> Form:
             for field in others[start : start + 2]:
                 with gr.Column(min_width=130, elem_classes="cell"):
                     controls[field.name] = (
-                        _seed(field, card, fixed) if field.name == "seed" else _control(card, field, fixed)
+                        _seed(field, card, fixed) if field.name == "seed" else build_control(card, field, fixed)
                     )
                     problems[field.name] = _problem(field)
             if start + 2 >= len(others):
@@ -65,7 +65,7 @@ def _problem(field: Field) -> gr.HTML:
 
 def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
     with gr.Row(elem_classes="seed-row", equal_height=True):
-        seed = _control(card, field, fixed)
+        seed = build_control(card, field, fixed)
         dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=40, scale=0)
         lock = gr.Button("⚷", elem_id="lock", elem_classes="dice", min_width=40, scale=0)
     # Drawn in the browser: a click on a die should not wait for a server.
@@ -74,11 +74,12 @@ def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
     return seed
 
 
-def _control(card: Card, field: Field, fixed: Fixed) -> Component:
+def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field") -> Component:
+    """The component for one field; `section` begins its id on the page."""
     common: dict[str, Any] = {
         "label": _label(field, fixed),
         "value": field.default,
-        "elem_id": f"field-{field.name}",
+        "elem_id": f"{section}-{field.name}",
         "info": field.description or None,
         "min_width": 120,
     }

@@ -7,11 +7,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.archive import RUNNING, Search
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.api import add_endpoints
 from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.batch import Batch
 from dreamina_ui.ui.compose import Compose
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.history import History
@@ -38,24 +40,33 @@ class Page:
         self._engine = engine
         self._asking = asking
         gr.HTML(fixed.fragment("header", self._header), elem_classes="header")
-        with gr.Row(elem_classes="studio", equal_height=False):
-            with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                self.compose = Compose(engine, asking, fixed)
-            with gr.Column(scale=8, min_width=280, elem_classes="stage"):
-                self.stage = Stage(engine, asking, fixed)
-        fitting = [name for name, example in EXAMPLES.items() if all(engine.card.field(field) for field in example)]
-        self.examples = gr.HTML(
-            fixed.fragment("examples", lambda words: examples_html(words, examples, fitting)),
+        with gr.Tabs(elem_id="tabs") as self.tabs:
+            with gr.Tab(fixed.text("tab.video"), id="video"):
+                with gr.Row(elem_classes="studio", equal_height=False):
+                    with gr.Column(scale=5, min_width=280, elem_classes="compose"):
+                        self.compose = Compose(engine, asking, fixed)
+                    with gr.Column(scale=8, min_width=280, elem_classes="stage"):
+                        self.stage = Stage(engine, asking, fixed)
+                self.examples = self._build_examples(fixed, examples)
+            with gr.Tab(fixed.text("tab.batch"), id="batch", render_children=True):
+                self.batch = Batch(engine, asking, fixed)
+        self.history = History(engine, asking, fixed)
+        gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
+
+    def _build_examples(self, fixed: Fixed, posters: Path) -> gr.HTML:
+        card = self._engine.card
+        fitting = [name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)]
+        return gr.HTML(
+            fixed.fragment("examples", lambda words: examples_html(words, posters, fitting)),
             elem_id="examples",
             js_on_load=EXAMPLES_SCRIPT,
             visible=bool(fitting),
         )
-        self.history = History(engine, asking, fixed)
-        gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
 
     def connect(self, blocks: gr.Blocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        compose, stage, history = self.compose, self.stage, self.history
+        compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
+        batch.connect(quiet)
         compose.connect(quiet)
         stage.connect(quiet)
         history.connect(quiet)
@@ -63,6 +74,7 @@ class Page:
             self.open,
             outputs=[
                 stage.current,
+                batch.current,
                 compose.price,
                 *history.outputs,
                 *compose.controls,
@@ -82,7 +94,17 @@ class Page:
         )
         started.then(history.search, inputs=history.inputs, outputs=history.outputs, **quiet)
         compose.cancel.click(self.take_back, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
-        history.list.select(stage.choose, outputs=stage.current, **quiet)
+        for chosen in (history.list.select, batch.table.select):
+            chosen(self.put_on_stage, outputs=[stage.current, self.tabs], **quiet)
+        gr.on(
+            [batch.current.change, batch.again.click],
+            self.watch_batch,
+            inputs=[batch.current, *history.inputs],
+            outputs=[*batch.outputs, *history.outputs],
+            concurrency_limit=None,
+            trigger_mode="multiple",
+            **quiet,
+        )
         gr.on(
             [stage.current.change, stage.again_for.change, stage.again.click],
             self.watch,
@@ -113,9 +135,10 @@ class Page:
                 return update | await self.stage.show_shared(share_id, words)
             except JobNotFound as error:
                 return update | self.stage.tell(error, words)
-        jobs, _ = await self._engine.history(self._asking.visitor(request), 24)
-        running = next((job.job_id for job in jobs if not job.ended), None)
-        return update | ({self.stage.current: running} if running else {})
+        if batch_id := await self._engine.last_batch(self._asking.visitor(request)):
+            update[self.batch.current] = batch_id
+        running, _ = await self._engine.history(self._asking.visitor(request), 1, search=Search(state=RUNNING))
+        return update | ({self.stage.current: running[0].job_id} if running else {})
 
     async def start(self, held: dict[Any, Any], request: gr.Request) -> Update:
         job, update = await self.compose.submit(held, request)
@@ -142,6 +165,24 @@ class Page:
                 yield update | self._buttons(job)
         except DreaminaError as error:
             yield self.stage.tell(error, words) | self._buttons(None)
+
+    async def watch_batch(
+        self, batch_id: str, words_sought: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
+    ) -> AsyncIterator[Update]:
+        """Relay each change in the batch's table; the history is drawn anew when one of its videos ends."""
+        if not batch_id:
+            return
+        ended_before: int | None = None
+        async for update, ended in self.batch.watch(batch_id, request):
+            if ended != ended_before:
+                shown = await self.history.show(words_sought, state, ratio, frames, at, request)
+                update |= dict(zip(self.history.outputs, shown, strict=True))
+            ended_before = ended
+            yield update
+
+    async def put_on_stage(self, event: gr.EventData) -> Update:
+        """The job a script named, and the tab with the stage to the front."""
+        return {self.stage.current: await self.stage.choose(event), self.tabs: gr.update(selected="video")}
 
     async def take_back(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """What the cancel achieved is said by the watcher; here only what kept it from being asked."""

@@ -11,6 +11,7 @@ from dreamina_ui import errors
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.model_card import PROBLEMS
+from dreamina_ui.plan import PLAN_PROBLEMS
 from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
 
 ENGLISH = texts_of("en")
@@ -47,6 +48,8 @@ def test_no_text_is_left_in_english() -> None:
         "badge.runcomfy",
         "service.runcomfy",
         "seconds",
+        "batch.lines",
+        "batch.count",
         "failure.setting",
         "failure.invalid_input",
     } | {key for key in same if ENGLISH[key].isupper() or len(ENGLISH[key]) <= 6}
@@ -60,6 +63,7 @@ def test_everything_that_can_happen_has_words(language: str) -> None:
     assert {f"failure.{code}" for code in codes()} <= texts.keys()
     assert {f"state.{state}" for state in State} <= texts.keys()
     assert {f"problem.{problem}" for problem in PROBLEMS} <= texts.keys()
+    assert {f"plan.{problem}" for problem in PLAN_PROBLEMS} <= texts.keys()
 
 
 def test_every_text_that_is_said_exists() -> None:

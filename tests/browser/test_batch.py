@@ -1,0 +1,146 @@
+"""The batch as a person uses it: looked at before it is sent, watched, paused, taken back, and taken home."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import KEY, opened
+from tests.servers import Server, SimulatorServer
+
+SLOW_MS = 60_000
+
+
+@pytest.fixture
+def batch(quick_page: Page) -> Page:
+    return shown(quick_page)
+
+
+@pytest.fixture(scope="module")
+def narrow_server(tmp_path_factory: pytest.TempPathFactory, quick_service: SimulatorServer) -> Iterator[Server]:
+    """A studio where a visitor has one video under way at a time, so that a batch has to wait."""
+    settings = {
+        "RUNCOMFY_API_TOKEN": KEY,
+        "RUNCOMFY_MODEL_API_BASE": quick_service.address,
+        "DREAMINA_MAX_ACTIVE_PER_VISITOR": "1",
+    }
+    server = Server(tmp_path_factory.mktemp("narrow"), **settings)
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log
+
+
+@pytest.fixture
+def narrow(browser: Browser, narrow_server: Server) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    problems: list[str] = []
+    yield shown(opened(context, narrow_server, problems))
+    context.close()
+    assert problems == []
+
+
+def shown(page: Page) -> Page:
+    page.get_by_role("tab", name="Batch").click()
+    expect(page.locator("#batch-lines")).to_be_visible()
+    return page
+
+
+def rows(page: Page, state: str = "") -> Locator:
+    return page.locator(f'#batch-table tr[data-job][data-state="{state}"]' if state else "#batch-table tr[data-job]")
+
+
+def send(page: Page, lines: str, count: int) -> None:
+    page.fill("#batch-lines textarea", lines)
+    expect(page.locator("#batch-plan")).to_contain_text(f"Videos: {count}")
+    page.click("#batch-start")
+    expect(rows(page)).to_have_count(count, timeout=SLOW_MS)
+
+
+def with_table(page: Page, folder: Path, data: bytes, name: str = "batch.csv") -> None:
+    page.get_by_label("A table (CSV)").check()
+    path = folder / name
+    path.write_bytes(data)
+    page.locator("#batch-csv input[type=file]").set_input_files(path)
+
+
+def test_lines_become_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
+    """Count and cost first, then the table fills in, outlives a reload, opens on the stage, and goes home as a zip."""
+    expect(batch.locator("#batch-start")).to_be_disabled()
+    batch.fill("#batch-lines textarea", "A red kite\n\nA blue sea\nSnow at night")
+    expect(batch.locator("#batch-plan")).to_contain_text("Videos: 3")
+    expect(batch.locator("#batch-plan")).to_contain_text("15 s in all")
+    expect(batch.locator("#batch-start")).to_have_text("Generate 3 videos")
+    expect(rows(batch)).to_have_count(0)
+    batch.click("#batch-start")
+    expect(rows(batch)).to_have_count(3)
+    expect(batch.locator("#batch-start")).to_be_disabled()  # not the same again by one more click
+
+    batch.reload()
+    shown(batch)
+    expect(rows(batch, "succeeded")).to_have_count(3, timeout=SLOW_MS)
+    expect(batch.locator("#batch-progress")).to_contain_text("3 of 3 ready")
+    with batch.expect_download() as download:
+        batch.click("#batch-zip")
+    download.value.save_as(tmp_path / "all.zip")
+    assert len(zipfile.ZipFile(tmp_path / "all.zip").namelist()) == 3
+    expect(batch.locator("#history .poster img")).to_have_count(3)
+
+    rows(batch).nth(1).locator("[data-open]").click()
+    expect(batch.locator("#facts")).to_contain_text("A blue sea")
+    expect(batch.locator("#player video")).to_be_visible()
+
+
+def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> None:
+    """Problems are told by line; the button stays closed until the table is right."""
+    with_table(batch, tmp_path, b"prompt,frames,seed\na boat,121,1\n,121,2\na kite,7,3\n")
+    plan = batch.locator("#batch-plan")
+    expect(plan).to_contain_text("Line 3: Prompt")
+    expect(plan).to_contain_text("Line 4: Length: 7 is not one of")
+    expect(batch.locator("#batch-start")).to_be_disabled()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"prompt,colour\na,b\n", "“colour” is no column of this model"),
+        (b"prompt\n\xe9\xff\n", "save the table as UTF-8"),
+        (b"prompt\n" + b"a boat\n" * 10_000, "10000 videos are too many"),
+        (b"prompt\n" + b"<img src=x onerror='window.pwned=1'>" * 40 + b"\n", "characters, at most 800"),
+    ],
+)
+def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path, data: bytes, words: str) -> None:
+    """Unknown columns, a wrong encoding, 10,000 lines, markup: answered, and nothing of it runs."""
+    with_table(batch, tmp_path, data)
+    expect(batch.locator("#batch-plan")).to_contain_text(words)
+    expect(batch.locator("#batch-plan li")).to_have_count(1)
+    expect(batch.locator("#batch-start")).to_be_disabled()
+    assert batch.evaluate("window.pwned") is None
+
+
+def test_a_sweep_multiplies(batch: Page) -> None:
+    """Two ratios, one length and three seeds are six videos, each in a row of the plan."""
+    batch.get_by_label("One prompt, many settings").check()
+    batch.fill("#batch-prompt textarea", "A fox in the forest")
+    batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
+    batch.locator("#batch-aspect_ratio").get_by_label("1:1 ").check()
+    batch.fill("#batch-seeds textarea, #batch-seeds input", "1, 2, 3")
+    expect(batch.locator("#batch-plan")).to_contain_text("Videos: 6")
+    expect(batch.locator("#batch-plan tbody tr")).to_have_count(6)
+
+
+def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
+    """What is paused is not sent, goes on when it is told to, and what is taken back never costs anything."""
+    send(narrow, "\n".join(f"number {number}" for number in range(5)), 5)
+    narrow.click("#batch-pause")
+    expect(rows(narrow, "held").first).to_be_visible(timeout=SLOW_MS)
+    expect(narrow.locator("#batch-progress")).to_contain_text("paused")
+    narrow.click("#batch-continue")
+    expect(rows(narrow, "held")).to_have_count(0)
+    expect(rows(narrow, "succeeded").first).to_be_visible(timeout=SLOW_MS)
+    narrow.click("#batch-cancel")
+    expect(rows(narrow, "cancelled").first).to_be_visible()
+    expect(narrow.locator("#batch-cancel")).to_be_hidden()
+    expect(rows(narrow, "waiting")).to_have_count(0)

@@ -1,0 +1,122 @@
+"""The batch as HTML: the plan, the problems, the table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.plan import LineProblem, plan_csv, plan_lines
+from dreamina_ui.ui.batch_html import (
+    columns_html,
+    plan_html,
+    problems_html,
+    progress_html,
+    states_json,
+    table_html,
+)
+from dreamina_ui.ui.wording import LANGUAGES, Words
+from tests.rig import CARD, OTHER_CARD, VALUES
+
+WORDS = Words()
+FOLDER = Path("/videos")
+HOSTILE = '<img src=x onerror="window.pwned=1">'
+
+
+def a_job(number: int, state: State = State.WAITING, **values: object) -> Job:
+    settings = {"job_id": f"{number:032x}", "share_id": f"{number + 100:032x}", "visitor_id": "ann", "created_at": 0.0}
+    payload = {**VALUES, "prompt": f"number {number}"}
+    made = {"backend": "runcomfy", "model_id": "m", "payload": payload, "variation": number, "state": state}
+    return Job(**{**settings, **made, **values})  # type: ignore[arg-type]
+
+
+def test_a_plan_says_how_many_how_long_and_what_it_costs() -> None:
+    """The sum comes first, then each video in a row."""
+    plan = plan_lines(CARD, "one\ntwo\n\nthree", {"frames": 241})
+    html = plan_html(plan.payloads, CARD, WORDS.price("runcomfy", 1.5), WORDS)
+    assert "Videos: 3" in html
+    assert "30 s in all · About $1.50" in html
+    assert html.count("<tr>") == 4
+
+
+def test_problems_stand_by_line() -> None:
+    """A table with three faults names three lines, in its own words."""
+    table = f"prompt,frames\n{HOSTILE.replace(',', '')},121\n,121\na boat,7\n".encode()
+    problems = plan_csv(CARD, table, {}).problems
+    html = problems_html(problems, CARD, WORDS)
+    assert "Line 3: Prompt: " in html
+    assert "Line 4: Length: 7 is not one of" in html
+    assert "Line 2" not in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"prompt,colour\na,b\n",
+        b"\xff\xfe\xfa\x00\xd8",
+        b"prompt\n\xe9t\xe9\n",
+        b"prompt\n" + b"a boat\n" * 10_000,
+        b'prompt\n"a boat\n',
+        b"prompt\n" + b"x" * 2**20,
+        b"prompt,prompt\na,b\n",
+        b"prompt\na,b,c\n",
+        b"1,2\n3,4\n",
+        b"a\0b\n",
+        f"prompt\n{HOSTILE},b\n".encode(),
+        f"prompt,{HOSTILE}\na,b\n".encode(),
+    ],
+)
+def test_every_bad_table_is_answered(language: str, data: bytes) -> None:
+    """In one sentence each, with no value missing in it, and nothing of the table gets to be markup."""
+    problems = plan_csv(CARD, data, {}).problems
+    html = str(problems_html(problems, CARD, Words(language)))
+    assert problems
+    assert html.count("<li>") == len(problems)
+    assert "?" not in html.replace("&", "")
+    assert "<img" not in html
+
+
+def test_nothing_yet_is_no_problem() -> None:
+    """An empty box is an invitation, not a fault."""
+    assert "alert" not in problems_html([LineProblem(0, None, "empty")], CARD, WORDS)
+
+
+def test_the_table_holds_prompts_as_text_only() -> None:
+    """A prompt with markup is shown, and does nothing."""
+    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, FOLDER, WORDS)
+    assert "<img" not in html
+    assert "&lt;img src=x" in html
+
+
+def test_the_states_tell_paused_from_waiting_and_why_one_failed() -> None:
+    """What the script fills in: a word for each row, and a sentence where there is no video."""
+    jobs = [
+        a_job(0, State.SUCCEEDED),
+        a_job(1, held=True),
+        a_job(2),
+        a_job(3, State.FAILED, failure=Failure("no_balance")),
+        a_job(4, State.CANCELLED),
+    ]
+    held = json.loads(states_json(jobs, WORDS))
+    assert held["states"] == ["succeeded", "held", "waiting", "failed", "cancelled"]
+    assert list(held["notes"]) == ["3"]
+    assert "no balance" in held["notes"]["3"]
+
+
+def test_the_progress_counts_every_job_once() -> None:
+    """Ready, under way, waiting, paused, failed and cancelled add up to all of them."""
+    states = [State.SUCCEEDED, State.SUCCEEDED, State.IN_QUEUE, State.SAVING, State.WAITING, State.FAILED]
+    jobs = [a_job(number, state) for number, state in enumerate([*states, State.CANCELLED])]
+    jobs.append(a_job(9, held=True))
+    html = progress_html(jobs, WORDS)
+    assert "2 of 8 ready" in html
+    for words in ("2 under way", "1 waiting", "1 paused", "1 failed", "1 cancelled"):
+        assert words in html
+    assert 'max="8" value="4"' in html
+
+
+def test_another_model_has_its_own_columns() -> None:
+    """The hint and the table come from the card, not from what we know of one model."""
+    names = [field.name for field in OTHER_CARD.fields]
+    assert ", ".join(names) in columns_html(OTHER_CARD, WORDS)
