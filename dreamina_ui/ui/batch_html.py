@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.model_card import Card
+from dreamina_ui.model_card import Card, Field
 from dreamina_ui.plan import LineProblem
 from dreamina_ui.records import file_name
 from dreamina_ui.ui.form import choice_label
@@ -38,7 +38,7 @@ _TABLE = Markup(
     '<div class="batch-scroll" tabindex="0" role="region" aria-label="{name}"><table class="batch-table"{data}>'
     "<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
 )
-_HEADING = Markup('<th scope="col">{}</th>')
+_HEADING = Markup('<th scope="col" class="{}">{}</th>')
 _ROW = Markup("<tr{}>{}</tr>")
 _CELL = Markup('<td class="{}">{}</td>')
 _JOB = Markup(' data-job="{}" data-share="{}" data-name="{}" data-poster="{}" data-state=""')
@@ -97,7 +97,7 @@ def table_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words) -> M
         data = _JOB.format(job.job_id, job.share_id, file_name(job), _file(folder / f"{job.share_id}.webp"))
         cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
         rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
-    header = _header(card, words) + _HEADING.format(words.say("filter.state"))
+    header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))
     data = Markup(' data-words="{}"').format(texts)
     return _TABLE.format(name=words.say("batch.table"), data=data, header=header, rows=rows)
 
@@ -114,7 +114,7 @@ def states_json(jobs: Sequence[Job], words: Words) -> str:
 
 def progress_html(jobs: Sequence[Job], words: Words) -> Markup:
     """How many are ready, and what became of the others."""
-    counts = Counter(_kind(job) for job in jobs)
+    counts = Counter(_standing(job) for job in jobs)
     ready, count = counts.pop("succeeded", 0), len(jobs)
     others = " · ".join(words.say(f"batch.{kind}.count", count=counts[kind]) for kind in _KINDS if counts[kind])
     sentence = words.say("batch.ready.count", ready=ready, count=count)
@@ -125,7 +125,7 @@ def progress_html(jobs: Sequence[Job], words: Words) -> Markup:
 _KINDS = ("running", "waiting", PAUSED, "failed", "uncertain", "cancelled")
 
 
-def _kind(job: Job) -> str:
+def _standing(job: Job) -> str:
     state = _state(job)
     return state if job.ended or state in (State.WAITING, PAUSED) else "running"
 
@@ -135,8 +135,8 @@ def _state(job: Job) -> str:
 
 
 def _header(card: Card, words: Words) -> Markup:
-    titles = (words.field_title(field.name, field.title) for field in card.fields)
-    return Markup().join(_HEADING.format(title) for title in ("#", *titles))
+    titles = ((_kind_of(field), words.field_title(field.name, field.title)) for field in card.fields)
+    return Markup().join(_HEADING.format(kind, title) for kind, title in (("number", "#"), *titles))
 
 
 def _cells(payload: Mapping[str, Any], card: Card, *, opens: bool = False) -> Markup:
@@ -147,8 +147,12 @@ def _cells(payload: Mapping[str, Any], card: Card, *, opens: bool = False) -> Ma
         if field.name == "seed" and value == -1:
             text = "⚄"
         shown = _OPEN.format(text) if opens and number == 0 else text
-        cells += _CELL.format("long" if field.kind == "text" else "short", shown)
+        cells += _CELL.format(_kind_of(field), shown)
     return cells
+
+
+def _kind_of(field: Field) -> str:
+    return "long" if field.kind == "text" else "short"
 
 
 def _sentence(problem: LineProblem, card: Card, words: Words) -> str:
