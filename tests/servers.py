@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -60,14 +61,10 @@ class Server(Process):
         super().__init__(
             folder / "server.log",
             [sys.executable, "app.py"],
-            {"DREAMINA_DATA_DIR": str(folder / "data"), **settings},
+            # Gradio would look for a free port from 7860 on, as would every studio that another test starts.
+            {"DREAMINA_DATA_DIR": str(folder / "data"), "GRADIO_SERVER_PORT": str(free_port()), **settings},
         )
         self.data = folder / "data"
-
-    def start(self) -> str:
-        address = super().start()
-        self._settings["GRADIO_SERVER_PORT"] = address.rsplit(":", 1)[1]
-        return address
 
 
 class SimulatorServer(Process):
@@ -86,6 +83,13 @@ class SimulatorServer(Process):
         )
         with urllib.request.urlopen(request) as reply:
             return json.load(reply)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], str], seconds: float = 60.0) -> str:

@@ -1,11 +1,14 @@
 """The page as a person uses it: one click to a playing video, through reloads and restarts."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import KEY
+from tests.browser.conftest import KEY, opened
+from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
 VIDEO_MS = 90_000
@@ -86,14 +89,29 @@ def test_other_ratio_and_seed(page: Page) -> None:
     expect(page.locator("#facts")).to_contain_text("42")
 
 
-def test_cancel_in_the_queue(quick_page: Page) -> None:
+@pytest.fixture
+def queued_page(context: BrowserContext, tmp_path: Path) -> Iterator[Page]:
+    """The page of a studio whose service lets everybody wait for a minute."""
+    service = SimulatorServer(
+        tmp_path, "--token", KEY, "--queue", "60", "--quick", "0", "--clip", str(tmp_path / "clip.mp4")
+    )
+    make_clip(tmp_path / "clip.mp4")
+    service.start()
+    server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    yield opened(context, server, [])
+    server.stop()
+    service.stop()
+
+
+def test_cancel_in_the_queue(queued_page: Page) -> None:
     """A job in the queue can be taken back for free."""
-    quick_page.click("#generate")
-    expect(status(quick_page, "in_queue")).to_be_visible()
-    quick_page.click("#cancel")
-    expect(status(quick_page, "cancelled")).to_be_visible()
-    expect(quick_page.locator("#screen")).to_contain_text("taken back")
-    expect(quick_page.locator("#cancel")).to_be_hidden()
+    queued_page.click("#generate")
+    expect(status(queued_page, "in_queue")).to_be_visible()
+    queued_page.click("#cancel")
+    expect(status(queued_page, "cancelled")).to_be_visible(timeout=VIDEO_MS)
+    expect(queued_page.locator("#screen")).to_contain_text("taken back")
+    expect(queued_page.locator("#cancel")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
