@@ -51,7 +51,10 @@
       return;
     }
     // Shift is no modifier here: it takes one to type "?", and in German also "/".
-    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || isTyping(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    // Who generates by Ctrl+Enter is still in the prompt, where this key means nothing else.
+    const isCancel = event.key === "Escape" && event.target instanceof Element && event.target.closest("#field-prompt");
+    if (isTyping(event.target) && !isCancel) return;
     if (Object.hasOwn(single, event.key)) single[event.key](event);
   });
 

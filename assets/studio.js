@@ -88,8 +88,20 @@
   });
   window.addEventListener("online", watchAgain);
 
+  // Gradio's buttons have no name but their text, and these two show a sign.
+  function nameSigns() {
+    for (const id of ["dice", "lock"]) {
+      const name = find("#keys-sheet")?.dataset[id];
+      const button = find(`#${id}`);
+      if (!name || !button || button.title === name) continue;
+      button.title = name;
+      button.setAttribute("aria-label", name);
+    }
+  }
+
   setInterval(() => {
     tick();
+    nameSigns();
     showProgress();
     for (const box of document.querySelectorAll(".counted textarea, .counted input")) showCount(box);
   }, 250);

@@ -1,14 +1,29 @@
-"""Empties the bin: files of deleted videos go after an hour, their rows when no day's count needs them any more."""
+"""Empties the bin: files of deleted videos go after an hour, their rows when no day's count needs them any more.
+
+And at the owner's wish: old videos, whoever's.
+"""
 
 import asyncio
+from dataclasses import dataclass
 
+from dreamina_ui.allowances import Allowances
 from dreamina_ui.archive import Archive
 from dreamina_ui.library import Library
+from dreamina_ui.overview import Overview
 
-__all__ = ["empty_bin"]
+__all__ = ["Pruned", "empty_bin", "prune"]
 
 UNDO_S = 3600.0
 ROW_KEPT_S = 2 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What went, or would go: rows, videos, and the bytes these have on the disk with their posters."""
+
+    jobs: int
+    videos: int
+    size: int
 
 
 async def empty_bin(archive: Archive, library: Library, now: float) -> int:
@@ -18,3 +33,29 @@ async def empty_bin(archive: Archive, library: Library, now: float) -> int:
     # A video of today that is deleted was still paid today: its row goes later than its file.
     await archive.forget(now - UNDO_S, made_before=now - ROW_KEPT_S)
     return removed
+
+
+async def prune(overview: Overview, allowances: Allowances, library: Library, *, before: float, really: bool) -> Pruned:
+    """Remove what ended before a time: files, then rows, so that what a crash leaves is found by the next one.
+
+    What is unfinished or uncertain stays, and so do today's allowances. Without `really` it is only counted.
+    """
+    old = await overview.old(before)
+    share_ids = [share_id for _, share_id in old]
+    videos, size = await asyncio.to_thread(_measure, library, share_ids)
+    if not really:
+        return Pruned(len(old), videos, size)
+    videos = await asyncio.to_thread(library.remove, share_ids)
+    rows = await overview.forget([job_id for job_id, _ in old], before)
+    await allowances.forget(before)
+    return Pruned(rows, videos, size)
+
+
+def _measure(library: Library, share_ids: list[str]) -> tuple[int, int]:
+    """How many videos are there, and their bytes and their posters'; blocks."""
+    videos = size = 0
+    for share_id in share_ids:
+        videos += library.video(share_id).exists()
+        files = (library.video(share_id), library.poster(share_id))
+        size += sum(path.stat().st_size for path in files if path.exists())
+    return videos, size

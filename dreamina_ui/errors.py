@@ -8,8 +8,11 @@
     ├── IllegalMove             a state change the life of a job does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
     ├── RequestTaken            a request id that another video has already
+    ├── KeyNeeded               the job was made with its visitor's own key, which is not here now
+    ├── KeyUnchecked            the service could not be asked about a key, so it was not accepted
     ├── TooManyActive           the limit of unfinished jobs is reached; nothing was sent
     ├── DailyLimitReached       the day's allowance is used up; nothing was sent
+    ├── VisitorBlocked          the owner blocked the visitor; nothing was sent
     ├── ServiceError            the service, or the way to it
     │   ├── Refusal             it answered no: not accepted, not charged
     │   │   ├── KeyMissing      no key is set (found here, before anything is sent)
@@ -58,7 +61,9 @@ __all__ = [
     "InvalidInput",
     "JobNotFound",
     "KeyMissing",
+    "KeyNeeded",
     "KeyRefused",
+    "KeyUnchecked",
     "LeaseLost",
     "LibraryError",
     "NoBalance",
@@ -80,6 +85,7 @@ __all__ = [
     "UnknownRequest",
     "Unreachable",
     "UnreadableReply",
+    "VisitorBlocked",
 ]
 
 Fact = str | int | float | None
@@ -136,6 +142,14 @@ class RequestTaken(DreaminaError):
     code = "request_taken"
 
 
+class KeyNeeded(DreaminaError):
+    code = "key_needed"
+
+
+class KeyUnchecked(DreaminaError):
+    code = "key_unchecked"
+
+
 class TooManyActive(DreaminaError):
     """`limit` unfinished jobs are allowed; `scope` is `visitor` or `all`."""
 
@@ -146,6 +160,12 @@ class DailyLimitReached(DreaminaError):
     """`limit` videos a day (UTC) are allowed; `scope` is `visitor` or `all`."""
 
     code = "daily_limit"
+
+
+class VisitorBlocked(DreaminaError):
+    """The owner's reason is the owner's, and not told."""
+
+    code = "visitor_blocked"
 
 
 class ServiceError(DreaminaError):

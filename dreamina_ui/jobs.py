@@ -44,8 +44,10 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 
 
-RESUMABLE = frozenset({"deadline_passed", "not_a_video", "output_refused"})
+RESUMABLE = frozenset({"deadline_passed", "key_needed", "not_a_video", "output_refused"})
 """Failures that were ours to declare: the request itself may be well."""
+RESUMABLE_WITH_ANOTHER_KEY = frozenset({"unknown_request", "permission_denied"})
+"""A visitor may have come back with the key of another account, which does not see the first one's requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Job:
     `failure` is why the job ended without a video; of an unfinished job, what is holding it up, until `not_before`.
     `click_id` names the click that asked for it, `variation` which of the click's videos it is. A `batch_id` names the
     batch it is part of: such a job may wait long for its turn, and is not sent while it is `held`.
+    With `own_key` it was made with its visitor's own key, which stands in no row, and goes on with that key alone.
     `generation` counts the owners a job has had: of two that think they own it, the one with the larger number does.
     """
 
@@ -79,6 +82,7 @@ class Job:
     variation: int = 0
     batch_id: str | None = None
     held: bool = False
+    own_key: bool = False
     backend: str
     model_id: str
     payload: Mapping[str, Any]
@@ -123,7 +127,7 @@ class Job:
             self.state is State.FAILED
             and self.request_id is not None
             and self.failure is not None
-            and (self.failure.code in RESUMABLE)
+            and (self.failure.code in RESUMABLE or (self.own_key and self.failure.code in RESUMABLE_WITH_ANOTHER_KEY))
         )
 
     def elapsed_s(self, now: float) -> float:

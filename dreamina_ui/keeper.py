@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job
-from dreamina_ui.leases import Leases
+from dreamina_ui.leases import Keyed, Leases
 from dreamina_ui.news import News
 from dreamina_ui.store import Limits, Store
 
@@ -31,6 +31,7 @@ class Keeper:
         news: News,
         clean: Callable[[], Awaitable[object]],
         limits: Limits,
+        keyed: Callable[[], Keyed] = Keyed,
     ) -> None:
         self._leases = leases
         self._store = store
@@ -38,6 +39,9 @@ class Keeper:
         self._news = news
         self._clean = clean
         self._limits = limits
+        self._keyed = keyed
+        self._left: dict[str, Job] = {}
+        """Jobs that are run no more, and that somebody else may take."""
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._sweeps: set[asyncio.Task[None]] = set()
@@ -80,7 +84,7 @@ class Keeper:
     async def _sweep(self) -> None:
         places = {"active": self._limits.active, "batch_active": self._limits.active_per_visitor}
         try:
-            while not self._stopping and (claimed := await self._leases.claim(**places)):
+            while not self._stopping and (claimed := await self._leases.claim(**places, keyed=self._keyed())):
                 for job in claimed:
                     self._start(job)
         except StoreError as error:
@@ -89,6 +93,7 @@ class Keeper:
 
     async def _tend(self) -> None:
         await self._leases.renew()
+        await self._let_go()
         await self.sweep()
 
     async def _follow(self) -> None:
@@ -109,15 +114,23 @@ class Keeper:
     async def _supervise(self, job: Job) -> None:
         try:
             await self._run(job)
-            if job.batch_id is not None:
-                # Its place is free for the next of its batch; and itself, if it was held on its way, is free for later.
-                await self._leases.release(job)
+            if job.batch_id is not None or job.own_key:
+                # Its place is free for the next of its batch; and itself, if it was held on its way or waits for its
+                # visitor's key, is free for later.
+                self._left[job.job_id] = job
+                await self._let_go()
                 self._sweep_soon()
         except StoreError as error:
             log.warning("the database does not answer: %s", error)
         except Exception:
             # A mistake of ours. The job stays unfinished and leased; another start or owner goes on from its row.
             log.exception("the run of job %s ended by a mistake in the program", job.job_id)
+
+    async def _let_go(self) -> None:
+        for job in list(self._left.values()):
+            await self._leases.release(job)
+            if self._left.get(job.job_id) is job:
+                del self._left[job.job_id]
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:

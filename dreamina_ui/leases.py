@@ -8,6 +8,7 @@ of an owner who was only asleep is refused (`Store.change`).
 import asyncio
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,15 +16,25 @@ import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from dreamina_ui.database import Database
+from dreamina_ui.errors import KeyNeeded
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.rows import job_of, jobs
 
-__all__ = ["LEASE_S", "RENEWED_EVERY_S", "Leases"]
+__all__ = ["LEASE_S", "RENEWED_EVERY_S", "Keyed", "Leases"]
 
 LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0
 """A dead owner's job is taken over within 15 + 4 seconds; a live one may miss two renewals."""
 CLAIMED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The visitors and jobs whose own keys this replica has; and since when others may wait for theirs, at most."""
+
+    visitor_ids: frozenset[str] = frozenset()
+    job_ids: frozenset[str] = frozenset()
+    since: float = 0.0
 
 
 class Leases:
@@ -65,13 +76,14 @@ class Leases:
         finally:
             await asyncio.to_thread(self._close)
 
-    async def claim(self, *, active: int, batch_active: int) -> list[Job]:
+    async def claim(self, *, active: int, batch_active: int, keyed: Keyed = Keyed()) -> list[Job]:
         """Take unfinished jobs nobody owns, oldest first; each has the generation to write with. At most 500 at once.
 
         Jobs of batches that are not sent yet are taken only as far as their visitor has fewer than `batch_active` of them
         under way, and everybody together fewer than `active` jobs; and not while they are held.
+        A job that is known to wait for its visitor's own key is taken only where that key is, or when it waited too long.
         """
-        return await self._database.run(lambda connection: self._claim(connection, active, batch_active))
+        return await self._database.run(lambda connection: self._claim(connection, active, batch_active, keyed))
 
     async def release(self, job: Job) -> None:
         """Let go of a job that is not run any more, so that whoever looks next can take it."""
@@ -89,18 +101,18 @@ class Leases:
         self._lock.release()
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def _claim(self, connection: sa.Connection, active: int, batch_active: int) -> list[Job]:
+    def _claim(self, connection: sa.Connection, active: int, batch_active: int, keyed: Keyed) -> list[Job]:
         is_free = sa.or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < self._database.now)
         in_line = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING, is_free)
         free = (
             sa.select(jobs.c.job_id)
-            .where(jobs.c.finished_at.is_(None), is_free, sa.not_(in_line))
+            .where(jobs.c.finished_at.is_(None), is_free, sa.not_(in_line), _can_go_on(keyed))
             .order_by(jobs.c.created_at)
             .limit(CLAIMED_AT_ONCE)
             .with_for_update(skip_locked=True)
         )
         job_ids = list(connection.scalars(free))
-        job_ids += self._next_in_line(connection, in_line, active, batch_active)
+        job_ids += self._next_in_line(connection, in_line, active, batch_active, keyed)
         if not job_ids:
             return []
         connection.execute(
@@ -116,10 +128,10 @@ class Leases:
         return [job_of(row) for row in connection.execute(claimed)]
 
     def _next_in_line(
-        self, connection: sa.Connection, in_line: sa.ColumnElement[bool], active: int, batch_active: int
+        self, connection: sa.Connection, in_line: sa.ColumnElement[bool], active: int, batch_active: int, keyed: Keyed
     ) -> list[str]:
         """The jobs of batches whose turn it is: of each visitor the oldest, and of all visitors in turn."""
-        waiting = sa.and_(jobs.c.finished_at.is_(None), in_line, jobs.c.held.is_(sa.false()))
+        waiting = sa.and_(jobs.c.finished_at.is_(None), in_line, jobs.c.held.is_(sa.false()), _can_go_on(keyed))
         if connection.execute(sa.select(jobs.c.job_id).where(waiting).limit(1)).first() is None:
             return []
         self._database.serialise(connection)  # two replicas that count at once would both fill the same places
@@ -144,3 +156,11 @@ class Leases:
 
 def _free(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> None:
     connection.execute(sa.update(jobs).where(condition).values(lease_owner=None, lease_until=None))
+
+
+def _can_go_on(keyed: Keyed) -> sa.ColumnElement[bool]:
+    # As `rows.values_of` writes a failure: the code comes first.
+    known_to_wait = jobs.c.failure.startswith(f'{{"code": "{KeyNeeded.code}"', autoescape=True)
+    key_is_here = sa.or_(jobs.c.visitor_id.in_(keyed.visitor_ids), jobs.c.job_id.in_(keyed.job_ids))
+    not_waiting = sa.or_(jobs.c.own_key.is_(sa.false()), jobs.c.failure.is_(None), sa.not_(known_to_wait))
+    return sa.or_(not_waiting, key_is_here, jobs.c.created_at < keyed.since)

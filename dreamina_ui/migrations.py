@@ -109,6 +109,28 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX jobs_last_batch ON jobs (visitor_id, created_at) WHERE batch_id IS NOT NULL",
         ),
     ),
+    Migration("0006_own_keys", ("ALTER TABLE jobs ADD COLUMN own_key BOOLEAN NOT NULL DEFAULT FALSE",)),
+    Migration(
+        "0007_allowances",
+        (
+            """
+            CREATE TABLE allowance_uses (
+                job_id TEXT PRIMARY KEY,
+                visitor_id TEXT NOT NULL,
+                backend TEXT NOT NULL,
+                reserved_at DOUBLE PRECISION NOT NULL,
+                given_back_at DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX uses_by_day ON allowance_uses (backend, reserved_at) WHERE given_back_at IS NULL",
+            "CREATE INDEX uses_by_visitor ON allowance_uses (visitor_id, backend, reserved_at) WHERE given_back_at IS NULL",
+            "CREATE TABLE blocks (visitor_id TEXT PRIMARY KEY, reason TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)",
+            # Whoever starts this version in the middle of a day has used of it what the jobs say.
+            "INSERT INTO allowance_uses (job_id, visitor_id, backend, reserved_at) "
+            "SELECT job_id, visitor_id, backend, created_at FROM jobs WHERE NOT own_key "
+            "AND NOT (state = 'cancelled' AND started_at IS NULL) AND NOT (state = 'failed' AND request_id IS NULL)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

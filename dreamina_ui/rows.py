@@ -20,6 +20,7 @@ jobs = sa.table(
     sa.column("variation", sa.Integer),
     sa.column("batch_id", sa.Text),
     sa.column("held", sa.Boolean),
+    sa.column("own_key", sa.Boolean),
     sa.column("backend", sa.Text),
     sa.column("model_id", sa.Text),
     sa.column("payload", sa.Text),
@@ -68,6 +69,7 @@ def job_of(row: sa.Row[Any]) -> Job:
             "cancel_requested": bool(values["cancel_requested"]),
             "dismissed": bool(values["dismissed"]),
             "held": bool(values["held"]),
+            "own_key": bool(values["own_key"]),
         }
     )
 

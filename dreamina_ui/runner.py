@@ -15,6 +15,7 @@ from dreamina_ui.errors import (
     DownloadFailed,
     DreaminaError,
     GenerationFailed,
+    KeyNeeded,
     LeaseLost,
     NotAVideo,
     OutcomeUnknown,
@@ -33,7 +34,7 @@ from dreamina_ui.points import unobserved
 from dreamina_ui.records import record_of
 from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy
 
-__all__ = ["Record", "Runner"]
+__all__ = ["KEY_AWAITED_S", "Record", "Runner"]
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ GRACE_S = 60.0
 """What a job gets at least after a start, however old it is: its video may have been ready for hours."""
 LONGEST_HOLD_S = 300.0
 """What a Retry-After kept over a restart may cost at most, whatever the clocks say."""
+KEY_AWAITED_S = 7 * 86_400.0
+"""How long a job waits for its visitor to bring the key again; then it has failed, and can be resumed."""
 GONE = frozenset({403, 404, 410})
 
 
@@ -63,7 +66,8 @@ class Runner:
     service: RunComfy
     library: Library
     record: Record
-    key: str | None
+    key_of: Callable[[Job], str | None]
+    """The key a job goes with: the shared one, or its visitor's own. Raises `KeyNeeded` while that is not here."""
     deadline_s: float
     now: Callable[[], float]
     monotonic: Callable[[], float]
@@ -77,10 +81,12 @@ class Runner:
     """The paid POSTs under way. Whoever stops the runner waits for these: an answer nobody reads is a lost video."""
 
     async def run(self, job: Job) -> None:
-        """Until the job has ended, has another owner, or is held before it was sent."""
+        """Until the job has ended, has another owner, is held before it was sent, or its visitor's key is away."""
         # By a clock that does not jump; and a job found after a long stop gets a fair look before it is given up.
         # What waited for its turn in a batch is new to the service.
         age = self.now() - (job.submitted_at or (job.created_at if job.batch_id is None else self.now()))
+        if job.failure is not None and job.failure.code == KeyNeeded.code:
+            age = 0.0  # what it waited for its key is not the service's time
         deadline_at = self.monotonic() + max(self.deadline_s - age, min(GRACE_S, self.deadline_s))
         held_up: DreaminaError | None = None
         failures = 0
@@ -105,6 +111,9 @@ class Runner:
                         return  # its batch is paused; when that goes on, it is claimed anew
                 except LeaseLost:
                     raise
+                except KeyNeeded as error:
+                    await self._await_key(job, error)
+                    return  # when its visitor brings it, the job is claimed anew
                 except DreaminaError as error:
                     held_up, failures = error, failures + 1
                     job = await self._hold(job, held_up, failures)
@@ -114,11 +123,11 @@ class Runner:
     async def cancel(self, job: Job) -> Job:
         """Ask the service to take a queued request back, and record what came of it.
 
-        Raises `ServiceError`; then nothing is known to have changed.
+        Raises `ServiceError` or `KeyNeeded`; then nothing is known to have changed.
         """
         if job.request_id is None or job.ended:
             return job
-        outcome = await self.service.cancel(job.request_id, key=self.key)
+        outcome = await self.service.cancel(job.request_id, key=self.key_of(job))
 
         def told(row: Job) -> Job:
             if row.ended:
@@ -164,6 +173,7 @@ class Runner:
 
     async def _send(self, job: Job) -> Job:
         """Write the intent down, and send if it was this runner's to write."""
+        key = self.key_of(job)  # before the intent: without the key nothing was meant to be sent
 
         def intend(row: Job) -> Job:
             # Only the very row this runner saw: whoever changed it meanwhile may have sent it.
@@ -175,13 +185,13 @@ class Runner:
         if intent.state is not State.SUBMITTING or intent.version != job.version + 1:
             return intent
         await self.passed("after_intent")
-        return await self._post(intent)
+        return await self._post(intent, key)
 
-    async def _post(self, job: Job) -> Job:
+    async def _post(self, job: Job, key: str | None) -> Job:
         """Send the one paid POST and keep its answer, whatever it takes."""
         await self.passed("before_post")
         try:
-            submitted = await self.service.submit(job.model_id, job.payload, key=self.key)
+            submitted = await self.service.submit(job.model_id, job.payload, key=key)
         except (Unreachable, TooManyRequests) as error:
             # The only answers after which sending again cannot pay twice: it never left, or was turned away unread.
             await self._settle(job, State.WAITING, submitted_at=None)
@@ -220,7 +230,7 @@ class Runner:
     async def _look(self, job: Job) -> Job:
         assert job.request_id is not None
         try:
-            status = await self.service.status(job.request_id, key=self.key)
+            status = await self.service.status(job.request_id, key=self.key_of(job))
         except UnknownRequest as error:
             if self.now() - (job.submitted_at or job.created_at) > YOUNG_REQUEST_S:
                 return await self._fail(job, error)
@@ -240,7 +250,7 @@ class Runner:
 
     async def _read_result(self, job: Job) -> Job:
         assert job.request_id is not None
-        result = await self.service.result(job.request_id, key=self.key)
+        result = await self.service.result(job.request_id, key=self.key_of(job))
         match result.outcome:
             case Outcome.SUCCEEDED:
                 job = await self._move(
@@ -288,6 +298,18 @@ class Runner:
 
     async def _fail(self, job: Job, error: DreaminaError, **changes: object) -> Job:
         return await self._move(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error), **changes)
+
+    async def _await_key(self, job: Job, error: KeyNeeded) -> None:
+        """Write that the job waits for its key, where that is not said yet; or give up, after a week."""
+        given_up = self.now() - job.created_at > KEY_AWAITED_S
+
+        def noted(row: Job) -> Job:
+            if row.ended:
+                return row
+            ends = {"state": State.FAILED, "finished_at": self.now()} if given_up else {"state": row.state}
+            return row.move(**ends, failure=Failure.of(error), not_before=None)
+
+        await self._insist(lambda: self.record(job.job_id, noted, generation=job.generation))
 
     async def _hold(self, job: Job, error: DreaminaError, failures: int) -> Job:
         """Write why the job waits, and until when, where the row can be written at all; and wait."""

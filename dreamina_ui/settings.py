@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from dreamina_ui.errors import SettingError
+from dreamina_ui.hosts import HOST_NAME
 
 __all__ = ["KEY_NAMES", "Settings", "masked"]
 
@@ -56,6 +57,8 @@ class Settings:
     server_name: str | None = None
     server_port: int | None = None
     """Where Gradio listens; None leaves the choice to Gradio."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Names that browsers may ask by, behind a proxy or in a network of one's own; `*.name` is all below a name."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
 
@@ -89,6 +92,7 @@ class Settings:
             secret=read.secret("DREAMINA_SECRET"),
             server_name=read.text("GRADIO_SERVER_NAME") or None,
             server_port=read.port("GRADIO_SERVER_PORT"),
+            allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS"),
             on_space=bool(env.get("SPACE_ID")),
         )
 
@@ -150,6 +154,15 @@ class _Reader:
             if not _is_web_address(origin) or urlsplit(origin).path:
                 raise SettingError(name, origin, "origins such as https://videos.example.com, separated by commas")
         return frozenset(origin.lower() for origin in held)
+
+    def hosts(self, name: str) -> frozenset[str]:
+        held = [part.strip().lower() for part in self.text(name).split(",") if part.strip()]
+        for host in held:
+            if not HOST_NAME.fullmatch(host):
+                raise SettingError(name, host, "names such as studio.example.com, separated by commas")
+        # A Space is asked by its own name, which it is told, and by those of its replicas.
+        space = {self.text("SPACE_HOST").lower(), "*.hf.space"} if self.text("SPACE_ID") else set()
+        return frozenset(held) | (space - {""})
 
     def data_dir(self, name: str) -> Path:
         held = self.text(name)

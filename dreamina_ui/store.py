@@ -1,29 +1,18 @@
 """Jobs as rows: made once per click, changed only by legal moves, and by whoever owns them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from dreamina_ui.allowances import Limits, admit, give_back, reserve
 from dreamina_ui.database import Database
-from dreamina_ui.errors import DailyLimitReached, IllegalMove, JobNotFound, LeaseLost, RequestTaken, TooManyActive
+from dreamina_ui.errors import IllegalMove, JobNotFound, LeaseLost, RequestTaken
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.rows import job_of, jobs, values_of
 
 __all__ = ["Limits", "Store"]
-
-DAY_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many jobs may be unfinished at once, and how many may be made in a day (UTC); None is no limit."""
-
-    active: int
-    active_per_visitor: int
-    daily: int | None = None
-    daily_per_visitor: int | None = None
 
 
 class Store:
@@ -35,8 +24,8 @@ class Store:
     async def add(self, made: Sequence[Job], limits: Limits | None = None) -> list[Job]:
         """Make the rows of one click, all or none; one transaction counts against the limits and adds.
 
-        A click that was here before gives the jobs it made then, and makes none. Raises `TooManyActive` or
-        `DailyLimitReached`; then nothing is written.
+        A click that was here before gives the jobs it made then, and makes none. Raises `VisitorBlocked`, `TooManyActive`
+        or `DailyLimitReached`; then nothing is written.
         """
         return await self._database.run(lambda connection: self._add(connection, made, limits))
 
@@ -47,9 +36,10 @@ class Store:
             self._database.serialise(connection)
             known = sa.select(jobs.c.share_id).where(jobs.c.share_id.in_([job.share_id for job in made]))
             taken = set(connection.scalars(known))
-            missing = [values_of(job) for job in made if job.share_id not in taken]
+            missing = [job for job in made if job.share_id not in taken]
             if missing:
-                connection.execute(sa.insert(jobs), missing)
+                connection.execute(sa.insert(jobs), [values_of(job) for job in missing])
+                reserve(connection, missing)  # a database that was lost gives no day back
             return len(missing)
 
         return await self._database.run(work)
@@ -136,9 +126,9 @@ class Store:
             rows = connection.execute(sa.select(jobs).where(*same_click).order_by(jobs.c.variation)).all()
             if rows:
                 return [job_of(row) for row in rows]
-        if limits:
-            _check_limits(connection, first, len(made), limits)
+        admit(connection, made, limits)
         connection.execute(sa.insert(jobs), [values_of(job) for job in made])
+        reserve(connection, [job for job in made if job.request_id is None])
         return list(made)
 
     async def _one(self, condition: sa.ColumnElement[bool]) -> Job:
@@ -149,34 +139,6 @@ class Store:
 
     async def _all(self, query: sa.Select[Any]) -> list[Job]:
         return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
-
-
-def _check_limits(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
-    def passes(limit: int | None, *conditions: sa.ColumnElement[bool]) -> bool:
-        if limit is None:
-            return False
-        count = connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(*conditions)) or 0
-        return count + more > limit
-
-    mine = jobs.c.visitor_id == job.visitor_id
-    active = jobs.c.finished_at.is_(None)
-    in_line = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
-    # Cancelled and refused jobs cost nothing and do not count; an uncertain one may have been paid, and does.
-    today = sa.and_(
-        jobs.c.backend == job.backend,
-        jobs.c.created_at >= job.created_at // DAY_S * DAY_S,
-        sa.or_(jobs.c.request_id.is_not(None), active, jobs.c.state == State.UNCERTAIN),
-        jobs.c.state != State.CANCELLED,
-    )
-    # A batch waits for its turn instead of being refused, and takes no turn from a click: `Leases` counts it.
-    if job.batch_id is None and passes(limits.active_per_visitor, mine, active, jobs.c.batch_id.is_(None)):
-        raise TooManyActive(scope="visitor", limit=limits.active_per_visitor)
-    if job.batch_id is None and passes(limits.active, active, sa.not_(in_line)):
-        raise TooManyActive(scope="all", limit=limits.active)
-    if passes(limits.daily_per_visitor, mine, today):
-        raise DailyLimitReached(scope="visitor", limit=limits.daily_per_visitor)
-    if passes(limits.daily, today):
-        raise DailyLimitReached(scope="all", limit=limits.daily)
 
 
 def _of_batch(visitor_id: str, batch_id: str) -> sa.ColumnElement[bool]:
@@ -190,7 +152,9 @@ def _change_all(connection: sa.Connection, condition: sa.ColumnElement[bool], va
         return []
     these = jobs.c.job_id.in_(job_ids)
     connection.execute(sa.update(jobs).where(these).values(version=jobs.c.version + 1, **values))
-    return [job_of(row) for row in connection.execute(sa.select(jobs).where(these).order_by(jobs.c.variation))]
+    changed = [job_of(row) for row in connection.execute(sa.select(jobs).where(these).order_by(jobs.c.variation))]
+    give_back(connection, changed)
+    return changed
 
 
 def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:
@@ -207,4 +171,5 @@ def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job]
         if changed.ended:
             values |= {"lease_owner": None, "lease_until": None}
         connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values))
+        give_back(connection, [changed])
     return changed

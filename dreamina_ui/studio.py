@@ -1,6 +1,7 @@
 """The composition root: picks the service, and wires engine, page and web guard together."""
 
 import logging
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -10,24 +11,34 @@ from typing import Any
 
 import gradio as gr
 import httpx
+from gradio.utils import get_upload_folder
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
+from dreamina_ui.allowances import Allowances, Limits
 from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
 from dreamina_ui.downloads import Downloads
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import SettingError
+from dreamina_ui.guard import Guard
+from dreamina_ui.health import Health, running
+from dreamina_ui.hosts import Hosts
 from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library, origin_of
 from dreamina_ui.model_card import Card, load_card
 from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.sessions import Sessions
 from dreamina_ui.settings import Settings
-from dreamina_ui.store import Limits, Store
+from dreamina_ui.store import Store
 from dreamina_ui.ui.asking import LANGUAGE_COOKIE, Asking, words_for
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.ui.wording import LANGUAGES, Words
+from dreamina_ui.uploads import VIDEO_MOST
 from dreamina_ui.visitors import Visitors, signing_secret
 from dreamina_ui.web import ChosenLanguage, VisitorCookie
 
@@ -63,6 +74,7 @@ class Studio:
         self._database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}")
         self._database.prepare()
         self._library.prepare()
+        limits = Limits.of(settings)
         self.engine = Engine(
             card=card,
             store=Store(self._database),
@@ -71,7 +83,7 @@ class Studio:
             budget=budget,
             service=self._service,
             library=self._library,
-            limits=_limits(settings),
+            limits=limits,
             backend=settings.backend,
             key=settings.api_key if settings.backend == "runcomfy" else None,
             deadline_s=settings.job_deadline_s,
@@ -79,10 +91,19 @@ class Studio:
         self._visitors = Visitors(signing_secret(settings))
         # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
         gr.set_static_paths([self._library.folder, ASSETS / "examples"])
-        self._downloads = Downloads(
-            Archive(self._database), self._library, lambda request, key: words_for(request).say(key)
+        self._downloads = Downloads(Archive(self._database), self._library, _say)
+        self._health = Health(
+            {
+                "engine": running("leases", "followed jobs"),
+                "database": self._ask_database,
+                "disk": self._library.check_room,
+            }
         )
-        self.blocks, self._translations = build_page(self.engine, Asking(self._visitors), ASSETS / "examples")
+        login = _offers_login()
+        asking = Asking(self._visitors, login=login)
+        allowances = Allowances(self._database, limits, settings.backend)
+        examples = ASSETS / "examples"
+        self.blocks, self._translations = build_page(self.engine, asking, examples, allowances.left, login=login)
 
     def launch(self, *, wait: bool = True) -> str:
         """Serve, and give the address; with `wait`, only after SIGTERM or Ctrl+C, when all has been kept.
@@ -131,6 +152,7 @@ class Studio:
             "show_error": False,
             "run_history": False,
             "enable_monitoring": False,
+            "max_file_size": VIDEO_MOST,
             "ssr_mode": False,
             "max_threads": self.settings.max_watchers,
             "theme": studio_theme(),
@@ -142,15 +164,19 @@ class Studio:
             "app_kwargs": {
                 "lifespan": self._lifespan,
                 "middleware": [
+                    Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
-                "routes": self._downloads.routes,
+                "routes": [*self._downloads.routes, *self._health.routes],
             },
         }
 
     @asynccontextmanager
-    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        if app.middleware_stack:
+            # Gradio puts its own middleware around what it is given, and the guard has to stand before that.
+            app.middleware_stack = self._guarded(app.middleware_stack)
         async with AsyncExitStack() as stack:
             stack.callback(self._database.close)
             if self._simulator:
@@ -160,6 +186,21 @@ class Studio:
             await stack.enter_async_context(self.engine)
             yield
 
+    def _guarded(self, app: ASGIApp) -> Guard:
+        names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
+        return Guard(
+            app,
+            hosts=Hosts({name.lower() for name in names}),
+            folders=[self._library.folder, ASSETS / "examples", Path(get_upload_folder())],
+            say=_say,
+            # Names to be asked by are what a proxy, a Space's among them, needs.
+            behind_proxy=bool(self.settings.allowed_hosts),
+            on_space=self.settings.on_space,
+        )
+
+    async def _ask_database(self) -> None:
+        await self._database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
+
 
 def _simulator(settings: Settings, card: Card) -> Any:
     # Only imported when nothing else answers.
@@ -168,18 +209,20 @@ def _simulator(settings: Settings, card: Card) -> Any:
     return create_app(settings.data_dir / "simulator", cards=[card.source])
 
 
+def _offers_login() -> bool:
+    """Whether this is a Space with `hf_oauth`. Without the client's secret, Gradio would sign sessions with a known one."""
+    return os.environ.get("SYSTEM") == "spaces" and all(
+        os.environ.get(name) for name in ("SPACE_ID", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
+    )
+
+
 def _scripts() -> str:
     """All scripts of `assets/`, as text and not as files: they must have run before Gradio calls what they define."""
     return "".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in sorted(ASSETS.glob("*.js")))
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        active=settings.max_active,
-        active_per_visitor=settings.max_active_per_visitor,
-        daily=settings.daily_limit,
-        daily_per_visitor=settings.daily_limit_per_visitor,
-    )
+def _say(request: Request, key: str, **values: object) -> str:
+    return words_for(request).say(key, **values)
 
 
 def _make_data_dir(folder: Path) -> None:

@@ -1,27 +1,46 @@
 """Who is asking. A visitor is 128 random bits in a signed cookie: nobody can name another one."""
 
+import hmac
 import os
 import secrets
+from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from itsdangerous import BadSignature, Signer
 
 from dreamina_ui.settings import Settings
 
-__all__ = ["COOKIE", "COOKIE_KEPT_S", "Visitors", "signing_secret"]
+__all__ = ["COOKIE", "COOKIE_KEPT_S", "HOLDER", "Asker", "Visitors", "signing_secret"]
 
 COOKIE = "dreamina_visitor"
 COOKIE_KEPT_S = 400 * 86_400
 """Browsers keep no cookie longer than 400 days."""
 
 
+class Holder(Enum):
+    """Who asks with a job id and nothing else: 128 random bits that only its owner was given."""
+
+    HOLDER = "holder"
+
+
+HOLDER: Final = Holder.HOLDER
+Asker = str | Holder
+"""A visitor's id; or `HOLDER`, for the public endpoints alone, where holding a job id is owning the job."""
+
+
 class Visitors:
     def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
         self._signer = Signer(secret, salt="visitor")
 
     def issue(self) -> str:
         """A new visitor's cookie."""
         return self._signer.sign(secrets.token_hex(16)).decode()
+
+    def of_user(self, user: str) -> str:
+        """The visitor's id of somebody who has signed in: always the same, and not to be traced back to the account."""
+        return "hf-" + hmac.digest(self._secret, b"signed in " + user.encode(errors="replace"), "sha256").hex()[:32]
 
     def read(self, cookie: str | None) -> str | None:
         """The visitor's id, or None if the cookie is not one of ours."""

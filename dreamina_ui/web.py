@@ -10,6 +10,11 @@ from dreamina_ui.visitors import COOKIE, COOKIE_KEPT_S, Visitors
 
 __all__ = ["ChosenLanguage", "VisitorCookie"]
 
+_OF_NOBODY = (
+    *("/assets/", "/static/", "/svelte/", "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
+    *("/healthz", "/gradio_api/theme.css", "/gradio_api/file=", "/gradio_api/startup-events"),
+)
+"""What is the same for everybody, and asked for by those who keep no cookies."""
 _CHOICE = (
     '<head><script>for (const [name, value] of [["language", "{0}"], ["languages", ["{0}"]]]) '
     "Object.defineProperty(navigator, name, {{ configurable: true, get: () => value }})</script>"
@@ -17,14 +22,18 @@ _CHOICE = (
 
 
 class VisitorCookie:
-    """Middleware: gives a visitor without a valid cookie a new one, already valid for this very request."""
+    """Middleware: gives a visitor without a valid cookie a new one, already valid for this very request.
+
+    The guard, outside of it, has set the scheme to https where a proxy that is believed ended it.
+    """
 
     def __init__(self, app: ASGIApp, visitors: Visitors) -> None:
         self._app = app
         self._visitors = visitors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._visitors.read(_cookies(scope).get(COOKIE)):
+        needless = scope["type"] != "http" or scope["path"].startswith(_OF_NOBODY)
+        if needless or self._visitors.read(_cookies(scope).get(COOKIE)):
             await self._app(scope, receive, send)
             return
         cookie = self._visitors.issue()
@@ -62,7 +71,7 @@ class ChosenLanguage:
 
         async def send_with_choice(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and "text/html" in Headers(scope=message).get("content-type", ""):
+            if message["type"] == "http.response.start" and _is_readable_page(Headers(scope=message)):
                 start = message  # its length is known only with the body
                 return
             if start is not None and message["type"] == "http.response.body":
@@ -76,6 +85,10 @@ class ChosenLanguage:
             await send(message)
 
         await self._app(scope, receive, send_with_choice)
+
+
+def _is_readable_page(headers: Headers) -> bool:
+    return "text/html" in headers.get("content-type", "") and "content-encoding" not in headers
 
 
 def _cookies(scope: Scope) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """An engine over the simulator, in the process, with a clock of its own."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import BUNDLED_CARD
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
 
 CARD = load_card(BUNDLED_CARD)
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
@@ -57,6 +59,9 @@ class Gate(httpx.AsyncBaseTransport):
         self.open.set()
         self.raises: Exception | None = None
         self.before: Any = None
+        self.keys: set[str] | None = None
+        """The bearers that are welcome; each finds its own requests alone. None lets anybody by."""
+        self.owners: dict[str, str] = {}
 
     @property
     def posts(self) -> int:
@@ -69,7 +74,18 @@ class Gate(httpx.AsyncBaseTransport):
         await self.open.wait()
         if self.raises:
             raise self.raises
-        return await self._inner.handle_async_request(request)
+        if self.keys is None or "/outputs/" in request.url.path:
+            return await self._inner.handle_async_request(request)
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if bearer not in self.keys:
+            return httpx.Response(401, json={"error_code": 400004, "error_message": "The token is invalid."})
+        request_id = request.url.path.split("/")[-2]
+        if self.owners.get(request_id, bearer) != bearer:
+            return httpx.Response(404, json={"error_code": 404001, "error_message": "Not found."})
+        reply = await self._inner.handle_async_request(request)
+        if request.method == "POST" and "/models/" in request.url.path and reply.is_success:
+            self.owners[json.loads(await reply.aread())["request_id"]] = bearer
+        return reply
 
 
 @dataclass
@@ -89,13 +105,13 @@ class Rig:
     async def finish(self, job: Job) -> Job:
         """The job at its end; what was seen on the way is in `seen`."""
         async with asyncio.timeout(30):
-            async for snapshot in self.engine.watch(job.job_id):
+            async for snapshot in self.engine.watch(HOLDER, job.job_id):
                 self.seen.append(snapshot)
         return snapshot
 
     async def until(self, job: Job, state: State) -> Job:
         async with asyncio.timeout(30):
-            async for snapshot in self.engine.watch(job.job_id):
+            async for snapshot in self.engine.watch(HOLDER, job.job_id):
                 if snapshot.state is state or snapshot.ended:
                     break
         assert snapshot.state is state, snapshot

@@ -18,6 +18,7 @@ from dreamina_ui.leases import Leases
 from dreamina_ui.plan import BATCH_MOST
 from dreamina_ui.simulator import Fault
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
 from tests.rig import VALUES, Rig, rigged
 from tests.test_store import a_job
 from tests.waiting import until
@@ -134,7 +135,7 @@ async def test_all_together_have_a_limit(tmp_path: Path) -> None:
         with pytest.raises(TooManyActive) as caught:
             await rig.submit("dora")
         assert caught.value.facts["scope"] == "all"
-        await rig.engine.cancel((await rig.engine.batch("ann", "b"))[0].job_id)
+        await rig.engine.cancel(HOLDER, (await rig.engine.batch("ann", "b"))[0].job_id)
         await rig.submit("dora")
 
 
@@ -233,7 +234,7 @@ async def test_one_of_a_batch_is_taken_back(tmp_path: Path) -> None:
     """A job in line can be cancelled by itself, like any other."""
     async with rigged(tmp_path, limits=FOUR, queue_s=60) as rig:
         made = await rig.engine.submit_batch("ann", payloads(6), "b")
-        assert (await rig.engine.cancel(made[-1].job_id)).state is State.CANCELLED
+        assert (await rig.engine.cancel(HOLDER, made[-1].job_id)).state is State.CANCELLED
         assert (await states(rig))[State.CANCELLED] == 1
 
 

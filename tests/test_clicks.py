@@ -31,6 +31,7 @@ from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.simulator import Fault
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
 from tests.rig import BASE, CARD, VALUES, Clock, Rig, rigged
 from tests.waiting import until
 
@@ -265,7 +266,7 @@ async def test_an_adopted_job_is_watched_and_saved(tmp_path: Path) -> None:
     """Whoever finds the request id gets the video that was paid for, without another POST."""
     async with rigged(tmp_path) as rig:
         job, request_id = await lost(rig)
-        assert (await rig.engine.adopt(job.job_id, request_id)).state is State.IN_QUEUE
+        assert (await rig.engine.adopt(HOLDER, job.job_id, request_id)).state is State.IN_QUEUE
         job = await rig.finish(job)
         assert (job.state, job.request_id, job.failure) == (State.SUCCEEDED, request_id, None)
         assert rig.library.video(job.share_id).exists()
@@ -278,11 +279,13 @@ async def test_an_adoption_of_two_at_once_is_one(tmp_path: Path) -> None:
         job, right = await lost(rig)
         _, other = await lost(rig)
         answers = await asyncio.gather(
-            rig.engine.adopt(job.job_id, right), rig.engine.adopt(job.job_id, other), return_exceptions=True
+            rig.engine.adopt(HOLDER, job.job_id, right),
+            rig.engine.adopt(HOLDER, job.job_id, other),
+            return_exceptions=True,
         )
         [adopted] = [answer for answer in answers if isinstance(answer, Job)]
         assert [type(answer) for answer in answers if not isinstance(answer, Job)] == [IllegalMove]
-        assert (await rig.engine.job(job.job_id)).request_id == adopted.request_id
+        assert (await rig.engine.job(HOLDER, job.job_id)).request_id == adopted.request_id
 
 
 @pytest.mark.parametrize("request_id", ["00000000-0000-4000-8000-000000000000", "../../models", "", "x" * 500, "\0"])
@@ -291,8 +294,8 @@ async def test_an_id_the_service_does_not_know_is_no_id(tmp_path: Path, request_
     async with rigged(tmp_path) as rig:
         job, _ = await lost(rig)
         with pytest.raises(UnknownRequest):
-            await rig.engine.adopt(job.job_id, request_id)
-        assert await rig.engine.job(job.job_id) == job
+            await rig.engine.adopt(HOLDER, job.job_id, request_id)
+        assert await rig.engine.job(HOLDER, job.job_id) == job
 
 
 async def test_an_id_of_another_video_is_taken(tmp_path: Path) -> None:
@@ -301,18 +304,18 @@ async def test_an_id_of_another_video_is_taken(tmp_path: Path) -> None:
         job, _ = await lost(rig)
         other = await rig.finish(await rig.submit("bob", seed=9))
         with pytest.raises(RequestTaken):
-            await rig.engine.adopt(job.job_id, other.request_id or "")
-        assert await rig.engine.job(job.job_id) == job
+            await rig.engine.adopt(HOLDER, job.job_id, other.request_id or "")
+        assert await rig.engine.job(HOLDER, job.job_id) == job
 
 
 async def test_a_dismissed_job_can_still_be_adopted(tmp_path: Path) -> None:
     """Dismissing takes note and sends nothing; the id may turn up later."""
     async with rigged(tmp_path) as rig:
         job, request_id = await lost(rig)
-        dismissed = await rig.engine.dismiss(job.job_id)
+        dismissed = await rig.engine.dismiss(HOLDER, job.job_id)
         assert (dismissed.state, dismissed.dismissed) == (State.UNCERTAIN, True)
-        assert (await rig.engine.dismiss(job.job_id)) == dismissed
-        await rig.engine.adopt(job.job_id, request_id)
+        assert (await rig.engine.dismiss(HOLDER, job.job_id)) == dismissed
+        await rig.engine.adopt(HOLDER, job.job_id, request_id)
         job = await rig.finish(job)
         assert (job.state, job.dismissed, rig.accepted) == (State.SUCCEEDED, False, 1)
 
@@ -328,7 +331,7 @@ async def test_an_uncertain_job_is_never_sent_again(tmp_path: Path) -> None:
         [again] = await rig.engine.submit("ann", VALUES, click_id="click-1")
         assert (again.job_id, again.state) == (job.job_id, State.UNCERTAIN)
         await rig.finish(await rig.submit("bob", seed=8))  # what else waits is sent
-        assert (rig.gate.posts, (await rig.engine.job(job.job_id)).state) == (1, State.UNCERTAIN)
+        assert (rig.gate.posts, (await rig.engine.job(HOLDER, job.job_id)).state) == (1, State.UNCERTAIN)
 
 
 async def in_state(rig: Rig, state: State) -> Job:
@@ -349,12 +352,12 @@ async def test_only_uncertain_jobs_are_adopted_or_dismissed(tmp_path: Path, stat
         other = await rig.finish(await rig.submit("bob", seed=8))
         job = await in_state(rig, state)
         with pytest.raises(IllegalMove):
-            await rig.engine.adopt(job.job_id, other.request_id or "")
+            await rig.engine.adopt(HOLDER, job.job_id, other.request_id or "")
         with pytest.raises(IllegalMove):
-            await rig.engine.dismiss(job.job_id)
+            await rig.engine.dismiss(HOLDER, job.job_id)
         with pytest.raises(IllegalMove):
-            await rig.engine.resume(job.job_id)
-        assert await rig.engine.job(job.job_id) == job
+            await rig.engine.resume(HOLDER, job.job_id)
+        assert await rig.engine.job(HOLDER, job.job_id) == job
 
 
 async def test_what_does_not_exist_cannot_be_adopted(tmp_path: Path) -> None:
@@ -362,9 +365,9 @@ async def test_what_does_not_exist_cannot_be_adopted(tmp_path: Path) -> None:
     async with rigged(tmp_path) as rig:
         for ask in (rig.engine.dismiss, rig.engine.resume):
             with pytest.raises(JobNotFound):
-                await ask("nope")
+                await ask(HOLDER, "nope")
         with pytest.raises(JobNotFound):
-            await rig.engine.adopt("nope", "00000000-0000-4000-8000-000000000000")
+            await rig.engine.adopt(HOLDER, "nope", "00000000-0000-4000-8000-000000000000")
         assert rig.gate.requests == []
 
 
@@ -388,14 +391,14 @@ async def test_a_resumed_job_watches_the_same_request(tmp_path: Path) -> None:
         record.state = "in_queue"
         record.fate = None
         rig.simulator._queue.add(record)  # the service gets to it after all
-        answers = await asyncio.gather(*(rig.engine.resume(job.job_id) for _ in range(10)))
+        answers = await asyncio.gather(*(rig.engine.resume(HOLDER, job.job_id) for _ in range(10)))
         assert len({answer.job_id for answer in answers}) == 1
         resumed = await rig.finish(answers[0])
         assert resumed.job_id != job.job_id
         assert (resumed.state, resumed.request_id) == (State.SUCCEEDED, job.request_id)
         assert rig.library.video(resumed.share_id).exists()
-        assert (await rig.engine.resume(job.job_id)).job_id == resumed.job_id
-        assert await rig.engine.job(job.job_id) == job
+        assert (await rig.engine.resume(HOLDER, job.job_id)).job_id == resumed.job_id
+        assert await rig.engine.job(HOLDER, job.job_id) == job
         assert (rig.gate.posts, rig.accepted, await count_of(rig)) == (1, 1, 2)
 
 
@@ -405,7 +408,7 @@ async def test_what_never_was_sent_cannot_be_resumed(tmp_path: Path) -> None:
         job = await rig.finish(await rig.submit())
         assert job.state is State.FAILED
         with pytest.raises(IllegalMove):
-            await rig.engine.resume(job.job_id)
+            await rig.engine.resume(HOLDER, job.job_id)
 
 
 async def test_what_waited_long_gets_its_whole_deadline(tmp_path: Path) -> None:
@@ -436,9 +439,9 @@ async def test_no_late_write_changes_an_end(tmp_path: Path, state: State) -> Non
         for late in State:
             assert await runner._move(end, late, request_id="another") == end
         assert await runner.cancel(replace(end, state=State.IN_QUEUE, finished_at=None)) == end
-        assert await rig.engine.cancel(job.job_id) == end
+        assert await rig.engine.cancel(HOLDER, job.job_id) == end
         await rig.clock.sleep(100)
-        assert await rig.engine.job(job.job_id) == end
+        assert await rig.engine.job(HOLDER, job.job_id) == end
 
 
 async def test_a_former_owners_write_is_refused(tmp_path: Path) -> None:
@@ -456,7 +459,7 @@ async def test_a_former_owners_write_is_refused(tmp_path: Path) -> None:
             for state in (State.IN_QUEUE, State.FAILED, State.UNCERTAIN):
                 with pytest.raises(LeaseLost):
                     await rig.engine._runner._move(job, state, finished_at=1.0)
-            assert (await rig.engine.job(job.job_id)) == claimed
+            assert (await rig.engine.job(HOLDER, job.job_id)) == claimed
             await leases.aclose()
         rig.gate.open.set()
 
@@ -487,17 +490,17 @@ async def test_an_answer_that_comes_after_a_takeover_is_kept(tmp_path: Path) -> 
         async with replica(rig, tmp_path, lease_s=0.5) as other:
 
             async def uncertain() -> bool:
-                return (await other.job(job.job_id)).state is State.UNCERTAIN
+                return (await other.job(HOLDER, job.job_id)).state is State.UNCERTAIN
 
             await until(uncertain)
             assert rig.accepted == 0
             held.set()
 
             async def saved() -> bool:
-                return (await other.job(job.job_id)).state is State.SUCCEEDED
+                return (await other.job(HOLDER, job.job_id)).state is State.SUCCEEDED
 
             await until(saved)
-            seen = await other.job(job.job_id)
+            seen = await other.job(HOLDER, job.job_id)
             assert seen.failure is None
             assert list(rig.simulator.ledger.records) == [seen.request_id]
             assert (rig.gate.posts, rig.accepted) == (1, 1)

@@ -298,7 +298,15 @@ ROWS_OF = {
              '{"prompt": "Drei Boote"}', 'cancelled', NULL, '[]', TRUE, FALSE, 1700000000.5, 3, NULL, 1700000009.0, 0,
              'drei boote')
     """,
+    "0006_own_keys": """
+        INSERT INTO jobs (job_id, share_id, visitor_id, own_key, backend, model_id, payload, state, request_id, outputs,
+            cancel_requested, created_at, version, submitted_at, generation, prompt)
+        VALUES
+            ('old-1', 'share-1', 'ann', TRUE, 'runcomfy', 'bytedance/dreamina', '{"prompt": "Zwei Boote"}',
+             'in_progress', 'request-1', '[]', FALSE, 1700000000.5, 5, 1700000001.25, 1, 'zwei boote')
+    """,
 }
+ROWS_OF["0005_history_order"] = ROWS_OF["0004_batches"]  # it made no column
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -434,7 +442,25 @@ JOBS_OF = {
             finished_at=1700000009.0,
         ),
     ],
+    "0006_own_keys": [
+        Job(
+            job_id="old-1",
+            share_id="share-1",
+            visitor_id="ann",
+            own_key=True,
+            backend="runcomfy",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Zwei Boote"},
+            state=State.IN_PROGRESS,
+            request_id="request-1",
+            created_at=1700000000.5,
+            version=5,
+            submitted_at=1700000001.25,
+            generation=1,
+        )
+    ],
 }
+JOBS_OF["0005_history_order"] = JOBS_OF["0004_batches"]
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
@@ -473,6 +499,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     """These names are in people's files: the list grows at its end, and never otherwise."""
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
+    names += ["0006_own_keys", "0007_allowances"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 

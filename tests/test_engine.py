@@ -22,6 +22,7 @@ from dreamina_ui.errors import (
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.simulator import Fault
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
 from tests.rig import Clock, Rig, rigged
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +62,7 @@ async def test_the_request_id_is_durable_before_anyone_is_told(tmp_path: Path) -
     """A watcher who hears of the queue finds the request id in the row."""
     async with rigged(tmp_path) as rig:
         job = await rig.submit()
-        async for seen in rig.engine.watch(job.job_id):
+        async for seen in rig.engine.watch(HOLDER, job.job_id):
             if seen.state is State.IN_QUEUE:
                 assert (await rig.store.get(job.job_id)).request_id == seen.request_id is not None
 
@@ -147,7 +148,7 @@ async def test_a_post_that_never_left_is_tried_again(tmp_path: Path) -> None:
     async with rigged(tmp_path) as rig:
         rig.gate.raises = httpx.ConnectError("refused")
         job = await rig.submit()
-        async for seen in rig.engine.watch(job.job_id):
+        async for seen in rig.engine.watch(HOLDER, job.job_id):
             if seen.failure:
                 break
         assert (seen.state, seen.failure and seen.failure.code) == (State.WAITING, "unreachable")
@@ -192,7 +193,7 @@ async def test_cancel_in_the_queue_takes_the_job_back(tmp_path: Path) -> None:
     """A queued request is cancelled at the service, and only its word ends the job."""
     async with rigged(tmp_path, queue_s=60) as rig:
         job = await rig.until(await rig.submit(), State.IN_QUEUE)
-        assert (await rig.engine.cancel(job.job_id)).state is State.CANCELLED
+        assert (await rig.engine.cancel(HOLDER, job.job_id)).state is State.CANCELLED
         assert (await rig.finish(job)).state is State.CANCELLED
 
 
@@ -200,7 +201,7 @@ async def test_cancel_while_rendering_is_too_late(tmp_path: Path) -> None:
     """A running request cannot be taken back; the video still arrives, and the row keeps that it was asked."""
     async with rigged(tmp_path, render_s=0.2) as rig:
         job = await rig.until(await rig.submit(), State.IN_PROGRESS)
-        assert (await rig.engine.cancel(job.job_id)).state is not State.CANCELLED
+        assert (await rig.engine.cancel(HOLDER, job.job_id)).state is not State.CANCELLED
         job = await rig.finish(job)
         assert (job.state, job.cancel_requested) == (State.SUCCEEDED, True)
 
@@ -210,7 +211,7 @@ async def test_cancel_before_the_post_sends_nothing(tmp_path: Path) -> None:
     async with rigged(tmp_path) as rig:
         rig.gate.raises = httpx.ConnectError("refused")
         job = await rig.until(await rig.submit(), State.WAITING)
-        while (job := await rig.engine.cancel(job.job_id)).state is State.SUBMITTING:
+        while (job := await rig.engine.cancel(HOLDER, job.job_id)).state is State.SUBMITTING:
             await rig.clock.sleep(0)
         assert job.state is State.CANCELLED
         rig.gate.raises = None
@@ -223,7 +224,7 @@ async def test_cancel_during_the_post_is_asked_for_once_there_is_an_id(tmp_path:
     async with rigged(tmp_path, queue_s=60) as rig:
         rig.gate.open.clear()
         job = await rig.until(await rig.submit(), State.SUBMITTING)
-        await rig.engine.cancel(job.job_id)
+        await rig.engine.cancel(HOLDER, job.job_id)
         rig.gate.open.set()
         assert (await rig.finish(job)).state is State.CANCELLED
 
@@ -233,7 +234,7 @@ async def test_only_the_outcome_decides_a_cancel(tmp_path: Path, kind: Any) -> N
     """`cancellation_requested` is asked and not done, and the status beside an outcome means nothing."""
     async with rigged(tmp_path, Fault("cancel", kind), queue_s=0.2) as rig:
         job = await rig.until(await rig.submit(), State.IN_QUEUE)
-        assert (await rig.engine.cancel(job.job_id)).state is State.IN_QUEUE
+        assert (await rig.engine.cancel(HOLDER, job.job_id)).state is State.IN_QUEUE
         assert (await rig.finish(job)).ended
 
 
@@ -242,7 +243,7 @@ async def test_a_cancel_that_cannot_be_asked_is_an_error(tmp_path: Path) -> None
     async with rigged(tmp_path, Fault("cancel", "http_error", code=503, times=None), queue_s=60) as rig:
         job = await rig.until(await rig.submit(), State.IN_QUEUE)
         with pytest.raises(ServiceError):
-            await rig.engine.cancel(job.job_id)
+            await rig.engine.cancel(HOLDER, job.job_id)
 
 
 async def test_limits_refuse_at_the_click(tmp_path: Path) -> None:
@@ -309,8 +310,8 @@ async def test_an_unknown_job_is_not_found(tmp_path: Path) -> None:
     """Nobody can watch, read or cancel what does not exist."""
     async with rigged(tmp_path) as rig:
         with pytest.raises(JobNotFound):
-            await rig.engine.job("nope")
+            await rig.engine.job(HOLDER, "nope")
         with pytest.raises(JobNotFound):
-            await rig.engine.cancel("nope")
+            await rig.engine.cancel(HOLDER, "nope")
         with pytest.raises(JobNotFound):
-            await anext(rig.engine.watch("nope"))
+            await anext(rig.engine.watch(HOLDER, "nope"))

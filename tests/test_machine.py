@@ -35,6 +35,7 @@ from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.simulator import Fault, RenderJob, create_app
 from dreamina_ui.simulator.renderers import RenderError
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
 from tests.rig import BASE, CARD, VALUES, make_clip
 from tests.waiting import until
 
@@ -426,7 +427,7 @@ class Machine(RuleBasedStateMachine):
             self.run(self._cancel(job))
 
     async def _cancel(self, job: Job) -> None:
-        [answer] = await self.ask(self.engine.cancel(job.job_id))
+        [answer] = await self.ask(self.engine.cancel(HOLDER, job.job_id))
         if isinstance(answer, BaseException):
             assert isinstance(answer, ServiceError), answer
         elif answer.state is State.CANCELLED:
@@ -448,7 +449,7 @@ class Machine(RuleBasedStateMachine):
             "malformed": ["../requests"],
         }
         request_id = (choices.get(which) or ["00000000-0000-4000-8000-000000000000"])[0]
-        [answer] = await self.ask(self.engine.adopt(job.job_id, request_id))
+        [answer] = await self.ask(self.engine.adopt(HOLDER, job.job_id, request_id))
         match answer:
             case Job():
                 assert (job.state, answer.request_id) == (State.UNCERTAIN, request_id)
@@ -474,7 +475,7 @@ class Machine(RuleBasedStateMachine):
         if job is None:
             return
         try:
-            assert self.run(self.engine.dismiss(job.job_id)).dismissed
+            assert self.run(self.engine.dismiss(HOLDER, job.job_id)).dismissed
         except IllegalMove:
             assert job.state is not State.UNCERTAIN
 
@@ -485,7 +486,9 @@ class Machine(RuleBasedStateMachine):
             self.run(self._resume(job, times))
 
     async def _resume(self, job: Job, times: int) -> None:
-        answers = await asyncio.gather(*(self.engine.resume(job.job_id) for _ in range(times)), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(self.engine.resume(HOLDER, job.job_id) for _ in range(times)), return_exceptions=True
+        )
         if job.can_resume:
             resumed = {answer.job_id for answer in answers if isinstance(answer, Job)}
             assert len(resumed) == 1, answers

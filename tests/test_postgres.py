@@ -22,6 +22,7 @@ from dreamina_ui.rows import jobs
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.simulator import QuickRenderer, create_app
 from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
 from tests.rig import BASE, CARD, VALUES, Gate, make_clip
 from tests.test_store import NO_LIMIT, a_job, ended, sent
 from tests.waiting import until
@@ -274,7 +275,7 @@ class World:
     def accepted(self) -> int:
         return len(self.simulator.ledger.records)
 
-    async def start(self, *, lease_s: float = 3.0) -> tuple[Engine, Store]:
+    async def start(self, *, lease_s: float = 3.0, limits: Limits | None = None) -> tuple[Engine, Store]:
         origin = BASE.removesuffix("/v1")
         database = Database(self.url)
         database.prepare()
@@ -291,7 +292,7 @@ class World:
             budget=RetryBudget(asyncio.get_running_loop().time),
             service=service,
             library=library,
-            limits=Limits(active=100, active_per_visitor=100),
+            limits=limits or Limits(active=100, active_per_visitor=100),
             backend="simulator",
             key=None,
             deadline_s=3600.0,
@@ -324,7 +325,7 @@ async def test_a_job_is_watched_from_another_replica(tmp_path: Path, postgres_ur
         b, _ = await world.start()
         [job] = await a.submit("ann", VALUES)
         async with asyncio.timeout(30):
-            seen = [snapshot async for snapshot in b.watch(job.job_id)]
+            seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
         assert seen[-1].state is State.SUCCEEDED
         assert State.IN_PROGRESS in [snapshot.state for snapshot in seen]
         versions = [snapshot.version for snapshot in seen]
@@ -343,9 +344,9 @@ async def test_a_job_is_cancelled_from_another_replica(tmp_path: Path, postgres_
             return (await store.get(job.job_id)).state is State.IN_QUEUE
 
         await until(queued)
-        assert (await b.cancel(job.job_id)).state is State.CANCELLED
+        assert (await b.cancel(HOLDER, job.job_id)).state is State.CANCELLED
         async with asyncio.timeout(30):
-            seen = [snapshot async for snapshot in a.watch(job.job_id)]
+            seen = [snapshot async for snapshot in a.watch(HOLDER, job.job_id)]
         assert seen[-1].state is State.CANCELLED
         [record] = world.simulator.ledger.records.values()
         assert record.state == "cancelled"
@@ -365,7 +366,7 @@ async def test_a_dead_replicas_jobs_end_on_another(tmp_path: Path, postgres_url:
         b, _ = await world.start()
         for job in jobs:
             async with asyncio.timeout(30):
-                seen = [snapshot async for snapshot in b.watch(job.job_id)]
+                seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
             assert seen[-1].state is State.SUCCEEDED
             assert b.library.video(job.share_id).exists()
         assert (world.gate.posts, world.accepted) == (4, 4)
@@ -410,7 +411,7 @@ async def test_clicks_on_two_replicas_are_all_paid_once(tmp_path: Path, postgres
         assert len(made) == 30
         for job_id in made:
             async with asyncio.timeout(60):
-                async for snapshot in engines[0].watch(job_id):
+                async for snapshot in engines[0].watch(HOLDER, job_id):
                     last = snapshot
             assert last.state is State.SUCCEEDED
         assert (world.gate.posts, world.accepted) == (30, 30)

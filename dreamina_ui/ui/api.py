@@ -13,8 +13,12 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.model_card import Field
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.wording import Words, iso_time
+from dreamina_ui.visitors import HOLDER
 
-__all__ = ["add_endpoints", "job_json"]
+__all__ = ["KEY_HEADER", "add_endpoints", "job_json"]
+
+KEY_HEADER = "X-RunComfy-Key"
+"""A caller's own key: the job is made, followed and paid with it. It is kept in memory, for that job alone."""
 
 WORDS = Words()
 """Programs are spoken to in one language, whatever their machine's is."""
@@ -59,24 +63,37 @@ class _Endpoints:
         A caller who goes away loses nothing: the job goes on, and /job tells of it.
         """
         job = await self._submit(values)
-        async for snapshot in self._engine.watch(job.job_id):
-            yield self._answer(snapshot)
+        try:
+            async for snapshot in self._engine.watch(HOLDER, job.job_id):
+                yield self._answer(snapshot)
+        except DreaminaError as error:
+            raise _spoken(error) from None
 
     async def submit(self, *values: Any) -> dict[str, Any]:
         """Make a video and return its job at once; ask /job with its job_id how it is going."""
         return job_json(await self._submit(values), self._asking.now())
 
-    async def job(self, job_id: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    async def job(
+        self,
+        job_id: str,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """How a job is going: [job, video]; video is null until it is there. Whoever holds a job_id owns the job."""
         try:
-            return self._answer(await self._engine.job(str(job_id)))
+            await self._take_key(job_id, request)
+            return self._answer(await self._engine.job(HOLDER, job_id))
         except DreaminaError as error:
             raise _spoken(error) from None
 
-    async def cancel(self, job_id: str) -> dict[str, Any]:
+    async def cancel(
+        self,
+        job_id: str,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
         """Take a job back while it is queued. The state tells whether it was: a running one arrives, and is paid."""
         try:
-            return job_json(await self._engine.cancel(str(job_id)), self._asking.now())
+            await self._take_key(job_id, request)
+            return job_json(await self._engine.cancel(HOLDER, job_id), self._asking.now())
         except DreaminaError as error:
             raise _spoken(error) from None
 
@@ -90,7 +107,10 @@ class _Endpoints:
         for name, value in (("limit", limit), ("offset", offset)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise _spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
-        jobs, _ = await self._engine.history(self._asking.visitor(request), limit, min(offset, 2**31))
+        try:
+            jobs, _ = await self._engine.history(self._asking.visitor(request), limit, offset)
+        except DreaminaError as error:
+            raise _spoken(error) from None
         return [job_json(job, self._asking.now()) for job in jobs]
 
     async def _submit(self, values: tuple[Any, ...]) -> Job:
@@ -101,10 +121,16 @@ class _Endpoints:
         try:
             # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
             click_id = request.headers.get("idempotency-key")
-            [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id)
+            key = request.headers.get(KEY_HEADER)
+            [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id, key=key)
             return job
         except DreaminaError as error:
             raise _spoken(error) from None
+
+    async def _take_key(self, job_id: str, request: gr.Request) -> None:
+        """A job that waits for its caller's key, after a restart, gets it with any call about it."""
+        if (key := request.headers.get(KEY_HEADER)) is not None:
+            await self._engine.bring_key_for(job_id, key)
 
     def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
         video = self._engine.library.video(job.share_id) if job.state is State.SUCCEEDED else None

@@ -89,14 +89,14 @@ class Batch:
 
     async def preview(self, held: dict[Any, Any], request: gr.Request) -> Update:
         """Everything about the batch before it is sent."""
-        return await self._shown(await asyncio.to_thread(self._plan, held), self._asking.words(request))
+        return await self._shown(await asyncio.to_thread(self._plan, held), request)
 
     async def send(self, held: dict[Any, Any], request: gr.Request) -> Update:
         """Send what the preview shows, and nothing else. (Called `submit`, it would take that name from the endpoint.)"""
         words, plan = self._asking.words(request), await asyncio.to_thread(self._plan, held)
         if not plan.payloads or _print_of(plan) != held.get(self.planned):
             changed = {self.refusal: problem_html(words.say("batch.changed"))} if plan.payloads else {}
-            return {**await self._shown(plan, words), **changed}
+            return {**await self._shown(plan, request), **changed}
         visitor_id, batch_id = self._asking.visitor(request), str(held.get(self.click_id) or "")
         try:
             await self._engine.submit_batch(visitor_id, plan.payloads, batch_id)
@@ -195,10 +195,11 @@ class Batch:
             return plan_sweep(card, base, ratios, frames, str(held.get(self.seeds) or ""))
         return plan_lines(card, str(held.get(self.lines) or ""), shared)
 
-    async def _shown(self, plan: Plan, words: Words) -> Update:
+    async def _shown(self, plan: Plan, request: gr.Request) -> Update:
+        words, visitor_id = self._asking.words(request), self._asking.visitor(request)
         if not plan.payloads:
             return {**self._no_plan(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
-        prices = [await self._engine.estimate_usd(payload) for payload in plan.payloads]
+        prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
         known = [usd for usd in prices if usd is not None]
         price = words.price(self._engine.backend, sum(known) if len(known) == len(prices) else None)
         label = words.say("batch.start", count=len(plan.payloads))

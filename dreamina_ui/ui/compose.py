@@ -76,7 +76,7 @@ class Compose:
         clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
         words, values = self._asking.words(request), self.form.values(held)
         try:
-            count, click_id = int(held.get(self.form.variations) or 1), str(held.get(self.click_id) or "")
+            count, click_id = self._count(held), str(held.get(self.click_id) or "")
             jobs = await self._engine.submit(
                 self._asking.visitor(request), values, count=count, click_id=click_id or None
             )
@@ -95,9 +95,17 @@ class Compose:
         """Put values into the form; fields without one stay as they are."""
         return {control: values[name] for name, control in self.form.controls.items() if name in values}
 
+    async def take_job(self, job_id: str, request: gr.Request, **others: Any) -> Update:
+        """The settings of a job of the visitor's go into the form, but for `others`."""
+        try:
+            job = await self._engine.job(self._asking.visitor(request), job_id)
+        except DreaminaError as error:
+            return {self.refusal: problem_html(self._asking.words(request).sentence(error))}
+        return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others})}
+
     async def take_file(self, path: str, request: gr.Request) -> Update:
         """The settings inside a video go into the form; a file without any changes nothing."""
-        values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(path))
+        values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(str(path)))
         words = self._asking.words(request)
         told = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
         return {**self.fill(values), self.refusal: told}
@@ -113,11 +121,15 @@ class Compose:
         return {**self.fill(values), self.form.problems.get(problem.field, self.refusal): problem_html(sentence)}
 
     async def show_price(self, held: dict[Any, Any], request: gr.Request) -> Markup:
-        words, count = self._asking.words(request), int(held.get(self.form.variations) or 1)
-        return await self.price_html(self.form.values(held), words, count)
+        visitor_id, words = self._asking.visitor(request), self._asking.words(request)
+        return await self.price_html(visitor_id, self.form.values(held), words, self._count(held))
 
-    async def price_html(self, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
-        usd, usual_s = await self._engine.estimate_usd(values), await self._engine.usual_s(values)
+    async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
+        usd, usual_s = await self._engine.estimate_usd(values, visitor_id), await self._engine.usual_s(values)
         usual = words.say("usual", time=words.seconds(usual_s)) if usual_s else ""
         price = words.price(self._engine.backend, None if usd is None else usd * count)
         return _PRICE.format(price=price, usual=usual)
+
+    def _count(self, held: Mapping[Any, Any]) -> int:
+        count = held.get(self.form.variations)
+        return count if isinstance(count, int) and count else 1

@@ -1,7 +1,7 @@
 """The history: this visitor's jobs as posters, newest first, to be searched, picked, compared and deleted."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from dreamina_ui.archive import RUNNING, Search
 from dreamina_ui.engine import Engine
+from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.model_card import Card
 from dreamina_ui.records import file_name
@@ -170,23 +171,38 @@ class History:
     async def turn_newer(
         self, words: str, state: str, ratio: str, frames: str, at: int, request: gr.Request
     ) -> list[Any]:
-        return await self.show(words, state, ratio, frames, at - PAGE, request)
+        return await self.show(words, state, ratio, frames, _whole(at) - PAGE, request)
 
     async def turn_older(
         self, words: str, state: str, ratio: str, frames: str, at: int, request: gr.Request
     ) -> list[Any]:
-        return await self.show(words, state, ratio, frames, at + PAGE, request)
+        return await self.show(words, state, ratio, frames, _whole(at) + PAGE, request)
 
     async def delete(
         self, words: str, state: str, ratio: str, frames: str, at: int, event: gr.EventData, request: gr.Request
     ) -> list[Any]:
-        await self._engine.delete(self._asking.visitor(request), _job_ids(event))
-        return await self.show(words, state, ratio, frames, at, request)
+        return await self._after(self._engine.delete, words, state, ratio, frames, at, event, request)
 
     async def undo(
         self, words: str, state: str, ratio: str, frames: str, at: int, event: gr.EventData, request: gr.Request
     ) -> list[Any]:
-        await self._engine.restore(self._asking.visitor(request), _job_ids(event))
+        return await self._after(self._engine.restore, words, state, ratio, frames, at, event, request)
+
+    async def _after(
+        self,
+        change: Callable[[str, list[str]], Awaitable[int]],
+        words: str,
+        state: str,
+        ratio: str,
+        frames: str,
+        at: int,
+        event: gr.EventData,
+        request: gr.Request,
+    ) -> list[Any]:
+        try:
+            await change(self._asking.visitor(request), _job_ids(event))
+        except DreaminaError as error:
+            return self._told(error, request)
         return await self.show(words, state, ratio, frames, at, request)
 
     async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
@@ -195,7 +211,11 @@ class History:
         search = Search(
             str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
         )
-        jobs, count = await self._engine.history(self._asking.visitor(request), PAGE, at, search)
+        at = _whole(at)
+        try:
+            jobs, count = await self._engine.history(self._asking.visitor(request), PAGE, at, search)
+        except DreaminaError as error:
+            return self._told(error, request)
         first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
         folder, searched = self._engine.library.folder, search != Search()
         return [
@@ -206,6 +226,11 @@ class History:
             gr.update(interactive=last < count),
             first - 1,
         ]
+
+    def _told(self, error: DreaminaError, request: gr.Request) -> list[Any]:
+        """Why there is no history to be seen, in the order of `outputs`."""
+        note = Markup('<p class="history-empty">{}</p>').format(self._asking.words(request).sentence(error))
+        return [note, *(gr.skip() for _ in self.outputs[1:])]
 
     def _choices(self, name: str, everything: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
         """A filter by a field of choices; without such a field in the card, one that is not shown."""
@@ -230,4 +255,9 @@ def _job_ids(event: gr.EventData) -> list[str]:
     """The jobs a script named; whether they are the visitor's is for the engine to say."""
     data = event._data if isinstance(event._data, dict) else {}
     named = data.get("job_ids")
-    return [str(job_id) for job_id in named[:100]] if isinstance(named, list) else []
+    return [job_id for job_id in named[:100] if isinstance(job_id, str)] if isinstance(named, list) else []
+
+
+def _whole(at: object) -> int:
+    """An offset; every event is open to programs, which can send what they like."""
+    return at if isinstance(at, int) else 0

@@ -11,6 +11,7 @@ from dreamina_ui.archive import RUNNING, Search
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.ui.account import Account, AskLeft
 from dreamina_ui.ui.api import add_endpoints
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.batch import Batch
@@ -36,10 +37,13 @@ _CHOSEN = Markup(' aria-current="true"')
 class Page:
     """The sections, and the events that lead from one to another."""
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed, examples: Path) -> None:
+    def __init__(
+        self, engine: Engine, asking: Asking, fixed: Fixed, examples: Path, left: AskLeft | None, *, login: bool
+    ) -> None:
         self._engine = engine
         self._asking = asking
         gr.HTML(fixed.fragment("header", self._header), elem_classes="header")
+        self.account = Account(engine, asking, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
@@ -66,6 +70,8 @@ class Page:
     def connect(self, blocks: gr.Blocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
+        account = self.account
+        account.connect(quiet)
         batch.connect(quiet)
         compose.connect(quiet)
         stage.connect(quiet)
@@ -76,6 +82,7 @@ class Page:
                 stage.current,
                 batch.current,
                 compose.price,
+                *account.outputs,
                 *history.outputs,
                 *compose.controls,
                 *compose.messages,
@@ -93,6 +100,7 @@ class Page:
             **quiet,
         )
         started.then(history.search, inputs=history.inputs, outputs=history.outputs, **quiet)
+        started.then(account.show, outputs=account.outputs, **quiet)
         compose.cancel.click(self.take_back, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
             chosen(self.put_on_stage, outputs=[stage.current, self.tabs], **quiet)
@@ -114,8 +122,9 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
-        stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.controls, **quiet)
-        stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.controls, **quiet)
+        filled = [*compose.controls, compose.refusal]
+        stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
+        stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
         deleted = stage.delete.click(
             self.delete, inputs=stage.current, outputs=stage.current, js="window.dreamina.deleting", **quiet
         )
@@ -127,8 +136,9 @@ class Page:
         words, query = self._asking.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
+        update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
-        update[self.compose.price] = await self.compose.price_html(defaults, words)
+        update[self.compose.price] = await self.compose.price_html(self._asking.visitor(request), defaults, words)
         update |= self.compose.take_link(query, words)
         if share_id := query.get("video", ""):
             try:
@@ -187,20 +197,18 @@ class Page:
     async def take_back(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """What the cancel achieved is said by the watcher; here only what kept it from being asked."""
         try:
-            job = await self._engine.cancel(job_id)
+            job = await self._engine.cancel(self._asking.visitor(request), job_id)
         except DreaminaError as error:
             return Markup('<p class="note">{}</p>').format(self._asking.words(request).sentence(error)), gr.skip()
         return gr.skip(), gr.update(visible=_can_cancel(job))
 
-    async def reuse(self, job_id: str) -> Update:
-        job = await self._engine.job(job_id)
-        return self.compose.fill(job.payload)
+    async def reuse(self, job_id: str, request: gr.Request) -> Update:
+        return await self.compose.take_job(job_id, request)
 
-    async def reuse_with_new_seed(self, job_id: str) -> Update:
+    async def reuse_with_new_seed(self, job_id: str, request: gr.Request) -> Update:
         """The same settings, and a seed that is drawn at the click."""
-        job = await self._engine.job(job_id)
         seed = self._engine.card.field("seed")
-        return self.compose.fill({**job.payload, **({"seed": seed.default} if seed else {})})
+        return await self.compose.take_job(job_id, request, **({"seed": seed.default} if seed else {}))
 
     async def delete(self, job_id: str, request: gr.Request) -> str:
         """Into the bin with the job on the stage."""
@@ -211,7 +219,7 @@ class Page:
         """An example fills the form; nothing is sent."""
         data = event._data if isinstance(event._data, dict) else {}
         example = EXAMPLES.get(str(data.get("name")), {})
-        return self.compose.fill(example)
+        return self.compose.fill(example) or dict.fromkeys(self.compose.controls, gr.skip())
 
     def _buttons(self, job: Job | None) -> Update:
         being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)
@@ -237,15 +245,19 @@ class Page:
         )
 
 
-def build_page(engine: Engine, asking: Asking, examples: Path) -> tuple[gr.Blocks, gr.I18n]:
+def build_page(
+    engine: Engine, asking: Asking, examples: Path, left: AskLeft | None = None, *, login: bool = False
+) -> tuple[gr.Blocks, gr.I18n]:
     """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
 
-    `examples` is the folder with the examples' posters.
+    `examples` is the folder with the examples' posters; `left` tells what is left of a visitor's allowance. With `login`
+    there is a button to sign in with Hugging Face, on a Space that offers it.
     """
     fixed = Fixed()
     blocks: gr.Blocks
-    with gr.Blocks(title="Dreamina UI", analytics_enabled=False, fill_width=True) as blocks:
-        page = Page(engine, asking, fixed, examples)
+    # What is handed in by a visitor is read once, and gone within two hours.
+    with gr.Blocks(title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as blocks:
+        page = Page(engine, asking, fixed, examples, left, login=login)
         page.connect(blocks)
         add_endpoints(engine, asking)
     return blocks, fixed.translations

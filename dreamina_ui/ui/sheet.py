@@ -1,4 +1,4 @@
-"""The sheet that lists the keys."""
+"""The sheet that lists the keys; it also holds the names of the two buttons that show only a sign."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,8 @@ KEYS: Sequence[tuple[str, str]] = (
     ("?", "keys.help"),
 )
 _SHEET = Markup(
-    '<dialog id="keys-sheet" aria-labelledby="keys-title"><h2 id="keys-title">{title}</h2><dl>{rows}</dl>'
+    '<dialog id="keys-sheet" aria-labelledby="keys-title" data-dice="{dice}" data-lock="{lock}">'
+    '<h2 id="keys-title">{title}</h2><dl>{rows}</dl>'
     '<button type="button" data-close>{close}</button></dialog>'
 )
 _ROW = Markup("<div><dt><kbd>{}</kbd></dt><dd>{}</dd></div>")
@@ -26,4 +27,5 @@ _ROW = Markup("<div><dt><kbd>{}</kbd></dt><dd>{}</dd></div>")
 
 def keys_html(words: Words) -> Markup:
     rows = Markup().join(_ROW.format(key, words.say(name)) for key, name in KEYS)
-    return _SHEET.format(title=words.say("keys.title"), rows=rows, close=words.say("close"))
+    texts = {name: words.say(name) for name in ("close", "dice", "lock")}
+    return _SHEET.format(title=words.say("keys.title"), rows=rows, **texts)

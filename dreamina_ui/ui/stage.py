@@ -97,7 +97,9 @@ class Stage:
         """
         words = self._asking.words(request)
         shown: Job | None = None
-        async for jobs in self._asking.latest_only(request, self._engine.watch_click(job_id)):
+        async for jobs in self._asking.latest_only(
+            request, self._engine.watch_click(self._asking.visitor(request), job_id)
+        ):
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
             usual_s = None if job.ended else await self._engine.usual_s(job.payload)
             yield self._render(job, jobs, shown, words, usual_s), job, sum(job.ended for job in jobs)
@@ -137,26 +139,30 @@ class Stage:
     async def take_in(self, job_id: str, request_id: str, request: gr.Request) -> tuple[Any, Any]:
         """Adopt the video of an uncertain job by the request id its owner found."""
         try:
-            return gr.update(visible=False), _changed(await self._engine.adopt(job_id, request_id.strip()))
+            job = await self._engine.adopt(self._asking.visitor(request), job_id, str(request_id).strip())
+            return gr.update(visible=False), _changed(job)
         except DreaminaError as error:
             return problem_html(self._asking.words(request).sentence(error)), gr.skip()
 
     async def take_note(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         try:
-            return gr.update(visible=False), _changed(await self._engine.dismiss(job_id))
+            return gr.update(visible=False), _changed(await self._engine.dismiss(self._asking.visitor(request), job_id))
         except DreaminaError as error:
             return problem_html(self._asking.words(request).sentence(error)), gr.skip()
 
     async def look_again(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """Put the job that looks for a given-up video on the stage."""
         try:
-            return gr.update(visible=False), (await self._engine.resume(job_id)).job_id
+            job = await self._engine.resume(self._asking.visitor(request), job_id)
+            return gr.update(visible=False), job.job_id
         except DreaminaError as error:
             return problem_html(self._asking.words(request).sentence(error)), gr.skip()
 
     async def choose(self, event: gr.EventData) -> str:
         """The job a script named goes on the stage; whether it is there is for the engine to say."""
-        return str(event._data["job_id"]) if isinstance(event._data, dict) and "job_id" in event._data else ""
+        data = event._data if isinstance(event._data, dict) else {}
+        job_id = data.get("job_id")
+        return job_id if isinstance(job_id, str) else ""
 
     def _render(self, job: Job, jobs: Sequence[Job], shown: Job | None, words: Words, usual_s: float | None) -> Update:
         folder = self._engine.library.folder

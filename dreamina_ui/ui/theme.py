@@ -33,6 +33,17 @@ INK = colors.Color(
     c900="#16181c",
     c950="#0d0f12",
 )
+PIXELS_PER_REM = 16
+
+
+def _scaling(size: sizes.Size) -> sizes.Size:
+    """Gradio's sizes in rem: on a beamer, or for who reads larger letters, all of them grow with the page."""
+    steps = {name: _in_rem(str(getattr(size, name))) for name in ("xxs", "xs", "sm", "md", "lg", "xl", "xxl")}
+    return sizes.Size(name=f"{size.name}_rem", **steps)
+
+
+def _in_rem(pixels: str) -> str:
+    return f"{float(pixels.removesuffix('px')) / PIXELS_PER_REM:g}rem"
 
 
 def studio_theme() -> gr.themes.Base:
@@ -41,9 +52,9 @@ def studio_theme() -> gr.themes.Base:
         primary_hue=PETROL,
         secondary_hue=PETROL,
         neutral_hue=INK,
-        radius_size=sizes.radius_lg,
-        spacing_size=sizes.spacing_md,
-        text_size=sizes.text_md,
+        radius_size=_scaling(sizes.radius_lg),
+        spacing_size=_scaling(sizes.spacing_md),
+        text_size=_scaling(sizes.text_md),
         font=["ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "SFMono-Regular", "Consolas", "monospace"],
     )

@@ -13,6 +13,7 @@ import httpx
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.simulator import Fault
+from dreamina_ui.visitors import HOLDER
 from tests.crash.trial import Verdict
 from tests.soak.studio import Studio, served, started
 from tests.virtual import run_virtually, wall_clock
@@ -110,7 +111,7 @@ async def _patience(folder: Path, asked_s: int, restarted_s: float) -> Patience:
             job = await studio.click("click")
             while job.not_before is None:
                 await asyncio.sleep(0.01)
-                job = await studio.engine.job(job.job_id)
+                job = await studio.engine.job(HOLDER, job.job_id)
             told_at = now()
             await asyncio.sleep(restarted_s)
         asked_again: list[float] = []
@@ -120,5 +121,5 @@ async def _patience(folder: Path, asked_s: int, restarted_s: float) -> Patience:
 
         service.gate.before = note
         async with started(folder, service, 2) as studio:
-            ended = await studio.finish(await studio.engine.job(job.job_id))
+            ended = await studio.finish(await studio.engine.job(HOLDER, job.job_id))
         return Patience(asked_s, restarted_s, asked_again[0] - told_at, ended)

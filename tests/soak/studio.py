@@ -11,6 +11,7 @@ from typing import Any
 from dreamina_ui.jobs import Job
 from dreamina_ui.points import unobserved
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
+from dreamina_ui.visitors import HOLDER
 from tests.crash.headless import CARD, VALUES, Headless, headless
 from tests.crash.trial import Row, Verdict, judge
 from tests.crash.worker import row_of
@@ -45,7 +46,7 @@ class Studio(Headless):
         return job
 
     async def finish(self, job: Job) -> Job:
-        async for snapshot in self.engine.watch(job.job_id):
+        async for snapshot in self.engine.watch(HOLDER, job.job_id):
             last = snapshot
         return last
 

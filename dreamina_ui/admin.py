@@ -1,0 +1,247 @@
+"""The owner's commands: `python -m dreamina_ui.admin --help`. They read the studio's own settings, and work while it runs."""
+
+import asyncio
+import io
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+from dotenv import load_dotenv
+
+from dreamina_ui.allowances import Allowances, Limits, midnight
+from dreamina_ui.cleaning import prune as prune_old
+from dreamina_ui.database import Database
+from dreamina_ui.errors import DreaminaError, StoreUnavailable
+from dreamina_ui.library import Library
+from dreamina_ui.overview import Overview, Spending
+from dreamina_ui.settings import Settings
+
+__all__ = ["commands"]
+
+DAY_S = 86_400
+PROMPT_SHOWN = 40
+VISITOR_MOST = 200
+REASON_MOST = 500
+
+commands = typer.Typer(
+    help="What the owner of a studio can see and do.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    settings: Settings
+    overview: Overview
+    allowances: Allowances
+
+
+def reason_given(held: str) -> str:
+    if not (held.isprintable() and len(held) <= REASON_MOST):
+        raise typer.BadParameter(f"a reason has at most {REASON_MOST} printable characters")
+    return held
+
+
+def visitor(held: str) -> str:
+    if not held.strip() or len(held) > VISITOR_MOST or not held.isprintable():
+        raise typer.BadParameter(f"a visitor's id has 1 to {VISITOR_MOST} printable characters")
+    return held
+
+
+Visitor = Annotated[str, typer.Argument(callback=visitor, help="As `allowances` and `uncertain` show it.")]
+
+
+@commands.command()
+def today() -> None:
+    """Videos that were paid today (UTC), and what they cost where the service says so."""
+
+    async def work(office: Office) -> None:
+        since = midnight(time.time())
+        spent = await office.overview.spending(since)
+        typer.echo(f"Since {_utc(since)}:")
+        for spending in spent:
+            typer.echo("  " + _spending_line(spending))
+        if not spent:
+            typer.echo("  nothing")
+
+    _run(work)
+
+
+@commands.command()
+def jobs() -> None:
+    """How many jobs stand in each state, and the oldest that has not ended."""
+
+    async def work(office: Office) -> None:
+        for state, count in (await office.overview.by_state()).items():
+            typer.echo(f"{state:<12} {count:>7}")
+        oldest = await office.overview.oldest_unfinished()
+        if oldest is None:
+            typer.echo("Nothing is unfinished.")
+        else:
+            line = (
+                f"{oldest.job_id}  {oldest.state}  since {_utc(oldest.created_at)}  visitor {_plain(oldest.visitor_id)}"
+            )
+            typer.echo(f"Oldest unfinished: {line}")
+
+    _run(work)
+
+
+@commands.command()
+def uncertain() -> None:
+    """Jobs whose answer was lost: they may be paid. RunComfy's own list of requests tells."""
+
+    async def work(office: Office) -> None:
+        found = await office.overview.uncertain()
+        for job in found:
+            prompt = _plain(str(job.payload.get("prompt", "")))[:PROMPT_SHOWN]
+            note = "  (dismissed)" if job.dismissed else ""
+            request = _plain(job.request_id or "no request id")
+            when, who = _utc(job.submitted_at or job.created_at), _plain(job.visitor_id)
+            typer.echo(f"{job.job_id}  {when}  visitor {who}  {request}  {prompt}{note}")
+        if not found:
+            typer.echo("Nothing is uncertain.")
+
+    _run(work)
+
+
+@commands.command()
+def allowances() -> None:
+    """What is used of today's allowances for the shared key, by visitor and in all; and who is blocked."""
+
+    async def work(office: Office) -> None:
+        limits = Limits.of(office.settings)
+        used, blocked = await office.allowances.used(), await office.allowances.blocked()
+        renews_at = midnight(time.time()) + DAY_S
+        typer.echo(f"In all: {_of(sum(used.values()), limits.daily)}; renews at {_utc(renews_at)}")
+        for visitor_id, count in used.items():
+            typer.echo(f"  {_plain(visitor_id)}  {_of(count, limits.daily_per_visitor)}")
+        for block in blocked:
+            reason = f": {_plain(block.reason)}" if block.reason else ""
+            typer.echo(f"Blocked: {_plain(block.visitor_id)} since {_utc(block.at)}{reason}")
+
+    _run(work)
+
+
+@commands.command()
+def block(
+    visitor_id: Visitor,
+    reason: Annotated[str, typer.Option(callback=reason_given, help="For you; the visitor is not told.")] = "",
+) -> None:
+    """Refuse a visitor's clicks, and take back what is not sent yet. Their videos stay theirs to see."""
+
+    async def work(office: Office) -> None:
+        known = await office.overview.knows(visitor_id)
+        taken_back = await office.allowances.block(visitor_id, reason)
+        note = "" if known else " Nobody with this id has been here yet."
+        typer.echo(f"{_plain(visitor_id)} is blocked; {_many(taken_back, 'waiting job')} taken back.{note}")
+
+    _run(work)
+
+
+@commands.command()
+def unblock(visitor_id: Visitor) -> None:
+    """Let a blocked visitor make videos again."""
+
+    async def work(office: Office) -> None:
+        if not await office.allowances.unblock(visitor_id):
+            _refuse(f"{_plain(visitor_id)} was not blocked.")
+        typer.echo(f"{_plain(visitor_id)} is no longer blocked.")
+
+    _run(work)
+
+
+@commands.command()
+def prune(
+    older_than: Annotated[int, typer.Option(min=1, max=10_000, metavar="DAYS", help="Days since a job ended.")],
+    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Remove them; else only say what would go.")] = False,
+) -> None:
+    """Remove old videos, whoever's, with their rows; never unfinished or uncertain jobs."""
+
+    async def work(office: Office) -> None:
+        before = time.time() - older_than * DAY_S
+        library = Library(office.settings.data_dir / "videos")
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(library)  # not entered: that would clear up after a crash, too
+            gone = await prune_old(office.overview, office.allowances, library, before=before, really=yes)
+        verb = "Removed" if yes else "Would remove"
+        jobs, videos = f"{_many(gone.jobs, 'job')} that ended before {_utc(before)}", _many(gone.videos, "video")
+        typer.echo(f"{verb} {jobs}, with {videos} ({gone.size / 1e6:.1f} MB)." + ("" if yes else " --yes does it."))
+
+    _run(work)
+
+
+def _run(work: Callable[[Office], Awaitable[None]]) -> None:
+    """Open what the settings name, and do the work; what goes wrong is one sentence, and exit code 1."""
+    load_dotenv()
+    try:
+        settings = Settings.from_env(os.environ)
+        with closing(_database(settings)) as database:
+            database.prepare()
+            allowances = Allowances(database, Limits.of(settings), settings.backend)
+            asyncio.run(_awaited(work(Office(settings, Overview(database), allowances))))
+    except DreaminaError as error:
+        _refuse(f"That cannot be done: {error}")
+    except OSError as error:
+        _refuse(f"That cannot be done: {error.filename or 'a file'}: {error.strerror}")
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+def _database(settings: Settings) -> Database:
+    url = settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}"
+    path = ""
+    with suppress(sa.exc.ArgumentError, ValueError):  # which `Database` will say in words
+        path = (sa.make_url(url).database or "") if url.startswith("sqlite") else ""
+    if path and not Path(path).exists():  # looking must not make one
+        raise StoreUnavailable(f"there is no database at {path}")
+    return Database(url)
+
+
+def _refuse(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(1)
+
+
+def _spending_line(spending: Spending) -> str:
+    videos = _many(spending.videos, "video")
+    if spending.backend == "simulator":
+        return f"simulator: {videos}, free"
+    unpriced = f", {spending.unpriced} without a known price" if spending.unpriced else ""
+    key = "own keys" if spending.own_key else "shared key"
+    return f"{_plain(spending.backend)}, {key}: {videos}, ${spending.usd:.2f}{unpriced}"
+
+
+def _many(count: int, one: str) -> str:
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
+def _of(used: int, limit: int | None) -> str:
+    return f"{used} used, no limit" if limit is None else f"{used} of {limit} used"
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _plain(text: str) -> str:
+    """Without what a terminal would obey: prompts come from strangers."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a prompt may be in letters that this terminal does not have
+    commands(prog_name="python -m dreamina_ui.admin")

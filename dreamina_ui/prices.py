@@ -1,0 +1,32 @@
+"""What a video would cost, as the service says it; asked for now and then."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dreamina_ui.errors import ServiceError
+from dreamina_ui.model_card import Card
+from dreamina_ui.runcomfy import Price, RunComfy
+
+__all__ = ["Prices"]
+
+KEPT_S = 3600.0
+
+
+class Prices:
+    """`now` gives seconds since the epoch."""
+
+    def __init__(self, service: RunComfy, card: Card, now: Callable[[], float]) -> None:
+        self._service = service
+        self._card = card
+        self._now = now
+        self._price: tuple[float, Price] | None = None
+
+    async def estimate_usd(self, values: Mapping[str, Any], key: str | None) -> float | None:
+        """None where the service does not say; without a key it is not asked, and what is known is told."""
+        if key is not None and (self._price is None or self._now() - self._price[0] > KEPT_S):
+            try:
+                price = await self._service.price(self._card.model_id, key=key)
+            except ServiceError:
+                price = Price(None, None, "")
+            self._price = (self._now(), price)
+        return self._price[1].estimate_usd(self._card.duration_s(values) or 0.0) if self._price else None

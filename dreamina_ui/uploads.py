@@ -1,0 +1,243 @@
+"""What may be handed in: one MP4 or one table, no bigger than it needs to be, looked at while it streams.
+
+Gradio takes any number of files of any size and kind, and keeps them.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["TABLE_MOST", "VIDEO_MOST", "Uploads"]
+
+VIDEO_MOST = 64 * 2**20
+"""Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, as much as a camera makes."""
+TABLE_MOST = 2 * 2**20
+"""Bytes: a batch takes half of that, and says itself what is too much for it."""
+FORM_MOST = 2**16
+"""Bytes of the form around the file."""
+LOOKED_AT = 12
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+Say = Callable[..., str]
+
+
+class UploadRefused(Exception):
+    """`key` is that of the sentence."""
+
+    def __init__(self, status: int, key: str) -> None:
+        super().__init__(key)
+        self.status, self.key = status, key
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    most: int
+    begins: Callable[[bytes], bool]
+    otherwise: str
+    """The sentence for a file that begins as something else."""
+
+
+def _begins_as_mp4(start: bytes) -> bool:
+    return start[4:8] == b"ftyp"
+
+
+def _begins_as_text(start: bytes) -> bool:
+    # UTF-16 is text, too; that the batch wants it as UTF-8 is said by the batch.
+    return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start)
+
+
+_VIDEO = _Kind(VIDEO_MOST, _begins_as_mp4, "settings.not_a_video")
+_TABLE = _Kind(TABLE_MOST, _begins_as_text, "guard.upload.table")
+KINDS = {".mp4": _VIDEO, ".csv": _TABLE, ".tsv": _TABLE, ".txt": _TABLE}
+
+
+class Uploads:
+    """Middleware for the upload's route: nothing is passed on before name, kind and announced size are in order.
+
+    What turns out wrong later ends the upload; what has been written by then is removed by who wrote it.
+    """
+
+    def __init__(self, app: ASGIApp, say: Say) -> None:
+        self._app = app
+        self._say = say
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Body(receive)
+        try:
+            await body.look_ahead(_Form(Headers(scope=scope)))
+            if not body.gone:
+                await self._app(scope, body.pass_on, body.unless_ended(send))
+        except UploadRefused as error:
+            body.refused = error
+        except MultiPartException:
+            if not body.ended_here:
+                raise
+        if body.refused:
+            await body.drain()
+            sizes = {"video_mb": VIDEO_MOST // 2**20, "table_mb": TABLE_MOST // 2**20}
+            sentence = self._say(Request(scope), body.refused.key, **sizes)
+            await PlainTextResponse(sentence, body.refused.status)(scope, receive, send)
+
+
+class _Body:
+    """The request's body, on its way through the form to Gradio."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._held: deque[Message] = deque()
+        self._form: _Form | None = None
+        self._more = True
+        self.refused: UploadRefused | None = None
+        self.gone = False
+
+    @property
+    def ended_here(self) -> bool:
+        return self.gone or self.refused is not None
+
+    async def look_ahead(self, form: "_Form") -> None:
+        """Hold what arrives until it is known what file it is. Raises `UploadRefused`."""
+        self._form = form
+        while not (form.file_is_known or self.gone):
+            self._held.append(await self._next(form))
+
+    async def pass_on(self) -> Message:
+        """The app's `receive`. Gradio removes its temporary file for this exception alone."""
+        if self._held:
+            return self._held.popleft()
+        if not self._more or self._form is None:
+            return await self._receive()
+        try:
+            message = await self._next(self._form)
+        except UploadRefused as error:
+            self.refused = error
+            raise MultiPartException("refused") from error
+        if self.gone:
+            raise MultiPartException("the client went away")
+        return message
+
+    def unless_ended(self, send: Send) -> Send:
+        async def send_unless_ended(message: Message) -> None:
+            if not self.ended_here:
+                await send(message)
+
+        return send_unless_ended
+
+    async def drain(self) -> None:
+        """Let the rest arrive, within reason: a browser that is cut off while it sends does not read the answer."""
+        read = 0
+        while self._more and read <= VIDEO_MOST:
+            message = await self._take()
+            read += len(message.get("body", b""))
+
+    async def _next(self, form: "_Form") -> Message:
+        message = await self._take()
+        if not self.gone:
+            form.feed(message.get("body", b""), last=not self._more)
+        return message
+
+    async def _take(self) -> Message:
+        message = await self._receive()
+        self.gone = message["type"] == "http.disconnect"
+        self._more = not self.gone and bool(message.get("more_body"))
+        return message
+
+
+class _Form:
+    """Follows the body as Gradio does, with the same parser: what one of them finds, the other finds, too."""
+
+    def __init__(self, headers: Headers) -> None:
+        kind, options = parse_options_header(headers.get("content-type", ""))
+        # Gradio reads names in the form's charset: another one could make another name of what was looked at here.
+        if kind != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() != b"utf-8":
+            raise UploadRefused(400, "guard.upload.broken")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > VIDEO_MOST + FORM_MOST:
+            raise UploadRefused(413, "guard.upload.size")
+        self.file_is_known = self._ended = False
+        self._kind: _Kind | None = None
+        self._start = b""
+        self._size = self._total = 0
+        self._field, self._value, self._disposition = b"", b"", b""
+        try:
+            self._parser = MultipartParser(
+                options[b"boundary"],
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._take_field,
+                    "on_header_value": self._take_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._look_at_name,
+                    "on_part_data": self._look_at_data,
+                    "on_part_end": self._look_at_start,
+                    "on_end": self._end,
+                },
+            )
+        except (KeyError, FormParserError) as error:
+            raise UploadRefused(400, "guard.upload.broken") from error
+
+    def feed(self, body: bytes, *, last: bool) -> None:
+        """Raises `UploadRefused`."""
+        self._total += len(body)
+        if self._total > (self._kind.most if self._kind else VIDEO_MOST) + FORM_MOST:
+            raise UploadRefused(413, "guard.upload.size")
+        try:
+            self._parser.write(body)
+        except FormParserError as error:
+            raise UploadRefused(400, "guard.upload.broken") from error
+        if (last and not self._ended) or (not self.file_is_known and self._total > FORM_MOST):
+            raise UploadRefused(400, "guard.upload.broken")
+
+    def _begin(self) -> None:
+        if self._kind:
+            raise UploadRefused(400, "guard.upload.one")
+        self._disposition = b""
+
+    def _take_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _take_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._field = self._value = b""
+
+    def _look_at_name(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        # Of parts by another name Gradio makes files that nobody looks for, or removes.
+        if options.get(b"name") != b"files":
+            raise UploadRefused(400, "guard.upload.broken")
+        name = options.get(b"filename", b"").decode(errors="replace")
+        self._kind = KINDS.get(PurePath(name).suffix.lower())
+        if self._kind is None:
+            raise UploadRefused(415, "guard.upload.kind")
+
+    def _look_at_data(self, data: bytes, start: int, end: int) -> None:
+        assert self._kind is not None  # data comes after a name
+        self._size += end - start
+        if self._size > self._kind.most:
+            raise UploadRefused(413, "guard.upload.size")
+        if len(self._start) < LOOKED_AT:
+            self._start += data[start : min(end, start + LOOKED_AT - len(self._start))]
+            if len(self._start) == LOOKED_AT:
+                self._look_at_start()
+
+    def _look_at_start(self) -> None:
+        if self._kind is not None and not self._kind.begins(self._start):
+            raise UploadRefused(415, self._kind.otherwise)
+        self.file_is_known = True
+
+    def _end(self) -> None:
+        if self._kind is None:
+            raise UploadRefused(400, "guard.upload.broken")
+        self._ended = True

@@ -1,0 +1,58 @@
+// What the layout tests look at; gives the faults of the page as it is, one line each.
+() => {
+  const dialog = document.querySelector("dialog[open]");
+  // A dialog, or a bar at the foot of the window, covers the rest by design: of a dialog, its own content is looked at.
+  const covers = "dialog, .picked-bar, .undo-bar";
+  // Lies on a picture, or in the empty part of an upload area, by design; or is for ears only.
+  const meant = ".visually-hidden, .poster-pick, .poster-state, .variation span, .compare-letter, label.float";
+  // Boxes that scroll by themselves or end in an ellipsis may hold more than they show.
+  const mayHide = ".batch-scroll, .poster-prompt, textarea, dialog";
+  const CONTROL = "a[href], button, input:not([type=file]), textarea, select, [role=tab], video";
+
+  const hasText = (node) => [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.textContent.trim());
+  const isSeen = (node) =>
+    node.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !node.closest(`svg, footer, ${meant}`);
+  const name = (node) =>
+    `<${node.tagName.toLowerCase()} #${node.closest("[id]")?.id ?? ""} .${node.className}> ${node.textContent.trim().slice(0, 30)}`;
+
+  // The part of a node's box that its ancestors do not cut away.
+  function shownPart(node) {
+    let { left, top, right, bottom } = node.getBoundingClientRect();
+    for (let up = node.parentElement; up && up !== document.body; up = up.parentElement) {
+      const style = getComputedStyle(up);
+      if (style.overflowX === "visible" && style.overflowY === "visible") continue;
+      const box = up.getBoundingClientRect();
+      left = Math.max(left, box.left);
+      top = Math.max(top, box.top);
+      right = Math.min(right, box.right);
+      bottom = Math.min(bottom, box.bottom);
+    }
+    return { left, top, right, bottom };
+  }
+
+  const seen = [...(dialog ?? document.querySelector(".gradio-container")).querySelectorAll("*")]
+    .filter((node) => (node.matches(CONTROL) || hasText(node)) && isSeen(node) && (dialog || !node.closest(covers)))
+    .map((node) => ({ node, whole: node.getBoundingClientRect(), box: shownPart(node) }));
+  const shown = seen.filter(({ box }) => box.right - box.left > 1 && box.bottom - box.top > 1);
+  const found = [];
+
+  const { scrollWidth } = document.scrollingElement;
+  if (scrollWidth > innerWidth) found.push(`scrolls sideways: ${scrollWidth} in ${innerWidth}`);
+
+  for (const [at, one] of shown.entries()) {
+    for (const two of shown.slice(at + 1)) {
+      if (one.node.contains(two.node) || two.node.contains(one.node)) continue;
+      const wide = Math.min(one.box.right, two.box.right) - Math.max(one.box.left, two.box.left);
+      const high = Math.min(one.box.bottom, two.box.bottom) - Math.max(one.box.top, two.box.top);
+      if (wide > 2 && high > 2) found.push(`overlap: ${name(one.node)} and ${name(two.node)}: ${wide.toFixed()} × ${high.toFixed()}`);
+    }
+  }
+
+  for (const { node, whole, box } of seen) {
+    if (!whole.width || node.closest(mayHide)) continue;
+    const isOutside = whole.left < -1 || whole.right > innerWidth + 1;
+    const isCut = box.right < whole.right - 1 || box.bottom < whole.bottom - 1;
+    if (isOutside || isCut) found.push(`cut off: ${name(node)}: ${[whole.right, box.right, whole.bottom, box.bottom].map(Math.round)}`);
+  }
+  return found;
+}

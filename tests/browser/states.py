@@ -1,0 +1,176 @@
+"""The states of the page, one after the other, as a person brings them about."""
+
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import KEY
+from tests.servers import SimulatorServer
+
+PROMPT = "A lighthouse over a stormy sea at golden hour, waves rolling in"
+WAIT_MS = 60_000
+
+
+@contextmanager
+def held(service: SimulatorServer, word: str) -> Iterator[None]:
+    """As long as this lasts, the service says `word` to whoever asks for a request's status."""
+    service.control("faults", KEY, {"on": "status", "kind": "other_word", "word": word, "times": None})
+    try:
+        yield
+    finally:
+        no_faults(service)
+
+
+def no_faults(service: SimulatorServer) -> None:
+    """Also what another test has left behind."""
+    address = service.address.removesuffix("/v1") + "/_simulator/faults"
+    clear = urllib.request.Request(address, method="DELETE", headers={"Authorization": f"Bearer {KEY}"})
+    urllib.request.urlopen(clear).close()
+
+
+def reached(page: Page, state: str) -> None:
+    expect(page.locator(f"#status [data-state={state}]")).to_be_visible(timeout=WAIT_MS)
+
+
+def generate(page: Page, state: str, prompt: str = PROMPT) -> None:
+    """Click, and wait until a new job is in this state."""
+    last = page.locator("#status .status").get_attribute("data-job") if page.locator("#status .status").count() else ""
+    page.fill("#field-prompt textarea", prompt)
+    page.click("#generate")
+    page.wait_for_selector(f"#status .status[data-state={state}]:not([data-job='{last}'])", timeout=WAIT_MS)
+
+
+def ready(page: Page) -> None:
+    """The player has a picture, the history its poster, and both say so."""
+    reached(page, "succeeded")
+    page.wait_for_function("document.querySelector('#player video')?.readyState >= 2", timeout=WAIT_MS)
+    page.wait_for_function("document.querySelector('#history .poster img')?.naturalWidth > 0", timeout=WAIT_MS)
+
+
+def making(page: Page, service: SimulatorServer) -> Iterator[str]:
+    """Empty, typed, refused, and one video on its way from the queue to the player."""
+    page.wait_for_function("document.querySelector('.examples img')?.naturalWidth > 0")
+    yield "empty"
+    page.fill("#field-prompt textarea", "A paper boat on a river")
+    for chip in page.locator(".chip").all()[:3]:
+        chip.click()
+    expect(page.locator(".chip[aria-pressed=true]")).to_have_count(3)
+    yield "typed"
+    page.fill("#field-prompt textarea", "")
+    page.click("#generate")
+    expect(page.locator("#problem-prompt .field-problem")).to_be_visible()
+    yield "field problem"
+    with held(service, "in_queue"):
+        generate(page, "in_queue")
+        yield "queue"
+    with held(service, "in_progress"):
+        reached(page, "in_progress")
+        yield "rendering"
+    ready(page)
+    yield "ready"
+
+
+def ending(page: Page, service: SimulatorServer) -> Iterator[str]:
+    """The ways in which a job ends without a video, and several videos from one click."""
+    service.control("faults", KEY, {"on": "submit", "kind": "failed_result", "error": "out of memory"})
+    generate(page, "failed")
+    yield "failed"
+    generate(page, "in_queue", "A harbour at night, neon glow")
+    page.click("#cancel")
+    reached(page, "cancelled")
+    yield "cancelled"
+    service.control("faults", KEY, {"on": "submit", "kind": "lose_answer"})
+    generate(page, "uncertain")
+    page.click("#adopt")
+    expect(page.locator("#problem-request-id .field-problem")).to_be_visible()
+    yield "uncertain"
+    page.click("#dismiss")
+    expect(page.locator("#dismiss")).to_be_hidden()
+    page.locator("#variations label").nth(1).click()
+    generate(page, "succeeded", "A fox in the snow, slow motion")
+    expect(page.locator(".variation img")).to_have_count(2, timeout=WAIT_MS)
+    ready(page)
+    yield "variations"
+
+
+def looking_back(page: Page) -> Iterator[str]:
+    """The history's bars and dialogs; needs two videos in it."""
+    boxes = page.locator("#history [data-video] [data-pick]")
+    boxes.nth(0).check()
+    yield "one picked"
+    boxes.nth(1).check()
+    yield "two picked"
+    page.click("[data-do=compare]")
+    page.wait_for_function(
+        "[...document.querySelectorAll('dialog.compare video')].every((video) => video.readyState >= 2)"
+    )
+    yield "compare"
+    page.keyboard.press("Escape")
+    page.click("[data-do=delete]")
+    expect(page.locator(".undo-bar")).to_be_visible()
+    yield "undo"
+    page.click("[data-do=undo]")
+    expect(boxes.nth(1)).to_be_visible()
+    search = page.locator("#history-search input, #history-search textarea")
+    search.fill("no such video")
+    search.press("Enter")
+    expect(page.locator("#history .history-empty")).to_be_visible()
+    yield "empty search"
+    search.fill("")
+    search.press("Enter")
+    expect(page.locator("#history .poster").first).to_be_visible()
+    page.locator("[data-keys]").click()
+    expect(page.locator("#keys-sheet")).to_be_visible()
+    yield "keys"
+    page.keyboard.press("Escape")
+
+
+def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
+    """The other tab: its three ways of asking, what it refuses, what it plans, and its table."""
+    page.locator("#tabs [role=tab]").nth(1).click()
+    expect(page.locator("#batch-plan .batch-empty")).to_be_visible()
+    yield "batch tab, empty"
+    modes = page.locator("#batch-mode label")
+    modes.nth(1).click()
+    expect(page.locator("#batch-csv")).to_be_visible()
+    yield "batch by table"
+    modes.nth(2).click()
+    expect(page.locator("#batch-prompt")).to_be_visible()
+    yield "batch by settings"
+    modes.nth(0).click()
+    lines = page.locator("#batch-lines textarea")
+    lines.fill("A calm sea\n" + "x" * 801)
+    expect(page.locator(".batch-problems li")).to_contain_text("801")
+    yield "batch problems"
+    lines.fill("A calm sea\nA harbour at night")
+    expect(page.locator("#batch-plan tbody tr")).to_have_count(2)
+    yield "batch preview"
+    with held(service, "in_progress"):
+        page.click("#batch-start")
+        expect(page.locator("#batch-table tr[data-state=in_progress]")).to_have_count(2, timeout=WAIT_MS)
+        yield "batch running"
+    expect(page.locator("#batch-table tr[data-state=succeeded] img")).to_have_count(2, timeout=WAIT_MS)
+    yield "batch ready"
+
+
+def by_link(page: Page, address: str) -> Iterator[str]:
+    """One video shown to somebody else, and a link that leads nowhere. `address` ends with its query, open to more."""
+    share = page.locator("#history [data-video]").first.get_attribute("data-share")
+    page.goto(f"{address}&video={share}")
+    page.wait_for_function("document.querySelector('#player video')?.readyState >= 2", timeout=WAIT_MS)
+    yield "shared"
+    page.goto(f"{address}&video=nosuchvideo")
+    expect(page.locator("#status .note")).to_be_visible(timeout=WAIT_MS)
+    yield "stage message"
+
+
+def all_states(page: Page, service: SimulatorServer, address: str) -> Iterator[str]:
+    """Every state of the page; `page` has just been opened."""
+    no_faults(service)
+    yield from making(page, service)
+    yield from ending(page, service)
+    yield from looking_back(page)
+    yield from in_batch(page, service)
+    yield from by_link(page, address)

@@ -1,0 +1,55 @@
+"""Who cannot see, hear or point can use the page: axe-core finds nothing, in any state, theme or language."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page
+
+from tests.browser.states import all_states
+from tests.servers import Server, SimulatorServer
+
+LEVELS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa")
+# Not on by itself: the size of targets, 24 pixels, which WCAG 2.2 asks for at AA.
+OPTIONS = {
+    "runOnly": {"type": "tag", "values": LEVELS},
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
+
+
+def violations(page: Page, state: str) -> list[str]:
+    """What axe-core finds on the page as it is, one line for each element."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE_SCRIPT)
+    found: Sequence[dict[str, Any]] = page.evaluate("options => axe.run(document, options)", OPTIONS)["violations"]
+    return [
+        f"{state}: {one['id']}: {node['target']} {node['html'][:160]} {' '.join(node['failureSummary'].split())}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_state_of_the_page_has_a_violation(
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer, theme: str, language: str
+) -> None:
+    """WCAG 2.2 A and AA, by axe-core, in every state of the page."""
+    context = browser.new_context(
+        viewport={"width": 1366, "height": 900}, locale=language, color_scheme=theme, reduced_motion="reduce"
+    )
+    page, found, seen = context.new_page(), list[str](), list[str]()
+    address = f"{quick_server.address}/?__theme={theme}"
+    page.goto(address)
+    page.wait_for_selector("#generate")
+    for state in all_states(page, quick_service, address):
+        seen.append(state)
+        assert page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
+        assert page.locator("html").get_attribute("lang") == language
+        found += violations(page, state)
+    context.close()
+    assert found == [], "\n".join(found)
+    assert len(set(seen)) == len(seen) >= 18

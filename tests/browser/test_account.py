@@ -1,0 +1,130 @@
+"""A visitor's own key in a real browser: it goes in, is used, and is found nowhere afterwards."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
+
+from tests.browser.conftest import KEY, opened
+from tests.rig import make_clip
+from tests.servers import Server, SimulatorServer
+
+WRONG = "rc-canary-wrong-0123456789"
+LONG_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
+    """A service that takes long enough for a restart in the middle."""
+    folder = tmp_path_factory.mktemp("service")
+    options = ("--token", KEY, "--queue", "8", "--quick", "1", "--clip", str(make_clip(folder / "clip.mp4")))
+    service = SimulatorServer(folder, *options)
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def server(tmp_path: Path, service: SimulatorServer) -> Iterator[Server]:
+    """A studio without a key of its own."""
+    server = Server(tmp_path, DREAMINA_BACKEND="runcomfy", RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    yield server
+    with suppress(ProcessLookupError):
+        server.stop()
+
+
+def paid(service: SimulatorServer) -> int:
+    return len(service.control("ledger", KEY)["requests"])
+
+
+def enter(page: Page, key: str) -> None:
+    if not page.locator("#key input").is_visible():
+        page.click("#own-key > button")
+    page.fill("#key input", key)
+    page.click("#key-save")
+
+
+def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, service: SimulatorServer) -> None:
+    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video, waits out a
+    restart with a note on the stage, and stands in no answer, storage, cookie, log or file."""
+    problems: list[str] = []
+    received: list[bytes] = []
+
+    def keep(response: Response) -> None:
+        with suppress(Exception):  # a stream that is still open, or a redirect, has no body to give
+            received.append(response.body())
+
+    page = opened(context, server, problems)
+    page.on("response", keep)
+    before = paid(service)
+    page.click("#generate")
+    expect(page.locator("#refusal")).to_contain_text("Use my own key")
+
+    enter(page, WRONG)
+    expect(page.locator("#key-told")).to_contain_text("refused the key")
+    expect(page.locator("#key input")).to_have_value("")
+    assert page.locator("#key input").get_attribute("type") == "password"
+    assert page.locator("#key input").get_attribute("autocomplete") == "off"
+
+    enter(page, KEY)
+    expect(page.locator("#key-told")).to_contain_text("Your key is in use")
+    expect(page.locator("#key input")).to_have_value("")
+    page.click("#generate")
+    expect(page.locator("#status [data-state=in_queue]")).to_be_visible()
+
+    page.close()
+    server.stop(kill=True)
+    server.start()
+    page = opened(context, server, problems)
+    page.on("response", keep)
+    expect(page.locator("#status")).to_contain_text("your own key, which is not here now", timeout=LONG_MS)
+    enter(page, KEY)
+    expect(page.locator("#status [data-state=succeeded]")).to_be_visible(timeout=LONG_MS)
+    assert paid(service) == before + 1
+
+    shown = page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + repr(context.cookies())
+    server.stop()
+    files = [path for path in server.data.rglob("*") if path.is_file()]
+    assert files
+    for key in (KEY, WRONG):
+        assert key not in shown
+        assert key not in server.log
+        assert not [body for body in received if key.encode() in body]
+        assert not [path for path in files if key.encode() in path.read_bytes()]
+    assert "Traceback" not in server.log
+    assert problems == []
+
+
+def test_a_stranger_does_not_use_anybodys_key(browser: Browser, context: BrowserContext, server: Server) -> None:
+    """One visitor's key makes nothing for another, who is not told of it."""
+    page = opened(context, server, [])
+    enter(page, KEY)
+    expect(page.locator("#key-told")).to_contain_text("Your key is in use")
+    other = browser.new_context()
+    theirs = opened(other, server, [])
+    theirs.click("#generate")
+    expect(theirs.locator("#refusal")).to_contain_text("Use my own key")
+    assert "Your key is in use" not in theirs.content()
+    other.close()
+
+
+def test_a_program_brings_its_key_with_the_call(server: Server, service: SimulatorServer) -> None:
+    """By the header `X-RunComfy-Key`: refused or taken per call, and no part of any answer or of the description."""
+    before = paid(service)
+    with pytest.raises(AppError, match="No RunComfy key"):
+        Client(server.address, verbose=False).predict(prompt="a lighthouse", api_name="/submit")
+    wrong = Client(server.address, verbose=False, headers={"X-RunComfy-Key": WRONG})
+    with pytest.raises(AppError, match="refused the key"):
+        wrong.predict(prompt="a lighthouse", api_name="/submit")
+    client = Client(server.address, verbose=False, headers={"X-RunComfy-Key": KEY}, download_files=False)
+    answers = list(client.submit(prompt="a lighthouse", api_name="/generate"))
+    assert answers[-1][0]["state"] == "succeeded"
+    assert paid(service) == before + 1
+    assert KEY not in repr(answers) + repr(client.view_api(return_format="dict", print_info=False))
+    assert KEY not in server.log
+    assert "Traceback" not in server.log

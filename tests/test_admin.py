@@ -1,0 +1,338 @@
+"""The owner's commands, as they are typed: what they print, what they change, and what they refuse in a sentence."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dreamina_ui.admin import commands
+from dreamina_ui.allowances import DAY_S, Allowances, Limits, midnight
+from dreamina_ui.database import Database
+from dreamina_ui.errors import VisitorBlocked
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.library import Library
+from dreamina_ui.settings import KEY_NAMES
+from dreamina_ui.store import Store
+from tests.rig import rigged
+from tests.test_store import NO_LIMIT, a_job, ended, sent
+
+CANARY = "sk-canary-7f3a9b2c4d5e6f70"
+ALL = ["today", "jobs", "uncertain", "allowances", "block ann", "unblock ann", "prune --older-than 30"]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Somebody at a terminal, and the studio's database."""
+
+    folder: Path
+    store: Store
+    library: Library
+
+    def types(self, line: str) -> Result:
+        return CliRunner().invoke(commands, line.split())
+
+    def reads(self, line: str) -> str:
+        result = self.types(line)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def holds(self, *jobs: Job) -> None:
+        """Jobs that were clicked, and came to where these stand."""
+        for job in jobs:
+            click = replace(job, state=State.WAITING, request_id=None, started_at=None, finished_at=None)
+            asyncio.run(self.store.add([click]))
+            asyncio.run(self.store.change(job.job_id, lambda _, job=job: job))
+
+    def left(self) -> set[str]:
+        return {job.job_id for job in asyncio.run(self.store.page("ann", 100, 0))}
+
+
+@pytest.fixture
+def owner(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
+    for name in [name for name in os.environ if name.startswith(("DREAMINA_", "RUNCOMFY_", "SPACE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DREAMINA_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DREAMINA_DATABASE_URL", url)
+    monkeypatch.setenv("RUNCOMFY_API_TOKEN", CANARY)
+    library = Library(tmp_path / "videos")
+    library.prepare()
+    with closing(Database(url)) as database:
+        database.prepare()
+        yield Owner(tmp_path, Store(database), library)
+
+
+def paid(name: str, at: float | None = None, **values: Any) -> Job:
+    """A video that is ready, and was paid."""
+    at = time.time() if at is None else at
+    share_id = f"{int.from_bytes(name.encode()):032x}"
+    standard = {"share_id": share_id, "backend": "runcomfy", "created_at": at, "cost_usd": 0.25}
+    return replace(ended(sent(a_job(name, **{**standard, **values}))), finished_at=at)
+
+
+# Looking
+
+
+def test_todays_spending(owner: Owner) -> None:
+    """Videos and dollars of today, by service and by whose key; a request that was looked for again is paid once."""
+    owner.holds(
+        paid("a"),
+        paid("b", visitor_id="bob", cost_usd=None),
+        paid("c", own_key=True),
+        paid("d", backend="simulator", cost_usd=0.0),
+        paid("of yesterday", midnight(time.time()) - 1),
+        replace(paid("taken back", cost_usd=None), state=State.CANCELLED),
+        replace(paid("given up"), state=State.FAILED, request_id="the same"),
+    )
+    asyncio.run(owner.store.add([replace(paid("found"), request_id="the same", click_id="resume given up 3")]))
+    lines = [line.strip() for line in owner.reads("today").splitlines()[1:]]
+    assert lines == [
+        "runcomfy, shared key: 3 videos, $0.50, 1 without a known price",
+        "runcomfy, own keys: 1 video, $0.25",
+        "simulator: 1 video, free",
+    ]
+
+
+def test_jobs_by_state(owner: Owner) -> None:
+    """A line for each state that has any, in the order of a job's life; and the oldest that goes on."""
+    owner.holds(paid("a"), paid("b"), ended(a_job("c"), State.UNCERTAIN))
+    assert "Nothing is unfinished." in owner.reads("jobs")
+    owner.holds(a_job("newer", created_at=2_000_000.0), sent(a_job("older", created_at=1_000_000.0)))
+    lines = owner.reads("jobs").splitlines()
+    assert [line.split() for line in lines[:-1]] == [
+        ["waiting", "1"],
+        ["in_queue", "1"],
+        ["succeeded", "2"],
+        ["uncertain", "1"],
+    ]
+    assert lines[-1] == "Oldest unfinished: older  in_queue  since 1970-01-12 13:46 UTC  visitor ann"
+
+
+def test_uncertain_jobs(owner: Owner) -> None:
+    """Id, when, whose, request id and how the prompt begins; nothing in it that a terminal would obey."""
+    prompt = "a \x1b[31mred\x07 lighthouse \u202e and much more than would fit into a line of a table"
+    lost = ended(a_job("lost", payload={"prompt": prompt}, submitted_at=1_000_000.0), State.UNCERTAIN)
+    owner.holds(lost, replace(ended(a_job("noted"), State.UNCERTAIN), dismissed=True), paid("fine"))
+    text = owner.reads("uncertain")
+    assert "lost  1970-01-12 13:46 UTC  visitor ann  no request id  a  [31mred  lighthouse" in text
+    assert "than would fit" not in text
+    assert not set("\x1b\x07\u202e") & set(text)
+    assert [line.endswith("(dismissed)") for line in text.splitlines() if line.startswith("noted")] == [True]
+    assert "fine" not in text
+
+
+def test_todays_allowances(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is used by each visitor and in all of what is allowed, the most first; and who is blocked."""
+    monkeypatch.setenv("SPACE_ID", "me/studio")
+    owner.holds(paid("a"), paid("b", visitor_id="bob"), paid("c", visitor_id="bob"), paid("d", own_key=True))
+    owner.types("block cem --reason cats")
+    lines = owner.reads("allowances").splitlines()
+    assert lines[0].startswith("In all: 3 of 50 used; renews at ")
+    assert lines[1:3] == ["  bob  2 of 3 used", "  ann  1 of 3 used"]
+    assert lines[3].startswith("Blocked: cem since ")
+    assert lines[3].endswith(": cats")
+    monkeypatch.delenv("SPACE_ID")
+    assert owner.reads("allowances").splitlines()[0].startswith("In all: 3 used, no limit; renews at ")
+
+
+# Changing
+
+
+def test_blocking_and_unblocking(owner: Owner) -> None:
+    """A blocked visitor's next click is refused and what waits is taken back, until the block is lifted."""
+    owner.holds(a_job("waits"))
+    assert owner.reads("block ann") == "ann is blocked; 1 waiting job taken back.\n"
+    with pytest.raises(VisitorBlocked):
+        asyncio.run(owner.store.add([a_job("click")], NO_LIMIT))
+    assert owner.reads("unblock ann") == "ann is no longer blocked.\n"
+    asyncio.run(owner.store.add([a_job("click")], NO_LIMIT))
+    again = owner.types("unblock ann")
+    assert (again.exit_code, again.stderr) == (1, "ann was not blocked.\n")
+    assert "Nobody with this id has been here yet." in owner.reads("block nobody")
+
+
+def test_pruning_removes_what_is_old(owner: Owner) -> None:
+    """By default it is only told; then rows, videos and posters go, never those of unfinished or uncertain jobs."""
+    old, day_of = time.time() - 40 * DAY_S, "SELECT job_id FROM allowance_uses"
+    gone = [paid("old", old), replace(paid("old and failed", old), state=State.FAILED)]
+    kept = [
+        paid("new"),
+        paid("ended lately", time.time(), created_at=old),
+        replace(paid("uncertain", old), state=State.UNCERTAIN),
+        replace(paid("running", old), state=State.IN_PROGRESS, finished_at=None),
+    ]
+    owner.holds(*gone, *kept)
+    for job in (*gone[:1], *kept):
+        owner.library.video(job.share_id).write_bytes(b"v" * 1_500_000)
+        owner.library.poster(job.share_id).write_bytes(b"p" * 100_000)
+    names = {job.job_id for job in kept}
+    for line in ("prune --older-than 30", "prune --older-than 30 --dry-run"):
+        told = owner.reads(line)
+        assert told.startswith("Would remove 2 jobs that ended before ")
+        assert told.endswith(", with 1 video (1.6 MB). --yes does it.\n")
+    assert owner.left() == names | {"old", "old and failed"}
+    assert len(list(owner.library.folder.iterdir())) == 10
+    assert owner.reads("prune --older-than 30 --yes").endswith(", with 1 video (1.6 MB).\n")
+    assert owner.left() == names
+    assert sorted(owner.library.share_ids()) == sorted(job.share_id for job in kept)
+    assert len(list(owner.library.folder.glob("*.webp"))) == len(kept)
+    assert "Removed 0 jobs" in owner.reads("prune --older-than 30 --yes")
+    database = owner.store._database
+    held = database.transact(lambda connection: set(connection.exec_driver_sql(day_of).scalars()))
+    assert held == {"new", "ended lately", "uncertain", "running"} - {
+        job.job_id for job in kept if job.created_at == old
+    }
+
+
+def test_pruning_a_days_videos_gives_nothing_back(owner: Owner) -> None:
+    """The shortest time is a day, and today's uses stay whatever goes."""
+    owner.holds(paid("a"))
+    assert owner.types("prune --older-than 0 --yes").exit_code == 2
+    limits = Limits(9, 9, daily_per_visitor=3)
+    allowances = Allowances(owner.store._database, limits, "runcomfy")
+    asyncio.run(allowances.forget(time.time() + DAY_S))
+    assert asyncio.run(allowances.left("ann")).per_visitor == 2
+
+
+@pytest.mark.anyio
+async def test_the_commands_work_while_the_studio_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside an engine with a job under way: each command answers, and the video is saved all the same."""
+    monkeypatch.setenv("DREAMINA_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("DREAMINA_DATABASE_URL", raising=False)
+    async with rigged(tmp_path, render_s=0.5) as rig:
+        job = await rig.until(await rig.submit("bob"), State.IN_PROGRESS)
+        for line in ALL:
+            result = await asyncio.to_thread(CliRunner().invoke, commands, line.split())
+            assert result.exit_code == 0, result.output
+        assert (await rig.finish(job)).state is State.SUCCEEDED
+        assert rig.library.video(job.share_id).exists()
+
+
+# Refusing
+
+
+def broken(folder: Path) -> Path:
+    path = folder / "notes.txt"
+    path.write_text("not a database " * 1000)
+    return path
+
+
+@pytest.mark.parametrize("line", ALL)
+@pytest.mark.parametrize(
+    ("name", "value_in", "sentence"),
+    [
+        ("DREAMINA_DATABASE_URL", lambda folder: f"sqlite:///{broken(folder)}", "file is not a database"),
+        ("DREAMINA_DATABASE_URL", lambda folder: f"sqlite:///{folder / 'none.sqlite3'}", "there is no database at"),
+        ("DREAMINA_DATABASE_URL", lambda folder: f"sqlite:///{folder}", "unable to open database file"),
+        ("DREAMINA_DATABASE_URL", lambda _: "sqlite://host:x/y", "the address of the database cannot be read"),
+        ("DREAMINA_DATABASE_URL", lambda _: f"mysql://me:{CANARY}@host/db", "DREAMINA_DATABASE_URL is 'mysql'"),
+        (
+            "DREAMINA_DATABASE_URL",
+            lambda _: f"postgresql+psycopg://me:{CANARY}@127.0.0.1:1/db?connect_timeout=5",
+            "connection failed",
+        ),
+        ("DREAMINA_DAILY_LIMIT", lambda _: "many", "DREAMINA_DAILY_LIMIT is 'many'"),
+        ("RUNCOMFY_API_TOKEN", lambda _: f"{CANARY} x", "RUNCOMFY_API_TOKEN is '(28 characters, not shown)'"),
+    ],
+    ids=["no database", "none there", "a folder", "no address", "other maker", "away", "bad limit", "bad key"],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    line: str,
+    name: str,
+    value_in: Callable[[Path], str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Exit code 1, one line that says what, no traceback, and neither key nor password in it; nothing is made."""
+    monkeypatch.setenv("DREAMINA_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("RUNCOMFY_API_TOKEN", CANARY)
+    monkeypatch.setenv(name, value_in(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    result = CliRunner().invoke(commands, line.split())
+    assert (result.exit_code, result.stdout, type(result.exception)) == (1, "", SystemExit)
+    assert sentence in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert CANARY not in result.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "block",
+        "unblock",
+        "prune",
+        "prune --older-than x",
+        "prune --older-than 0",
+        "prune --older-than 99999",
+        "block \x1b[31m",
+        f"block {'x' * 201}",
+        "block ann --reason \udcff",
+        f"block ann --reason {'x' * 501}",
+        "today extra",
+        "prune --older-than 1 --yes --now",
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(owner: Owner, line: str) -> None:
+    """Exit code 2, with a hint; nothing is changed."""
+    owner.holds(paid("a", 1_000_000.0))
+    result = owner.types(line)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage:" in result.stderr
+    assert (owner.left(), "Blocked" in owner.reads("allowances")) == ({"a"}, False)
+
+
+def test_no_command_prints_a_key(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is set, nothing of it is on the terminal."""
+    for name in KEY_NAMES:
+        monkeypatch.setenv(name, CANARY)
+    monkeypatch.setenv("DREAMINA_SECRET", CANARY)
+    owner.holds(paid("a"), ended(a_job("b"), State.UNCERTAIN))
+    for line in [*ALL, "--help", *(f"{line.split()[0]} --help" for line in ALL)]:
+        assert CANARY not in owner.types(line).output
+
+
+def test_as_a_program(tmp_path: Path) -> None:
+    """`python -m dreamina_ui.admin` reads the environment, and answers in words and exit codes, without Gradio."""
+
+    def program(*words: str) -> subprocess.CompletedProcess[str]:
+        env = {
+            "PATH": os.environ["PATH"],
+            "DREAMINA_DATA_DIR": str(tmp_path),
+            "PYTHONPROFILEIMPORTTIME": "1",
+            "PYTHONIOENCODING": "latin-1",
+        }
+        command = [sys.executable, "-m", "dreamina_ui.admin", *words]
+        root = Path(__file__).parents[1]
+        return subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, timeout=120)
+
+    absent = program("today")
+    errors = [line for line in absent.stderr.splitlines() if not line.startswith("import time:")]
+    assert (absent.returncode, absent.stdout, errors) == (
+        1,
+        "",
+        [f"That cannot be done: there is no database at {tmp_path / 'dreamina.sqlite3'}"],
+    )
+    assert "| gradio" not in absent.stderr.replace("|   ", "| ")
+    with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
+        database.prepare()
+        asyncio.run(
+            Store(database).add(
+                [ended(a_job("lost", payload={"prompt": "海"}, created_at=time.time()), State.UNCERTAIN)]
+            )
+        )
+    assert (listed := program("uncertain")).returncode == 0  # though this terminal has no such letter
+    assert "no request id" in listed.stdout
+    found = program("today")
+    assert (found.returncode, found.stdout.splitlines()[1:]) == (0, ["  simulator: 1 video, free"])
+    assert program("nonsense").returncode == 2

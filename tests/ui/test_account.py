@@ -1,0 +1,102 @@
+"""The account: what it says of the allowance, and that a key goes in and never comes out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+
+from dreamina_ui.ui.account import Account, Left, left_html
+from dreamina_ui.ui.asking import Asking
+from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.ui.wording import Words
+from tests.rig import Rig, rigged
+from tests.test_ownership import VISITORS, request_of
+
+pytestmark = pytest.mark.anyio
+KEY = "rc-canary-anns-0123456789"
+
+
+@dataclass(frozen=True)
+class Rest:
+    per_visitor: int | None
+    in_all: int | None
+    renews_at: float = 1_700_006_400.0
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        (Rest(3, 50), "Videos left today: 3 (new ones at 00:00 UTC)"),
+        (Rest(3, 1), "Videos left today: 1 (new ones at 00:00 UTC)"),
+        (Rest(0, None), "Videos left today: 0 (new ones at 00:00 UTC)"),
+        (Rest(None, 7), "Videos left today: 7 (new ones at 00:00 UTC)"),
+        (Rest(None, None), ""),
+    ],
+)
+def test_what_is_left_is_the_smaller_of_both(rest: Left, words: str) -> None:
+    """One number, and when it renews; nothing where there is no limit."""
+    assert left_html(rest, Words("en")).striptags() == words
+
+
+@asynccontextmanager
+async def account(
+    folder: Path, backend: str = "runcomfy", key: str | None = None
+) -> AsyncIterator[tuple[Rig, Account]]:
+    async def left(visitor_id: str) -> Rest:
+        return Rest({"ann": 2}.get(visitor_id, 3), 50)
+
+    async with rigged(folder, backend=backend, key=key) as rig:
+        rig.gate.keys = {KEY}
+        with gr.Blocks(analytics_enabled=False):
+            yield rig, Account(rig.engine, Asking(VISITORS), Fixed(), left, login=False)
+
+
+async def test_a_key_is_taken_said_to_be_in_use_and_forgotten(tmp_path: Path) -> None:
+    """The field is emptied; while an own key is in use the shared key's allowance is not what counts."""
+    async with account(tmp_path) as (rig, section):
+        assert "left today: 2" in (await section.show(request_of("ann")))[0]
+        field, left, told, forget = await section.take_key(KEY, request_of("ann"))
+        assert (field, left, forget["visible"]) == ("", "", True)
+        assert "Your key is in use" in told
+        assert "Your key is in use" not in repr(await section.show(request_of("bob")))
+        field, left, told, forget = await section.forget_key(request_of("ann"))
+        assert (field, forget["visible"]) == ("", False)
+        assert "left today: 2" in left
+        assert "forgotten" in told
+        assert not rig.engine.keys.has("ann")
+
+
+@pytest.mark.parametrize(
+    ("key", "raises", "sentence"),
+    [
+        ("rc-canary-wrong", None, "RunComfy refused the key"),
+        ("rc-canary with <b>blanks</b>", None, "RunComfy refused the key"),
+        ("", None, "Enter a key first."),
+        (None, None, "Enter a key first."),
+        (KEY, httpx.ConnectError(f"away with {KEY}"), "RunComfy could not be asked about this key"),
+    ],
+)
+async def test_every_failed_try_empties_the_field_and_says_why(
+    tmp_path: Path, key: Any, raises: Exception | None, sentence: str
+) -> None:
+    """One sentence at the field, with no part of the key in it."""
+    async with account(tmp_path) as (rig, section):
+        rig.gate.raises = raises
+        answer = await section.take_key(key, request_of("ann"))
+        assert answer[0] == ""
+        assert sentence in repr(answer)
+        assert "canary" not in repr(answer)
+        assert not rig.engine.keys.has("ann")
+
+
+@pytest.mark.parametrize(("backend", "visible"), [("runcomfy", True), ("simulator", False)])
+async def test_the_simulator_has_no_field_for_a_key(tmp_path: Path, backend: str, visible: bool) -> None:
+    """There is nothing to pay there."""
+    async with account(tmp_path, backend) as (_, section):
+        assert (section.disclosure.visible, section.disclosure.open) == (visible, False)
+        assert section.key.type == "password"
