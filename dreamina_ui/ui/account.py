@@ -61,7 +61,7 @@ class Account:
             with gr.Accordion(
                 fixed.text("own_key.title"), open=False, visible=engine.offers_own_keys, elem_id="own-key"
             ) as self.disclosure:
-                with gr.Row(equal_height=True):
+                with gr.Row(equal_height=False):
                     self.key = gr.Textbox(
                         type="password",
                         label=fixed.text("own_key.field"),
