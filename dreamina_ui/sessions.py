@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dreamina_ui.envelope import BODY_MOST, replayed
 from dreamina_ui.visitors import COOKIE, Visitors
 
 __all__ = ["Sessions"]
@@ -20,8 +21,6 @@ __all__ = ["Sessions"]
 API = "/gradio_api"
 HEARTBEAT = f"{API}/heartbeat/"
 NAMED_IN_BODY = (f"{API}/queue/join", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
-BODY_MOST = 8 * 2**20
-"""Bytes of a body that are looked into: the largest wish is a batch of 1 MB, written as JSON."""
 SESSIONS_MOST = 100_000
 
 
@@ -69,18 +68,8 @@ async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
         return path.removeprefix(HEARTBEAT), receive
     if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
         return "", receive
-    messages: list[Message] = []
-    size, more = 0, True
-    while more and size <= BODY_MOST:
-        message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
-
-    async def again() -> Message:
-        return messages.pop(0) if messages else await receive()
-
-    return _named(b"".join(message.get("body", b"") for message in messages)), again
+    body, again = await replayed(receive, BODY_MOST)
+    return _named(body), again
 
 
 def _named(body: bytes) -> str:

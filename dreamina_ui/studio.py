@@ -22,6 +22,7 @@ from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
 from dreamina_ui.downloads import Downloads
 from dreamina_ui.engine import Engine
+from dreamina_ui.envelope import Envelope
 from dreamina_ui.errors import SettingError
 from dreamina_ui.guard import Guard
 from dreamina_ui.health import Health, running
@@ -59,6 +60,8 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # At DEBUG it writes down the headers of answers, in which a service may repeat a key.
+        logging.getLogger("httpcore").setLevel(logging.INFO)
         card = load_card(settings.model_card)
         _make_data_dir(settings.data_dir)
         self._simulator = _simulator(settings, card) if settings.backend == "simulator" else None
@@ -164,6 +167,7 @@ class Studio:
             "app_kwargs": {
                 "lifespan": self._lifespan,
                 "middleware": [
+                    self._envelope(),
                     Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
@@ -197,6 +201,17 @@ class Studio:
             behind_proxy=bool(self.settings.allowed_hosts),
             on_space=self.settings.on_space,
         )
+
+    def _envelope(self) -> Middleware:
+        queue = self.blocks._queue
+
+        def knows(name: str) -> bool:
+            """Whether a session of this name, or a call, is answered or waits to be."""
+            waiting = name in queue.pending_messages_per_session or name in queue.event_ids_to_events
+            return waiting or any(name in calls for calls in queue.pending_event_ids_session.values())
+
+        folder = Path(get_upload_folder())
+        return Middleware(Envelope, events=self.blocks.fns, knows=knows, uploads=folder, say=_say)
 
     async def _ask_database(self) -> None:
         await self._database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))

@@ -14,7 +14,7 @@ FLOORS: list[set[str]] = [
     {"jobs", "model_card", "settings", "media", "addresses"},
     {"records", "rows", "runcomfy_replies", "reading", "pinned"},
     {"migrations", "plan", "links", "fetching"},
-    {"database", "runcomfy", "library", "news", "pacing", "visitors"},
+    {"database", "runcomfy", "envelope", "library", "news", "pacing", "visitors"},
     {"allowances"},
     {"store", "leases", "archive", "overview", "keys", "prices"},
     {"rebuild", "runner", "cleaning", "intake", "watching", "past"},

@@ -1,0 +1,232 @@
+"""Text from strangers, files and the service, in a browser: it is shown, and nothing of it runs, loads or links."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Page, Request, expect
+
+from dreamina_ui.media import label
+from dreamina_ui.records import record_of
+from dreamina_ui.simulator import Fault
+from tests.browser.conftest import browser as browser  # a fixture, for this package too
+from tests.browser.states import generate, reached
+from tests.filled import past_job
+from tests.rig import make_clip
+from tests.security.service import Service
+from tests.servers import Server
+
+KEY = "rc-test-key-0123456789"
+EVIL = "http://evil.example"
+MARKUP = (
+    "<script>window.pwned=1</script><img src=x onerror=window.pwned=2><svg/onload=window.pwned=3>"
+    f"<iframe src='javascript:parent.pwned=4'></iframe>\"'><a href=javascript:window.pwned=5>a</a><base href={EVIL}>"
+)
+WRITTEN = (
+    f"![x]({EVIL}/m.png) [y](javascript:window.pwned=6) </style><style>@import '{EVIL}/s.css'</style></textarea></title>"
+    f" {{{{7*7}}}} ${{7*7}} {{0.__class__}} %(prompt)s {EVIL}/plain \u202ednuora\u2066 <!-- ]]> &lt;b&gt; \\u003cb\\u003e"
+)
+LONG = "w" * 700
+TEXTS = {"markup": MARKUP, "written": WRITTEN, "long": LONG}
+
+DANGERS = """() => [...document.querySelectorAll('*')].filter((element) =>
+    ['IFRAME', 'OBJECT', 'EMBED'].includes(element.tagName)
+    || (element.tagName === 'BASE' && element.getAttribute('href') !== './')
+    || (element.tagName === 'SCRIPT' && /^[^{]{0,40}pwned/.test(element.textContent))
+    || (element.tagName === 'STYLE' && element.textContent.includes('evil.example'))
+    || [...element.attributes].some(({ name, value }) =>
+        name.startsWith('on')
+        || (['href', 'src', 'action', 'formaction', 'srcset', 'poster', 'style'].includes(name)
+            && /^\\s*javascript:|evil\\.example/i.test(value) && !/^[?/]|[?&]prompt=/.test(value)))
+  ).map((element) => element.outerHTML.slice(0, 300))"""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("service"), [KEY], queue_s=0, render_s=0.1) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("hostile")
+    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address}
+    server = Server(folder, DREAMINA_TRUSTED_OUTPUT_ORIGINS=service.outputs, **settings)
+    server.start()
+    yield server
+    with suppress(ProcessLookupError):
+        server.stop()
+    assert "Traceback" not in server.log
+
+
+@pytest.fixture
+def happened() -> Iterator[list[str]]:
+    """Dialogs, requests to others, errors of scripts; none, after a test."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, server: Server, happened: list[str]) -> Iterator[Page]:
+    page = watched(context, server.address, happened)
+    yield page
+    unharmed(page)
+
+
+def watched(context: BrowserContext, address: str, happened: list[str], query: str = "") -> Page:
+    page = context.new_page()
+    page.on("pageerror", lambda error: happened.append(f"error: {error}"))
+
+    def heard(request: Request) -> None:
+        if not request.url.startswith((address + "/", "data:", "blob:")):
+            happened.append(f"asked {request.url}")
+
+    page.on("request", heard)
+
+    def shut(dialog: Dialog) -> None:
+        happened.append("dialog")
+        dialog.dismiss()
+
+    page.on("dialog", shut)
+    page.goto(f"{address}/{query}")
+    page.wait_for_selector("#history .history-root")
+    return page
+
+
+def unharmed(page: Page) -> None:
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("document.title").endswith("Dreamina UI")
+    assert page.evaluate(DANGERS) == []
+
+
+def test_the_look_for_dangers_finds_some(page: Page) -> None:
+    """Each kind of markup that must not come out of a text is seen when it does."""
+    for markup in (
+        "<img onerror=1>", "<iframe></iframe>", "<a href='javascript:1'>a</a>", "<base>", f"<img alt='' data-x src='{EVIL}/x'>",
+        f"<style>a {{ background: url({EVIL}) }}</style>",
+    ):  # fmt: skip
+        inert = "(html) => { const held = document.createElement('div'); held.id = 'held'; held.innerHTML = html; return held }"
+        page.evaluate(
+            f"(html) => document.body.append(({inert})(html))", markup.replace("src='http", "style='color: http")
+        )
+        assert len(page.evaluate(DANGERS)) == 1, markup
+        page.evaluate("document.getElementById('held').remove()")
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_in_a_prompt(page: Page, kind: str) -> None:
+    """The prompt stands on the stage and in the history word for word."""
+    text = TEXTS[kind]
+    generate(page, "succeeded", text)
+    assert page.locator("#facts .stage-prompt").text_content() == text
+    title = page.locator("#history .poster-open").first
+    expect(title).to_be_visible()
+    assert (title.get_attribute("title") or "")[:100] == text[:100]
+    search = page.locator("#history-search input, #history-search textarea")
+    search.fill(text)
+    search.press("Enter")
+    expect(page.locator("#history .poster").first).to_be_visible()
+    expect(page.locator("#history .poster")).to_have_count(1)
+    page.reload()
+    page.wait_for_selector("#history .poster")
+
+
+@pytest.mark.parametrize("kind", ["markup", "written"])
+def test_in_the_services_errors(page: Page, service: Service, kind: str) -> None:
+    """What the service says of a failure is text on the page, whichever way it says it."""
+    text = TEXTS[kind]
+    service.wrong(Fault("submit", "failed_result", error=text))
+    generate(page, "failed", "a boat")
+    expect(page.locator("#screen")).to_contain_text(text[:40])
+    unharmed(page)
+    service.wrong(Fault("submit", "error_shape", message=text, code=422))
+    page.fill("#field-prompt textarea", "another boat")
+    page.click("#generate")
+    page.wait_for_function("document.querySelectorAll('#history .poster.failed').length === 2")
+    reached(page, "failed")
+    expect(page.locator("#screen")).to_contain_text(text[:40])
+
+
+@pytest.mark.parametrize("kind", ["markup", "written"])
+def test_in_a_link(context: BrowserContext, server: Server, happened: list[str], kind: str) -> None:
+    """Values of a link that are none are told as text, and good ones stand in the form."""
+    text = TEXTS[kind]
+    query = {
+        "prompt": text,
+        "aspect_ratio": text,
+        "frames": text,
+        "seed": text,
+        text: text,
+        "lang": text,
+        "__theme": text,
+    }
+    page = watched(context, server.address, happened, "?" + urlencode(query))
+    expect(page.locator("#field-prompt textarea")).to_have_value(text)
+    expect(page.locator("#problem-aspect_ratio")).to_contain_text(text[:20])
+    unharmed(page)
+    page.goto(f"{server.address}/?" + urlencode({"video": text}))
+    expect(page.locator("#status .note")).to_be_visible()
+    unharmed(page)
+
+
+def test_in_a_file(page: Page, tmp_path: Path) -> None:
+    """A video's label fills the form with text; its name, and that of a file that is none, is text or is not shown."""
+    job = replace(past_job(1, "ann", prompt=MARKUP[:700]))
+    path = tmp_path / "labelled.mp4"
+    label(make_clip(tmp_path / "clip.mp4"), path, record_of(job, job.created_at))
+    name = "<img src=x onerror=window.pwned=7>\u202e${7*7}.mp4"
+    choose(page, {"name": name, "mimeType": "video/mp4", "buffer": path.read_bytes()})
+    expect(page.locator("#field-prompt textarea")).to_have_value(MARKUP[:700])
+    choose(page, {"name": name, "mimeType": "video/mp4", "buffer": MARKUP.encode()})
+    expect(page.locator("#refusal")).to_be_visible()
+
+
+def choose(page: Page, file: FilePayload) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.click("#settings-file")
+    chooser.value.set_files(file)
+
+
+def test_in_a_table(page: Page) -> None:
+    """Headers and cells of a table are told, or planned, as text."""
+    page.get_by_role("tab", name="Batch").click()
+    page.get_by_label("A table (CSV)").check()
+    upload = page.locator("#batch-csv input[type=file]")
+    name = "<img src=x onerror=window.pwned=8>.csv"
+    quoted = json.dumps(MARKUP).replace('\\"', '""')
+    for table, told in (
+        (f"prompt,{quoted}\na,b\n", "<script>"),
+        (f"prompt,frames,aspect_ratio\n{quoted},{quoted},{quoted}\n", "is not one of"),
+        (f"prompt,seed\n{quoted},5\n=cmd|' /C calc'!A0,6\n", "Videos: 2"),
+    ):
+        upload.set_input_files({"name": name, "mimeType": "text/csv", "buffer": table.encode()})
+        expect(page.locator("#batch-plan")).to_contain_text(told)
+        unharmed(page)
+        page.reload()
+        page.get_by_role("tab", name="Batch").click()
+        page.get_by_label("A table (CSV)").check()
+
+
+@pytest.mark.parametrize(
+    "name", ["Accept-Language", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Prefix"]
+)
+def test_in_a_header(server: Server, name: str) -> None:
+    """What a proxy or a browser says of itself comes back in no document, configuration or header."""
+    text = f'{EVIL.removeprefix("http://")}"><script>window.pwned=9</script>'
+    for path in ("/", "/config", "/gradio_api/info", "/?video=nothing"):
+        answer = httpx.get(server.address + path, headers={name: text}, trust_env=False, timeout=30)
+        assert answer.status_code < 500
+        assert "evil.example" not in answer.text + str(answer.headers), path
