@@ -87,9 +87,8 @@ class Envelope:
         data = held.get("data")
         if event is None or event.fn is None or not isinstance(data, list) or len(data) != len(event.inputs):
             return False
-        if held.get("event_data") is not None and (
-            not isinstance(held["event_data"], dict) or _names_a_file(held["event_data"])
-        ):
+        said = held.get("event_data")  # by a listener: what changed, which may be a file that came
+        if _names_a_file(said) and not self._is_upload(said):
             return False
         return all(self._may_hold(block, value) for block, value in zip(event.inputs, data, strict=True))
 
@@ -168,5 +167,5 @@ def _is_choice(block: Any, value: Any) -> bool:
 def _names_a_file(value: Any) -> bool:
     """Whether Gradio would take it, or something in it, for a file and go and fetch that."""
     if isinstance(value, dict):
-        return ("path" in value and "meta" in value) or any(map(_names_a_file, value.values()))
+        return "path" in value or any(map(_names_a_file, value.values()))
     return isinstance(value, list) and any(map(_names_a_file, value))
