@@ -23,9 +23,10 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Closed with the last browser test: as long as it is open, no event loop can run in this thread."""
+    """One for each file of tests: as long as it is open, no event loop can run in this thread, and a file of other
+    tests may be the next of this worker's."""
     found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
