@@ -6,6 +6,7 @@ to the API's own origin and nowhere else. Facts about the API: RunComfy's docume
 
 import asyncio
 import json
+import logging
 import math
 import re
 import time
@@ -109,6 +110,8 @@ class RunComfy:
         now: Callable[[], float] = time.time,
         may_retry: Callable[[], bool] = lambda: True,
     ) -> None:
+        # At DEBUG it writes down the headers of answers, in which a service may repeat a key.
+        logging.getLogger("httpcore").setLevel(logging.INFO)
         self._base = base.rstrip("/")
         self._may_retry = may_retry
         self._sleep, self._random, self._now = sleep, random, now

@@ -60,8 +60,6 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        # At DEBUG it writes down the headers of answers, in which a service may repeat a key.
-        logging.getLogger("httpcore").setLevel(logging.INFO)
         card = load_card(settings.model_card)
         _make_data_dir(settings.data_dir)
         self._simulator = _simulator(settings, card) if settings.backend == "simulator" else None
