@@ -14,44 +14,56 @@ __all__ = ["Figure", "machine", "p95", "table", "write_report"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line: what was measured with an empty history and with a full one, and what is promised of it.
+    """One line: what was measured, what its peer in the same run gave, and what is promised of it.
 
-    `ratio_most` bounds the full one by the empty one, `most` the full one by itself; None is no promise.
+    `ratio_most` and `ratio_least` bound the value by its peer's, `most` and `least` bound it by itself, all in `unit`;
+    None is no promise.
     """
 
     name: str
     unit: str
-    full: float
-    empty: float | None = None
+    value: float
+    peer: float | None = None
     ratio_most: float | None = None
+    ratio_least: float | None = None
     most: float | None = None
+    least: float | None = None
 
     @property
     def ratio(self) -> float | None:
-        return self.full / self.empty if self.empty else None
+        return self.value / self.peer if self.peer else None
 
     @property
     def kept(self) -> str:
-        """Whether the promise is kept."""
-        if self.ratio_most is not None and self.ratio is not None:
-            return f"{'yes' if self.ratio <= self.ratio_most else 'NO'}: at most {self.ratio_most:g} ×"
-        if self.most is not None:
-            return f"{'yes' if self.full < self.most else 'NO'}: under {self.most:g} {self.unit}"
-        return ""
+        """Whether the promises are kept; the first that is not, or else the first."""
+        ratio = self.ratio
+        promises = [
+            (self.ratio_most, ratio, "at most {:g} ×"),
+            (self.ratio_least, ratio, "at least {:g} ×"),
+            (self.most, self.value, f"at most {{:g}} {self.unit}"),
+            (self.least, self.value, f"at least {{:g}} {self.unit}"),
+        ]
+        told = []
+        for number, (bound, held, words) in enumerate(promises):
+            if bound is not None and held is not None:
+                is_kept = held >= bound if number % 2 else held <= bound
+                told.append((is_kept, f"{'yes' if is_kept else 'NO'}: {words.format(bound)}"))
+        return min(told, key=lambda one: one[0])[1] if told else ""
 
 
-def table(figures: Sequence[Figure], full: str) -> str:
-    """The lines of a Markdown table; `full` names the column of the full history."""
-    rows = [["", "empty", full, "ratio", "promise"]]
+def table(figures: Sequence[Figure], ours: str, peer: str = "") -> str:
+    """The lines of a Markdown table; `ours` and `peer` name the columns of what was measured and of its peer."""
+    rows = [["", peer, ours, "ratio", "promise"]]
     for figure in figures:
-        empty = "" if figure.empty is None else _number(figure.empty, figure.unit)
+        beside = "" if figure.peer is None else _number(figure.peer, figure.unit)
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        rows.append([figure.name, empty, _number(figure.full, figure.unit), ratio, figure.kept])
+        rows.append([figure.name, beside, _number(figure.value, figure.unit), ratio, figure.kept])
+    if not any(row[1] for row in rows[1:]):
+        rows = [[row[0], row[2], row[4]] for row in rows]
+    left = {0, len(rows[0]) - 1}
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(_aligned(row, widths)) + " |" for row in rows]
-    rule = "|" + "|".join(
-        "-" * (width + 2) if column in (0, 4) else "-" * (width + 1) + ":" for column, width in enumerate(widths)
-    )
+    lines = ["| " + " | ".join(_aligned(row, widths, left)) + " |" for row in rows]
+    rule = "|" + "|".join("-" * (width + 2) if n in left else "-" * (width + 1) + ":" for n, width in enumerate(widths))
     return "\n".join([lines[0], rule + "|", *lines[1:]])
 
 
@@ -77,11 +89,13 @@ def write_report(page: Path, name: str, text: str) -> None:
     page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+def _aligned(row: Sequence[str], widths: Sequence[int], left: set[int]) -> list[str]:
     pairs = enumerate(zip(row, widths, strict=True))
-    return [text.ljust(width) if column in (0, 4) else text.rjust(width) for column, (text, width) in pairs]
+    return [text.ljust(width) if column in left else text.rjust(width) for column, (text, width) in pairs]
 
 
 def _number(value: float, unit: str) -> str:
-    digits = 0 if unit == "bytes" else 1
-    return f"{value:,.{digits}f} {unit}"
+    """With three digits that say something, and never in powers of ten."""
+    if unit == "bytes" or abs(value) >= 1000:
+        return f"{value:,.0f} {unit}".strip()
+    return f"{value:.{1 if abs(value) >= 10 else 2}f} {unit}".strip()

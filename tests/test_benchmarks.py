@@ -47,11 +47,16 @@ def test_a_promise_is_kept_or_not() -> None:
     figures = [
         Figure("bytes", "bytes", 1200, 1000, ratio_most=1.2),
         Figure("time", "ms", 13, 10, ratio_most=1.2),
-        Figure("paging", "ms", 100, most=100),
+        Figure("paging", "ms", 101, most=100),
+        Figure("speed", "frames/s", 24, least=24),
+        Figure("share", "frames/s", 40, 100, ratio_least=0.5),
+        Figure("both", "ms", 5, 10, ratio_most=0.6, most=4),
         Figure("start", "s", 4, 3),
     ]
-    text = table(figures, "60 videos")
-    assert [line.split("|")[-2].strip()[:3] for line in text.splitlines()[2:]] == ["yes", "NO:", "NO:", ""]
+    text = table(figures, "60 videos", "empty")
+    assert [line.split("|")[-2].strip()[:3] for line in text.splitlines()[2:]] == [
+        *("yes", "NO:", "NO:", "yes", "NO:", "NO:", ""),
+    ]
     assert "1,200 bytes" in text
     assert "1.33" in text
     assert len({len(line) for line in text.splitlines()}) == 1
