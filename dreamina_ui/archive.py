@@ -9,7 +9,7 @@ from dreamina_ui.database import Database
 from dreamina_ui.jobs import TERMINAL, Job, State
 from dreamina_ui.rows import job_of, jobs
 
-__all__ = ["RUNNING", "Archive", "Search"]
+__all__ = ["RUNNING", "Archive", "Search", "Taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,14 @@ class Search:
     state: str = ""
     aspect_ratio: str = ""
     frames: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds that the newest finished videos of a kind took: of the service's work alone, and from sending to ready."""
+
+    at_work_s: tuple[float, ...]
+    in_all_s: tuple[float, ...]
 
 
 RUNNING = "running"
@@ -87,17 +95,19 @@ class Archive:
         )
         return await self._database.run(lambda connection: connection.scalar(query))
 
-    async def durations(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> list[float]:
-        """Seconds from sending to ready of the newest finished videos of this kind, whoever made them."""
-        same = (jobs.c.backend == backend, jobs.c.model_id == model_id, jobs.c.state == State.SUCCEEDED)
+    async def taken(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> Taken:
+        """Of whoever's videos; at most so many of each."""
         same_length = jobs.c.frames.is_(None) if frames is None else jobs.c.frames == frames
-        query = (
-            sa.select(jobs.c.finished_at - jobs.c.submitted_at)
-            .where(*same, same_length, jobs.c.submitted_at.is_not(None))
-            .order_by(jobs.c.created_at.desc())
-            .limit(limit)
-        )
-        return await self._database.run(lambda connection: list(connection.scalars(query)))
+        kind = sa.and_(jobs.c.backend == backend, jobs.c.model_id == model_id, same_length)
+        at_work = sa.select(jobs.c.took_s).where(kind, jobs.c.took_s.is_not(None))
+        ended = sa.and_(kind, jobs.c.state == State.SUCCEEDED, jobs.c.finished_at.is_not(None))
+        in_all = sa.select(jobs.c.finished_at - jobs.c.submitted_at).where(ended, jobs.c.submitted_at.is_not(None))
+
+        def work(connection: sa.Connection) -> Taken:
+            newest = (query.order_by(jobs.c.finished_at.desc()).limit(limit) for query in (at_work, in_all))
+            return Taken(*(tuple(connection.scalars(query)) for query in newest))
+
+        return await self._database.run(work)
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
         """Put jobs that have ended into the bin; gives how many were put there."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 from dreamina_ui.archive import Archive
 from dreamina_ui.batches import Batches
 from dreamina_ui.cleaning import empty_bin
+from dreamina_ui.durations import Durations, Learned
 from dreamina_ui.errors import IllegalMove, JobNotFound
 from dreamina_ui.intake import VARIATIONS_MOST, Intake
 from dreamina_ui.jobs import Job, State
@@ -27,6 +28,7 @@ from dreamina_ui.news import News
 from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.past import Past, can_be_an_id
 from dreamina_ui.points import unobserved
+from dreamina_ui.polls import Polls
 from dreamina_ui.prices import Prices
 from dreamina_ui.rebuild import rebuild
 from dreamina_ui.runcomfy import RunComfy
@@ -72,6 +74,7 @@ class Engine(Batches, KeyHolders, Past):
         self._now = now
         self._passed = passed
         self._news = News()
+        self._durations = Durations(archive, monotonic)
         self.keys = OwnKeys(service, monotonic)
         self._runner = Runner(
             service=service,
@@ -84,6 +87,8 @@ class Engine(Batches, KeyHolders, Past):
             sleep=sleep,
             random=jitter,
             budget=budget,
+            polls=Polls(monotonic, sleep),
+            learned=self._learned,
             adopt=self._adopt,
             passed=passed,
         )
@@ -231,6 +236,9 @@ class Engine(Batches, KeyHolders, Past):
         return await self._prices.estimate_usd(
             values, self._key or (self.keys.of_visitor(visitor_id) if visitor_id else None)
         )
+
+    async def _learned(self, job: Job) -> Learned:
+        return await self._durations.of(job.backend, job.model_id, job.payload)
 
     async def _clean(self) -> None:
         await empty_bin(self._archive, self.library, self._now())

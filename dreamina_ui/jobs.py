@@ -71,6 +71,7 @@ class Job:
     `failure` is why the job ended without a video; of an unfinished job, what is holding it up, until `not_before`.
     `click_id` names the click that asked for it, `variation` which of the click's videos it is. A `batch_id` names the
     batch it is part of: such a job may wait long for its turn, and is not sent while it is `held`.
+    `took_s` is how long the service worked on it, in seconds, as far as the looks at it tell.
     With `own_key` it was made with its visitor's own key, which stands in no row, and goes on with that key alone.
     `generation` counts the owners a job has had: of two that think they own it, the one with the larger number does.
     """
@@ -100,6 +101,7 @@ class Job:
     submitted_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    took_s: float | None = None
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None

@@ -131,6 +131,17 @@ MIGRATIONS: Sequence[Migration] = (
             "AND NOT (state = 'cancelled' AND started_at IS NULL) AND NOT (state = 'failed' AND request_id IS NULL)",
         ),
     ),
+    Migration(
+        # How long the service worked on a video, from which it is learned when to look at the next one.
+        "0008_durations",
+        (
+            "ALTER TABLE jobs ADD COLUMN took_s DOUBLE PRECISION",
+            "UPDATE jobs SET took_s = finished_at - started_at WHERE state = 'succeeded' AND started_at < finished_at",
+            "CREATE INDEX jobs_taken ON jobs (backend, model_id, frames, finished_at) WHERE took_s IS NOT NULL",
+            "CREATE INDEX jobs_finished ON jobs (backend, model_id, frames, state, finished_at) "
+            "WHERE finished_at IS NOT NULL",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

@@ -1,11 +1,11 @@
 """The engine's door, as far as it is for looking back: by the visitor, but for what is shared."""
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dreamina_ui.archive import Archive, Search
+from dreamina_ui.durations import Durations
 from dreamina_ui.errors import JobNotFound
 from dreamina_ui.jobs import Job
 from dreamina_ui.library import SHARE_ID
@@ -15,7 +15,6 @@ __all__ = ["Past", "can_be_an_id"]
 
 PAGE_MOST = 100
 OFFSET_MOST = 2**31 - 1
-LEARNED_FROM = 2
 ID_MOST = 100
 
 
@@ -25,6 +24,7 @@ class Past:
     card: Card
     backend: str
     _archive: Archive
+    _durations: Durations
     _now: Callable[[], float]
 
     async def history(
@@ -57,10 +57,7 @@ class Past:
 
     async def usual_s(self, values: Mapping[str, Any]) -> float | None:
         """How long such a video usually takes from sending to ready: the median of recent ones; None without any."""
-        frames = values.get("frames")
-        frames = frames if isinstance(frames, int) and abs(frames) <= OFFSET_MOST else None
-        taken = await self._archive.durations(self.backend, self.card.model_id, frames)
-        return statistics.median(taken) if len(taken) >= LEARNED_FROM else None
+        return (await self._durations.of(self.backend, self.card.model_id, values)).usual_s
 
 
 def can_be_an_id(held: object) -> bool:

@@ -38,6 +38,7 @@ jobs = sa.table(
     sa.column("submitted_at", sa.Double),
     sa.column("started_at", sa.Double),
     sa.column("finished_at", sa.Double),
+    sa.column("took_s", sa.Double),
     sa.column("width", sa.Integer),
     sa.column("height", sa.Integer),
     sa.column("duration_s", sa.Double),

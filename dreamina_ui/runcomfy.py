@@ -13,13 +13,13 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from random import random as uniform
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
+from dreamina_ui.connections import Connections
 from dreamina_ui.errors import (
     InputRefused,
     KeyMissing,
@@ -95,7 +95,7 @@ when it dislikes the reply. Nor 400 and 404, which a proxy gives for reasons of 
 class RunComfy:
     """A client for one `base` (with `/v1`). Each call takes its visitor's `key`; None sends no Authorization.
 
-    A call raises `ServiceError` and nothing else. All share one httpx client: a TLS context each is dear.
+    A call raises `ServiceError` and nothing else. All share a few httpx clients: one each is dear.
     """
 
     def __init__(
@@ -117,18 +117,11 @@ class RunComfy:
         self._sleep, self._random, self._now = sleep, random, now
         # httpx's time-outs start anew with every byte; this bound ends a reply that drips.
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
-        self._client = httpx.AsyncClient(
+        self._connections = Connections(
             transport=transport,
             timeout=httpx.Timeout(read_timeout_s, connect=connect_timeout_s),
-            # httpcore walks its idle connections at each request: few are cheaper. They expire before the
-            # shortest keep-alive in common use (5 s), lest a POST meets a connection just being closed.
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=4.0),
-            follow_redirects=False,
-            trust_env=False,
             # No compression: the cap on a reply must hold for what it unpacks to.
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            # Visitors with different keys share this client; a cookie would carry one's session to another.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
     async def __aenter__(self) -> Self:
@@ -138,7 +131,7 @@ class RunComfy:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._connections.aclose()
 
     async def submit(self, model_id: str, payload: Mapping[str, Any], *, key: str | None) -> Submitted:
         """Ask for a paid generation. Sent once, whatever happens: RunComfy knows no idempotency key.
@@ -211,7 +204,7 @@ class RunComfy:
     ) -> Reply:
         """Send once, and return a reply that is no fault. Raises `ServiceError`."""
         headers = _authorization(key) | ({"Content-Type": "application/json"} if content else {})
-        if self._client.is_closed:
+        if self._connections.is_closed:
             raise Unreachable("the client is closed; nothing was sent")
         fault: ServiceError | None = None
         response: httpx.Response | None = None
@@ -219,7 +212,8 @@ class RunComfy:
         try:
             async with (
                 asyncio.timeout(self._longest_call_s),
-                self._client.stream(method, url, headers=headers, content=content) as response,
+                self._connections.client() as client,
+                client.stream(method, url, headers=headers, content=content) as response,
             ):
                 async for chunk in response.aiter_bytes():
                     body += chunk

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from dreamina_ui.durations import Learned
 from dreamina_ui.errors import (
     DeadlinePassed,
     DownloadFailed,
@@ -29,8 +30,10 @@ from dreamina_ui.errors import (
 )
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.library import Library
-from dreamina_ui.pacing import RetryBudget, look_again_s, try_again_s
+from dreamina_ui.looks import Looks
+from dreamina_ui.pacing import RetryBudget, try_again_s
 from dreamina_ui.points import unobserved
+from dreamina_ui.polls import Polls
 from dreamina_ui.records import record_of
 from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy
 
@@ -74,6 +77,9 @@ class Runner:
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
     budget: RetryBudget
+    polls: Polls
+    learned: Callable[[Job], Awaitable[Learned]]
+    """What jobs of the same kind have taken."""
     adopt: Callable[[str, str], Awaitable[object]]
     """Gives an uncertain job the request id that came to light after all."""
     passed: Callable[[str], Awaitable[None]] = unobserved
@@ -88,6 +94,7 @@ class Runner:
         if job.failure is not None and job.failure.code == KeyNeeded.code:
             age = 0.0  # what it waited for its key is not the service's time
         deadline_at = self.monotonic() + max(self.deadline_s - age, min(GRACE_S, self.deadline_s))
+        looks = Looks(self.polls, self.learned, self.now)
         held_up: DreaminaError | None = None
         failures = 0
         try:
@@ -102,7 +109,7 @@ class Runner:
                         job = await self._fail(job, DeadlinePassed(reason, deadline_s=self.deadline_s))
                     else:
                         sent_before = job.request_id is not None
-                        job = await self._step(job)
+                        job = await self._step(job, looks)
                         if job.request_id is not None and not sent_before:
                             # What it waited before it could be sent is not the service's time.
                             deadline_at = self.monotonic() + self.deadline_s
@@ -139,7 +146,7 @@ class Runner:
         # Whoever asked, on whichever replica: the service's word is a fact, and no owner's claim.
         return await self.record(job.job_id, told)
 
-    async def _step(self, job: Job) -> Job:
+    async def _step(self, job: Job, looks: Looks) -> Job:
         """One step onward. Raises what holds the job up."""
         if job.cancel_requested and job.cancel_outcome is None and job.state is State.IN_QUEUE:
             # Asked for while the POST was under way, when there was no request yet to take back.
@@ -148,7 +155,11 @@ class Runner:
                 return job
         match job.state:
             case State.WAITING:
-                return await self._submit(job)
+                job = await self._submit(job)
+                looks.sent()
+                if job.state is State.IN_QUEUE and not job.cancel_requested:
+                    await looks.rest(job)
+                return job
             case State.SUBMITTING:
                 # Found so at a start: the process ended between the intent and the answer.
                 return await self._move(
@@ -157,7 +168,7 @@ class Runner:
             case State.SAVING:
                 return await self._save(job)
             case _:
-                return await self._look(job)
+                return await self._look(job, looks)
 
     async def _submit(self, job: Job) -> Job:
         # One task from the intent to the answer, which no stop cuts in two: an intent without its POST is uncertain.
@@ -227,28 +238,37 @@ class Runner:
                 failures += 1
                 await self.sleep(try_again_s(failures, self.random()))
 
-    async def _look(self, job: Job) -> Job:
+    async def _look(self, job: Job, looks: Looks) -> Job:
         assert job.request_id is not None
         try:
-            status = await self.service.status(job.request_id, key=self.key_of(job))
+            async with self.polls.turn():
+                status = await self.service.status(job.request_id, key=self.key_of(job))
+        except TooManyRequests:
+            if not job.own_key:
+                self.polls.slow_down()
+            raise
         except UnknownRequest as error:
             if self.now() - (job.submitted_at or job.created_at) > YOUNG_REQUEST_S:
                 return await self._fail(job, error)
             raise
         match status.phase:
             case Phase.ENDED:
-                return await self._read_result(job)
+                return await self._read_result(job, looks)
             case Phase.CANCELLED:
                 return await self._move(job, State.CANCELLED, finished_at=self.now(), failure=None)
             case Phase.IN_QUEUE:
+                looks.waits()
                 job = await self._move(job, State.IN_QUEUE, queue_position=status.queue_position, failure=None)
             case Phase.IN_PROGRESS:
-                started_at = job.started_at or self.now()
+                started_at = looks.is_worked_on(job)
                 job = await self._move(job, State.IN_PROGRESS, queue_position=None, started_at=started_at, failure=None)
                 await self.passed("after_in_progress")
-        return await self._rest(job)
+        if not job.ended:
+            await looks.rest(job)
+        return job
 
-    async def _read_result(self, job: Job) -> Job:
+    async def _read_result(self, job: Job, looks: Looks | None = None) -> Job:
+        """`looks` are those that led here; a result read anew has none, and tells nothing of the time it took."""
         assert job.request_id is not None
         result = await self.service.result(job.request_id, key=self.key_of(job))
         match result.outcome:
@@ -257,6 +277,7 @@ class Runner:
                     job,
                     State.SAVING,
                     outputs=result.outputs,
+                    took_s=job.took_s if looks is None else looks.took_s(),
                     cost_usd=result.cost_usd,
                     queue_position=None,
                     failure=None,
@@ -268,7 +289,9 @@ class Runner:
             case Outcome.CANCELLED:
                 return await self._move(job, State.CANCELLED, finished_at=self.now(), failure=None)
             case _:
-                return await self._rest(job)
+                if looks is not None:
+                    await looks.rest(job)
+                return job
 
     async def _save(self, job: Job) -> Job:
         try:
@@ -288,12 +311,6 @@ class Runner:
             failure=None,
         )
         await self.passed("after_succeeded")
-        return job
-
-    async def _rest(self, job: Job) -> Job:
-        """Nothing new: wait until the next look is due."""
-        if not job.ended:
-            await self.sleep(look_again_s(self.now() - (job.submitted_at or job.created_at)))
         return job
 
     async def _fail(self, job: Job, error: DreaminaError, **changes: object) -> Job:

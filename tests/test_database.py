@@ -305,6 +305,16 @@ ROWS_OF = {
             ('old-1', 'share-1', 'ann', TRUE, 'runcomfy', 'bytedance/dreamina', '{"prompt": "Zwei Boote"}',
              'in_progress', 'request-1', '[]', FALSE, 1700000000.5, 5, 1700000001.25, 1, 'zwei boote')
     """,
+    "0007_allowances": """
+        INSERT INTO jobs (job_id, share_id, visitor_id, backend, model_id, payload, state, request_id, outputs,
+            cancel_requested, created_at, version, submitted_at, started_at, finished_at, prompt)
+        VALUES
+            ('old-1', 'share-1', 'ann', 'runcomfy', 'bytedance/dreamina', '{"prompt": "Zwei Boote"}',
+             'in_progress', 'request-1', '[]', FALSE, 1700000000.5, 5, 1700000001.25, NULL, NULL, 'zwei boote'),
+            ('old-2', 'share-2', 'ann', 'runcomfy', 'bytedance/dreamina', '{"prompt": "Drei Boote"}',
+             'succeeded', 'request-2', '[]', FALSE, 1700000000.5, 7, 1700000001.0, 1700000002.0, 1700000062.5,
+             'drei boote')
+    """,
 }
 ROWS_OF["0005_history_order"] = ROWS_OF["0004_batches"]  # it made no column
 JOBS_OF = {
@@ -459,6 +469,37 @@ JOBS_OF = {
             generation=1,
         )
     ],
+    "0007_allowances": [
+        Job(
+            job_id="old-1",
+            share_id="share-1",
+            visitor_id="ann",
+            backend="runcomfy",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Zwei Boote"},
+            state=State.IN_PROGRESS,
+            request_id="request-1",
+            created_at=1700000000.5,
+            version=5,
+            submitted_at=1700000001.25,
+        ),
+        Job(
+            job_id="old-2",
+            share_id="share-2",
+            visitor_id="ann",
+            backend="runcomfy",
+            model_id="bytedance/dreamina",
+            payload={"prompt": "Drei Boote"},
+            state=State.SUCCEEDED,
+            request_id="request-2",
+            created_at=1700000000.5,
+            version=7,
+            submitted_at=1700000001.0,
+            started_at=1700000002.0,
+            finished_at=1700000062.5,
+            took_s=60.5,
+        ),
+    ],
 }
 JOBS_OF["0005_history_order"] = JOBS_OF["0004_batches"]
 
@@ -499,7 +540,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     """These names are in people's files: the list grows at its end, and never otherwise."""
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
-    names += ["0006_own_keys", "0007_allowances"]
+    names += ["0006_own_keys", "0007_allowances", "0008_durations"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 
