@@ -31,8 +31,10 @@ from dreamina_ui.points import unobserved
 from dreamina_ui.polls import Polls
 from dreamina_ui.prices import Prices
 from dreamina_ui.rebuild import rebuild
+from dreamina_ui.recording import Recorder
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.runner import Runner
+from dreamina_ui.sending import Sender
 from dreamina_ui.store import Limits, Store
 from dreamina_ui.visitors import HOLDER, Asker
 from dreamina_ui.watching import watch_all, watch_one
@@ -76,10 +78,15 @@ class Engine(Batches, KeyHolders, Past):
         self._news = News()
         self._durations = Durations(archive, monotonic)
         self.keys = OwnKeys(service, monotonic)
+        recorder = Recorder(record=self._record, sleep=sleep, random=jitter)
+        self._sender = Sender(
+            service=service, recorder=recorder, key_of=self._key_of, now=now, adopt=self._adopt, passed=passed
+        )
         self._runner = Runner(
             service=service,
             library=library,
-            record=self._record,
+            sender=self._sender,
+            recorder=recorder,
             key_of=self._key_of,
             deadline_s=deadline_s,
             now=now,
@@ -89,7 +96,6 @@ class Engine(Batches, KeyHolders, Past):
             budget=budget,
             polls=Polls(monotonic, sleep),
             learned=self._learned,
-            adopt=self._adopt,
             passed=passed,
         )
         self._keeper = Keeper(leases, store, self._runner.run, self._news, self._clean, limits, self._keyed)
@@ -113,7 +119,7 @@ class Engine(Batches, KeyHolders, Past):
 
     async def __aexit__(self, *_: object) -> None:
         # The answers to paid POSTs are waited for; the client's read timeout bounds how long.
-        await self._keeper.stop(lambda: list(self._runner.posts))
+        await self._keeper.stop(lambda: list(self._sender.posts))
 
     async def submit(
         self,

@@ -4,11 +4,9 @@ Each step does one thing at the service or on the disk and then records what cam
 happened. A runner may be stopped anywhere and another one goes on from the row.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
 
 from dreamina_ui.durations import Learned
 from dreamina_ui.errors import (
@@ -21,12 +19,10 @@ from dreamina_ui.errors import (
     NotAVideo,
     OutcomeUnknown,
     OutputRefused,
-    Refusal,
     ServiceError,
     StoreError,
     TooManyRequests,
     UnknownRequest,
-    Unreachable,
 )
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.library import Library
@@ -34,12 +30,12 @@ from dreamina_ui.looks import Looks
 from dreamina_ui.pacing import RetryBudget, try_again_s
 from dreamina_ui.points import unobserved
 from dreamina_ui.polls import Polls
+from dreamina_ui.recording import Recorder
 from dreamina_ui.records import record_of
 from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy
+from dreamina_ui.sending import Sender
 
-__all__ = ["KEY_AWAITED_S", "Record", "Runner"]
-
-T = TypeVar("T")
+__all__ = ["KEY_AWAITED_S", "Runner"]
 
 YOUNG_REQUEST_S = 30.0
 """A request this young that the service does not know may just not have reached all of its machines yet."""
@@ -53,22 +49,12 @@ KEY_AWAITED_S = 7 * 86_400.0
 GONE = frozenset({403, 404, 410})
 
 
-class Record(Protocol):
-    """Writes a change of a job's row and tells the watchers. Gives the row as it then is.
-
-    A `generation` is the owner's; raises `LeaseLost` if the job has had a later one.
-    """
-
-    def __call__(
-        self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None
-    ) -> Awaitable[Job]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
     service: RunComfy
     library: Library
-    record: Record
+    sender: Sender
+    recorder: Recorder
     key_of: Callable[[Job], str | None]
     """The key a job goes with: the shared one, or its visitor's own. Raises `KeyNeeded` while that is not here."""
     deadline_s: float
@@ -80,11 +66,7 @@ class Runner:
     polls: Polls
     learned: Callable[[Job], Awaitable[Learned]]
     """What jobs of the same kind have taken."""
-    adopt: Callable[[str, str], Awaitable[object]]
-    """Gives an uncertain job the request id that came to light after all."""
     passed: Callable[[str], Awaitable[None]] = unobserved
-    posts: set[asyncio.Task[Job]] = field(default_factory=set)
-    """The paid POSTs under way. Whoever stops the runner waits for these: an answer nobody reads is a lost video."""
 
     async def run(self, job: Job) -> None:
         """Until the job has ended, has another owner, is held before it was sent, or its visitor's key is away."""
@@ -144,7 +126,7 @@ class Runner:
             return row.move(row.state, cancel_outcome=str(outcome))
 
         # Whoever asked, on whichever replica: the service's word is a fact, and no owner's claim.
-        return await self.record(job.job_id, told)
+        return await self.recorder.record(job.job_id, told)
 
     async def _step(self, job: Job, looks: Looks) -> Job:
         """One step onward. Raises what holds the job up."""
@@ -155,88 +137,20 @@ class Runner:
                 return job
         match job.state:
             case State.WAITING:
-                job = await self._submit(job)
+                job = await self.sender.send(job)
                 looks.sent()
                 if job.state is State.IN_QUEUE and not job.cancel_requested:
                     await looks.rest(job)
                 return job
             case State.SUBMITTING:
                 # Found so at a start: the process ended between the intent and the answer.
-                return await self._move(
+                return await self.recorder.move(
                     job, State.UNCERTAIN, finished_at=self.now(), failure=Failure.of(OutcomeUnknown())
                 )
             case State.SAVING:
                 return await self._save(job)
             case _:
                 return await self._look(job, looks)
-
-    async def _submit(self, job: Job) -> Job:
-        # One task from the intent to the answer, which no stop cuts in two: an intent without its POST is uncertain.
-        post = asyncio.create_task(self._send(job))
-        self.posts.add(post)
-        post.add_done_callback(self._forget)
-        return await asyncio.shield(post)
-
-    def _forget(self, post: asyncio.Task[Job]) -> None:
-        self.posts.discard(post)
-        if not post.cancelled():
-            post.exception()  # heard, also where its run has been stopped and nobody waits for it
-
-    async def _send(self, job: Job) -> Job:
-        """Write the intent down, and send if it was this runner's to write."""
-        key = self.key_of(job)  # before the intent: without the key nothing was meant to be sent
-
-        def intend(row: Job) -> Job:
-            # Only the very row this runner saw: whoever changed it meanwhile may have sent it.
-            if row.state is not State.WAITING or row.version != job.version or row.held:
-                return row
-            return row.move(State.SUBMITTING, submitted_at=self.now(), failure=None)
-
-        intent = await self.record(job.job_id, intend, generation=job.generation)
-        if intent.state is not State.SUBMITTING or intent.version != job.version + 1:
-            return intent
-        await self.passed("after_intent")
-        return await self._post(intent, key)
-
-    async def _post(self, job: Job, key: str | None) -> Job:
-        """Send the one paid POST and keep its answer, whatever it takes."""
-        await self.passed("before_post")
-        try:
-            submitted = await self.service.submit(job.model_id, job.payload, key=key)
-        except (Unreachable, TooManyRequests) as error:
-            # The only answers after which sending again cannot pay twice: it never left, or was turned away unread.
-            await self._settle(job, State.WAITING, submitted_at=None)
-            raise error from None
-        except Refusal as error:
-            return await self._settle(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error))
-        except ServiceError as error:
-            failure = Failure(OutcomeUnknown.code, error.message, error.facts)
-            return await self._settle(job, State.UNCERTAIN, finished_at=self.now(), failure=failure)
-        await self.passed("after_post_before_id")
-        try:
-            job = await self._settle(job, State.IN_QUEUE, request_id=submitted.request_id)
-        except LeaseLost:
-            # This process was asleep for so long that another one had to call the job uncertain. It no longer is.
-            await self._insist(lambda: self.adopt(job.job_id, submitted.request_id))
-            raise
-        await self.passed("after_id")
-        return job
-
-    async def _settle(self, job: Job, state: State, **changes: object) -> Job:
-        """Write the answer to the POST."""
-        if state is not State.WAITING:
-            changes["held"] = False  # a pause is for what is not sent
-        return await self._insist(lambda: self._move(job, state, **changes))
-
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """A database that is away is tried until it is back: what is to be written is known only here."""
-        failures = 0
-        while True:
-            try:
-                return await write()
-            except StoreError:
-                failures += 1
-                await self.sleep(try_again_s(failures, self.random()))
 
     async def _look(self, job: Job, looks: Looks) -> Job:
         assert job.request_id is not None
@@ -255,13 +169,15 @@ class Runner:
             case Phase.ENDED:
                 return await self._read_result(job, looks)
             case Phase.CANCELLED:
-                return await self._move(job, State.CANCELLED, finished_at=self.now(), failure=None)
+                return await self.recorder.move(job, State.CANCELLED, finished_at=self.now(), failure=None)
             case Phase.IN_QUEUE:
                 looks.waits()
-                job = await self._move(job, State.IN_QUEUE, queue_position=status.queue_position, failure=None)
+                job = await self.recorder.move(job, State.IN_QUEUE, queue_position=status.queue_position, failure=None)
             case Phase.IN_PROGRESS:
                 started_at = looks.is_worked_on(job)
-                job = await self._move(job, State.IN_PROGRESS, queue_position=None, started_at=started_at, failure=None)
+                job = await self.recorder.move(
+                    job, State.IN_PROGRESS, queue_position=None, started_at=started_at, failure=None
+                )
                 await self.passed("after_in_progress")
         if not job.ended:
             await looks.rest(job)
@@ -273,7 +189,7 @@ class Runner:
         result = await self.service.result(job.request_id, key=self.key_of(job))
         match result.outcome:
             case Outcome.SUCCEEDED:
-                job = await self._move(
+                job = await self.recorder.move(
                     job,
                     State.SAVING,
                     outputs=result.outputs,
@@ -287,7 +203,7 @@ class Runner:
             case Outcome.FAILED:
                 return await self._fail(job, GenerationFailed(result.error), cost_usd=result.cost_usd)
             case Outcome.CANCELLED:
-                return await self._move(job, State.CANCELLED, finished_at=self.now(), failure=None)
+                return await self.recorder.move(job, State.CANCELLED, finished_at=self.now(), failure=None)
             case _:
                 if looks is not None:
                     await looks.rest(job)
@@ -301,7 +217,7 @@ class Runner:
                 # Makers' links die within the hour; the service may have a fresh one.
                 await self._read_result(job)
             raise
-        job = await self._move(
+        job = await self.recorder.move(
             job,
             State.SUCCEEDED,
             finished_at=self.now(),
@@ -314,7 +230,7 @@ class Runner:
         return job
 
     async def _fail(self, job: Job, error: DreaminaError, **changes: object) -> Job:
-        return await self._move(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error), **changes)
+        return await self.recorder.move(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error), **changes)
 
     async def _await_key(self, job: Job, error: KeyNeeded) -> None:
         """Write that the job waits for its key, where that is not said yet; or give up, after a week."""
@@ -326,7 +242,7 @@ class Runner:
             ends = {"state": State.FAILED, "finished_at": self.now()} if given_up else {"state": row.state}
             return row.move(**ends, failure=Failure.of(error), not_before=None)
 
-        await self._insist(lambda: self.record(job.job_id, noted, generation=job.generation))
+        await self.recorder.insist(lambda: self.recorder.change(job, noted))
 
     async def _hold(self, job: Job, error: DreaminaError, failures: int) -> Job:
         """Write why the job waits, and until when, where the row can be written at all; and wait."""
@@ -340,14 +256,7 @@ class Runner:
             return row if row.ended else row.move(row.state, failure=Failure.of(error), not_before=not_before)
 
         with suppress(StoreError):
-            job = await self.record(job.job_id, noted, generation=job.generation)
+            job = await self.recorder.change(job, noted)
         if not job.ended:
             await self.sleep(delay_s)
         return job
-
-    async def _move(self, job: Job, state: State, **changes: object) -> Job:
-        """Move the row, unless it has ended meanwhile (a cancel can win). Raises `LeaseLost`."""
-        changes.setdefault("not_before", None)
-        return await self.record(
-            job.job_id, lambda row: row if row.ended else row.move(state, **changes), generation=job.generation
-        )

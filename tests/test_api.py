@@ -27,7 +27,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     """The simulator over a socket, with a key, a price, and a ready clip instead of rendering."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    options = ("--token", KEY, "--queue", "0.5", "--quick", "0.5", "--clip", str(clip), "--price", "0.05")
+    options = ("--token", KEY, "--queue", "0.5", "--quick", "2", "--clip", str(clip), "--price", "0.05")
     server = SimulatorServer(folder, *options)
     server.start()
     yield server

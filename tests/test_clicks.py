@@ -437,7 +437,7 @@ async def test_no_late_write_changes_an_end(tmp_path: Path, state: State) -> Non
         )
         runner = rig.engine._runner
         for late in State:
-            assert await runner._move(end, late, request_id="another") == end
+            assert await runner.recorder.move(end, late, request_id="another") == end
         assert await runner.cancel(replace(end, state=State.IN_QUEUE, finished_at=None)) == end
         assert await rig.engine.cancel(HOLDER, job.job_id) == end
         await rig.clock.sleep(100)
@@ -458,7 +458,7 @@ async def test_a_former_owners_write_is_refused(tmp_path: Path) -> None:
             assert claimed.generation == job.generation + 1
             for state in (State.IN_QUEUE, State.FAILED, State.UNCERTAIN):
                 with pytest.raises(LeaseLost):
-                    await rig.engine._runner._move(job, state, finished_at=1.0)
+                    await rig.engine._runner.recorder.move(job, state, finished_at=1.0)
             assert (await rig.engine.job(HOLDER, job.job_id)) == claimed
             await leases.aclose()
         rig.gate.open.set()
