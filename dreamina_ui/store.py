@@ -157,8 +157,13 @@ def _change_all(connection: sa.Connection, condition: sa.ColumnElement[bool], va
     return changed
 
 
+# Made once: a statement knows by what it is found among the compiled ones.
+_ROW = sa.select(jobs).where(jobs.c.job_id == sa.bindparam("of_job")).with_for_update()
+_WRITE = sa.update(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
+
+
 def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:
-    row = connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id).with_for_update()).one_or_none()
+    row = connection.execute(_ROW, {"of_job": job_id}).one_or_none()
     if row is None:
         raise JobNotFound
     job = job_of(row)
@@ -170,6 +175,6 @@ def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job]
         values = values_of(changed)
         if changed.ended:
             values |= {"lease_owner": None, "lease_until": None}
-        connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values))
+        connection.execute(_WRITE, {**values, "of_job": job_id})
         give_back(connection, [changed])
     return changed

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from dreamina_ui.errors import SettingError
 from dreamina_ui.guard import Guard
 from dreamina_ui.health import Health, running
 from dreamina_ui.hosts import Hosts
+from dreamina_ui.kept_page import KeptPage
 from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library, origin_of
 from dreamina_ui.model_card import Card, load_card
@@ -36,6 +37,7 @@ from dreamina_ui.sessions import Sessions
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Store
 from dreamina_ui.ui.asking import LANGUAGE_COOKIE, Asking, words_for
+from dreamina_ui.ui.blocks import PageStates
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.ui.wording import LANGUAGES, Words
@@ -100,7 +102,7 @@ class Studio:
                 "disk": self._library.check_room,
             }
         )
-        login = _offers_login()
+        self._login = login = _offers_login()
         asking = Asking(self._visitors, login=login)
         allowances = Allowances(self._database, limits, settings.backend)
         examples = ASSETS / "examples"
@@ -168,6 +170,7 @@ class Studio:
                     self._envelope(),
                     Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
+                    Middleware(KeptPage, varies=self._varies),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
                 "routes": [*self._downloads.routes, *self._health.routes],
@@ -176,6 +179,9 @@ class Studio:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        states = PageStates()  # type: ignore[no-untyped-call]
+        states.set_blocks(self.blocks)
+        app.state_holder = states  # type: ignore[attr-defined]
         if app.middleware_stack:
             # Gradio puts its own middleware around what it is given, and the guard has to stand before that.
             app.middleware_stack = self._guarded(app.middleware_stack)
@@ -187,6 +193,10 @@ class Studio:
             await stack.enter_async_context(self._library)
             await stack.enter_async_context(self.engine)
             yield
+
+    def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
+        """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
+        return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
 
     def _guarded(self, app: ASGIApp) -> Guard:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}

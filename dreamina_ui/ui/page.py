@@ -15,6 +15,7 @@ from dreamina_ui.ui.account import Account, AskLeft
 from dreamina_ui.ui.api import add_endpoints
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.batch import Batch
+from dreamina_ui.ui.blocks import StudioBlocks
 from dreamina_ui.ui.compose import Compose
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.history import History
@@ -256,7 +257,9 @@ def build_page(
     fixed = Fixed()
     blocks: gr.Blocks
     # What is handed in by a visitor is read once, and gone within two hours.
-    with gr.Blocks(title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as blocks:
+    with StudioBlocks(
+        title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
+    ) as blocks:
         page = Page(engine, asking, fixed, examples, left, login=login)
         page.connect(blocks)
         add_endpoints(engine, asking)

@@ -1,0 +1,74 @@
+"""Gradio's page, without the work that nobody sees; a thousand people who watch at once would feel it.
+
+For each session, Gradio describes all components anew (25 ms of processor time, 200 kB), for links to a page's state, which this
+page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
+"""
+
+from copy import copy
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block, BlockFunction
+from gradio.state_holder import SessionState, StateHolder
+
+__all__ = ["PageStates", "StudioBlocks"]
+
+
+LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
+"""Changes of these alone need no new component: what the others (choices, bounds) change is needed when input is read."""
+SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
+"""What takes its value as it is."""
+
+
+class StudioBlocks(gr.Blocks):
+    """Only what an event's handler gives is worked on, and what only changes its looks is not made anew."""
+
+    async def postprocess_data(
+        self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
+    ) -> list[Any]:
+        """`predictions` by component, as our handlers give them; others go to Gradio as they are."""
+        is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
+        if not is_by_component or len(block_fn.outputs) < 2:
+            return await super().postprocess_data(block_fn, predictions, state)
+        told = {}
+        changed = {}
+        for component, value in predictions.items():  # type: ignore[union-attr]
+            if isinstance(component, SHOWN) and (isinstance(value, str) or is_look(value)):
+                told[component._id] = value
+            else:
+                changed[component._id] = value
+        outputs = [block for block in block_fn.outputs if block._id in changed]
+        if outputs:
+            fewer = copy(block_fn)
+            fewer.outputs = outputs
+            values = [changed[block._id] for block in outputs]
+            done = await super().postprocess_data(fewer, values if len(values) > 1 else values[0], state)
+            told |= {block._id: value for block, value in zip(outputs, done, strict=True)}
+        return [told.get(block._id, gr.skip()) for block in block_fn.outputs]
+
+
+def is_look(value: Any) -> bool:
+    """Whether it is an update of nothing but how a component looks, and its text."""
+    is_update = isinstance(value, dict) and value.get("__type__") == "update"
+    return is_update and value.keys() <= LOOKS and isinstance(value.get("value", ""), str | None)
+
+
+class PageStates(StateHolder):
+    """What the server keeps of each session: what differs from the page, and no description of it."""
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            self.session_data[session_id] = _PageState(self.blocks)
+        return super().__getitem__(session_id)
+
+
+class _PageState(SessionState):
+    def __init__(self, blocks: gr.Blocks) -> None:
+        # Of the page, Gradio's own state reads the components that it is to describe: none, now or later.
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
+        self.blocks_config.config_for_block = _no_description  # type: ignore[method-assign, assignment]
+
+
+def _no_description(*_: object) -> dict[str, Any]:
+    return {}
