@@ -147,14 +147,14 @@ class Allowances:
                 today + DAY_S,
             )
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def used(self) -> dict[str, int]:
         """Today's videos by visitor, the most first."""
         count = sa.func.count()
         mine = sa.select(uses.c.visitor_id, count).where(*_of_day(self._backend, midnight(self._now())))
         query = mine.group_by(uses.c.visitor_id).order_by(count.desc(), uses.c.visitor_id)
-        return await self._database.run(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
+        return await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
 
     async def block(self, visitor_id: str, reason: str = "") -> int:
         """Refuse a visitor's clicks from now on, and take back what is not sent yet; gives how many jobs that were.
@@ -180,7 +180,7 @@ class Allowances:
     async def blocked(self) -> list[Block]:
         """The oldest first."""
         query = sa.select(blocks).order_by(blocks.c.at, blocks.c.visitor_id)
-        return await self._database.run(lambda connection: [Block(*row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [Block(*row) for row in connection.execute(query)])
 
     async def forget(self, before: float) -> None:
         """Remove the uses of days before a time; today's stay, whatever it is."""

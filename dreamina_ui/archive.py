@@ -60,12 +60,12 @@ class Archive:
                 return shown, len(shown)
             return shown, connection.scalar(count) or 0
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs behind share ids, of those that exist and are not in the bin; whoever's, and in no order."""
         query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
-        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
         """The variations of one click, in their order."""
@@ -74,7 +74,7 @@ class Archive:
             .where(jobs.c.visitor_id == visitor_id, jobs.c.click_id == click_id, jobs.c.deleted_at.is_(None))
             .order_by(jobs.c.variation)
         )
-        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def of_batch(self, visitor_id: str, batch_id: str) -> list[Job]:
         """The jobs of a batch, in their order."""
@@ -83,7 +83,7 @@ class Archive:
             .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id, jobs.c.deleted_at.is_(None))
             .order_by(jobs.c.variation)
         )
-        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def last_batch(self, visitor_id: str) -> str | None:
         """The newest batch of which something is left."""
@@ -93,7 +93,7 @@ class Archive:
             .order_by(jobs.c.created_at.desc())
             .limit(1)
         )
-        return await self._database.run(lambda connection: connection.scalar(query))
+        return await self._database.read(lambda connection: connection.scalar(query))
 
     async def taken(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> Taken:
         """Of whoever's videos; at most so many of each."""
@@ -107,7 +107,7 @@ class Archive:
             newest = (query.order_by(jobs.c.finished_at.desc()).limit(limit) for query in (at_work, in_all))
             return Taken(*(tuple(connection.scalars(query)) for query in newest))
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
         """Put jobs that have ended into the bin; gives how many were put there."""
@@ -120,7 +120,7 @@ class Archive:
     async def binned(self, before: float) -> list[Job]:
         """Finished jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""
         query = sa.select(jobs).where(jobs.c.deleted_at < before, jobs.c.state == State.SUCCEEDED).limit(500)
-        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def forget(self, before: float, *, made_before: float) -> None:
         """Remove the rows that were put into the bin before a time, of jobs made before another."""

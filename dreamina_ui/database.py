@@ -6,19 +6,26 @@ SQL blocks, so every transaction runs in the database's own threads; `Database.r
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
-from dreamina_ui.errors import StoreUnavailable, StoreUnusable
+from dreamina_ui.errors import StoreError, StoreUnavailable, StoreUnusable
 from dreamina_ui.migrations import migrate
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
+SQLITE_READERS = 2
+CONNECTIONS = 8
+"""To PostgreSQL."""
+TOGETHER_MOST = 64
+"""Writes that share a commit."""
 CLOCKS = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
@@ -40,12 +47,17 @@ class Database:
             raise StoreUnusable("the address of the database cannot be read") from None
         self.is_sqlite = address.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._engine = _sqlite_engine(address, busy_timeout_s)
-            threads = 1
+            self._engine = _sqlite_engine(address, busy_timeout_s, writes=True)
+            # What only reads does not wait for the disk that a write waits for.
+            self._reading = _sqlite_engine(address, busy_timeout_s, writes=False)
+            self._writers = ThreadPoolExecutor(1, thread_name_prefix="database")
+            self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="database reads")
         else:
-            threads = 8
-            self._engine = sa.create_engine(address, pool_size=threads, max_overflow=0, pool_pre_ping=True)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="database")
+            self._engine = self._reading = sa.create_engine(
+                address, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True
+            )
+            self._writers = self._readers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="database")
+        self._waiting: deque[_Wish[Any]] = deque()
         self.now: sa.ColumnElement[float] = sa.literal_column(CLOCKS[address.get_backend_name()], sa.Double)
         """The database's clock, in seconds since the epoch: the only one that all replicas share."""
 
@@ -60,21 +72,53 @@ class Database:
 
     def close(self) -> None:
         """Blocks until what has begun is written."""
-        self._threads.shutdown(wait=True)
-        self._engine.dispose()
+        for threads in (self._writers, self._readers):
+            threads.shutdown(wait=True)
+        for engine in (self._engine, self._reading):
+            engine.dispose()
 
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Do the work in one transaction, in a thread. What it raises passes through, with nothing written.
 
         Raises `StoreUnavailable` or `StoreUnusable` for what the database itself says.
         """
+        if not self.is_sqlite:
+            return await self._in_thread(self._writers, lambda: self.transact(work))
+        # One writer, and a disk that takes milliseconds for each commit: whoever comes meanwhile shares the next one.
+        wish = _Wish(work)
+        self._waiting.append(wish)
+        await self._in_thread(self._writers, self._commit_waiting)
+        return wish.outcome()
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """The same for work that only reads."""
+        return await self._in_thread(self._readers, lambda: self._transact(self._reading, work))
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         # A write that has begun is finished even when its asker goes away: half of a job's way must not hang on a tab.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, self.transact, work))
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(threads, work))
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """The same, blocking."""
+        """The same as `run`, blocking."""
+        return self._transact(self._engine, work)
+
+    def _commit_waiting(self) -> None:
+        """Do what waits in one transaction, each part undone by itself if it fails; it is done when that is committed."""
+        wishes = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MOST))]
+        if not wishes:
+            return  # whoever came before has done it
         try:
-            with self._engine.begin() as connection:
+            if len(wishes) > 1:
+                self.transact(lambda connection: _grant(connection, wishes))
+                return
+        except StoreError:
+            pass  # nothing of it is written; whose fault it was shows when each goes alone
+        for wish in wishes:
+            wish.alone(self.transact)
+
+    def _transact(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+        try:
+            with engine.begin() as connection:
                 return work(connection)
         except sa.exc.IntegrityError as error:
             raise StoreUnavailable(_reason(error)) from error
@@ -89,7 +133,42 @@ class Database:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(20260)"))
 
 
-def _sqlite_engine(address: sa.URL, busy_timeout_s: float) -> sa.Engine:
+@dataclass(slots=True)
+class _Wish(Generic[T]):
+    """A piece of work that shares a transaction with others, and what came of it."""
+
+    work: Callable[[sa.Connection], T]
+    result: T | None = None
+    failed: Exception | None = None
+
+    def alone(self, transact: Callable[[Callable[[sa.Connection], T]], T]) -> None:
+        self.failed = None
+        try:
+            self.result = transact(self.work)
+        except Exception as error:  # whoever wished for it is told
+            self.failed = error
+
+    def outcome(self) -> T:
+        if self.failed is not None:
+            raise self.failed
+        return cast(T, self.result)
+
+
+def _grant(connection: sa.Connection, wishes: Sequence[_Wish[Any]]) -> None:
+    for wish in wishes:
+        part = connection.begin_nested()
+        try:
+            wish.result = wish.work(connection)
+        except sa.exc.DBAPIError:
+            raise  # the database itself has said no, and may have given up the whole transaction
+        except Exception as error:
+            part.rollback()
+            wish.failed = error
+        else:
+            part.commit()
+
+
+def _sqlite_engine(address: sa.URL, busy_timeout_s: float, *, writes: bool) -> sa.Engine:
     if address.host or address.database in (None, "", ":memory:"):
         raise StoreUnusable("the address of an SQLite database is sqlite:///PATH")
     folder = Path(address.database).parent
@@ -110,7 +189,7 @@ def _sqlite_engine(address: sa.URL, busy_timeout_s: float) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # A plain BEGIN takes the write lock late, and then fails instead of waiting when two writers meet.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

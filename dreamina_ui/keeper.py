@@ -45,6 +45,8 @@ class Keeper:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._sweeps: set[asyncio.Task[None]] = set()
+        self._next_sweep: asyncio.Task[None] | None = None
+        self._sweeping = asyncio.Lock()
         self._stopping = False
 
     async def start(self) -> None:
@@ -76,10 +78,17 @@ class Keeper:
         await asyncio.shield(self._sweep_soon())
 
     def _sweep_soon(self) -> asyncio.Task[None]:
-        sweep = asyncio.create_task(self._sweep(), name="sweep")
-        self._sweeps.add(sweep)
-        sweep.add_done_callback(self._sweeps.discard)
-        return sweep
+        """One sweep for all who ask for it while another one is under way."""
+        if self._next_sweep is None:
+            self._next_sweep = asyncio.create_task(self._sweep_next(), name="sweep")
+            self._sweeps.add(self._next_sweep)
+            self._next_sweep.add_done_callback(self._sweeps.discard)
+        return self._next_sweep
+
+    async def _sweep_next(self) -> None:
+        async with self._sweeping:
+            self._next_sweep = None  # whoever asks from now on may ask for what this one no longer sees
+            await self._sweep()
 
     async def _sweep(self) -> None:
         places = {"active": self._limits.active, "batch_active": self._limits.active_per_visitor}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dreamina_ui.jobs import Job
 
@@ -25,6 +25,15 @@ class Subscription:
                 return newest
             self._changed.clear()
             await self._changed.wait()
+
+    async def calm(self, seen: Iterable[Job], seconds: float) -> list[Job]:
+        """The same jobs as they are after so long, or as soon as all have ended."""
+        latest = list(seen)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not all(job.ended for job in latest):
+                    latest = await self.newer_than(latest)
+        return [self._newer(job) for job in latest]
 
     def tell(self, job: Job) -> None:
         known = self._latest.get(job.job_id)

@@ -52,7 +52,7 @@ class Overview:
             .group_by(videos.c.backend, videos.c.own_key)
             .order_by(videos.c.backend, videos.c.own_key)
         )
-        rows = await self._database.run(lambda connection: connection.execute(query).all())
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [
             Spending(backend, bool(own), count, usd or 0.0, count - known) for backend, own, count, usd, known in rows
         ]
@@ -60,7 +60,7 @@ class Overview:
     async def by_state(self) -> dict[State, int]:
         """How many jobs stand in each state, in the order of a job's life; states without any are left out."""
         query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
-        found = await self._database.run(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
+        found = await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
         return {state: found[state] for state in State if state in found}
 
     async def oldest_unfinished(self) -> Job | None:
@@ -75,12 +75,12 @@ class Overview:
     async def knows(self, visitor_id: str) -> bool:
         """Whether a visitor ever asked for a video that is still remembered."""
         query = sa.select(jobs.c.job_id).where(jobs.c.visitor_id == visitor_id).limit(1)
-        return await self._database.run(lambda connection: connection.execute(query).first() is not None)
+        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
     async def old(self, before: float) -> list[tuple[str, str]]:
         """Job id and share id of what ended before a time, the oldest first; never of what is uncertain."""
         query = sa.select(jobs.c.job_id, jobs.c.share_id).where(_is_old(before)).order_by(jobs.c.finished_at)
-        return await self._database.run(lambda connection: [(row[0], row[1]) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [(row[0], row[1]) for row in connection.execute(query)])
 
     async def forget(self, job_ids: Sequence[str], before: float) -> int:
         """Remove the rows of those that `old` gave, if they still are; gives how many."""
@@ -90,10 +90,10 @@ class Overview:
             old = (sa.delete(jobs).where(jobs.c.job_id.in_(part), _is_old(before)) for part in parts)
             return sum(connection.execute(part).rowcount for part in old)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
-        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
 
 def _is_old(before: float) -> sa.ColumnElement[bool]:

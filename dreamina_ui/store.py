@@ -69,7 +69,7 @@ class Store:
     async def share_ids(self) -> set[str]:
         """Of all jobs."""
         query = sa.select(jobs.c.share_id)
-        return await self._database.run(lambda connection: set(connection.scalars(query)))
+        return await self._database.read(lambda connection: set(connection.scalars(query)))
 
     async def change(self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None) -> Job:
         """Read, change and write one row in one transaction. What `change` raises passes through, with nothing written.
@@ -138,7 +138,7 @@ class Store:
         return found[0]
 
     async def _all(self, query: sa.Select[Any]) -> list[Job]:
-        return await self._database.run(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
 
 def _of_batch(visitor_id: str, batch_id: str) -> sa.ColumnElement[bool]:

@@ -8,6 +8,9 @@ from dreamina_ui.store import Store
 
 __all__ = ["watch_all", "watch_one"]
 
+CALM_S = 0.2
+"""States that last shorter than this nobody can read; only an end is told at once."""
+
 
 async def watch_one(store: Store, news: News, job_id: str) -> AsyncIterator[Job]:
     """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.
@@ -31,4 +34,5 @@ async def watch_all(store: Store, news: News, jobs: Sequence[Job]) -> AsyncItera
         yield latest
         while not all(job.ended for job in latest):
             latest = await subscription.newer_than(latest)
+            latest = await subscription.calm(latest, CALM_S)
             yield latest

@@ -29,8 +29,15 @@ def write_mp4(
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=frames_per_second)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # A fixed number of threads, because x264's output depends on it; a key frame every two seconds.
-        stream.options = {"preset": "superfast", "crf": "21", "threads": "2", "g": str(2 * frames_per_second)}
+        # A fixed number of threads, because x264's output depends on it; a key frame every two seconds. Where to put
+        # B-frames is not worth a tenth of the time to find out: they come as often as may be.
+        stream.options = {
+            "preset": "superfast",
+            "crf": "21",
+            "threads": "2",
+            "g": str(2 * frames_per_second),
+            "b_strategy": "0",
+        }
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = _BT709
         context.color_range = _LIMITED_RANGE

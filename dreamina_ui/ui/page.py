@@ -26,6 +26,8 @@ from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Page", "build_page"]
 
+NEW_S = 5.0
+"""A job this young is not in the history that the page shows; a page that counted its visitor's videos counts anew."""
 _HEADER = Markup(
     '<div class="brand"><span class="logo" aria-hidden="true"></span><h1>Dreamina UI</h1>'
     '<span class="model">{model}</span></div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
@@ -91,7 +93,7 @@ class Page:
             ],
             **quiet,
         )
-        started = compose.generate.click(
+        compose.generate.click(
             self.start,
             # Gradio sorts a set by age: the click's id, which the script fills in, comes last.
             inputs={*compose.controls, compose.form.variations, compose.click_id},
@@ -100,8 +102,6 @@ class Page:
             trigger_mode="once",
             **quiet,
         )
-        started.then(history.search, inputs=history.inputs, outputs=history.outputs, **quiet)
-        started.then(account.show, outputs=account.outputs, **quiet)
         compose.cancel.click(self.take_back, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
             chosen(self.put_on_stage, outputs=[stage.current, self.tabs], **quiet)
@@ -118,7 +118,7 @@ class Page:
             [stage.current.change, stage.again_for.change, stage.again.click],
             self.watch,
             inputs=[stage.current, *history.inputs],
-            outputs=[*stage.outputs, compose.generate, compose.cancel, *history.outputs],
+            outputs=[*stage.outputs, compose.generate, compose.cancel, *history.outputs, *account.outputs],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -160,18 +160,22 @@ class Page:
     ) -> AsyncIterator[Update]:
         """Relay each change of the job on the stage, until it ends or another one takes the stage.
 
-        The history is drawn anew when one of the click's videos ends.
+        The history is drawn anew for a job that was just asked for, and when one of the click's videos ends.
         """
         words = self._asking.words(request)
+        now = self._asking.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
             return
         try:
             ended_before: int | None = None
             async for update, job, ended in self.stage.watch(job_id, request):
-                if ended_before is not None and ended != ended_before:
-                    shown = await self.history.show(words_sought, state, ratio, frames, at, request)
+                is_new = ended_before is None and now - job.created_at < NEW_S
+                if is_new or ended_before not in (None, ended):
+                    shown = await self.history.show(words_sought, state, ratio, frames, 0 if is_new else at, request)
                     update |= dict(zip(self.history.outputs, shown, strict=True))
+                if is_new:
+                    update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
                 ended_before = ended
                 yield update | self._buttons(job)
         except DreaminaError as error:
@@ -263,6 +267,8 @@ def build_page(
         page = Page(engine, asking, fixed, examples, left, login=login)
         page.connect(blocks)
         add_endpoints(engine, asking)
+    # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.
+    blocks.queue(default_concurrency_limit=None)
     return blocks, fixed.translations
 
 

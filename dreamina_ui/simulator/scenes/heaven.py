@@ -9,6 +9,8 @@ __all__ = ["Heaven"]
 
 # Display colours above the horizon run from its own to the zenith's along this curve.
 _FALL = 0.75
+# Further from the body (canvas units), the bright core of its halo is less than a millionth.
+_CORE = 0.5
 
 
 class Heaven:
@@ -73,28 +75,33 @@ class Heaven:
         far = dx * dx + dy * dy
         wide = 40.0 if self.night else 14.0
         halo = 1.0 + far * wide
-        halo = 0.62 / (halo * np.sqrt(halo)) + 0.5 * np.exp(far * -60.0)
+        halo = 0.62 / (halo * np.sqrt(halo))
+        core = _around(dx, dy, _CORE)
+        halo[core] += 0.5 * np.exp(far[core] * -60.0)
         halo *= 0.26 * self.shine if self.night else self.shine
         lit = halo
         if self.clouds:
             cover, edge = self._clouds(x, y, t)
             lit = halo * (1.0 - 0.55 * cover)
         soft = 1.3 * float(x[1] - x[0])
-        disc = smoothstep(self.size + soft, self.size - soft, np.sqrt(far)) * (
+        body_at = _around(dx, dy, self.size + soft)
+        disc = smoothstep(self.size + soft, self.size - soft, np.sqrt(far[body_at])) * (
             (2.2 if self.night else 5.0) * self.shine**2
         )
         if not self.clouds:
-            out += dye([self.glow * 0.9, self.glow], [lit, disc])
+            out += dye([self.glow * 0.9], [lit])
+            out[:, *body_at] += self.glow * disc
             return
         body = self.zenith * 0.62 + self.low * (0.10 if self.night else 0.24)
         rim = self.low * 0.35 + self.glow * (0.06 if self.night else 0.2)
         bright = halo * edge * cover
-        disc *= 1.0 - 0.92 * cover
+        disc *= 1.0 - 0.92 * cover[body_at]
         lit *= 1.0 - cover
         added = dye(
-            [body, rim, self.glow * 1.25, self.glow * 0.9, self.glow],
-            [cover, edge * cover, bright, lit, disc],
+            [body, rim, self.glow * 1.25, self.glow * 0.9],
+            [cover, edge * cover, bright, lit],
         )
+        added[:, *body_at] += self.glow * disc
         np.subtract(1.0, cover, out=cover)
         out *= cover
         out += added
@@ -123,3 +130,10 @@ class Heaven:
         planes.dots(px, py, max(0.7, self.canvas.unit / 1300), gain, (0.9, 0.95, 1.0))
         big = self.star_gain > 0.72
         planes.dots(px[big], py[big], max(0.9, self.canvas.unit / 640), gain[big] * 0.8, (0.95, 0.97, 1.0))
+
+
+def _around(dx: Array, dy: Array, reach: float) -> tuple[slice, slice]:
+    """The rows and columns of a picture that are within reach; `dx` (n) and `dy` (m, 1) rise."""
+    top, bottom = np.searchsorted(dy[:, 0], (-reach, reach))
+    left, right = np.searchsorted(dx, (-reach, reach))
+    return slice(int(top), int(bottom)), slice(int(left), int(right))
