@@ -39,7 +39,7 @@ class Recorder:
     async def move(self, job: Job, state: State, **changes: object) -> Job:
         """Move the row, unless it has ended meanwhile (a cancel can win). Raises `LeaseLost`."""
         changes.setdefault("not_before", None)
-        if job.move(state, **changes) is job:
+        if state is job.state and job.move(state, **changes) is job:
             return job  # as far as is known here, the row says so already; a look that finds nothing new writes nothing
         return await self.change(job, lambda row: row if row.ended else row.move(state, **changes))
 
