@@ -4,15 +4,38 @@ What a schedule costs is *looks × mean delay of the news*, in poll-seconds per 
 as good. Known are the best that any schedule can reach with these durations, and what clients with a fixed interval pay.
 """
 
+import argparse
+import asyncio
+import json
 import math
 import random
 import statistics
+import tempfile
+import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from benchmarks.figures import Figure
-from dreamina_ui.pacing import Pace
+import httpx
+
+from benchmarks.figures import Figure, machine, table, write_report
+from benchmarks.programs import service
+from dreamina_ui.archive import Archive
+from dreamina_ui.database import Database
+from dreamina_ui.engine import Engine
+from dreamina_ui.jobs import State
+from dreamina_ui.leases import Leases
+from dreamina_ui.library import Library, origin_of
+from dreamina_ui.model_card import load_card
+from dreamina_ui.pacing import Pace, RetryBudget
+from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.store import Limits, Store
+from dreamina_ui.visitors import HOLDER
+from tests.filled import past_job
 
 __all__ = ["INTERVALS_S", "Product", "bound", "every", "product"]
 
@@ -106,3 +129,133 @@ def simulated(learnings: int, jobs: int) -> list[Figure]:
             costs = product(every(interval_s), taken).poll_s
             figures.append(Figure(f"{name}: every {interval_s:g} s, {whose}, beside the best", "poll-s", costs, best))
     return figures
+
+
+async def over_sockets(folder: Path, sigma: float, jobs: int, median_s: float = MEDIAN_S) -> list[Figure]:
+    """The engine itself, over real sockets and by the real clock, beside clients with fixed intervals, all at once."""
+    served = service(folder, median_s, sigma, queued=0.0)
+    base = served.start()
+    try:
+        async with engine_at(base, folder, sigma, median_s) as engine, httpx.AsyncClient(trust_env=False) as client:
+            ours = [watched(engine, f"ours {number}") for number in range(jobs)]
+            fixed = {
+                interval_s: [asked_every(client, base, interval_s, f"{interval_s} {number}") for number in range(count)]
+                # The most eager ask so often that a few of them are enough to know.
+                for interval_s, count in {0.1: jobs // 5, 0.5: jobs // 2, 2.0: jobs, 5.0: jobs}.items()
+            }
+            groups = [("ours", ours), *((f"{interval_s:g}", each) for interval_s, each in fixed.items())]
+            seen = dict(
+                zip(
+                    (name for name, _ in groups), await asyncio.gather(*(_all(each) for _, each in groups)), strict=True
+                )
+            )
+            answer = await client.get(f"{base.removesuffix('/v1')}/_bench/jobs")
+    finally:
+        served.stop()
+    known = {job["prompt"]: job for job in json.loads(answer.content)["jobs"]}
+
+    def found(name: str) -> Product:
+        told = [(known[prompt], at) for prompt, at in seen[name].items()]
+        looks = statistics.fmean(job["polls"] for job, _ in told)
+        return Product(looks, statistics.fmean(at - job["done_at"] for job, at in told))
+
+    best, us = bound(median_s, sigma), found("ours")
+    name = f"over sockets, σ {sigma:g}"
+    figures = [
+        Figure(
+            f"{name}: {LEARNED} learned, beside the best possible", "poll-s", us.poll_s, best, ratio_most=BOUND_MOST
+        ),
+        Figure(f"{name}: looks per job", "", us.looks),
+        Figure(f"{name}: mean delay of the news", "s", us.delay_s),
+    ]
+    for interval_s, whose in INTERVALS_S.items():
+        costs = found(f"{interval_s:g}").poll_s
+        figures.append(Figure(f"{name}: every {interval_s:g} s, {whose}, beside the best", "poll-s", costs, best))
+    return figures
+
+
+async def _all(waiting: Sequence[Any]) -> dict[str, float]:
+    return dict(await asyncio.gather(*waiting))
+
+
+@asynccontextmanager
+async def engine_at(base: str, folder: Path, sigma: float, median_s: float) -> AsyncIterator[Engine]:
+    """An engine that has learned from 30 jobs of the same durations."""
+    database = Database(f"sqlite:///{folder / 'dreamina.sqlite3'}")
+    database.prepare()
+    card, store = load_card(BUNDLED_CARD), Store(database)
+    source = random.Random(LEARNED)  # noqa: S311  durations, no secrets
+    for number in range(LEARNED):
+        took_s = source.lognormvariate(math.log(median_s), sigma)
+        past = past_job(number, "past", prompt="a lighthouse")
+        await store.add(
+            [replace(past, state=State.SUCCEEDED, backend="runcomfy", model_id=card.model_id, took_s=took_s)]
+        )
+    budget = RetryBudget(time.monotonic)
+    client = RunComfy(base, may_retry=budget.spend)
+    library = Library(folder / "videos", trusted_origins={origin_of(base)}, mounts=None)
+    library.prepare()
+    engine = Engine(
+        card=card,
+        store=store,
+        archive=Archive(database),
+        leases=Leases(database, folder / "owners"),
+        budget=budget,
+        service=client,
+        library=library,
+        limits=Limits(active=10_000, active_per_visitor=10_000),
+        backend="runcomfy",
+        key="benchmark",
+        deadline_s=3600.0,
+    )
+    async with AsyncExitStack() as stack:
+        stack.callback(database.close)
+        await stack.enter_async_context(client)
+        await stack.enter_async_context(library)
+        yield await stack.enter_async_context(engine)
+
+
+async def watched(engine: Engine, prompt: str) -> tuple[str, float]:
+    """A job of the engine's; the prompt, and when the engine knew that it was done."""
+    [job] = await engine.submit("visitor", {"prompt": prompt, "frames": 121})
+    async for snapshot in engine.watch(HOLDER, job.job_id):
+        if snapshot.state is State.SAVING or snapshot.ended:
+            return prompt, time.monotonic()
+    raise RuntimeError("the watch ended before the job")
+
+
+async def asked_every(client: httpx.AsyncClient, base: str, interval_s: float, prompt: str) -> tuple[str, float]:
+    """The same of a client that asks at a fixed interval."""
+    headers = {"Authorization": "Bearer benchmark"}
+    reply = await client.post(f"{base}/models/any", json={"prompt": prompt}, headers=headers)
+    address = f"{base}/requests/{reply.json()['request_id']}/status"
+    while True:
+        await asyncio.sleep(interval_s)
+        if (await client.get(address, headers=headers)).json()["status"] == "completed":
+            return prompt, time.monotonic()
+
+
+def measure(folder: Path, short: bool = False) -> list[Figure]:
+    if short:
+        return simulated(3, 200) + asyncio.run(over_sockets(folder, SIGMAS[0], 10, 3.0))
+    figures = simulated(40, 2000)
+    for sigma in SIGMAS:
+        figures += asyncio.run(over_sockets(folder / f"{sigma:g}", sigma, 100))
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a few jobs of a few seconds")
+    parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
+    wish = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="dreamina-pacing-") as folder:
+        figures = measure(Path(folder), wish.short)
+    text = f"{machine()}.\n\n{table(figures, 'ours', 'peer')}"
+    print(text)  # noqa: T201  what a benchmark is for
+    if wish.report:
+        write_report(wish.report, "pacing", text)
+
+
+if __name__ == "__main__":
+    main()

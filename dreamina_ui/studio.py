@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -49,6 +50,8 @@ __all__ = ["Studio"]
 
 GRACE_S = 3
 """Seconds that open connections get to end by themselves when the program stops."""
+SWITCH_S = 0.001
+"""A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
 ASSETS = Path(__file__).parents[1] / "assets"
 SIMULATOR_BASE = "http://simulator.internal/v1"
 """The simulator in this process is reached by this name and no socket."""
@@ -179,6 +182,7 @@ class Studio:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_S)
         states = PageStates()  # type: ignore[no-untyped-call]
         states.set_blocks(self.blocks)
         app.state_holder = states  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"ui.wording", "ui.theme", "ui.settings_file", "ui.blocks"},
     {"ui.asking", "ui.fixed", "ui.prompting", "ui.sheet"},
     {"ui.form", "ui.stage_html", "ui.api"},
+    {"ui.history_html"},
     {"ui.compose", "ui.stage", "ui.history", "ui.batch_html"},
     {"ui.batch", "ui.account"},
     {"ui.page"},

@@ -1,117 +1,25 @@
 """The history: this visitor's jobs as posters, newest first, to be searched, picked, compared and deleted."""
 
-import json
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from dreamina_ui.archive import RUNNING, Search
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.model_card import Card
-from dreamina_ui.records import file_name
+from dreamina_ui.jobs import State
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.form import choice_label
-from dreamina_ui.ui.wording import Words
+from dreamina_ui.ui.history_html import Posters
 
-__all__ = ["PAGE", "History", "history_html"]
+__all__ = ["PAGE", "History"]
 
 PAGE = 24
-SHOWN_MOST, SPOKEN_MOST = 160, 80
-"""Characters of a prompt on and beside its poster: a page of long prompts in full would weigh more than all the rest."""
 SCRIPT = "window.dreamina.history(element, trigger)"
 """Run when the section appears; `assets/history.js` holds the rest."""
-
-_SAID = {  # what the script says by itself
-    "compare": "compare.title",
-    "compare.pick": "compare.pick",
-    "close": "close",
-    "play": "play",
-    "pause": "pause",
-    "position": "position",
-    "selected": "picked",
-    "differs": "compare.differs",
-    "deleted": "deleted",
-    "undo": "undo",
-}
-_ROOT = Markup(
-    '<div class="history-root" data-words="{words}"><div class="picked-bar" hidden>'
-    '<span class="picked-count" aria-live="polite"></span>'
-    '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="zip">{zip}</button>'
-    '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
-    '<div class="undo-bar" role="status" hidden data-jobs=""><span></span>'
-    '<button type="button" data-do="undo">{undo}</button></div>{posters}</div>'
-)
-# One template with values by `%`, and not `format` in `format`: a page has 24 of these, and is drawn at every change.
-_ITEM = Markup(
-    '<li class="poster %(state)s" data-job="%(job_id)s" data-share="%(share_id)s"%(video)s>'
-    '<button type="button" class="poster-open" data-open title="%(prompt)s">%(picture)s'
-    '<span class="poster-state">%(word)s</span><span class="poster-prompt">%(prompt)s</span></button>%(pick)s</li>'
-)
-_VIDEO = Markup(' data-video="%s" data-name="%s" data-facts="%s"')
-_PICTURE = Markup('<img src="%s" alt="" loading="lazy" decoding="async">')
-_BLANK = Markup('<span class="poster-blank" aria-hidden="true"></span>')
-_PICK = Markup('<label class="poster-pick"><input type="checkbox" data-pick aria-label="%s"></label>')
-
-
-def history_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words, *, searched: bool = False) -> Markup:
-    """`folder` holds the videos and posters; `searched` tells an empty history from an empty search."""
-    if jobs:
-        posters = Markup('<ul class="posters">{}</ul>').format(
-            Markup().join(_item(job, card, folder, words) for job in jobs)
-        )
-    else:
-        key = "history.nothing_found" if searched else "history.empty"
-        posters = Markup('<p class="history-empty">{}</p>').format(words.say(key))
-    return _ROOT.format(
-        words=json.dumps({name: words.text(key) for name, key in _SAID.items()}, ensure_ascii=False),
-        posters=posters,
-        **{name: words.say(name) for name in ("compare", "zip", "delete", "unpick", "undo")},
-    )
-
-
-def _item(job: Job, card: Card, folder: Path, words: Words) -> Markup:
-    prompt = str(job.payload.get("prompt", ""))
-    values = {
-        "state": job.state,
-        "job_id": job.job_id,
-        "share_id": job.share_id,
-        "prompt": escape(_short(prompt, SHOWN_MOST)),
-        "pick": _PICK % words.say("pick", prompt=_short(prompt, SPOKEN_MOST)) if job.ended else "",
-    }
-    if job.state is not State.SUCCEEDED:
-        return _ITEM % {**values, "video": "", "picture": _BLANK, "word": words.state_word(job.state)}
-    file = _file(folder / job.share_id)
-    facts = json.dumps(_facts(job, card, words), ensure_ascii=False, separators=(",", ":"))
-    return _ITEM % {
-        **values,
-        "video": _VIDEO % (f"{file}.mp4", file_name(job), facts),
-        "picture": _PICTURE % f"{file}.webp",
-        "word": words.seconds(job.duration_s or 0),
-    }
-
-
-def _facts(job: Job, card: Card, words: Words) -> list[tuple[str, str]]:
-    """The settings, as the compare view sets them side by side."""
-    return [
-        (words.field_title(field.name, field.title), choice_label(card, field, job.payload[field.name]))
-        for field in card.fields
-        if field.name in job.payload
-    ]
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def _file(path: Path) -> str:
-    return "gradio_api/file=" + quote(str(path))
 
 
 class History:
@@ -120,6 +28,7 @@ class History:
     def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
         self._engine = engine
         self._asking = asking
+        self._posters = Posters(engine.card, engine.library.folder)
         everything = (fixed.text("filter.all"), "")
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(
@@ -217,9 +126,8 @@ class History:
         except DreaminaError as error:
             return self._told(error, request)
         first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
-        folder, searched = self._engine.library.folder, search != Search()
         return [
-            history_html(jobs, self._engine.card, folder, spoken, searched=searched),
+            self._posters.html(jobs, spoken, searched=search != Search()),
             gr.update(visible=count > PAGE),
             Markup('<p class="place">{}</p>').format(spoken.say("page.place", first=first, last=last, count=count)),
             gr.update(interactive=first > 1),

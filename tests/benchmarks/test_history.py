@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.figures import Figure, p95, table, write_report
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's processor time is read as Linux tells it")

@@ -1,0 +1,145 @@
+"""What the page weighs, and when its form can be used: `python -m benchmarks.page [--short] [--report docs/performance.md]`.
+
+In Chromium, with nothing in its cache, beside an empty Gradio page. Both servers have been asked for their page before.
+"""
+
+import argparse
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, sync_playwright
+
+from benchmarks.figures import Figure, machine, table, write_report
+from benchmarks.programs import OURS
+from benchmarks.start import EMPTY, PAIR, running
+
+__all__ = ["Opening", "browsing", "main", "measure"]
+
+RATIO_MOST = 1.15
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+QUIET_S = 0.5
+"""So long without a file that has come, and the page has all it wants."""
+WATCH = """
+(() => {
+  const look = () => {
+    const button = document.querySelector("#generate");
+    const field = document.querySelector("#field-prompt textarea, #field-prompt input");
+    if (button && !button.disabled && field && !field.disabled && !field.readOnly) window.usable = performance.now();
+    else requestAnimationFrame(look);
+  };
+  look();
+})();
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One opened page: seconds to the form; what came over the wire with its headers; of how many files, and foreign ones."""
+
+    usable_s: float
+    received: float
+    files: int
+    foreign: int
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(browser: Browser, address: str) -> Opening:
+    """A new visitor opens the page. Streams that stay open are not counted: they have no end."""
+    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    sizes: list[float] = []
+    foreign: list[str] = []
+    heard = time.monotonic()
+
+    def came(event: dict[str, float]) -> None:
+        nonlocal heard
+        heard = time.monotonic()
+        sizes.append(event["encodedDataLength"])
+
+    def asked(url: str) -> None:
+        if not url.startswith((address, "data:", "blob:")):
+            foreign.append(url)
+
+    try:
+        page = context.new_page()
+        wire = context.new_cdp_session(page)
+        wire.on("Network.loadingFinished", came)
+        wire.send("Network.enable")
+        page.on("request", lambda request: asked(request.url))
+        page.add_init_script(WATCH)
+        page.goto(address, wait_until="commit")
+        usable_ms = page.wait_for_function("window.usable", timeout=60_000).json_value()
+        while time.monotonic() < heard + QUIET_S:
+            page.wait_for_timeout(50)
+    finally:
+        context.close()
+    return Opening(usable_ms / 1000, sum(sizes), len(sizes), len(foreign))
+
+
+def measure(folder: Path, short: bool = False, repeats: int = 9) -> list[Figure]:
+    """The medians of both, in an order drawn anew each time."""
+    order = random.Random(10)  # noqa: S311  an order, no secret
+    found: dict[str, list[Opening]] = {name: [] for name in PAIR}
+    with ExitStack() as stack:
+        addresses = {name: stack.enter_context(running(name, folder / name)).address for name in PAIR}
+        for address in addresses.values():
+            for _ in range(2):  # after the first request ours compresses its page, for all that follow
+                httpx.get(address, headers={"Accept-Encoding": "br"}, timeout=60, trust_env=False).raise_for_status()
+        browser = stack.enter_context(browsing())
+        for name in () if short else PAIR:
+            opened(browser, addresses[name])
+        for _ in range(1 if short else repeats):
+            for name in order.sample(PAIR, len(PAIR)):
+                found[name].append(opened(browser, addresses[name]))
+    ours, empty = (
+        {what: statistics.median(getattr(one, what) for one in found[name]) for what in Opening.__slots__}
+        for name in (OURS, EMPTY)
+    )
+    return [
+        Figure("over the wire", "bytes", ours["received"], empty["received"], ratio_most=RATIO_MOST),
+        Figure("files", "files", ours["files"], empty["files"]),
+        Figure("to the first usable form", "s", ours["usable_s"], empty["usable_s"], ratio_most=RATIO_MOST),
+        Figure("asked of other origins", "files", max(one.foreign for one in found[OURS]), empty["foreign"], most=0),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="one page of each, to see that it runs")
+    parser.add_argument("--repeats", type=int, default=9, help="pages of each; the median counts")
+    parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
+    wish = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="dreamina-page-") as folder:
+        figures = measure(Path(folder), wish.short, wish.repeats)
+    text = f"{machine()}; {1 if wish.short else wish.repeats} pages of each.\n\n{table(figures, OURS, EMPTY)}"
+    print(text)  # noqa: T201  what a benchmark is for
+    if wish.report:
+        write_report(wish.report, "page", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The programs that are measured beside each other, each in a process of its own, before the same service."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.rig import make_clip
+from tests.servers import Process, free_port
+
+__all__ = ["OURS", "PROGRAMS", "Program", "service"]
+
+OURS = "ours"
+PROGRAMS = (OURS, "tuned", "naive")
+OFFLINE = {"PYTHONUNBUFFERED": "1", "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+MANY = "10000"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Measured(Process):
+    """A process that is looked at from outside, as Linux tells of it; its children count with it."""
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of processor time of all its threads, and of children that have ended."""
+        # The process's clock by its number; the C library names the same in `clock_getcpuclockid`.
+        own = time.clock_gettime((~self.pid << 3) | 2)
+        # Behind the name, which may hold anything: the 14th and 15th are those of children that have ended.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return own + (int(fields[13]) + int(fields[14])) / TICKS
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory it has held so far, in MB, without its children."""
+        return _status(self.pid, "VmHWM")
+
+    @property
+    def children_mb(self) -> float:
+        """What its children hold now, in MB."""
+        threads = Path(f"/proc/{self.pid}/task").iterdir()
+        children: list[int] = []
+        for thread in threads:
+            try:
+                children += map(int, (thread / "children").read_text().split())
+            except OSError:
+                continue  # the thread has ended
+        return sum(_status(child, "VmRSS") for child in children)
+
+
+class Program(Measured):
+    """One of `PROGRAMS`, with its data and its log in `folder`, before a service at `base`."""
+
+    def __init__(self, name: str, folder: Path, base: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tmp").mkdir(exist_ok=True)
+        settings = {
+            **OFFLINE,
+            "RUNCOMFY_API_TOKEN": "benchmark",
+            "RUNCOMFY_MODEL_API_BASE": base,
+            "DREAMINA_DATA_DIR": str(folder / "data"),
+            **dict.fromkeys(("DREAMINA_MAX_ACTIVE", "DREAMINA_MAX_ACTIVE_PER_VISITOR", "DREAMINA_MAX_WATCHERS"), MANY),
+            # Gradio would look for a free port from 7860 on, as would every other program of its kind.
+            "GRADIO_SERVER_PORT": str(free_port()),
+            "TMPDIR": str(folder / "tmp"),
+        }
+        command = ["app.py"] if name == OURS else ["-m", f"benchmarks.peers.{name}"]
+        super().__init__(folder / "server.log", [sys.executable, *command], settings)
+
+
+def service(folder: Path, median_s: float, sigma: float, queued: float | None = None) -> Measured:
+    """The fake service, with its log in `folder`; its address ends in /v1."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clip = make_clip(folder / "clip.mp4")
+    options = ["--clip", str(clip), "--median", str(median_s), "--sigma", str(sigma)]
+    options += [] if queued is None else ["--queued", str(queued)]
+    return Measured(folder / "service.log", [sys.executable, "-m", "benchmarks.fake_service", *options], {})
+
+
+def _status(pid: int, name: str) -> float:
+    """A line of the process's status, in MB; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(found[0]) / 1024 if found else 0.0

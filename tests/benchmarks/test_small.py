@@ -1,0 +1,39 @@
+"""The benchmarks of the start, the page and the first picture run, and say what they measured; not what the figures are."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another process's memory is read as Linux tells it")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("start", ["from the start to the first page", "memory at rest", "all imports", "beyond the empty app's"]),
+        ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
+        ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
+    ],
+)
+def test_a_short_run_writes_its_tables(tmp_path: Path, name: str, figures: list[str]) -> None:
+    """Every figure is printed with its unit and written into the page of the documentation; nothing is left behind."""
+    page = tmp_path / "performance.md"
+    page.write_text(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n")
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--short", "--report", str(page)]
+    env = os.environ | {"TMPDIR": str(tmp_path), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    rows = [line for line in lines if re.search(r"\d (s|ms|MB|bytes|files) *\|", line)]
+    assert all(any(figure in row for row in rows) for figure in figures)
+    heads_and_rules = [line for line in lines if line.startswith(("|  ", "|--"))]
+    assert len(rows) + len(heads_and_rules) == len(lines)
+    assert lines[-1] in page.read_text()
+    assert "old" not in page.read_text().splitlines()
+    assert not list(tmp_path.glob("dreamina-*"))
