@@ -1,4 +1,4 @@
-"""An app with a field and a button: the least that a Gradio page can be, served with the same options as ours."""
+"""An app with a field and a button: the least that a Gradio page can be, launched quietly, as ours is."""
 
 import gradio as gr
 

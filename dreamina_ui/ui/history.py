@@ -46,7 +46,8 @@ class History:
             self.ratio = self._choices("aspect_ratio", everything, fixed)
             self.frames = self._choices("frames", everything, fixed)
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
-        self.offset = gr.State(0)
+        # In the page, and not a `gr.State`, for which each page would hold a second stream open.
+        self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
             self.place = gr.HTML("", elem_id="page-place")

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("name", "figures"),
     [
-        ("start", ["from the start to the first page", "memory at rest", "all imports", "beyond the empty app's"]),
+        ("start", ["from the start to the first page", "memory at rest"]),
         ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
         ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
     ],
@@ -26,8 +27,11 @@ def test_a_short_run_writes_its_tables(tmp_path: Path, name: str, figures: list[
     page = tmp_path / "performance.md"
     page.write_text(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n")
     command = [sys.executable, "-m", f"benchmarks.{name}", "--short", "--report", str(page)]
-    env = os.environ | {"TMPDIR": str(tmp_path), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    # Not a test's own folder: the path of a browser's socket has to be short.
+    with TemporaryDirectory(prefix="bench-") as folder:
+        env = os.environ | {"TMPDIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        assert not list(Path(folder).glob("dreamina-*"))
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     rows = [line for line in lines if re.search(r"\d (s|ms|MB|bytes|files) *\|", line)]
@@ -36,4 +40,3 @@ def test_a_short_run_writes_its_tables(tmp_path: Path, name: str, figures: list[
     assert len(rows) + len(heads_and_rules) == len(lines)
     assert lines[-1] in page.read_text()
     assert "old" not in page.read_text().splitlines()
-    assert not list(tmp_path.glob("dreamina-*"))
