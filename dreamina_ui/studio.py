@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from dreamina_ui.errors import SettingError
 from dreamina_ui.guard import Guard
 from dreamina_ui.health import Health, running
 from dreamina_ui.hosts import Hosts
-from dreamina_ui.kept_page import KeptPage
 from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library, origin_of
 from dreamina_ui.model_card import Card, load_card
@@ -105,7 +104,7 @@ class Studio:
                 "disk": self._library.check_room,
             }
         )
-        self._login = login = _offers_login()
+        login = _offers_login()
         asking = Asking(self._visitors, login=login)
         allowances = Allowances(self._database, limits, settings.backend)
         examples = ASSETS / "examples"
@@ -173,7 +172,6 @@ class Studio:
                     self._envelope(),
                     Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
-                    Middleware(KeptPage, varies=self._varies),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
                 "routes": [*self._downloads.routes, *self._health.routes],
@@ -197,10 +195,6 @@ class Studio:
             await stack.enter_async_context(self._library)
             await stack.enter_async_context(self.engine)
             yield
-
-    def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
-        """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
-        return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
 
     def _guarded(self, app: ASGIApp) -> Guard:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
