@@ -20,7 +20,6 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks.figures import Figure, machine, table, write_report
 from benchmarks.programs import OURS
 from benchmarks.start import EMPTY, PAIR, running
-from tests.servers import wait_for
 
 __all__ = ["Opening", "browsing", "main", "measure"]
 
@@ -108,10 +107,7 @@ def measure(folder: Path, short: bool = False, repeats: int = 9) -> list[Figure]
     with ExitStack() as stack:
         addresses = {name: stack.enter_context(running(name, folder / name)).address for name in PAIR}
         for address in addresses.values():
-            for _ in range(2):
-                _encoding(address)
-        # After the first request ours compresses its page, for all that follow; that takes it a moment.
-        wait_for(lambda: _encoding(addresses[OURS]))
+            httpx.get(address, timeout=60, trust_env=False).raise_for_status()
         browser = stack.enter_context(browsing())
         for name in () if short else PAIR:
             opened(browser, addresses[name])
@@ -128,12 +124,6 @@ def measure(folder: Path, short: bool = False, repeats: int = 9) -> list[Figure]
         Figure("to the first usable form", "s", ours["usable_s"], empty["usable_s"], ratio_most=RATIO_MOST),
         Figure("asked of other origins", "files", max(one.foreign for one in found[OURS]), empty["foreign"], most=0),
     ]
-
-
-def _encoding(address: str) -> str:
-    """How the page comes compressed; empty if it does not."""
-    answer = httpx.get(address, headers={"Accept-Encoding": "br"}, timeout=60, trust_env=False)
-    return str(answer.raise_for_status().headers.get("content-encoding", ""))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
