@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["Figure", "machine", "p95", "table", "write_report"]
+__all__ = ["Figure", "machine", "p95", "publish", "table", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,13 @@ def machine() -> str:
 
 def p95(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]
+
+
+def publish(name: str, text: str, page: Path | None) -> None:
+    """Print what was measured, and write it into a page of the documentation if there is one."""
+    print(text)  # noqa: T201  what a benchmark is for
+    if page:
+        write_report(page, name, text)
 
 
 def write_report(page: Path, name: str, text: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.figures import Figure, machine, p95, table, write_report
+from benchmarks.figures import Figure, machine, p95, publish, table
 from benchmarks.visits import Cost, MeasuredServer, Visit
 from dreamina_ui.media import label
 from dreamina_ui.records import record_of
@@ -176,9 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="dreamina-history-") as folder:
         figures = measure(Path(folder), wish.jobs, wish.repeats)
     text = f"{machine()}; {wish.repeats} repeats.\n\n{table(figures, f'{wish.jobs:,} videos', 'empty')}"
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "history", text)
+    publish("history", text, wish.report)
 
 
 if __name__ == "__main__":

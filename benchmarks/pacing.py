@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.figures import Figure, machine, table, write_report
+from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import service
 from dreamina_ui.archive import Archive
 from dreamina_ui.database import Database
@@ -252,9 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="dreamina-pacing-") as folder:
         figures = measure(Path(folder), wish.short)
     text = f"{machine()}.\n\n{table(figures, 'ours', 'peer')}"
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "pacing", text)
+    publish("pacing", text, wish.report)
 
 
 if __name__ == "__main__":

@@ -5,33 +5,25 @@ In Chromium, with nothing in its cache, beside an empty Gradio page. Both server
 
 import argparse
 import random
-import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from benchmarks.figures import Figure, machine, table, write_report
+from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import OURS
 from benchmarks.start import EMPTY, PAIR, running
+from tests.chromium import browsing
 
-__all__ = ["Opening", "browsing", "main", "measure"]
+__all__ = ["Opening", "main", "measure"]
 
 RATIO_MOST = 1.15
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 QUIET_S = 0.5
 """So long without a file that has come, and the page has all it wants."""
 WATCH = """
@@ -55,17 +47,6 @@ class Opening:
     received: float
     files: int
     foreign: int
-
-
-@contextmanager
-def browsing() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def opened(browser: Browser, address: str) -> Opening:
@@ -135,9 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="dreamina-page-") as folder:
         figures = measure(Path(folder), wish.short, wish.repeats)
     text = f"{machine()}; {1 if wish.short else wish.repeats} pages of each.\n\n{table(figures, OURS, EMPTY)}"
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "page", text)
+    publish("page", text, wish.report)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ import httpx
 import numpy as np
 from playwright.sync_api import Browser
 
-from benchmarks.figures import Figure, machine, table, write_report
-from benchmarks.page import browsing
+from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import OURS, Measured, Program
+from tests.chromium import browsing
 
 __all__ = ["main", "make_noise", "measure"]
 
@@ -166,9 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures, size_mb = measure(Path(folder), wish.short, wish.repeats)
     count = 1 if wish.short else wish.repeats
     text = f"{machine()}; {count} times a video of {size_mb:.1f} MB.\n\n{table(figures, OURS)}"
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "playing", text)
+    publish("playing", text, wish.report)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.figures import Figure, machine, table, write_report
+from benchmarks.figures import Figure, machine, publish, table
 from dreamina_ui.simulator.encode import write_mp4
 from dreamina_ui.simulator.render import Drawing, RenderJob, render
 
@@ -148,9 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     frames = FRAMES_SHORT if wish.short else FRAMES
     text = f"{machine()}; {frames} frames of {WIDTH}×{HEIGHT}, best of {1 if wish.short else wish.repeats}.\n\n"
     text += table(figures, "drawn", "ready")
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "simulator", text)
+    publish("simulator", text, wish.report)
 
 
 if __name__ == "__main__":

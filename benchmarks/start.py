@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import Figure, machine, table, write_report
+from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import OFFLINE, OURS, Measured
 from tests.servers import free_port
 
@@ -175,9 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if costs:
         text += "\n\nWhat imports cost by themselves, told by Python (which makes them slower).\n\n"
         text += table(costs, OURS, EMPTY)
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "start", text)
+    publish("start", text, wish.report)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.figures import Figure, machine, p95, table, write_report
+from benchmarks.figures import Figure, machine, p95, publish, table
 from benchmarks.load import Load, Outcome, run, track
 from benchmarks.programs import OURS, PROGRAMS
 
@@ -165,9 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="dreamina-watchers-") as folder:
         texts = [text for step in steps for text in step(Path(folder))]
     text = "\n\n".join([f"{machine()}.", *texts])
-    print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        write_report(wish.report, "watchers", text)
+    publish("watchers", text, wish.report)
 
 
 if __name__ == "__main__":

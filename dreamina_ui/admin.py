@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import typer
 from dotenv import load_dotenv
 
-from dreamina_ui.allowances import Allowances, Limits, midnight
+from dreamina_ui.allowances import DAY_S, Allowances, Limits, midnight
 from dreamina_ui.cleaning import prune as prune_old
 from dreamina_ui.database import Database
 from dreamina_ui.errors import DreaminaError, StoreUnavailable
@@ -26,7 +26,6 @@ from dreamina_ui.settings import Settings
 
 __all__ = ["commands"]
 
-DAY_S = 86_400
 PROMPT_SHOWN = 40
 VISITOR_MOST = 200
 REASON_MOST = 500
@@ -201,7 +200,7 @@ async def _awaited(work: Awaitable[None]) -> None:
 
 
 def _database(settings: Settings) -> Database:
-    url = settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}"
+    url = settings.database_address
     path = ""
     with suppress(sa.exc.ArgumentError, ValueError):  # which `Database` will say in words
         path = (sa.make_url(url).database or "") if url.startswith("sqlite") else ""

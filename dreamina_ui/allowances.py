@@ -19,7 +19,18 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.rows import jobs
 from dreamina_ui.settings import Settings
 
-__all__ = ["Allowances", "Block", "Left", "Limits", "admit", "cost_nothing", "give_back", "midnight", "reserve"]
+__all__ = [
+    "DAY_S",
+    "Allowances",
+    "Block",
+    "Left",
+    "Limits",
+    "admit",
+    "cost_nothing",
+    "give_back",
+    "midnight",
+    "reserve",
+]
 
 DAY_S = 86_400
 

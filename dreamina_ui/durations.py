@@ -9,13 +9,13 @@ from typing import Any
 from dreamina_ui.archive import Archive, Taken
 from dreamina_ui.errors import StoreError
 from dreamina_ui.pacing import Pace
+from dreamina_ui.rows import search_values
 
 __all__ = ["Durations", "Learned"]
 
 READ_EVERY_S = 2.0
 """Other replicas learn, too; and a thousand jobs that end at once need not be read a thousand times."""
 LEARNED_FROM = 2
-FRAMES_MOST = 2**31 - 1
 
 Kind = tuple[str, str, int | None]
 
@@ -43,9 +43,7 @@ class Durations:
 
     async def of(self, backend: str, model_id: str, payload: Mapping[str, Any]) -> Learned:
         """Never raises: while the database is away, what was learned before holds."""
-        frames = payload.get("frames")
-        is_length = isinstance(frames, int) and abs(frames) <= FRAMES_MOST
-        kind = (backend, model_id, frames if is_length else None)
+        kind = (backend, model_id, search_values(payload)["frames"])
         now = self._monotonic()
         if now - self._read_at.get(kind, float("-inf")) >= READ_EVERY_S:
             self._read_at[kind] = now  # before it is read: whoever else asks meanwhile takes what is there

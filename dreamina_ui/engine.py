@@ -91,8 +91,6 @@ class Engine(Batches, KeyHolders, Past):
             deadline_s=deadline_s,
             now=now,
             monotonic=monotonic,
-            sleep=sleep,
-            random=jitter,
             budget=budget,
             polls=Polls(monotonic, sleep),
             learned=self._learned,

@@ -30,12 +30,8 @@ class Looks:
         self._begun: tuple[float, float] | None = None
         """Between when and when the service began to work on it."""
 
-    def sent(self) -> None:
-        """The service has taken it; that is the first that is known of it."""
-        self._last_at = self._now()
-
     def waits(self) -> None:
-        """It still waits in the queue, or is back there: what was begun twice tells nothing of how long it takes."""
+        """The service has just taken it, or it is still in the queue, or back there: what was begun twice tells nothing."""
         self._last_at, self._begun = self._now(), None
 
     def is_worked_on(self, job: Job) -> float:

@@ -41,8 +41,8 @@ class Pace:
     def __init__(self, taken: Sequence[float] = ()) -> None:
         logs = [math.log(seconds) for seconds in taken if seconds > 0]
         self._long_gone_s = UNKNOWN_LONG_S
-        self._step_s = 0.0
-        self._looks: list[float] = []
+        self._step_s = 1.0
+        self._looks = [0.0]
         """How many looks are due by each step of age."""
         self._most_often = 1 / UNKNOWN_S
         self.usual_s: float | None = None
@@ -87,18 +87,17 @@ class Pace:
 
     def _looks_by(self, age_s: float) -> float:
         """How many looks, whole ones and parts, are due by an age."""
-        steps = age_s / self._step_s if self._looks else 0.0
-        known = len(self._looks) - 1
+        steps, known = age_s / self._step_s, len(self._looks) - 1
         if steps >= known:
-            return (self._looks[-1] if self._looks else 0.0) + (age_s - max(known, 0) * self._step_s) * self._most_often
+            return self._looks[-1] + (age_s - known * self._step_s) * self._most_often
         number = int(steps)
         return self._looks[number] + (self._looks[number + 1] - self._looks[number]) * (steps - number)
 
     def _age_of(self, looks: float) -> float:
         """The age by which so many looks are due."""
-        last = self._looks[-1] if self._looks else 0.0
+        last = self._looks[-1]
         if looks >= last:
-            return max(len(self._looks) - 1, 0) * self._step_s + (looks - last) / self._most_often
+            return (len(self._looks) - 1) * self._step_s + (looks - last) / self._most_often
         number = bisect_left(self._looks, looks)
         part = (looks - self._looks[number - 1]) / (self._looks[number] - self._looks[number - 1])
         return (number - 1 + part) * self._step_s

@@ -60,8 +60,6 @@ class Runner:
     deadline_s: float
     now: Callable[[], float]
     monotonic: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    random: Callable[[], float]
     budget: RetryBudget
     polls: Polls
     learned: Callable[[Job], Awaitable[Learned]]
@@ -81,7 +79,7 @@ class Runner:
         failures = 0
         try:
             if job.not_before is not None:
-                await self.sleep(min(max(job.not_before - self.now(), 0.0), LONGEST_HOLD_S))
+                await self.recorder.sleep(min(max(job.not_before - self.now(), 0.0), LONGEST_HOLD_S))
             while not job.ended:
                 try:
                     if isinstance(held_up, NotAVideo | OutputRefused) and failures >= UNPLAYABLE_MOST:
@@ -138,7 +136,7 @@ class Runner:
         match job.state:
             case State.WAITING:
                 job = await self.sender.send(job)
-                looks.sent()
+                looks.waits()
                 if job.state is State.IN_QUEUE and not job.cancel_requested:
                     await looks.rest(job)
                 return job
@@ -247,7 +245,7 @@ class Runner:
     async def _hold(self, job: Job, error: DreaminaError, failures: int) -> Job:
         """Write why the job waits, and until when, where the row can be written at all; and wait."""
         retry_after_s = error.retry_after_s if isinstance(error, ServiceError) else None
-        delay_s = try_again_s(failures, self.random(), retry_after_s)
+        delay_s = try_again_s(failures, self.recorder.random(), retry_after_s)
         if isinstance(error, ServiceError | DownloadFailed):
             delay_s = self.budget.reserve(delay_s)
         not_before = self.now() + delay_s
@@ -258,5 +256,5 @@ class Runner:
         with suppress(StoreError):
             job = await self.recorder.change(job, noted)
         if not job.ended:
-            await self.sleep(delay_s)
+            await self.recorder.sleep(delay_s)
         return job

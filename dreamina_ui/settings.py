@@ -62,6 +62,10 @@ class Settings:
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
 
+    @property
+    def database_address(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'dreamina.sqlite3'}"
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the settings. An empty value counts as not set.

@@ -76,7 +76,7 @@ class Studio:
             trusted_origins={origin_of(base), *settings.trusted_output_origins},
             mounts={origin_of(base): transport} if transport else None,
         )
-        self._database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'dreamina.sqlite3'}")
+        self._database = Database(settings.database_address)
         self._database.prepare()
         self._library.prepare()
         limits = Limits.of(settings)

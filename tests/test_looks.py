@@ -51,7 +51,7 @@ class House:
 async def test_what_lies_between_two_looks_is_taken_to_be_in_their_middle() -> None:
     """Begun between 2 and 4 s, done between 60 and 61 s: 57.5 s of work."""
     house = House()
-    house.looks.sent()
+    house.looks.waits()
     house.clock.at += 2.0
     house.looks.waits()
     house.clock.at += 2.0
@@ -70,20 +70,20 @@ async def test_a_run_that_saw_only_the_end_has_learned_nothing() -> None:
     late.clock.at += 30.0
     assert late.looks.took_s() is None
     away = House()
-    away.looks.sent()
+    away.looks.waits()
     away.clock.at += 1.0
     away.work()
     away.clock.at += 500.0
     assert away.looks.took_s() is None
     unseen = House()
-    unseen.looks.sent()
+    unseen.looks.waits()
     assert unseen.looks.took_s() is None
 
 
 async def test_a_job_that_went_back_to_the_queue_tells_nothing() -> None:
     """What was begun twice says nothing of how long it takes."""
     house = House()
-    house.looks.sent()
+    house.looks.waits()
     house.clock.at += 1.0
     house.work()
     house.clock.at += 5.0
@@ -97,7 +97,7 @@ async def test_a_job_that_went_back_to_the_queue_tells_nothing() -> None:
 async def test_each_state_has_its_rhythm() -> None:
     """The first look comes after a second, those in the queue are patient, and those at work go by what was learned."""
     house = House(Learned(Pace([60.0] * 30)))
-    house.looks.sent()
+    house.looks.waits()
     assert await house.rested() == 1.0
     house.looks.waits()
     assert 2.0 < await house.rested() < 8.0
