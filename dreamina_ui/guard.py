@@ -38,6 +38,8 @@ READ_WITH_EFFECTS = {
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
     *("/logout", f"{API}/mcp", f"{API}/mcp/"),
 }
+NO_DOCUMENT = ("text/javascript", "application/javascript", "text/css", "font/", "image/webp")
+"""What holds no script of its own to be shown by, so that a page's rules mean nothing to it; eighty such files make a page."""
 
 Say = Callable[..., str]
 
@@ -131,7 +133,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 message["headers"] = list(message.get("headers", ()))
                 headers = MutableHeaders(scope=message)
-                headers.update(self._headers)
+                if headers.get("content-type", "").startswith(NO_DOCUMENT):
+                    headers["X-Content-Type-Options"] = "nosniff"
+                else:
+                    headers.update(self._headers)
                 if foreign:
                     # Gradio lets every origin read along, once it is not asked by a name of this machine.
                     for name in [name for name in headers if name.startswith("access-control-")]:

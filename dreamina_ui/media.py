@@ -40,8 +40,8 @@ def inspect(path: Path) -> Saved:
         return Saved(stream.width, stream.height, round(length / 1_000_000, 3))
 
 
-def make_poster(video: Path, poster: Path, width: int) -> None:
-    """The first frame with something on it, as WebP, at most `width` wide: many videos fade in from black.
+def make_poster(video: Path, poster: Path, width: int, quality: int = 80) -> None:
+    """The first frame with something on it, as WebP of `quality` 1 to 100, at most `width` wide: many videos fade in from black.
 
     Raises `NotAVideo`.
     """
@@ -59,7 +59,7 @@ def make_poster(video: Path, poster: Path, width: int) -> None:
             raise NotAVideo("no frame can be decoded")
         picture = Image.fromarray(best.to_ndarray(format="rgb24"))
     picture.thumbnail((width, width))
-    picture.save(poster, "WEBP", quality=80)
+    picture.save(poster, "WEBP", quality=quality)
 
 
 def label(video: Path, labelled: Path, record: Mapping[str, Any]) -> None:

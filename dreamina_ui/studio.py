@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from dreamina_ui.errors import SettingError
 from dreamina_ui.guard import Guard
 from dreamina_ui.health import Health, running
 from dreamina_ui.hosts import Hosts
+from dreamina_ui.kept_page import KeptPage
 from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library, origin_of
 from dreamina_ui.model_card import Card, load_card
@@ -104,7 +105,7 @@ class Studio:
                 "disk": self._library.check_room,
             }
         )
-        login = _offers_login()
+        self._login = login = _offers_login()
         asking = Asking(self._visitors, login=login)
         allowances = Allowances(self._database, limits, settings.backend)
         examples = ASSETS / "examples"
@@ -172,6 +173,7 @@ class Studio:
                     self._envelope(),
                     Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
+                    Middleware(KeptPage, varies=self._varies),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
                 "routes": [*self._downloads.routes, *self._health.routes],
@@ -195,6 +197,10 @@ class Studio:
             await stack.enter_async_context(self._library)
             await stack.enter_async_context(self.engine)
             yield
+
+    def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
+        """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
+        return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
 
     def _guarded(self, app: ASGIApp) -> Guard:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
@@ -238,8 +244,14 @@ def _offers_login() -> bool:
 
 
 def _scripts() -> str:
-    """All scripts of `assets/`, as text and not as files: they must have run before Gradio calls what they define."""
-    return "".join(f"<script>{path.read_text(encoding='utf-8')}</script>" for path in sorted(ASSETS.glob("*.js")))
+    """All scripts of `assets/`, as text and not as files: they must have run before Gradio calls what they define.
+
+    Comments on lines of their own, and what begins a line, are for those who read the files.
+    """
+    scripts = (path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js")))
+    lines = ((line.strip() for line in script.splitlines()) for script in scripts)
+    texts = ("\n".join(line for line in script if line and not line.startswith("//")) for script in lines)
+    return "".join(f"<script>{text}</script>" for text in texts)
 
 
 def _say(request: Request, key: str, **values: object) -> str:

@@ -21,7 +21,7 @@ FLOORS: list[set[str]] = [
     {"looks", "recording"},
     {"sending"},
     {"rebuild", "runner", "cleaning", "intake", "watching", "past"},
-    {"keeper", "web", "sessions", "guard", "health", "downloads", "admin"},
+    {"keeper", "web", "kept_page", "sessions", "guard", "health", "downloads", "admin"},
     {"batches", "key_holders"},
     {"engine"},
     {"ui.wording", "ui.theme", "ui.settings_file", "ui.blocks"},

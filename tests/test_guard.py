@@ -33,7 +33,8 @@ CLOSED = Words().say("guard.closed")
 async def reached(request: Request) -> PlainTextResponse:
     """The app behind: says what it was told of the way the request took."""
     told = [request.url.scheme, *(request.headers.get(f"x-forwarded-{name}", "-") for name in ("host", "proto"))]
-    return PlainTextResponse(" ".join([*told, request.headers.get("x-gradio-server", "-")]))
+    kind = request.headers.get("x-kind", "text/plain")
+    return PlainTextResponse(" ".join([*told, request.headers.get("x-gradio-server", "-")]), media_type=kind)
 
 
 BEHIND = Starlette(
@@ -307,6 +308,16 @@ async def test_every_answer_has_the_headers(path: str) -> None:
         policy = headers["content-security-policy"].split("; ")
         assert {"object-src 'none'", "base-uri 'self'", "form-action 'self'", "frame-ancestors 'self'"} <= set(policy)
         assert not any("https:" in part or "*" in part for part in policy)
+
+
+async def test_what_is_no_document_carries_no_rules_for_documents() -> None:
+    """A script or a style sheet is only kept from being taken for something else."""
+    for kind in ("text/javascript; charset=utf-8", "text/css", "font/woff2", "image/webp"):
+        headers = (await ask(guarded(), "GET", "/assets/a.js", X_Kind=kind)).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "content-security-policy" not in headers
+    for kind in ("image/svg+xml", "text/html"):
+        assert "content-security-policy" in (await ask(guarded(), "GET", "/assets/a.js", X_Kind=kind)).headers
 
 
 @pytest.mark.parametrize(

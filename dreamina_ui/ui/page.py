@@ -55,7 +55,7 @@ class Page:
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, asking, fixed)
                 self.examples = self._build_examples(fixed, examples)
-            with gr.Tab(fixed.text("tab.batch"), id="batch", render_children=True):
+            with gr.Tab(fixed.text("tab.batch"), id="batch"):
                 self.batch = Batch(engine, asking, fixed)
         self.history = History(engine, asking, fixed)
         gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
