@@ -4,6 +4,7 @@ For each session, Gradio describes all components anew (25 ms of processor time,
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
 """
 
+import sys
 from copy import copy
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,16 @@ import gradio as gr
 from gradio.blocks import Block, BlockFunction
 from gradio.state_holder import SessionState, StateHolder
 
-__all__ = ["PageStates", "StudioBlocks"]
+__all__ = ["PageStates", "StudioBlocks", "calm"]
 
 
 LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
 """Changes of these alone need no new component: what the others (choices, bounds) change is needed when input is read."""
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """What takes its value as it is."""
+
+CALM_S, PROGRESS_S = 0.01, 1.0
+"""Seconds between two looks of Gradio's queue: for a call that has come (0.001 by itself), for progress (0.01), which we never tell."""
 
 
 class StudioBlocks(gr.Blocks):
@@ -52,6 +56,16 @@ def is_look(value: Any) -> bool:
     """Whether it is an update of nothing but how a component looks, and its text."""
     is_update = isinstance(value, dict) and value.get("__type__") == "update"
     return is_update and value.keys() <= LOOKS and isinstance(value.get("value", ""), str | None)
+
+
+def calm(blocks: gr.Blocks) -> None:
+    """Keep Gradio's queue from work that nobody asked for.
+
+    It looks for calls a thousand times a second, and after each it computes statistics of all calls it remembers, by pandas.
+    """
+    queue = blocks._queue
+    queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
+    queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
 
 
 class PageStates(StateHolder):

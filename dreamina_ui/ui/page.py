@@ -15,7 +15,7 @@ from dreamina_ui.ui.account import Account, AskLeft
 from dreamina_ui.ui.api import add_endpoints
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.batch import Batch
-from dreamina_ui.ui.blocks import StudioBlocks
+from dreamina_ui.ui.blocks import StudioBlocks, calm
 from dreamina_ui.ui.compose import Compose
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.history import History
@@ -269,6 +269,7 @@ def build_page(
         add_endpoints(engine, asking)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
+    calm(blocks)
     return blocks, fixed.translations
 
 
