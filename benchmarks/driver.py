@@ -74,7 +74,8 @@ class Wire:
         sent = b"" if body is None else json.dumps(body).encode()
         cookie = f"Cookie: {self.cookie}\r\n" if self.cookie else ""
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept: */*\r\nAccept-Language: en\r\n{cookie}"
+            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept: */*\r\n"
+            f"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en\r\n{cookie}"
             f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
         )
         self._writer.write(head.encode() + sent)
