@@ -1,6 +1,6 @@
 // The history: open a video, pick some, delete with undo, walk by arrow keys, and compare two of them in step.
-// Gradio patches the list by position: after any change a node may stand for another job. So nothing that must last is
-// kept on a node; it is kept here by job id, and put back after each change.
+// The server sends the posters as data, and they are made here. Gradio patches what it knows of, and takes away what it
+// does not: so the list, and all that must last, is kept here by job id, and put back after each change.
 (() => {
   "use strict";
 
@@ -10,7 +10,7 @@
   const SPOKEN = {
     "compare": "Compare", "compare.pick": "Pick two videos to compare them", "close": "Close", "play": "Play",
     "pause": "Pause", "position": "Position", "selected": "{count} selected", "differs": "differs",
-    "deleted": "{count} deleted", "undo": "Undo",
+    "deleted": "{count} deleted", "undo": "Undo", "pick": "{prompt}",
   };
 
   const picked = new Map(); // job id → what compare and zip need, also when its poster is on another page
@@ -43,11 +43,87 @@
     for (const [name, value] of Object.entries(values)) if (node && node[name] !== value) node[name] = value;
   }
 
+  // -- the posters: `[job, share, state, can it be picked, word, prompt, value of a field…]`, see history_html.py
+
+  const SHOWN_MOST = 160; // characters of a prompt on its poster
+  const SPOKEN_MOST = 80; // and beside it
+  const made = new Map(); // job id → { node, from }, of the posters on the page
+  const list = make("ul", { "class": "posters" });
+  let listFrom = "";
+
+  // Nothing is touched that is there already: pictures stay loaded, and the observer is not woken again.
+  function build(root) {
+    const { posters, folder, fields } = root.dataset;
+    if (posters === undefined) {
+      if (list.parentNode) list.remove();
+      return;
+    }
+    const from = [posters, folder, fields, root.dataset.words].join("\n");
+    if (from !== listFrom) {
+      listFrom = from;
+      const all = read(posters, []);
+      const titles = read(fields, []);
+      const stays = new Set(all.map(([job]) => job));
+      for (const [job, { node }] of made) {
+        if (stays.has(job)) continue;
+        node.remove();
+        made.delete(job);
+      }
+      all.forEach((one, at) => {
+        const node = posterOf(one, folder, titles);
+        if (list.children[at] !== node) list.insertBefore(node, list.children[at] ?? null);
+      });
+    }
+    if (list.parentNode !== root) root.append(list);
+  }
+
+  function posterOf(one, folder, titles) {
+    const [job, share, state, isPickable, word, prompt, ...values] = one;
+    const from = JSON.stringify([one, folder, titles, say("pick")]);
+    const known = made.get(job);
+    if (known?.from === from) return known.node;
+    const node = known?.node ?? make("li", {}, make("button", { type: "button", "class": "poster-open", "data-open": "" }));
+    made.set(job, { node, from });
+    const file = `${folder}${encodeURIComponent(share)}`;
+    const attributes = { "class": `poster ${state || "succeeded"}`, "data-job": job, "data-share": share };
+    if (!state) Object.assign(attributes, { "data-video": `${file}.mp4`, "data-facts": JSON.stringify(factsOf(titles, values, prompt)) });
+    for (const name of ["data-video", "data-facts"]) if (!(name in attributes)) node.removeAttribute(name);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    // The button stays, and with it the focus.
+    const shown = short(prompt, SHOWN_MOST);
+    const button = node.querySelector("[data-open]");
+    button.setAttribute("title", shown);
+    button.replaceChildren(
+      state
+        ? make("span", { "class": "poster-blank", "aria-hidden": "true" })
+        : make("img", { alt: "", loading: "lazy", decoding: "async", src: `${file}.webp` }),
+      make("span", { "class": "poster-state" }, word),
+      make("span", { "class": "poster-prompt" }, shown));
+    node.querySelector(".poster-pick")?.remove();
+    const label = say("pick", { prompt: short(prompt, SPOKEN_MOST) });
+    if (isPickable) node.append(make("label", { "class": "poster-pick" }, make("input", { type: "checkbox", "data-pick": "", "aria-label": label })));
+    return node;
+  }
+
+  function factsOf(titles, values, prompt) {
+    return titles.flatMap(([title, labels], at) => {
+      const value = values[at] ?? null;
+      if (value === null) return [];
+      return [[title, value === true ? prompt : typeof value === "number" ? labels[value] : value]];
+    });
+  }
+
+  function short(text, most) {
+    const letters = [...text];
+    return letters.length <= most ? text : `${letters.slice(0, most - 1).join("").trimEnd()}…`;
+  }
+
   // -- put back what a change of the list took away
 
   function apply() {
     const root = rootNow();
     if (!root) return;
+    build(root);
     for (const poster of postersOf(root)) {
       const box = poster.querySelector("[data-pick]");
       const job = poster.dataset.job;
@@ -64,9 +140,9 @@
   }
 
   function detailsOf(poster) {
-    const { job, share, video, name, facts } = poster.dataset;
+    const { job, share, video, facts } = poster.dataset;
     const prompt = poster.querySelector(".poster-prompt")?.textContent ?? "";
-    return { job, share, video, name, prompt, facts: read(facts, []) };
+    return { job, share, video, prompt, facts: read(facts, []) };
   }
 
   function showPicked(root) {

@@ -65,6 +65,7 @@ def running(server: MeasuredServer, cookie: str) -> Iterator[House]:
     server.start()
     try:
         with Visit(server, cookie) as visit:
+            visit.settle()
             yield House(server, cookie, visit, visit.event("load"))
     finally:
         server.stop()

@@ -3,6 +3,7 @@
 The requests are those of Gradio's page: its HTML, and each event as a call into the queue with a stream for the answer.
 """
 
+import html
 import json
 import re
 import time
@@ -20,7 +21,8 @@ from tests.servers import Server
 __all__ = ["Cost", "MeasuredServer", "Visit"]
 
 BROWSER = {"Accept-Encoding": "gzip, deflate, br", "Accept-Language": "en"}
-IMAGE = re.compile(r'<img src="([^"]+)"')
+SETTLED_MOST_S = 60
+POSTERS = re.compile(r"data-folder=\"([^\"]*)\".* data-posters='([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,27 @@ class Visit:
         sent = work()
         return Cost(self._server.cpu_s - cpu_s, time.perf_counter() - clock_s, sent)
 
+    def settle(self) -> None:
+        """Wait until the page is kept and compressed, which the program does once, after it has been asked for it."""
+        until = time.monotonic() + SETTLED_MOST_S
+        while self._client.get("").raise_for_status().headers.get("content-encoding") != "br":
+            if time.monotonic() > until:
+                raise TimeoutError("the page is not kept compressed")
+            time.sleep(0.05)
+
     def open(self, load: int) -> int:
         """The page and what it calls when it has appeared; gives the bytes."""
         return self._get("") + self.call(load, [])
 
     def posters(self) -> int:
         """The pictures in the last answer; gives the bytes."""
-        addresses = [address for part in self.answer if isinstance(part, str) for address in IMAGE.findall(part)]
-        return sum(self._get(address) for address in addresses)
+        found = [match for part in self.answer if isinstance(part, str) for match in POSTERS.findall(part)]
+        return sum(
+            self._get(f"{folder}{share_id}.webp")
+            for folder, posters in found
+            for _job_id, share_id, state, *_ in json.loads(html.unescape(posters))
+            if not state
+        )
 
     def call(self, event: int, values: Sequence[Any]) -> int:
         """One event, until its answer is there; gives the bytes of what came."""

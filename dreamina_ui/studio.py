@@ -1,5 +1,6 @@
 """The composition root: picks the service, and wires engine, page and web guard together."""
 
+import gc
 import logging
 import os
 import signal
@@ -52,6 +53,9 @@ GRACE_S = 3
 """Seconds that open connections get to end by themselves when the program stops."""
 SWITCH_S = 0.001
 """A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
+COLLECTED_AFTER = (10_000, 20, 20)
+"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to look
+through everything again and again."""
 ASSETS = Path(__file__).parents[1] / "assets"
 SIMULATOR_BASE = "http://simulator.internal/v1"
 """The simulator in this process is reached by this name and no socket."""
@@ -183,6 +187,9 @@ class Studio:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_S)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
         states = PageStates()  # type: ignore[no-untyped-call]
         states.set_blocks(self.blocks)
         app.state_holder = states  # type: ignore[attr-defined]
