@@ -53,7 +53,7 @@ GRACE_S = 3
 """Seconds that open connections get to end by themselves when the program stops."""
 SWITCH_S = 0.001
 """A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
-COLLECTED_AFTER = (10_000, 20, 20)
+COLLECTED_AFTER = (2_000, 20, 20)
 """What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to look
 through everything again and again."""
 ASSETS = Path(__file__).parents[1] / "assets"

@@ -8,7 +8,7 @@ from dreamina_ui.store import Store
 
 __all__ = ["watch_all", "watch_one"]
 
-CALM_S = 0.2
+CALM_S = 0.4
 """States that last shorter than this nobody can read; only an end is told at once."""
 
 

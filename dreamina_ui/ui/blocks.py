@@ -22,11 +22,30 @@ SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """What takes its value as it is."""
 
 CALM_S, PROGRESS_S = 0.01, 1.0
-"""Seconds between two looks of Gradio's queue: for a call that has come (0.001 by itself), for progress (0.01), which we never tell."""
+"""Seconds between two looks of Gradio's queue: for a call that has come, and for progress, of which we tell none."""
+PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
+"""What takes its input as it is: no file is named in it, no file is made of it."""
+VALUE_REFUSED = "A value is not of the kind that its field takes."
 
 
 class StudioBlocks(gr.Blocks):
-    """Only what an event's handler gives is worked on, and what only changes its looks is not made anew."""
+    """Only what an event's handler gives is worked on, what changes its looks is not made anew, and input waits for no thread."""
+
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
+    ) -> list[Any]:
+        """Gradio sends each value through a thread of its own, for components that read files; ours are taken as they are."""
+        is_plain = all(isinstance(block, PLAIN) for block in block_fn.inputs) and not block_fn.component_prop_inputs
+        if not is_plain or not block_fn.preprocess:
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)  # type: ignore[no-any-return]
+        self.validate_inputs(block_fn, inputs)
+        blocks: list[Any] = [state[block._id] if state and block._id in state else block for block in block_fn.inputs]
+        try:
+            return [block.preprocess(value) for block, value in zip(blocks, inputs, strict=True)]
+        except gr.Error:
+            raise
+        except Exception as error:  # a stranger's value of a kind that the page never sends
+            raise gr.Error(VALUE_REFUSED, print_exception=False) from error
 
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
