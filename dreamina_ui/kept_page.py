@@ -21,8 +21,8 @@ __all__ = ["KeptPage"]
 
 PAGES_MOST = 32
 """There is one for each name the app is asked by, and each language."""
-QUALITY = 11
-"""The best there is. It takes a fifth of a second, once."""
+AT_ONCE, AT_BEST = 4, 11
+"""Of brotli: the first takes a few thousandths of a second, the best there is a fifth of one, in a thread, once."""
 
 Key = tuple[str, ...]
 
@@ -31,7 +31,7 @@ Key = tuple[str, ...]
 class _Page:
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    squeezed: bytes | None = None
+    squeezed: bytes
 
 
 class KeptPage:
@@ -58,7 +58,7 @@ class KeptPage:
         self._pages.move_to_end(key)
         takes_squeezed = "br" in Headers(scope=scope).get("accept-encoding", "")
         body, encoding = page.body, b""
-        if takes_squeezed and page.squeezed is not None:
+        if takes_squeezed:
             body, encoding = page.squeezed, b"br"
         headers = [*page.headers, (b"content-length", str(len(body)).encode())]
         if encoding:
@@ -98,7 +98,7 @@ class KeptPage:
 
     def _keep(self, key: Key, start: Message, body: bytes) -> None:
         headers = [pair for pair in start["headers"] if pair[0].lower() not in (b"content-length", b"set-cookie")]
-        self._pages[key] = page = _Page(headers, body)
+        self._pages[key] = page = _Page(headers, body, _squeezed(body, AT_ONCE))
         if len(self._pages) > PAGES_MOST:
             self._pages.popitem(last=False)
         squeezing = asyncio.create_task(_squeeze(page))
@@ -107,7 +107,11 @@ class KeptPage:
 
 
 async def _squeeze(page: _Page) -> None:
-    page.squeezed = await asyncio.to_thread(brotli.compress, page.body, mode=brotli.MODE_TEXT, quality=QUALITY)
+    page.squeezed = await asyncio.to_thread(_squeezed, page.body, AT_BEST)
+
+
+def _squeezed(body: bytes, quality: int) -> bytes:
+    return bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=quality))
 
 
 def _is_whole_page(start: Message, body: Any) -> bool:
