@@ -1,5 +1,6 @@
 """Start the studio: `python app.py`."""
 
+import gc
 import os
 import sys
 
@@ -13,6 +14,8 @@ def main() -> str | None:
     load_dotenv()
     try:
         settings = Settings.from_env(os.environ)
+        # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
+        gc.disable()
         # Gradio takes seconds to import: a bad setting is told before that.
         from dreamina_ui.studio import Studio
 

@@ -187,9 +187,9 @@ class Studio:
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         sys.setswitchinterval(SWITCH_S)
-        gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECTED_AFTER)
+        gc.enable()
         states = PageStates()  # type: ignore[no-untyped-call]
         states.set_blocks(self.blocks)
         app.state_holder = states  # type: ignore[attr-defined]
