@@ -13,7 +13,7 @@ from typing import Any
 from gradio.block_function import BlockFunction
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["BODY_MOST", "Envelope", "replayed"]
@@ -60,7 +60,8 @@ class Envelope:
         await (answer or self._app)(scope, receive, send)
 
     def _refused(self, request: Request) -> Response:
-        return PlainTextResponse(self._say(request, "guard.envelope"), 422)
+        # As the endpoints' own errors are told: programs read the code, Gradio's browser side the sentence.
+        return JSONResponse({"code": "invalid_call", "message": self._say(request, "guard.envelope")}, 422)
 
     def _missed(self, request: Request, path: str) -> Response | None:
         """Gradio's own words for a stream that is not there, without its traceback."""

@@ -42,6 +42,10 @@ class Visitors:
         """The visitor's id of somebody who has signed in: always the same, and not to be traced back to the account."""
         return "hf-" + hmac.digest(self._secret, b"signed in " + user.encode(errors="replace"), "sha256").hex()[:32]
 
+    def of_agent(self, name: str) -> str:
+        """The visitor's id of an agent, by a secret of its own (a key, a session): not to be traced back to that."""
+        return "agent-" + hmac.digest(self._secret, b"agent " + name.encode(errors="replace"), "sha256").hex()[:32]
+
     def read(self, cookie: str | None) -> str | None:
         """The visitor's id, or None if the cookie is not one of ours."""
         if not cookie:

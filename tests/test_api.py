@@ -1,24 +1,26 @@
 """The endpoints as programs use them, and the studio against a service behind a real socket."""
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
+import jsonschema
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from tests.rig import make_clip
-from tests.servers import Server, SimulatorServer
+from tests.servers import ROOT, Server, SimulatorServer
 
 KEY = "rc-test-key-0123456789"
 JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
-    *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested"),
+    *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested", "model_id", "settings"),
 ]
 
 
@@ -76,6 +78,7 @@ def test_generate_streams_to_the_video(client: Client, service: SimulatorServer)
 def test_submit_then_job(client: Client) -> None:
     """`/submit` answers at once; `/job` tells how it goes and has the video in the end."""
     job = client.predict(prompt="a lighthouse", api_name="/submit")
+    jsonschema.validate(job, json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8")))
     assert job["state"] == "waiting"
     assert job["seed"] >= 0
     for _ in range(600):
@@ -161,3 +164,64 @@ def test_a_refused_key_is_one_sentence(tmp_path: Path, service: SimulatorServer)
     finally:
         server.stop()
     assert wrong not in server.log
+
+
+@pytest.mark.parametrize("data", [[], ["x"], ["x", "1920×1088(16:9)", 121, 7, 8, 9], "x", None])
+def test_too_few_and_too_many_values_are_one_sentence(studio: Server, service: SimulatorServer, data: object) -> None:
+    """A call with another number of values is answered by a code and a sentence, and nothing is sent."""
+    before = len(ledger(service))
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        call(studio, "submit", data)
+    answer = json.loads(caught.value.read())
+    assert (caught.value.code, answer["code"]) == (422, "invalid_call")
+    assert answer["message"].endswith(".")
+    assert len(ledger(service)) == before
+
+
+def test_the_client_itself_refuses_what_it_cannot_send(client: Client, service: SimulatorServer) -> None:
+    """`gradio_client` tells of a missing and of an unknown input before it sends anything."""
+    before = len(ledger(service))
+    with pytest.raises(TypeError, match="prompt"):
+        client.predict(api_name="/submit")
+    with pytest.raises(TypeError, match="nope"):
+        client.predict(prompt="x", nope=1, api_name="/submit")
+    assert len(ledger(service)) == before
+
+
+def test_errors_are_json_with_a_code(client: Client, studio: Server) -> None:
+    """The same object reaches `gradio_client` and HTTP, whatever stands in the value; nothing of HTML is in it."""
+    with pytest.raises(AppError) as caught:
+        client.predict(prompt="x", seed="<b>&amp;", api_name="/submit")
+    problem = json.loads(str(caught.value))
+    message = "seed: <b>&amp; is not a whole number."
+    assert problem == {"code": "invalid_input", "field": "seed", "message": message}
+    with call(studio, "submit", ["x", "1920×1088(16:9)", 121, "<b>&amp;"]) as stream:
+        event, data = stream.read().decode().split("\n")[:2]
+    assert event == "event: error"
+    text = json.loads(data.removeprefix("data: "))["error"]
+    assert json.loads(text) == problem
+    assert not set("<>&") & set(text)
+
+
+def test_a_caller_who_goes_away_loses_nothing(studio: Server, client: Client, service: SimulatorServer) -> None:
+    """The connection of `/generate` is cut after the first news; `/job` has the video, which was paid once."""
+    before = len(ledger(service))
+    with call(studio, "generate", ["a cut line", "1920×1088(16:9)", 121, 5]) as stream:
+        line = next(line for line in stream if line.startswith(b"data: ["))
+    [started, _] = json.loads(line.removeprefix(b"data: "))
+    assert started["state"] != "succeeded"
+    for _ in range(600):
+        job, video = client.predict(job_id=started["job_id"], api_name="/job")
+        if job["state"] == "succeeded":
+            break
+    assert (job["state"], job["seed"]) == ("succeeded", 5)
+    assert video
+    assert len(ledger(service)) == before + 1
+
+
+def call(studio: Server, name: str, data: object) -> Any:
+    """A call as curl makes it, and the stream of its answers."""
+    address = f"{studio.address}/gradio_api/call/{name}"
+    body, headers = json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(address, body, headers)) as reply:
+        return urllib.request.urlopen(f"{address}/{json.load(reply)['event_id']}")

@@ -1,0 +1,132 @@
+"""The examples of docs/api.md run as they stand there; only the address is another."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from dreamina_ui import errors
+from tests.servers import ROOT, Server
+
+ADDRESS = "http://127.0.0.1:7860"
+TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+JAVASCRIPT = ROOT / "tests" / "javascript"
+
+
+def blocks(language: str) -> list[str]:
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    return found
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    # Each example is a new visitor, so that none is held up by those before it.
+    server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_BACKEND="simulator")
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log
+
+
+def printed(command: list[str], text: str, studio: Server, folder: Path) -> list[str]:
+    """The lines that an example prints; it is given to the command as its input."""
+    assert ADDRESS in text
+    text = text.replace(ADDRESS, studio.address.rstrip("/"))
+    done = subprocess.run(command, input=text, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()
+
+
+def python(number: int, studio: Server, folder: Path) -> list[str]:
+    return printed([sys.executable, "-"], blocks("python")[number], studio, folder)
+
+
+def javascript(number: int, studio: Server) -> list[str]:
+    subprocess.run(["bash", "scripts/javascript"], cwd=ROOT, check=True, timeout=600)
+    return printed(["node", "--input-type=module", "-"], blocks("javascript")[number], studio, JAVASCRIPT)
+
+
+def test_every_example_is_run() -> None:
+    """What is added to the document is added here."""
+    assert [len(blocks(language)) for language in ("python", "javascript", "bash")] == [4, 2, 3]
+    assert TEXT.count("```") == 2 * 9
+
+
+def test_python_follows(studio: Server, tmp_path: Path) -> None:
+    """Each state is told, and the video is a file in the end."""
+    *states, video = python(0, studio, tmp_path)
+    assert states[-1] == "succeeded Ready"
+    assert ".mp4" in video
+
+
+def test_python_asks_and_cancels(studio: Server, tmp_path: Path) -> None:
+    """A job is asked about until it has ended; another one is taken back."""
+    assert python(1, studio, tmp_path) == ["succeeded 5.042 s 0.0 USD", "True"]
+
+
+def test_python_stays_one_visitor(studio: Server, tmp_path: Path) -> None:
+    """The same call twice is one job, and the visitor's history has it."""
+    assert python(2, studio, tmp_path) == ["True 1"]
+
+
+def test_python_reads_an_error(studio: Server, tmp_path: Path) -> None:
+    """Code, field and sentence."""
+    assert python(3, studio, tmp_path) == ["invalid_input frames frames: 5 is not one of 121, 241."]
+
+
+def test_javascript_follows(studio: Server) -> None:
+    """Each state is told, and the video has an address in the end."""
+    *_, last = javascript(0, studio)
+    assert re.fullmatch(rf"succeeded {re.escape(studio.address.rstrip('/'))}/gradio_api/file=.*\.mp4", last)
+
+
+def test_javascript_asks_cancels_lists_and_errs(studio: Server) -> None:
+    """The other four endpoints, and an error's code."""
+    told, code = javascript(1, studio)
+    assert re.fullmatch(r"7 null true \d", told)
+    assert code == "invalid_input"
+
+
+def test_curl_follows(studio: Server, tmp_path: Path) -> None:
+    """A stream of `[job, video]`, each job by the schema."""
+    lines = printed(["bash", "-eu"], blocks("bash")[0], studio, tmp_path)
+    answers = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")]
+    for job, _ in answers:
+        fits(job)
+    job, video = answers[-1]
+    assert (job["state"], video["mime_type"]) == ("succeeded", "video/mp4")
+
+
+def test_curl_asks_cancels_lists_and_errs(studio: Server, tmp_path: Path) -> None:
+    """The other four endpoints, each job by the schema, and an error's JSON."""
+    lines = printed(["bash", "-eu"], blocks("bash")[1], studio, tmp_path)
+    asked, cancelled, history, error = (json.loads(line[6:]) for line in lines if line.startswith("data: "))
+    assert [job["job_id"] for job in history[0]] == [asked[0]["job_id"]]
+    for job in (asked[0], cancelled[0], history[0][0]):
+        fits(job)
+    assert cancelled[0]["cancel_requested"]
+    assert json.loads(error["error"])["code"] == "invalid_input"
+
+
+def test_curl_asks_whether_all_is_well(studio: Server, tmp_path: Path) -> None:
+    """`GET /healthz`."""
+    [answer] = printed(["bash", "-eu"], blocks("bash")[2], studio, tmp_path)
+    assert json.loads(answer)["status"] == "ok"
+
+
+def test_every_code_is_listed() -> None:
+    """The document lists each code that can be met after the start, once, and no other."""
+    listed = re.findall(r"^\| `([a-z_]+)` \| .* \| (?:call|job|call, job) \|$", TEXT, re.MULTILINE)
+    kinds = (getattr(errors, name) for name in dir(errors))
+    codes = {kind.code for kind in kinds if isinstance(kind, type) and issubclass(kind, errors.DreaminaError)}
+    assert sorted(listed) == sorted(codes - {"setting", "card"} | {"invalid_call", "unknown_tool"})
+
+
+def fits(job: object) -> None:
+    schema = json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(job)
