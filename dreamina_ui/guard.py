@@ -49,7 +49,8 @@ class Guard:
 
     `folders` hold the files that may be had by their path; `say` gives the sentence of a key in the asker's language.
     `behind_proxy`: the proxy's word for the host and scheme it was asked by is believed. `on_space`: that proxy alone
-    can be reached, and asks by names of its own; and the page may be shown in the Space's frame.
+    can be reached, and asks by names of its own; and the page may be shown in the Space's frame. `media`: pictures, videos
+    and sounds may be handed in, too.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class Guard:
         say: Say,
         behind_proxy: bool = False,
         on_space: bool = False,
+        media: bool = False,
     ) -> None:
         self._app = app
-        self._uploads = Uploads(app, say)
+        self._uploads = Uploads(app, say, media=media)
         self._hosts = hosts
         self._folders = {path for folder in folders for path in (folder, folder.resolve())}
         self._say = say

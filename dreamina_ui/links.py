@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from dreamina_ui.errors import InvalidInput
 from dreamina_ui.model_card import Card
-from dreamina_ui.reading import faults_of, value_of, written
+from dreamina_ui.reading import faults_of, value_of, written_for
 
 __all__ = ["link_of", "values_from"]
 
@@ -17,9 +17,10 @@ TEXT_MOST = 10_000
 def link_of(card: Card, payload: Mapping[str, Any]) -> str:
     """`?prompt=…&seed=…`: what a value must be given for, and what differs from the card's defaults."""
     given = {
-        field.name: written(value)
+        field.name: written_for(field, value)
         for field in card.fields
-        if (value := payload.get(field.name)) is not None and (field.required or value != field.default)
+        if ((value := payload.get(field.name)) is not None or (field.nullable and field.name in payload))
+        and (field.required or value != field.default)
     }
     return "?" + urlencode(given, quote_via=quote, safe="", errors="replace") if given else ""
 
@@ -33,7 +34,7 @@ def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], I
     first: InvalidInput | None = None
     for field in card.fields:
         text = query.get(field.name)
-        if text is None or (not text.strip() and (field.required or field.kind != "text")):
+        if text is None or (not text.strip() and not field.nullable and (field.required or field.kind != "text")):
             continue
         if len(text) > TEXT_MOST:
             limit = min(field.most_characters or TEXT_MOST, TEXT_MOST)

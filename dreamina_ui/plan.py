@@ -69,7 +69,7 @@ def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
     """One prompt for each line that is not blank; the other fields from `shared`."""
     if len(text) > BYTES_MOST:
         return _refused(0, "too_big", held=len(text), limit=BYTES_MOST)
-    name = next((known.name for known in card.fields if known.kind == "text" and known.required), "prompt")
+    name = card.prompt.name if card.prompt else "prompt"
     lines = enumerate(_LINE_END.split(text), start=1)
     return _planned(card, [(line, {name: prompt.strip()}) for line, prompt in lines if prompt.strip()], shared)
 
@@ -155,8 +155,12 @@ def _planned(
             if key not in seen:
                 seen.add(key)
                 found.append(_problem(at, fault))
-        if not faults:
+        if faults:
+            continue
+        try:
             payloads.append(card.validate(values))
+        except InvalidInput as fault:  # each value fits by itself, but not beside the others
+            found.append(_problem(line, fault if fault.field else _at(card.fields[0], fault)))
     return _listed(sorted(found, key=lambda problem: problem.line)) if found else Plan(tuple(payloads))
 
 
@@ -245,6 +249,12 @@ def _each_once(values: Iterable[Any], but: Any = None) -> list[Any]:
 def _problem(line: int, fault: InvalidInput) -> LineProblem:
     facts = {name: fact for name, fact in fault.facts.items() if name not in ("field", "problem")}
     return LineProblem(line, fault.field, fault.problem, facts)
+
+
+def _at(field: Field, fault: InvalidInput) -> InvalidInput:
+    """A fault of no field alone, told where the line begins."""
+    facts = {name: fact for name, fact in fault.facts.items() if name not in ("field", "problem")}
+    return InvalidInput(field.name, fault.problem, fault.message, **facts)
 
 
 def _refused(line: int, problem: str, **facts: Fact) -> Plan:

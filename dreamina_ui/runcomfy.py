@@ -173,6 +173,10 @@ class RunComfy:
         """Perhaps not offered: `UnknownModel` then. Raises `ServiceError`, after at most three tries."""
         return await self._get(self._model_url(model_id), key, price_in, "model")
 
+    async def model(self, model_id: str, *, key: str | None) -> dict[str, Any]:
+        """All that the service says about a model, as it says it. Raises `ServiceError`, after at most three tries."""
+        return await self._get(self._model_url(model_id), key, lambda reply: dict(reply.body or {}), "model")
+
     def _model_url(self, model_id: str) -> str:
         parts = model_id.split("/")
         # A dot segment would be folded away, and the key sent to another address of the API.

@@ -52,6 +52,8 @@ class Settings:
     """Seconds after which an unfinished job is failed."""
     max_watchers: int = 2000
     """Pages watching at once."""
+    mcp: bool = True
+    """Whether agents are served; by default where that costs nothing."""
     secret: str | None = field(default=None, repr=False)
     """Signs the visitor cookie; None is one made once and kept in `data_dir`."""
     server_name: str | None = None
@@ -59,6 +61,8 @@ class Settings:
     """Where Gradio listens; None leaves the choice to Gradio."""
     allowed_hosts: frozenset[str] = frozenset()
     """Names that browsers may ask by, behind a proxy or in a network of one's own; `*.name` is all below a name."""
+    public_url: str | None = None
+    """The https address by which this app can be reached from outside: what visitors hand in is fetched there."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
 
@@ -76,6 +80,7 @@ class Settings:
         key = read.key()
         chosen = read.choice("DREAMINA_BACKEND", ("auto", "runcomfy", "simulator"))
         paid = chosen == "runcomfy" or (chosen == "auto" and key is not None)
+        mcp = read.choice("DREAMINA_MCP", ("auto", "on", "off"))
         shared = paid and key is not None and bool(env.get("SPACE_ID"))
         return cls(
             api_key=key,
@@ -93,10 +98,13 @@ class Settings:
             ),
             job_deadline_s=float(read.whole("DREAMINA_JOB_DEADLINE_S", 3600)),
             max_watchers=read.whole("DREAMINA_MAX_WATCHERS", 2000),
+            mcp=mcp == "on" or (mcp == "auto" and not paid),
             secret=read.secret("DREAMINA_SECRET"),
             server_name=read.text("GRADIO_SERVER_NAME") or None,
             server_port=read.port("GRADIO_SERVER_PORT"),
-            allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS"),
+            # Who fetches what was handed in asks by the public name.
+            allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
+            public_url=read.public_url("DREAMINA_PUBLIC_URL"),
             on_space=bool(env.get("SPACE_ID")),
         )
 
@@ -167,6 +175,16 @@ class _Reader:
         # A Space is asked by its own name, which it is told, and by those of its replicas.
         space = {self.text("SPACE_HOST").lower(), "*.hf.space"} if self.text("SPACE_ID") else set()
         return frozenset(held) | (space - {""})
+
+    def public_url(self, name: str) -> str | None:
+        held = self.text(name).rstrip("/")
+        if held and not (_is_web_address(held) and held.startswith("https://")):
+            raise SettingError(name, held, "an https address such as https://studio.example.com")
+        return held or None
+
+    def host_of(self, name: str) -> frozenset[str]:
+        url = self.public_url(name)
+        return frozenset({(urlsplit(url).hostname or "").lower()}) if url else frozenset()
 
     def data_dir(self, name: str) -> Path:
         held = self.text(name)

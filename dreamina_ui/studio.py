@@ -34,10 +34,12 @@ from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library, origin_of
 from dreamina_ui.model_card import Card, load_card
 from dreamina_ui.pacing import RetryBudget
+from dreamina_ui.public_place import PublicPlace
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.sessions import Sessions
 from dreamina_ui.settings import Settings
 from dreamina_ui.store import Store
+from dreamina_ui.ui.agents import Agents
 from dreamina_ui.ui.asking import LANGUAGE_COOKIE, Asking, words_for
 from dreamina_ui.ui.blocks import PageStates
 from dreamina_ui.ui.page import build_page
@@ -109,11 +111,17 @@ class Studio:
                 "disk": self._library.check_room,
             }
         )
+        self._place = (
+            PublicPlace(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
+        )
+        self._agents = Agents(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
         asking = Asking(self._visitors, login=login)
         allowances = Allowances(self._database, limits, settings.backend)
         examples = ASSETS / "examples"
-        self.blocks, self._translations = build_page(self.engine, asking, examples, allowances.left, login=login)
+        self.blocks, self._translations = build_page(
+            self.engine, asking, examples, allowances.left, login=login, place=self._place
+        )
 
     def launch(self, *, wait: bool = True) -> str:
         """Serve, and give the address; with `wait`, only after SIGTERM or Ctrl+C, when all has been kept.
@@ -164,6 +172,7 @@ class Studio:
             "enable_monitoring": False,
             "max_file_size": VIDEO_MOST,
             "ssr_mode": False,
+            "mcp_server": False,  # Gradio's own, which the environment could turn on, would offer the page's events
             "max_threads": self.settings.max_watchers,
             "theme": studio_theme(),
             "i18n": self._translations,
@@ -180,7 +189,12 @@ class Studio:
                     Middleware(KeptPage, varies=self._varies),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
-                "routes": [*self._downloads.routes, *self._health.routes],
+                "routes": [
+                    *self._downloads.routes,
+                    *self._health.routes,
+                    *(self._agents.routes if self._agents else []),
+                    *(self._place.routes if self._place else []),
+                ],
             },
         }
 
@@ -203,6 +217,8 @@ class Studio:
             await stack.enter_async_context(self._service)
             await stack.enter_async_context(self._library)
             await stack.enter_async_context(self.engine)
+            if self._agents:
+                await stack.enter_async_context(self._agents.running())
             yield
 
     def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
@@ -219,6 +235,7 @@ class Studio:
             # Names to be asked by are what a proxy, a Space's among them, needs.
             behind_proxy=bool(self.settings.allowed_hosts),
             on_space=self.settings.on_space,
+            media=self._place is not None,
         )
 
     def _envelope(self) -> Middleware:

@@ -4,7 +4,7 @@ Gradio takes any number of files of any size and kind, and keeps them.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["TABLE_MOST", "VIDEO_MOST", "Uploads"]
+__all__ = ["MEDIA", "MEDIA_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Media", "Uploads", "media_of"]
 
 VIDEO_MOST = 64 * 2**20
 """Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, as much as a camera makes."""
@@ -46,6 +46,34 @@ class _Kind:
     """The sentence for a file that begins as something else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A kind of file that a model may take: what its name ends in, what it is called on the web, how it begins."""
+
+    ending: str
+    mime: str
+    begins: Callable[[bytes], bool]
+
+
+MEDIA = (
+    Media("png", "image/png", lambda start: start.startswith(b"\x89PNG\r\n\x1a\n")),
+    Media("jpg", "image/jpeg", lambda start: start.startswith(b"\xff\xd8\xff")),
+    Media("webp", "image/webp", lambda start: start[:4] == b"RIFF" and start[8:12] == b"WEBP"),
+    Media("mp4", "video/mp4", lambda start: start[4:8] == b"ftyp"),
+    Media("webm", "video/webm", lambda start: start.startswith(b"\x1a\x45\xdf\xa3")),
+    Media("wav", "audio/wav", lambda start: start[:4] == b"RIFF" and start[8:12] == b"WAVE"),
+    Media(
+        "mp3", "audio/mpeg", lambda start: start[:3] == b"ID3" or start[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+    ),
+)
+MEDIA_ENDINGS = (*(f".{kind.ending}" for kind in MEDIA), ".jpeg", ".mov", ".m4a")
+
+
+def media_of(start: bytes) -> Media | None:
+    """What kind of file begins like this, whatever its name says; None for any other."""
+    return next((kind for kind in MEDIA if kind.begins(start)), None)
+
+
 def _begins_as_mp4(start: bytes) -> bool:
     return start[4:8] == b"ftyp"
 
@@ -57,23 +85,27 @@ def _begins_as_text(start: bytes) -> bool:
 
 _VIDEO = _Kind(VIDEO_MOST, _begins_as_mp4, "settings.not_a_video")
 _TABLE = _Kind(TABLE_MOST, _begins_as_text, "guard.upload.table")
+_MEDIUM = _Kind(VIDEO_MOST, lambda start: media_of(start) is not None, "place.kind")
 KINDS = {".mp4": _VIDEO, ".csv": _TABLE, ".tsv": _TABLE, ".txt": _TABLE}
 
 
 class Uploads:
     """Middleware for the upload's route: nothing is passed on before name, kind and announced size are in order.
 
+    With `media`, pictures, videos and sounds are taken, too.
+
     What turns out wrong later ends the upload; what has been written by then is removed by who wrote it.
     """
 
-    def __init__(self, app: ASGIApp, say: Say) -> None:
+    def __init__(self, app: ASGIApp, say: Say, *, media: bool = False) -> None:
         self._app = app
         self._say = say
+        self._kinds = {**dict.fromkeys(MEDIA_ENDINGS, _MEDIUM), **KINDS} if media else KINDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive)
         try:
-            await body.look_ahead(_Form(Headers(scope=scope)))
+            await body.look_ahead(_Form(Headers(scope=scope), self._kinds))
             if not body.gone:
                 await self._app(scope, body.pass_on, body.unless_ended(send))
         except UploadRefused as error:
@@ -154,7 +186,8 @@ class _Body:
 class _Form:
     """Follows the body as Gradio does, with the same parser: what one of them finds, the other finds, too."""
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, kinds: Mapping[str, _Kind]) -> None:
+        self._kinds = kinds
         kind, options = parse_options_header(headers.get("content-type", ""))
         # Gradio reads names in the form's charset: another one could make another name of what was looked at here.
         if kind != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() != b"utf-8":
@@ -218,9 +251,9 @@ class _Form:
         if options.get(b"name") != b"files":
             raise UploadRefused(400, "guard.upload.broken")
         name = options.get(b"filename", b"").decode(errors="replace")
-        self._kind = KINDS.get(PurePath(name).suffix.lower())
+        self._kind = self._kinds.get(PurePath(name).suffix.lower())
         if self._kind is None:
-            raise UploadRefused(415, "guard.upload.kind")
+            raise UploadRefused(415, "place.kind" if ".png" in self._kinds else "guard.upload.kind")
 
     def _look_at_data(self, data: bytes, start: int, end: int) -> None:
         assert self._kind is not None  # data comes after a name

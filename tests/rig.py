@@ -18,7 +18,7 @@ from dreamina_ui.engine import Engine
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library
-from dreamina_ui.model_card import load_card
+from dreamina_ui.model_card import Card, load_card
 from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.settings import BUNDLED_CARD
@@ -148,6 +148,7 @@ async def rigged(
     render_s: float = 0.0,
     room_needed: int = 0,
     clock: Clock | None = None,
+    card: Card = CARD,
 ) -> AsyncIterator[Rig]:
     """A fresh start over whatever lies in `folder`."""
     folder.mkdir(exist_ok=True)
@@ -155,7 +156,7 @@ async def rigged(
     if not clip.exists():
         make_clip(clip)
     app = create_app(
-        folder / "simulator", cards=[CARD.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
+        folder / "simulator", cards=[card.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)
@@ -175,7 +176,7 @@ async def rigged(
         BASE, transport=gate, sleep=clock.sleep, random=lambda: 0.5, now=clock.now, may_retry=budget.spend
     )
     engine = Engine(
-        card=CARD,
+        card=card,
         store=store,
         archive=Archive(database),
         leases=Leases(database, folder / "owners"),

@@ -44,6 +44,15 @@ def test_backend(backend: str, key: str, expected: str) -> None:
     assert Settings.from_env({"DREAMINA_BACKEND": backend, "RUNCOMFY_API_TOKEN": key}).backend == expected
 
 
+@pytest.mark.parametrize(
+    ("held", "key", "expected"),
+    [("", "", True), ("", CANARY, False), ("on", CANARY, True), ("OFF", "", False), ("auto", CANARY, False)],
+)
+def test_mcp_costs_nothing_by_itself(held: str, key: str, expected: bool) -> None:
+    """Agents are served by the simulator, and by the paid service only if that is said."""
+    assert Settings.from_env({"DREAMINA_MCP": held, "RUNCOMFY_API_TOKEN": key}).mcp is expected
+
+
 def test_space_with_a_shared_key_is_limited() -> None:
     """On a Space whose owner lends a key and says nothing, 50 videos a day and 3 a visitor are allowed."""
     space = {"SPACE_ID": "me/studio", "RUNCOMFY_API_TOKEN": CANARY}

@@ -201,8 +201,7 @@ def _job(record: Record, card: Card) -> RenderJob:
     width, height, frames, seed = card.picture(record.input)
     if seed < 0:  # drawn from the id, so that a resumed request makes the same video
         seed = int.from_bytes(hashlib.sha256(record.request_id.encode()).digest()[:4], "big")
-    prompt = str(record.input.get("prompt", ""))
-    return RenderJob(record.request_id, prompt, width, height, frames, card.frames_per_second, seed)
+    return RenderJob(record.request_id, card.prompt(record.input), width, height, frames, card.frames_per_second, seed)
 
 
 async def read_json(request: Request) -> Any:

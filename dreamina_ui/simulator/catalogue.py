@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+from referencing import Registry
 
 __all__ = ["Card", "Catalogue", "Refusal"]
 
 _SIZE = re.compile(r"(\d{2,4})×(\d{2,4})")
 _LONGEST_MESSAGE = 300
+_LONGEST_S = 30
+_SMALLEST, _LARGEST = 64, 2560
+"""Sides of a picture in pixels, whatever a card asks for."""
+_RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
+_HEIGHT = re.compile(r"(\d{3,4})p")
 
 
 class Refusal(Exception):
@@ -39,7 +48,7 @@ class Card:
     frames_per_second: int
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
-    validator: Draft202012Validator
+    validator: Any
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Card:
@@ -47,7 +56,7 @@ class Card:
         return cls(
             model_id, str(content.get("title", model_id)), str(content.get("task", "")),
             int(content.get("frames_per_second", 24)), schema, content.get("output_schema", {}),
-            Draft202012Validator({**schema, "additionalProperties": False}),
+            _Validator({**_with_nulls(schema), "additionalProperties": False}, registry=Registry()),
         )  # fmt: skip
 
     def check(self, given: Any) -> dict[str, Any]:
@@ -68,9 +77,24 @@ class Card:
         def value(name: str, otherwise: Any) -> Any:
             return given.get(name, properties.get(name, {}).get("default", otherwise))
 
-        size = _SIZE.match(str(value("aspect_ratio", "")))
-        width, height = (int(size[1]), int(size[2])) if size else (1280, 720)
-        return width, height, int(value("frames", 121)), int(value("seed", -1))
+        width, height = _size(value)
+        fps, seed = self.frames_per_second, _number(value("seed", None))
+        frames = _number(value("frames", value("num_frames", None)))
+        seconds = _number(value("duration", value("duration_s", value("seconds", None))))
+        count = frames if frames is not None else (121 if seconds is None else seconds * fps + 1)
+        return width, height, int(min(max(count, 1), _LONGEST_S * fps)), -1 if seed is None else int(seed)
+
+    def prompt(self, given: Mapping[str, Any]) -> str:
+        """What is to be drawn, in words: the prompt, or the first text that is given and is no address."""
+        if isinstance(prompt := given.get("prompt"), str):
+            return prompt
+        properties = self.input_schema.get("properties", {})
+        texts = (
+            str(given[name])
+            for name, about in properties.items()
+            if isinstance(given.get(name), str) and not {"format", "enum"} & set(about) and "://" not in given[name]
+        )
+        return next(texts, self.title)
 
 
 class Catalogue:
@@ -123,6 +147,58 @@ class Catalogue:
         page = found[offset : offset + limit]
         models = [self.describe(model_id, with_schema=with_schema) for model_id in page]
         return {"models": models, "total": len(found)}
+
+
+def _size(value: Callable[[str, Any], Any]) -> tuple[int, int]:
+    """Width and height in pixels, from whatever names the card has for them; 1280×720 where it has none."""
+    for name in ("aspect_ratio", "size", "resolution", "image_size"):
+        if size := _SIZE.search(str(value(name, "")).replace("x", "×").replace("*", "×")):
+            return _side(int(size[1])), _side(int(size[2]))
+    width, height = _number(value("width", None)), _number(value("height", None))
+    if width is not None and height is not None:
+        return _side(width), _side(height)
+    lines = _HEIGHT.search(str(value("resolution", "")).lower())
+    short = int(lines[1]) if lines else 720
+    ratio = _RATIO.search(str(value("aspect_ratio", "")))
+    across, down = (int(ratio[1]) or 16, int(ratio[2]) or 9) if ratio else (16, 9)
+    scale = short / min(across, down)
+    return _side(across * scale), _side(down * scale)
+
+
+def _side(pixels: float) -> int:
+    return int(min(max(pixels, _SMALLEST), _LARGEST)) // 2 * 2
+
+
+def _number(value: Any) -> float | None:
+    """A number, or one in a text such as "5" or "5s"."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*s?", value) if isinstance(value, str) else None
+    return float(found[1]) if found else None
+
+
+def _with_nulls(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`nullable: true`, which JSON Schema does not know, said as it does."""
+    properties = {
+        name: {"anyOf": [about, {"type": "null"}]}
+        if isinstance(about, dict) and about.get("nullable") is True
+        else about
+        for name, about in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties}
+
+
+def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    """By decimals: 0.3 is three times 0.1."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        steps = Decimal(str(value)) / Decimal(str(step))
+        if not steps.is_finite() or steps != steps.to_integral_value():
+            yield ValidationError(f"{value} is not a multiple of {step}")
+
+
+_Validator = extend(Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
 def _count(asked: Mapping[str, str], name: str, usual: int) -> int:

@@ -5,51 +5,18 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import gradio as gr
-from markupsafe import escape
 
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.model_card import Field
+from dreamina_ui.ui.answers import KEY_HEADER, spoken, told
 from dreamina_ui.ui.asking import Asking
-from dreamina_ui.ui.wording import Words, iso_time
 from dreamina_ui.visitors import HOLDER
 
-__all__ = ["KEY_HEADER", "add_endpoints", "job_json"]
+__all__ = ["add_endpoints"]
 
-KEY_HEADER = "X-RunComfy-Key"
-"""A caller's own key: the job is made, followed and paid with it. It is kept in memory, for that job alone."""
-
-WORDS = Words()
-"""Programs are spoken to in one language, whatever their machine's is."""
-_TYPES = {"text": str, "integer": int, "number": float, "boolean": bool}
-
-
-def job_json(job: Job, now: float) -> dict[str, Any]:
-    """A job as programs see it. Times are ISO 8601 in UTC, spans in seconds, sizes in pixels, cost in US dollars."""
-    return {
-        "job_id": job.job_id,
-        "share_id": job.share_id,
-        "state": str(job.state),
-        "request_id": job.request_id,
-        "queue_position": job.queue_position,
-        "message": WORDS.explain(job) or WORDS.state_line(job),
-        "error": {"code": job.failure.code, "message": WORDS.sentence(job.failure)} if job.failure else None,
-        "prompt": job.payload.get("prompt"),
-        "aspect_ratio": job.payload.get("aspect_ratio"),
-        "frames": job.payload.get("frames"),
-        "seed": job.payload.get("seed"),
-        "created_at": iso_time(job.created_at),
-        "finished_at": None if job.finished_at is None else iso_time(job.finished_at),
-        "elapsed_s": round(job.elapsed_s(now), 3),
-        "eta_s": None,
-        "width": job.width,
-        "height": job.height,
-        "duration_s": job.duration_s,
-        "cost_usd": job.cost_usd,
-        "backend": job.backend,
-        "cancel_requested": job.cancel_requested,
-    }
+_TYPES = {"text": str, "address": str, "integer": int, "number": float, "boolean": bool}
 
 
 class _Endpoints:
@@ -65,13 +32,13 @@ class _Endpoints:
         job = await self._submit(values)
         try:
             async for snapshot in self._engine.watch(HOLDER, job.job_id):
-                yield self._answer(snapshot)
+                yield await self._answer(snapshot)
         except DreaminaError as error:
-            raise _spoken(error) from None
+            raise spoken(error) from None
 
     async def submit(self, *values: Any) -> dict[str, Any]:
         """Make a video and return its job at once; ask /job with its job_id how it is going."""
-        return job_json(await self._submit(values), self._asking.now())
+        return await told(self._engine, await self._submit(values), self._asking.now())
 
     async def job(
         self,
@@ -81,9 +48,9 @@ class _Endpoints:
         """How a job is going: [job, video]; video is null until it is there. Whoever holds a job_id owns the job."""
         try:
             await self._take_key(job_id, request)
-            return self._answer(await self._engine.job(HOLDER, job_id))
+            return await self._answer(await self._engine.job(HOLDER, job_id))
         except DreaminaError as error:
-            raise _spoken(error) from None
+            raise spoken(error) from None
 
     async def cancel(
         self,
@@ -93,9 +60,9 @@ class _Endpoints:
         """Take a job back while it is queued. The state tells whether it was: a running one arrives, and is paid."""
         try:
             await self._take_key(job_id, request)
-            return job_json(await self._engine.cancel(HOLDER, job_id), self._asking.now())
+            return await told(self._engine, await self._engine.cancel(HOLDER, job_id), self._asking.now())
         except DreaminaError as error:
-            raise _spoken(error) from None
+            raise spoken(error) from None
 
     async def history(
         self,
@@ -106,12 +73,12 @@ class _Endpoints:
         """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
         for name, value in (("limit", limit), ("offset", offset)):
             if not isinstance(value, int) or isinstance(value, bool):
-                raise _spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
+                raise spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
         try:
             jobs, _ = await self._engine.history(self._asking.visitor(request), limit, offset)
         except DreaminaError as error:
-            raise _spoken(error) from None
-        return [job_json(job, self._asking.now()) for job in jobs]
+            raise spoken(error) from None
+        return [await told(self._engine, job, self._asking.now()) for job in jobs]
 
     async def _submit(self, values: tuple[Any, ...]) -> Job:
         *inputs, request = values
@@ -125,14 +92,14 @@ class _Endpoints:
             [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id, key=key)
             return job
         except DreaminaError as error:
-            raise _spoken(error) from None
+            raise spoken(error) from None
 
     async def _take_key(self, job_id: str, request: gr.Request) -> None:
         """A job that waits for its caller's key, after a restart, gets it with any call about it."""
         if (key := request.headers.get(KEY_HEADER)) is not None:
             await self._engine.bring_key_for(job_id, key)
 
-    def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    async def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
         video = self._engine.library.video(job.share_id) if job.state is State.SUCCEEDED else None
         file = None
         if video is not None and video.exists():
@@ -143,7 +110,7 @@ class _Endpoints:
                 "mime_type": "video/mp4",
                 "meta": {"_type": "gradio.FileData"},
             }
-        return job_json(job, self._asking.now()), file
+        return await told(self._engine, job, self._asking.now()), file
 
 
 def add_endpoints(engine: Engine, asking: Asking) -> None:
@@ -172,7 +139,7 @@ def _shape(function: Any, fields: Sequence[Field], returns: Any, doc: str | None
             field.name,
             kind,
             default=inspect.Parameter.empty if field.required else field.default,
-            annotation=Literal[field.choices] if field.choices else _TYPES[field.kind],
+            annotation=_annotation(field),
         )
         for field in _required_first(fields)
     ]
@@ -182,12 +149,14 @@ def _shape(function: Any, fields: Sequence[Field], returns: Any, doc: str | None
     function.__doc__ = doc
 
 
+def _annotation(field: Field) -> Any:
+    """A field's kind as Python says it, with None where nothing is an answer, too."""
+    kind: Any = Literal[field.choices] if field.choices else _TYPES.get(field.kind, Any)
+    if field.kind == "list" and field.item is not None:
+        kind = list[_annotation(field.item)]  # type: ignore[misc]
+    return kind | None if field.can_be_empty and kind is not Any else kind
+
+
 def _required_first(fields: Sequence[Field]) -> list[Field]:
     """Python wants parameters without a default before those with one."""
     return sorted(fields, key=lambda field: not field.required)
-
-
-def _spoken(error: DreaminaError) -> gr.Error:
-    """An error as one sentence for the caller; nothing of the program's inside goes out with it."""
-    words = WORDS.field_problem(error, error.field) if isinstance(error, InvalidInput) else WORDS.sentence(error)
-    return gr.Error(str(escape(words)), print_exception=False)

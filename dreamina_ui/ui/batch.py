@@ -14,6 +14,7 @@ from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.plan import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.reading import read_value
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.batch_html import (
     columns_html,
@@ -141,7 +142,9 @@ class Batch:
             )  # fmt: skip
             gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
-            self.sweep_prompt = gr.Textbox(lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt")
+            self.sweep_prompt = gr.Textbox(
+                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt", visible=card.prompt is not None
+            )
             self.ratios = self._choices("aspect_ratio", "batch.ratios", fixed)
             self.frames = self._choices("frames", "batch.lengths", fixed)
             self.seeds = gr.Textbox(
@@ -150,7 +153,7 @@ class Batch:
             )  # fmt: skip
         with gr.Column(elem_classes="batch-part") as for_all, gr.Row(elem_classes="pair"):
             # A seed for all of them would make all alike: each gets its own, or its line's.
-            alike = [field for field in card.fields if field.kind != "text" and field.name != "seed"]
+            alike = [field for field in card.fields if field != card.prompt and field.name != "seed"]
             self.shared = {field.name: build_control(card, field, fixed, "batch-field") for field in alike}
         self._groups = [by_lines, by_csv, by_sweep, for_all]
         self.start = gr.Button(
@@ -185,12 +188,13 @@ class Batch:
     def _plan(self, held: Mapping[Any, Any]) -> Plan:
         """What the page holds, as payloads or problems; blocks, to read the file."""
         card, mode = self._engine.card, held.get(self.mode)
-        shared = {name: held.get(control) for name, control in self.shared.items()}
+        fields = {field.name: field for field in card.fields}
+        shared = {name: read_value(fields[name], held.get(control)) for name, control in self.shared.items()}
         if mode == "csv":
             path = held.get(self.csv)
             return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared)
         if mode == "sweep":
-            base = {**shared, "prompt": str(held.get(self.sweep_prompt) or "")}
+            base = {**shared, **({card.prompt.name: str(held.get(self.sweep_prompt) or "")} if card.prompt else {})}
             ratios, frames = held.get(self.ratios) or [], held.get(self.frames) or []
             return plan_sweep(card, base, ratios, frames, str(held.get(self.seeds) or ""))
         return plan_lines(card, str(held.get(self.lines) or ""), shared)

@@ -1,7 +1,7 @@
 """Compose: the form, what it will cost, how long it takes, and the click that makes the videos."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
 from dreamina_ui.links import values_from
+from dreamina_ui.public_place import PublicPlace
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.form import build_form
@@ -34,10 +35,11 @@ Update = dict[Any, Any]
 class Compose:
     """The section on the page."""
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed, place: PublicPlace | None = None) -> None:
         self._engine = engine
         self._asking = asking
-        self.form = build_form(engine.card, fixed)
+        self._place = place
+        self.form = build_form(engine.card, fixed, uploads=place is not None)
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
             gr.HTML(
@@ -69,6 +71,9 @@ class Compose:
         if isinstance(length := self.form.controls.get("frames"), gr.Radio | gr.Dropdown):
             changes.append(length.change)
         self.file.upload(self.take_file, inputs=self.file, outputs=[*self.controls, self.refusal], **quiet)
+        for name, button in self.form.uploads.items():
+            outputs = [self.form.controls[name], self.form.problems[name]]
+            button.upload(self._taker(name), inputs=button, outputs=outputs, **quiet)
         gr.on(changes, self.show_price, inputs=priced, outputs=self.price, **quiet)
 
     async def submit(self, held: Mapping[Any, Any], request: gr.Request) -> tuple[Job | None, Update]:
@@ -93,7 +98,7 @@ class Compose:
 
     def fill(self, values: Mapping[str, Any]) -> Update:
         """Put values into the form; fields without one stay as they are."""
-        return {control: values[name] for name, control in self.form.controls.items() if name in values}
+        return self.form.held(values)
 
     async def take_job(self, job_id: str, request: gr.Request, **others: Any) -> Update:
         """The settings of a job of the visitor's go into the form, but for `others`."""
@@ -109,6 +114,18 @@ class Compose:
         words = self._asking.words(request)
         told = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
         return {**self.fill(values), self.refusal: told}
+
+    def _taker(self, name: str) -> Callable[..., Awaitable[Update]]:
+        """What puts the address of a file that is handed in into the field of that name."""
+        control, problem = self.form.controls[name], self.form.problems[name]
+
+        async def take(path: str, request: gr.Request) -> Update:
+            address, refused = await self._place.keep(Path(str(path))) if self._place else ("", "failed")
+            if refused:
+                return {problem: problem_html(self._asking.words(request).say(f"place.{refused}"))}
+            return {control: address, problem: gr.update(value="", visible=False)}
+
+        return take
 
     def take_link(self, query: Mapping[str, str], words: Words) -> Update:
         """The settings in a link go into the form; what does not fit is said, and left out."""

@@ -1,20 +1,26 @@
 """The form: a model card's fields as Gradio components, and what they hold as values by field name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from dreamina_ui.model_card import SEED_MOST, Card, Field
+from dreamina_ui.model_card import Card, Field, seed_most
+from dreamina_ui.reading import held_as, read_value, written
 from dreamina_ui.ui.fixed import Fixed
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
+from dreamina_ui.uploads import MEDIA_ENDINGS
 
 __all__ = ["Form", "build_control", "build_form", "choice_label"]
 
+WIDE = ("text", "address", "list", "json")
+"""Kinds whose control takes a line of its own."""
+CHOICES_SHOWN = 4
+"""More of them are chosen from a list that opens."""
 _RATIO = re.compile(r"^(\d+)×(\d+)\((\d+:\d+)\)$")
 
 
@@ -26,37 +32,83 @@ class Form:
     controls: Mapping[str, Component]
     problems: Mapping[str, gr.HTML]
     variations: gr.Radio
+    uploads: Mapping[str, gr.UploadButton]
+    """Beside fields of addresses, where there is a public place for files."""
 
     def values(self, held: Mapping[Component, Any]) -> dict[str, Any]:
         """Values by field name from what Gradio hands over for a set of inputs."""
-        return {name: held[control] for name, control in self.controls.items() if control in held}
+        fields = {field.name: field for field in self.card.fields}
+        return {
+            name: read_value(fields[name], held[control]) for name, control in self.controls.items() if control in held
+        }
+
+    def held(self, values: Mapping[str, Any]) -> dict[Component, Any]:
+        """What the controls hold for these values, by control; fields without a value are left out."""
+        fields = {field.name: field for field in self.card.fields}
+        return {
+            control: held_as(fields[name], values[name]) for name, control in self.controls.items() if name in values
+        }
 
 
-def build_form(card: Card, fixed: Fixed) -> Form:
+def build_form(card: Card, fixed: Fixed, *, uploads: bool = False) -> Form:
     """Place the controls where the caller stands in the layout."""
     controls: dict[str, Component] = {}
     problems: dict[str, gr.HTML] = {}
-    for field in card.fields:
-        if field.kind == "text":
+    buttons: dict[str, gr.UploadButton] = {}
+    variations: gr.Radio | None = None
+    groups = _groups(card.fields)
+    for group in groups:
+        if group[0].kind in WIDE:
+            [field] = group
             controls[field.name] = build_control(card, field, fixed)
+            if uploads and field.kind == "address":
+                buttons[field.name] = _upload(field, fixed)
             problems[field.name] = _problem(field)
             if field.name == "prompt":
                 gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
-    others = [field for field in card.fields if field.kind != "text"]
-    for start in range(0, len(others), 2):
+            continue
         with gr.Row(elem_classes="pair", equal_height=False):
-            for field in others[start : start + 2]:
+            for field in group:
                 with gr.Column(min_width=130, elem_classes="cell"):
                     controls[field.name] = (
-                        _seed(field, card, fixed) if field.name == "seed" else build_control(card, field, fixed)
+                        _seed(field, card, fixed)
+                        if field.name == "seed" and field.kind == "integer"
+                        else build_control(card, field, fixed)
                     )
                     problems[field.name] = _problem(field)
-            if start + 2 >= len(others):
+            if group is groups[-1] and len(group) == 1:
                 with gr.Column(min_width=130, elem_classes="cell"):
-                    variations = gr.Radio(
-                        [1, 2, 3, 4], value=1, label=fixed.text("variations"), elem_id="variations", min_width=120
-                    )
-    return Form(card, {field.name: controls[field.name] for field in card.fields}, problems, variations)
+                    variations = _variations(fixed)
+    if variations is None:
+        with gr.Row(elem_classes="pair", equal_height=False), gr.Column(min_width=130, elem_classes="cell"):
+            variations = _variations(fixed)
+    return Form(card, {field.name: controls[field.name] for field in card.fields}, problems, variations, buttons)
+
+
+def _groups(fields: Sequence[Field]) -> list[list[Field]]:
+    """The fields in the card's order: wide ones alone, the others in pairs."""
+    groups: list[list[Field]] = []
+    for field in fields:
+        last = groups[-1] if groups else []
+        if field.kind not in WIDE and len(last) == 1 and last[0].kind not in WIDE:
+            last.append(field)
+        else:
+            groups.append([field])
+    return groups
+
+
+def _upload(field: Field, fixed: Fixed) -> gr.UploadButton:
+    return gr.UploadButton(
+        str(fixed.text("place.upload")),
+        file_types=list(MEDIA_ENDINGS),
+        type="filepath",
+        size="sm",
+        elem_id=f"upload-{field.name}",
+    )
+
+
+def _variations(fixed: Fixed) -> gr.Radio:
+    return gr.Radio([1, 2, 3, 4], value=1, label=fixed.text("variations"), elem_id="variations", min_width=120)
 
 
 def _problem(field: Field) -> gr.HTML:
@@ -67,9 +119,12 @@ def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
     with gr.Row(elem_classes="seed-row", equal_height=True):
         seed = build_control(card, field, fixed)
         dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=40, scale=0)
-        lock = gr.Button("⚷", elem_id="lock", elem_classes="dice", min_width=40, scale=0)
+        # Only where −1 asks for a new seed each time there is something to lock.
+        lock = gr.Button("⚷", elem_id="lock", elem_classes="dice", min_width=40, scale=0, visible=field.default == -1)
     # Drawn in the browser: a click on a die should not wait for a server.
-    dice.click(None, outputs=seed, js=f"() => Math.floor(Math.random() * {SEED_MOST + 1})", api_visibility="private")
+    dice.click(
+        None, outputs=seed, js=f"() => Math.floor(Math.random() * {seed_most(field) + 1})", api_visibility="private"
+    )
     lock.click(None, inputs=seed, outputs=seed, js="window.dreamina.lockSeed", api_visibility="private")
     return seed
 
@@ -78,33 +133,76 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
     """The component for one field; `section` begins its id on the page."""
     common: dict[str, Any] = {
         "label": _label(field, fixed),
-        "value": field.default,
+        "value": held_as(field, field.default),
         "elem_id": f"{section}-{field.name}",
         "info": field.description or None,
         "min_width": 120,
+        "elem_classes": ["required"] if field.required and not field.nullable else [],
     }
     if field.kind == "choice":
-        choices = [(choice_label(card, field, choice), choice) for choice in field.choices]
-        if len(choices) <= 4:
-            return gr.Radio(choices, **{**common, "info": None})
-        return gr.Dropdown(choices, filterable=False, **common)
-    if field.kind == "text":
-        most = field.most_characters
-        long = most is None or most > 120
-        # No `max_length`: it would cut a pasted prompt without a word. The count turns red instead.
-        classes = ["counted", f"most-{most}"] if most else []
-        return gr.Textbox(lines=4 if long else 1, max_lines=12, elem_classes=classes, **common)
+        if len(field.choices) <= CHOICES_SHOWN and _is_ours(field):
+            common["info"] = None  # our own label says it all
+        return _choice(_choices_of(card, field, fixed, field.can_be_empty), common)
+    if field.kind == "boolean" and field.can_be_empty:
+        answers = [
+            (fixed.text("answer.yes"), "true"),
+            (fixed.text("answer.no"), "false"),
+            (fixed.text("answer.none"), ""),
+        ]
+        return gr.Radio(answers, **common)
     if field.kind == "boolean":
         return gr.Checkbox(**common)
+    if field.kind == "text":
+        return _text(field, common)
+    if field.kind == "address":
+        return gr.Textbox(lines=1, max_lines=1, placeholder="https://", **common)
+    if field.kind == "list" and field.item is not None and field.item.kind == "choice":
+        choices = _choices_of(card, field.item, fixed, False)
+        return gr.Dropdown(choices, multiselect=True, **{**common, "value": field.default or []})
+    if field.kind == "list":
+        return gr.Textbox(lines=2, max_lines=12, placeholder=fixed.text("answer.list"), **common)
+    if field.kind == "json":
+        return gr.Textbox(lines=3, max_lines=16, placeholder=fixed.text("answer.json"), **common)
     if field.name == "seed":
-        common["info"] = fixed.text("field.seed.hint")
-    return gr.Number(minimum=field.least, maximum=field.most, **common)
+        common["info"] = fixed.text("field.seed.hint") if field.default == -1 else common["info"]
+    if field.can_be_empty:  # a number's own control cannot be: it shows and gives 0
+        return gr.Textbox(lines=1, max_lines=1, **common)
+    return gr.Number(minimum=field.least, maximum=field.most, step=field.step or _step(field), **common)
+
+
+def _choices_of(card: Card, field: Field, fixed: Fixed, may_be_none: bool) -> list[tuple[Any, Any]]:
+    choices = [(choice_label(card, field, choice), choice) for choice in field.choices]
+    return [*choices, (fixed.text("answer.none"), "")] if may_be_none and "" not in field.choices else choices
+
+
+def _choice(choices: list[tuple[Any, Any]], common: dict[str, Any]) -> Component:
+    if len(choices) <= CHOICES_SHOWN:
+        return gr.Radio(choices, **common)
+    return gr.Dropdown(choices, filterable=False, **common)
+
+
+def _text(field: Field, common: dict[str, Any]) -> Component:
+    most = field.most_characters
+    long = most is None or most > 120
+    # No `max_length`: it would cut a pasted prompt without a word. The count turns red instead.
+    classes = [*common["elem_classes"], *(["counted", f"most-{most}"] if most else [])]
+    return gr.Textbox(lines=4 if long else 1, max_lines=12, **{**common, "elem_classes": classes})
+
+
+def _step(field: Field) -> float:
+    """What an arrow key adds: a hundredth of a narrow range of fractions, else one."""
+    if field.kind == "number" and field.least is not None and field.most is not None and field.most - field.least <= 10:
+        return 0.01
+    return 1
 
 
 def _label(field: Field, fixed: Fixed) -> Any:
     """In the person's language where we know the field, else as the card says."""
-    key = f"field.{field.name}"
-    return fixed.text(key) if key in texts_of(LANGUAGES[0]) else field.title
+    return fixed.text(f"field.{field.name}") if _is_ours(field) else field.title
+
+
+def _is_ours(field: Field) -> bool:
+    return f"field.{field.name}" in texts_of(LANGUAGES[0])
 
 
 def choice_label(card: Card, field: Field, choice: Any) -> str:
@@ -113,4 +211,4 @@ def choice_label(card: Card, field: Field, choice: Any) -> str:
         return f"{ratio[3]} · {ratio[1]}×{ratio[2]}"
     if field.name == "frames" and (duration_s := card.duration_s({"frames": choice})):
         return Words().seconds(duration_s)
-    return str(choice)
+    return written(choice)

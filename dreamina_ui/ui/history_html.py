@@ -90,7 +90,7 @@ class Posters:
 def _item(job: Job, card: Card, words: Words) -> list[Any]:
     done = job.state is State.SUCCEEDED
     word = words.seconds(job.duration_s or 0) if done else words.state_word(job.state)
-    prompt = str(job.payload.get("prompt", ""))
+    prompt = str(job.payload.get(card.prompt.name if card.prompt else "prompt") or "")
     values = [_value(card, field, job.payload, prompt) for field in card.fields] if done else []
     return [job.job_id, job.share_id, 0 if done else job.state, int(job.ended), word, prompt, *values]
 

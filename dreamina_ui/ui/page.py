@@ -11,6 +11,7 @@ from dreamina_ui.archive import RUNNING, Search
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.public_place import PublicPlace
 from dreamina_ui.ui.account import Account, AskLeft
 from dreamina_ui.ui.api import add_endpoints
 from dreamina_ui.ui.asking import Asking
@@ -41,7 +42,15 @@ class Page:
     """The sections, and the events that lead from one to another."""
 
     def __init__(
-        self, engine: Engine, asking: Asking, fixed: Fixed, examples: Path, left: AskLeft | None, *, login: bool
+        self,
+        engine: Engine,
+        asking: Asking,
+        fixed: Fixed,
+        examples: Path,
+        left: AskLeft | None,
+        *,
+        login: bool,
+        place: PublicPlace | None = None,
     ) -> None:
         self._engine = engine
         self._asking = asking
@@ -51,7 +60,7 @@ class Page:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, asking, fixed)
+                        self.compose = Compose(engine, asking, fixed, place)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, asking, fixed)
                 self.examples = self._build_examples(fixed, examples)
@@ -251,12 +260,18 @@ class Page:
 
 
 def build_page(
-    engine: Engine, asking: Asking, examples: Path, left: AskLeft | None = None, *, login: bool = False
+    engine: Engine,
+    asking: Asking,
+    examples: Path,
+    left: AskLeft | None = None,
+    *,
+    login: bool = False,
+    place: PublicPlace | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
 
     `examples` is the folder with the examples' posters; `left` tells what is left of a visitor's allowance. With `login`
-    there is a button to sign in with Hugging Face, on a Space that offers it.
+    there is a button to sign in with Hugging Face, on a Space that offers it. `place` takes files for address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
@@ -264,7 +279,7 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, asking, fixed, examples, left, login=login)
+        page = Page(engine, asking, fixed, examples, left, login=login, place=place)
         page.connect(blocks)
         add_endpoints(engine, asking)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.

@@ -61,7 +61,12 @@ def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
     settings = record.get("settings") if isinstance(record, dict) else None
     if not isinstance(settings, dict) or not settings:
         return {}, "no_settings"
-    known = {name: value for name, value in settings.items() if card.field(name) is not None and value is not None}
+    fields = {field.name: field for field in card.fields}
+    known = {
+        name: value
+        for name, value in settings.items()
+        if name in fields and (value is not None or fields[name].nullable)
+    }
     faulty = {fault.field for fault in faults_of(card, known) if fault.field in known}
     values = {name: value for name, value in known.items() if name not in faulty}
     if record.get("model_id") != card.model_id:

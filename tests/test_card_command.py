@@ -1,0 +1,153 @@
+"""`python -m dreamina_ui.card`, as it is typed: what it writes, what it says of a card, and what it refuses."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dreamina_ui.card import card_from, commands
+from dreamina_ui.errors import CardError
+from dreamina_ui.model_card import card_of, load_card
+from dreamina_ui.settings import KEY_NAMES
+from tests.servers import SimulatorServer
+
+KEY = "rc-test-key-0123456789"
+CARDS = sorted((Path(__file__).parent / "cards").glob("*.json"))
+SCHEMA = {"properties": {"text": {"type": "string"}}}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
+    """The simulator over a socket, with four cards that are not ours."""
+    options = [part for path in CARDS for part in ("--card", str(path))]
+    server = SimulatorServer(tmp_path_factory.mktemp("service"), "--token", KEY, *options)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def env(service: SimulatorServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in KEY_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTHON_DOTENV_DISABLED", "1")
+    monkeypatch.setenv("RUNCOMFY_API_TOKEN", KEY)
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", service.address)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def types(*words: str) -> Result:
+    return CliRunner().invoke(commands, list(words))
+
+
+def refused(*words: str) -> str:
+    result = types(*words)
+    assert result.exit_code == 1, result.output
+    assert KEY not in result.output
+    [line] = result.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_a_fetched_card_is_the_models(path: Path, env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the service says about a model becomes a card with the same fields; the command shows them."""
+    own = load_card(path)
+    result = types("fetch", own.model_id, "--to", str(tmp_path / "card.json"))
+    assert result.exit_code == 0, result.output
+    fetched = load_card(tmp_path / "card.json")
+    assert (fetched.model_id, fetched.title, fetched.fields) == (own.model_id, own.title, own.fields)
+    assert all(field.name in result.stdout for field in own.fields)
+
+
+def test_a_card_gets_the_models_name(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without `--to` the file is called after the model; what is there already is left alone."""
+    model_id = load_card(CARDS[0]).model_id
+    assert types("fetch", model_id).exit_code == 0
+    path = tmp_path / (model_id.replace("/", "-") + ".json")
+    path.write_text("mine")
+    assert "is there already" in refused("fetch", model_id)
+    assert path.read_text() == "mine"
+    assert types("fetch", model_id, "--replace").exit_code == 0
+    assert load_card(path).model_id == model_id
+
+
+def test_what_cannot_be_fetched_is_one_sentence(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An unknown model, an id that is none, no key, a refused key: said, and no file is left."""
+    assert "There is no such model." in refused("fetch", "some/other")
+    assert "not a model id" in refused("fetch", "a/../b")
+    env.setenv("RUNCOMFY_API_TOKEN", "rc-wrong-key")
+    assert "token" in refused("fetch", "some/other")
+    env.delenv("RUNCOMFY_API_TOKEN")
+    assert "no key is set" in refused("fetch", "some/other")
+    assert "No such file" in refused_to(env, tmp_path)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def refused_to(env: pytest.MonkeyPatch, folder: Path) -> str:
+    env.setenv("RUNCOMFY_API_TOKEN", KEY)
+    return refused("fetch", load_card(CARDS[0]).model_id, "--to", str(folder / "none" / "card.json"))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"input_schema": SCHEMA},
+        {"schema": {"input": SCHEMA}},
+        {"schema": {"input_schema": SCHEMA}},
+        {"schema": {"type": "object", "properties": {"input": {"type": "object", **SCHEMA}}}},
+        {"schema": SCHEMA},
+        {"schema": json.dumps(SCHEMA)},
+        {"model": {"input_schema": SCHEMA}},
+        {"data": {"schema": json.dumps({"input": SCHEMA})}},
+    ],
+)
+def test_the_schema_may_stand_in_several_places(reply: dict[str, Any]) -> None:
+    """The service does not document where it is; whatever has properties counts."""
+    card = card_of("card", card_from("a/b", {"model_id": "a/b", "display_name": "B", **reply}))
+    assert [field.name for field in card.fields] == ["text"]
+    assert card.title == "B"
+
+
+@pytest.mark.parametrize(
+    "reply", [{}, {"input_schema": None}, {"schema": "not JSON"}, {"schema": []}, {"input_schema": {"type": "object"}}]
+)
+def test_a_reply_without_a_schema_is_one_sentence(reply: dict[str, Any]) -> None:
+    """There is then no card, and the owner is told to write it."""
+    with pytest.raises(CardError, match="a/b holds no input schema; write the card by hand"):
+        card_from("a/b", reply)
+
+
+def test_check_says_what_the_form_shows() -> None:
+    """One line for each field: its title, kind, limits and default."""
+    result = types("check", str(CARDS[-1]))
+    assert result.exit_code == 0
+    assert "Cutter (somebody/cutter/video-to-video), 10 fields:" in result.stdout
+    assert "strength     strength: number, from 0, to 1, default 0.5, or nothing (null)" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is not a readable JSON file"),
+        ("[" * 100_000, "is not a readable JSON file"),
+        ('{"model_id": "m"}', "has no input_schema of type object"),
+        ('{"input_schema": {"type": "object", "properties": {}}}', "has no model_id"),
+        (
+            '{"model_id": "m", "input_schema": {"type": "object", "properties": {"a": {"enum": [1, "\\u001b[31m"]}}}}',
+            "a has an enum of mixed kinds",
+        ),
+    ],
+)
+def test_check_says_what_is_wrong(text: str, words: str, tmp_path: Path) -> None:
+    """One sentence, and exit code 1."""
+    (tmp_path / "card.json").write_text(text)
+    assert words in refused("check", str(tmp_path / "card.json"))
+
+
+def test_a_card_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    """So is one that cannot be read."""
+    assert "is not a readable JSON file" in refused("check", str(tmp_path / "none.json"))
