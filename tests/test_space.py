@@ -1,0 +1,148 @@
+"""A Space: its card, and that it starts from nothing but the folder that `scripts/space` prepares."""
+
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from huggingface_hub import SpaceCard
+from packaging.requirements import Requirement
+
+from tests.servers import ROOT, free_port, wait_for
+
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+KINDS = {
+    "title": str,
+    "emoji": str,
+    "colorFrom": str,
+    "colorTo": str,
+    "sdk": str,
+    "sdk_version": str,
+    "python_version": str,
+    "app_file": str,
+    "pinned": bool,
+    "license": str,
+    "short_description": str,
+    "hf_oauth": bool,
+}
+"""What Hugging Face's configuration reference has of what we use, with its types."""
+WITHIN_S = 120
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared") / "space"
+    command = [sys.executable, "scripts/space", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_card_is_read_by_the_hub_s_library(space: Path) -> None:
+    """`SpaceCard` reads the front matter strictly, nothing is lost in it, and each entry has its type."""
+    text = (space / "README.md").read_text(encoding="utf-8")
+    card = SpaceCard(text, ignore_metadata_errors=False)
+    held = yaml.safe_load(text.split("---\n")[1])
+    assert card.data.to_dict() == held
+    assert {name: type(value) for name, value in held.items()} == KINDS
+    assert SpaceCard(str(card)).data.to_dict() == held
+
+
+def test_the_card_says_what_is_so(space: Path) -> None:
+    """Version, colours, length, file, Python and sign-in are ones that a Space takes and this program has."""
+    card = SpaceCard.load(space / "README.md").data
+    pins = (
+        Requirement(line.split("#")[0]) for line in (space / "requirements.txt").read_text().splitlines()[1:] if line
+    )
+    [gradio] = (pin for pin in pins if pin.name == "gradio")
+    assert card.sdk == "gradio"
+    assert gradio.specifier.contains(card.sdk_version)
+    assert gradio.specifier.contains(version("gradio"))
+    assert {card.colorFrom, card.colorTo} <= COLOURS
+    assert 0 < len(card.short_description) <= 60
+    assert len(card.emoji) == 1
+    assert (space / card.app_file).is_file()
+    assert f'requires-python = ">={card.python_version}"' in (ROOT / "pyproject.toml").read_text()
+    assert card.license == "mit"
+    assert (space / "LICENSE").read_text().startswith("MIT License")
+    assert card.hf_oauth is True  # `_offers_login` in studio.py
+
+
+def test_nothing_needless_is_pushed(space: Path) -> None:
+    """No tests, caches, settings of the owner's or pictures of the page; binary files are marked for Git LFS."""
+    files = [path.relative_to(space) for path in space.rglob("*") if path.is_file()]
+    top = {".gitattributes", "LICENSE", "README.md", "app.py", "assets", "dreamina_ui", "requirements.txt"}
+    assert {path.parts[0] for path in files} == top
+    assert not [path for path in files if {"__pycache__", "screenshots", ".env"} & set(path.parts)]
+    assert {path.suffix for path in files if b"\x00" in (space / path).read_bytes()} <= {".webp"}
+    assert not re.search(r"\]\((?!https://)", (space / "README.md").read_text(encoding="utf-8"))
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    """Nothing is written over; an empty clone, which has `.git` alone, is filled."""
+    (tmp_path / "mine").write_text("mine")
+    command = [sys.executable, str(ROOT / "scripts" / "space"), str(tmp_path)]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "is not empty" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    (tmp_path / "mine").unlink()
+    (tmp_path / ".git").mkdir()
+    assert subprocess.run(command, capture_output=True, timeout=WITHIN_S).returncode == 0
+    assert (tmp_path / "app.py").is_file()
+
+
+def test_it_starts_from_nothing_but_its_folder(space: Path, tmp_path: Path) -> None:
+    """In an environment like a Space's the page and `/healthz` answer by the Space's name, and the data is where it was told."""
+    copy, elsewhere, data = tmp_path / "home" / "app", tmp_path / "empty", tmp_path / "data"
+    shutil.copytree(space, copy)
+    elsewhere.mkdir()
+    port = free_port()
+    env = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(tmp_path / "home"),
+        "SYSTEM": "spaces",
+        "SPACE_ID": "ann/studio",
+        "SPACE_HOST": "ann-studio.hf.space",
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DREAMINA_DATA_DIR": str(data),
+    }
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        # Without -P and with no PYTHONPATH, the program's own folder is the first to be imported from.
+        command = [sys.executable, str(copy / "app.py")]
+        process = subprocess.Popen(command, cwd=elsewhere, env=env, stdout=out, stderr=subprocess.STDOUT)
+
+    def announced() -> str:
+        assert process.poll() is None, log.read_text()
+        return "yes" if "Dreamina UI: http" in log.read_text() else ""
+
+    try:
+        wait_for(announced, WITHIN_S)
+        asked = {"Host": "ann-studio.hf.space", "X-Forwarded-Proto": "https"}
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=WITHIN_S, headers=asked
+        ) as browser:
+            page = browser.get("/")
+            assert page.status_code == 200
+            assert "Dreamina" in page.text
+            assert "SameSite=None; Partitioned" in page.headers["set-cookie"]
+            assert browser.get("/healthz").json()["status"] == "ok"
+            example = next((copy / "assets" / "examples").glob("*.webp"))
+            assert browser.get(f"/gradio_api/file={example}").content == example.read_bytes()
+    finally:
+        process.terminate()
+        process.wait(WITHIN_S)
+    # A Space also has Hugging Face's package `spaces`, for which Gradio looks in a thread of its own; the app does without.
+    assert log.read_text().count("Traceback") == log.read_text().count("`spaces` package is required"), log.read_text()
+    assert {"dreamina.sqlite3", "videos", "secret"} <= {path.name for path in data.iterdir()}
+    assert not list(elsewhere.iterdir())
