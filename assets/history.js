@@ -85,8 +85,11 @@
     const node = known?.node ?? make("li", {}, make("button", { type: "button", "class": "poster-open", "data-open": "" }));
     made.set(job, { node, from });
     const file = `${folder}${encodeURIComponent(share)}`;
-    const attributes = { "class": `poster ${state || "succeeded"}`, "data-job": job, "data-share": share };
-    if (!state) Object.assign(attributes, { "data-video": `${file}.mp4`, "data-facts": JSON.stringify(factsOf(titles, values, prompt)) });
+    // 0 is a video that is here, 1 an image; any other is the word for a job without either.
+    const isHere = typeof state === "number";
+    const attributes = { "class": `poster ${isHere ? "succeeded" : state}`, "data-job": job, "data-share": share };
+    if (isHere) attributes["data-facts"] = JSON.stringify(factsOf(titles, values, prompt));
+    if (state === 0) attributes["data-video"] = `${file}.mp4`;
     for (const name of ["data-video", "data-facts"]) if (!(name in attributes)) node.removeAttribute(name);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     // The button stays, and with it the focus.
@@ -94,9 +97,9 @@
     const button = node.querySelector("[data-open]");
     button.setAttribute("title", shown);
     button.replaceChildren(
-      state
-        ? make("span", { "class": "poster-blank", "aria-hidden": "true" })
-        : make("img", { alt: "", loading: "lazy", decoding: "async", src: `${file}.webp` }),
+      isHere
+        ? make("img", { alt: "", loading: "lazy", decoding: "async", src: `${file}.webp` })
+        : make("span", { "class": "poster-blank", "aria-hidden": "true" }),
       make("span", { "class": "poster-state" }, word),
       make("span", { "class": "poster-prompt" }, shown));
     node.querySelector(".poster-pick")?.remove();
@@ -142,7 +145,7 @@
   function detailsOf(poster) {
     const { job, share, video, facts } = poster.dataset;
     const prompt = poster.querySelector(".poster-prompt")?.textContent ?? "";
-    return { job, share, video, prompt, facts: read(facts, []) };
+    return { job, share, video, prompt, isHere: facts !== undefined, facts: read(facts, []) };
   }
 
   function showPicked(root) {
@@ -156,7 +159,7 @@
       disabled: !canCompare,
       title: canCompare ? "" : say("compare.pick"),
     });
-    write(bar.querySelector('[data-do="zip"]'), { disabled: videos === 0 });
+    write(bar.querySelector('[data-do="zip"]'), { disabled: ![...picked.values()].some((one) => one.isHere) });
   }
 
   function showCount(count, isHinting) {
@@ -224,7 +227,7 @@
   }
 
   function zip() {
-    const shares = withVideo().map((one) => `video=${encodeURIComponent(one.share)}`);
+    const shares = [...picked.values()].filter((one) => one.isHere).map((one) => `video=${encodeURIComponent(one.share)}`);
     if (!shares.length) return;
     const link = make("a", { href: `dreamina/zip?${shares.join("&")}`, download: "", hidden: "" });
     document.body.append(link);

@@ -103,7 +103,7 @@ def uncertain() -> None:
     async def work(office: Office) -> None:
         found = await office.overview.uncertain()
         for job in found:
-            prompt = _plain(str(job.payload.get("prompt", "")))[:PROMPT_SHOWN]
+            prompt = _plain(job.prompt)[:PROMPT_SHOWN]
             note = "  (dismissed)" if job.dismissed else ""
             request = _plain(job.request_id or "no request id")
             when, who = _utc(job.submitted_at or job.created_at), _plain(job.visitor_id)

@@ -55,7 +55,6 @@ def _measure(library: Library, share_ids: list[str]) -> tuple[int, int]:
     """How many videos are there, and their bytes and their posters'; blocks."""
     videos = size = 0
     for share_id in share_ids:
-        videos += library.video(share_id).exists()
-        files = (library.video(share_id), library.poster(share_id))
-        size += sum(path.stat().st_size for path in files if path.exists())
+        videos += bool(library.files(share_id))
+        size += sum(path.stat().st_size for path in library.all_of(share_id))
     return videos, size

@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 from dreamina_ui.archive import Archive
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import State
-from dreamina_ui.library import SHARE_ID, Library
+from dreamina_ui.library import KINDS, SHARE_ID, Library
 from dreamina_ui.records import file_name
 
 __all__ = ["ZIPPED_MOST", "Downloads"]
@@ -42,10 +42,11 @@ _NOT_KEPT = {**_GUARDED, "Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class _Video:
-    """A file that is there; `made_at` is in seconds since the epoch."""
+    """A file that is there, the `number` of its job; `made_at` is in seconds since the epoch."""
 
     path: Path
     name: str
+    number: int
     made_at: float
     facts: os.stat_result
 
@@ -66,16 +67,17 @@ class Downloads:
         ]
 
     async def _one(self, request: Request) -> Response:
-        """One video, as a file to keep; with `inline=1`, to be shown."""
+        """One video or image, as a file to keep; with `inline=1`, to be shown; with `n=2` the second of several."""
         try:
-            [video] = await self._find([request.path_params["share_id"]])
+            number = int(request.query_params.get("n", "1"))
+            [video] = [video for video in await self._find([request.path_params["share_id"]]) if video.number == number]
         except ValueError:
             return self._refuse(request, 404, "download.not_found")
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
         kind = "inline" if request.query_params.get("inline") == "1" else "attachment"
         headers = {**_KEPT, "Content-Disposition": _disposition(kind, video.name)}
-        return FileResponse(video.path, media_type="video/mp4", headers=headers, stat_result=video.facts)
+        return FileResponse(video.path, media_type=KINDS[video.path.suffix], headers=headers, stat_result=video.facts)
 
     async def _many(self, request: Request) -> Response:
         """The videos of `video=…&video=…` in one zip, in this order, each once."""
@@ -95,7 +97,7 @@ class Downloads:
         return _Streamed(_zipped(videos), headers)
 
     async def _find(self, share_ids: Sequence[str]) -> list[_Video]:
-        """All of these videos. Raises `ValueError` if there are none or one cannot be had, or `StoreError`."""
+        """All files of these jobs. Raises `ValueError` if there are none or one cannot be had, or `StoreError`."""
         if not share_ids or not all(SHARE_ID.fullmatch(share_id) for share_id in share_ids):
             raise ValueError("not share ids")
         found = {job.share_id: job for job in await self._archive.shared(share_ids) if job.state is State.SUCCEEDED}
@@ -105,11 +107,14 @@ class Downloads:
         def look() -> list[_Video]:
             videos = []
             for share_id in share_ids:
-                job, path = found[share_id], self._library.video(share_id)
-                facts = path.stat()
-                if not stat.S_ISREG(facts.st_mode):
-                    raise FileNotFoundError(path)
-                videos.append(_Video(path, file_name(job), job.created_at, facts))
+                job, files = found[share_id], self._library.files(share_id)
+                if not files:
+                    raise FileNotFoundError(share_id)
+                for number, path in enumerate(files, start=1):
+                    facts = path.stat()
+                    if not stat.S_ISREG(facts.st_mode):
+                        raise FileNotFoundError(path)
+                    videos.append(_Video(path, file_name(job, number, path.suffix), number, job.created_at, facts))
             return videos
 
         try:

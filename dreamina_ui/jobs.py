@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from dreamina_ui.errors import DreaminaError, Fact, IllegalMove
 
-__all__ = ["MOVES", "TERMINAL", "Failure", "Job", "State"]
+__all__ = ["MOVES", "TERMINAL", "Failure", "Job", "State", "prompt_in"]
 
 
 class State(StrEnum):
@@ -132,6 +132,19 @@ class Job:
             and (self.failure.code in RESUMABLE or (self.own_key and self.failure.code in RESUMABLE_WITH_ANOTHER_KEY))
         )
 
+    @property
+    def prompt(self) -> str:
+        """What says in words what to make; of a model without a field of that name, the first value of several words."""
+        return prompt_in(self.payload)
+
     def elapsed_s(self, now: float) -> float:
         """Seconds from the click to the end, or to `now`."""
         return max(0.0, (self.finished_at or now) - self.created_at)
+
+
+def prompt_in(payload: Mapping[str, Any]) -> str:
+    """As `Job.prompt`, of a payload in the card's order; empty if nothing in it is words."""
+    if isinstance(given := payload.get("prompt"), str):
+        return given
+    texts = (value for value in payload.values() if isinstance(value, str) and "://" not in value)
+    return next((text for text in texts if " " in text.strip()), "")

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -22,18 +22,22 @@ from dreamina_ui.addresses import origin_of
 from dreamina_ui.errors import DiskFull, LibraryError, NotAVideo
 from dreamina_ui.fetching import Fetcher
 from dreamina_ui.media import Saved, inspect, label, make_poster, read_label
+from dreamina_ui.pictures import ENDINGS, PIXELS_MOST, ending_of, inspect_picture, make_picture_poster
 from dreamina_ui.points import unobserved
 
-__all__ = ["Library", "Saved", "origin_of"]
+__all__ = ["KINDS", "VIDEO", "Library", "Saved", "origin_of"]
 
 ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
 SIZE_MOST = 500 * 2**20
 TIME_MOST_S = 600.0
 SHARE_ID = re.compile(r"[0-9a-f]{32}")
-PIXELS_MOST = 40_000_000
-"""8K has 33 million. A file of 0.4 MB can hold a frame that takes gigabytes to decode."""
 POSTER_WIDTH = 640
+OUTPUTS_MOST = 16
+"""Of one job; a service that delivers more is not believed to mean it."""
+VIDEO = ".mp4"
+KINDS = {VIDEO: "video/mp4", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
+"""Media types by how a file's name ends."""
 PICTURE_PART, LABELLED_PART = ".picture.part", ".labelled.part"
 
 
@@ -86,7 +90,7 @@ class Library:
                     part.unlink(missing_ok=True)
 
     def video(self, share_id: str) -> Path:
-        return self.folder / f"{share_id}.mp4"
+        return self.folder / f"{share_id}{VIDEO}"
 
     def poster(self, share_id: str) -> Path:
         return self.folder / f"{share_id}.webp"
@@ -95,24 +99,40 @@ class Library:
         """Raises `DiskFull` if a video might not fit, or `LibraryError` if the folder cannot be written."""
         await asyncio.to_thread(self._check_room)
 
-    async def save(self, share_id: str, url: str, record: Mapping[str, Any] | None = None) -> Saved:
-        """Fetch the output at `url` and keep it, with `record` in its metadata. One that is already here is left alone.
+    def files(self, share_id: str) -> list[Path]:
+        """The outputs of a job that are here, the first one first; blocks. None are here as long as the first is not."""
+        found = []
+        for stem in _stems(share_id):
+            file = next((path for path in self._candidates(stem) if path.exists()), None)
+            if file is None:
+                break
+            found.append(file)
+        return found
 
-        Raises `OutputRefused`, `DownloadFailed`, `NotAVideo`, `DiskFull` or `LibraryError`, and leaves nothing behind.
+    async def save(
+        self, share_id: str, url: str, record: Mapping[str, Any] | None = None, *, more: Sequence[str] = ()
+    ) -> Saved:
+        """Fetch the output at `url` and keep it, a video with `record` in its metadata; and the outputs at `more`, up to 15.
+
+        What is already here is left alone. Gives the facts of the first. Raises `OutputRefused`, `DownloadFailed`,
+        `NotAVideo` (for an image, too), `DiskFull` or `LibraryError`, and leaves nothing behind.
         """
-        video = self.video(share_id)
-        if not video.exists():
-            part = self.folder / f".{share_id}.{secrets.token_hex(4)}.part"
+        if not await asyncio.to_thread(self.files, share_id):
+            urls = [url, *more][:OUTPUTS_MOST]
+            parts = [self.folder / f".{share_id}.{secrets.token_hex(4)}.part" for _ in urls]
             try:
-                await self._download(url, part)
-                await asyncio.to_thread(self._prepare_video, part, record)
+                endings = []
+                for source, part in zip(urls, parts, strict=True):
+                    await self._download(source, part)
+                    endings.append(await asyncio.to_thread(self._prepare, part, record))
                 await self._passed("before_rename")
-                await asyncio.to_thread(self._give_names, part, share_id)
+                await asyncio.to_thread(self._give_names, share_id, parts, endings)
                 await self._passed("after_rename")
             finally:
-                for left in (part, part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)):
-                    left.unlink(missing_ok=True)
-        return await asyncio.to_thread(inspect, video)
+                for part in parts:
+                    for left in (part, part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)):
+                        left.unlink(missing_ok=True)
+        return await asyncio.to_thread(self._facts, share_id)
 
     def share_ids(self) -> list[str]:
         """Of all videos that are here; blocks."""
@@ -123,10 +143,18 @@ class Library:
         removed = 0
         for share_id in share_ids:
             if SHARE_ID.fullmatch(share_id):
-                removed += self.video(share_id).exists()
-                self.video(share_id).unlink(missing_ok=True)
-                self.poster(share_id).unlink(missing_ok=True)
+                files = self.all_of(share_id)
+                removed += bool(self.files(share_id))
+                for path in files:
+                    path.unlink(missing_ok=True)
         return removed
+
+    def all_of(self, share_id: str) -> list[Path]:
+        """The outputs of a job with their posters, as far as they are here, the first one first; blocks."""
+        # Of one that a crash interrupted, the later outputs may be here without the first.
+        return [
+            path for stem in _stems(share_id) for path in (*self._candidates(stem), self.poster(stem)) if path.exists()
+        ]
 
     def records(self, share_ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], Saved]]:
         """The records that these videos carry, of those that carry one, with the files' facts; blocks."""
@@ -160,6 +188,25 @@ class Library:
             file.flush()
             await asyncio.to_thread(_flush, part)
 
+    def _candidates(self, stem: str) -> list[Path]:
+        return [self.folder / f"{stem}{ending}" for ending in (VIDEO, *ENDINGS.values())]
+
+    def _facts(self, share_id: str) -> Saved:
+        first = self.files(share_id)[0]
+        return inspect(first) if first.suffix == VIDEO else inspect_picture(first)
+
+    def _prepare(self, part: Path, record: Mapping[str, Any] | None) -> str:
+        """Check what came, and give it a poster; gives how its name is to end."""
+        with _disk_errors():
+            ending = ending_of(part)
+            if ending is None:
+                self._prepare_video(part, record)
+                return VIDEO
+            picture = part.with_suffix(PICTURE_PART)
+            make_picture_poster(part, picture, POSTER_WIDTH)
+            _flush(picture)
+            return ending
+
     def _prepare_video(self, part: Path, record: Mapping[str, Any] | None) -> None:
         picture, labelled = part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)
         with _disk_errors():
@@ -173,12 +220,23 @@ class Library:
                 _flush(labelled)
                 labelled.replace(part)
 
-    def _give_names(self, part: Path, share_id: str) -> None:
+    def _give_names(self, share_id: str, parts: Sequence[Path], endings: Sequence[str]) -> None:
         with _disk_errors():
-            # The poster first: where the video has its name, everything is there.
-            part.with_suffix(PICTURE_PART).replace(self.poster(share_id))
-            part.replace(self.video(share_id))
+            # What an interrupted save has left under these names may be of other kinds, and more.
+            stems = _stems(share_id)
+            names = {self.folder / f"{stem}{ending}" for stem, ending in zip(stems, endings, strict=False)}
+            for path in {path for stem in stems for path in self._candidates(stem)} - names:
+                path.unlink(missing_ok=True)
+            # The first one last, and its poster before it: where that has its name, everything is there.
+            for stem, part, ending in reversed(list(zip(stems, parts, endings, strict=False))):
+                part.with_suffix(PICTURE_PART).replace(self.poster(stem))
+                part.replace(self.folder / f"{stem}{ending}")
             _flush_folder(self.folder)
+
+
+def _stems(share_id: str) -> list[str]:
+    """The names of a job's outputs, without their endings."""
+    return [share_id, *(f"{share_id}-{number}" for number in range(2, OUTPUTS_MOST + 1))]
 
 
 @contextmanager

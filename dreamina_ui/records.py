@@ -94,10 +94,11 @@ def _settings(value: object) -> dict[str, Any]:
     return value
 
 
-def file_name(job: Job) -> str:
-    """A download's name: the day (UTC), the prompt's first words, the seed."""
-    words = "".join(letter if letter.isalnum() else " " for letter in str(job.payload.get("prompt", ""))).split()
-    prompt = "-".join(words)[:48].strip("-").lower() or "video"
+def file_name(job: Job, number: int = 1, ending: str = ".mp4") -> str:
+    """A download's name: the day (UTC), the prompt's first words, the seed; and its `number`, of several outputs."""
+    words = "".join(letter if letter.isalnum() else " " for letter in job.prompt).split()
+    prompt = "-".join(words)[:48].strip("-").lower() or ("video" if ending == ".mp4" else "image")
     seed = job.payload.get("seed")
     day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
-    return f"{day}-{prompt}" + (f"-{seed}" if isinstance(seed, int) else "") + ".mp4"
+    numbers = [str(value) for value in (seed,) if isinstance(value, int)] + [str(number)] * (number > 1)
+    return "-".join([day, prompt, *numbers]) + ending

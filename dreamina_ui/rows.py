@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.jobs import Failure, Job, State, prompt_in
 
 __all__ = ["job_of", "jobs", "search_values", "values_of"]
 
@@ -75,9 +75,9 @@ def job_of(row: sa.Row[Any]) -> Job:
 
 def search_values(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What a history is searched by; None where a model has no such field."""
-    prompt, ratio, frames = (payload.get(name) for name in ("prompt", "aspect_ratio", "frames"))
+    ratio, frames = payload.get("aspect_ratio"), payload.get("frames")
     return {
-        "prompt": _kept(prompt.lower()) if isinstance(prompt, str) else None,
+        "prompt": _kept(prompt_in(payload).lower()) or None,
         "aspect_ratio": _kept(ratio) if isinstance(ratio, str) else None,
         "frames": frames if isinstance(frames, int) and abs(frames) < 2**31 else None,
     }

@@ -6,7 +6,7 @@ clients. Parse leniently, state strictly: a word nobody knows is "still running"
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -34,8 +34,8 @@ __all__ = [
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """The shape RunComfy's own clients allow."""
 
-OUTPUT_NAMES = ("video", "videos", "image", "images")
-"""Where outputs stand, by RunComfy's documentation; in this order, so that a video always comes first."""
+VIDEO_NAMES, IMAGE_NAMES = ("video", "videos"), ("image", "images")
+"""Where outputs stand, by RunComfy's documentation."""
 
 
 MESSAGE_NAMES = ("error_message", "message", "msg", "error", "detail")
@@ -268,8 +268,13 @@ def _position(value: object) -> int | None:
 
 
 def _outputs(output: object) -> tuple[str, ...]:
+    # An image beside a video is its preview: a video that is paid for must not fail for it.
+    return _addresses(output, VIDEO_NAMES) or _addresses(output, IMAGE_NAMES)
+
+
+def _addresses(output: object, names: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
-    for name in OUTPUT_NAMES:
+    for name in names:
         held = output.get(name) if isinstance(output, Mapping) else None
         for value in held if isinstance(held, list) else [held]:
             if isinstance(value, str) and _is_web_address(value.strip()):

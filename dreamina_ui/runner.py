@@ -209,7 +209,8 @@ class Runner:
 
     async def _save(self, job: Job) -> Job:
         try:
-            saved = await self.library.save(job.share_id, job.outputs[0], record_of(job, self.now()))
+            first, *more = job.outputs
+            saved = await self.library.save(job.share_id, first, record_of(job, self.now()), more=more)
         except DownloadFailed as error:
             if error.facts.get("status_code") in GONE:
                 # Makers' links die within the hour; the service may have a fresh one.
@@ -221,7 +222,7 @@ class Runner:
             finished_at=self.now(),
             width=saved.width,
             height=saved.height,
-            duration_s=saved.duration_s,
+            duration_s=saved.duration_s or None,
             failure=None,
         )
         await self.passed("after_succeeded")

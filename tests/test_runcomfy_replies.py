@@ -235,7 +235,7 @@ NO_OUTPUT = failed("the service reported success, but no output came", "succeede
         ({"status": "succeeded", "output": {"videos": [VIDEO, OTHER, VIDEO]}}, succeeded(VIDEO, OTHER)),
         (
             {"status": "succeeded", "output": {"images": [IMAGE], "videos": [OTHER], "video": VIDEO}},
-            succeeded(VIDEO, OTHER, IMAGE),
+            succeeded(VIDEO, OTHER),
         ),
         ({"status": "succeeded", "output": {"image": IMAGE}}, succeeded(IMAGE)),
         ({"status": "succeeded", "output": {"videos": [None, 3, "ftp://x/y", VIDEO]}}, succeeded(VIDEO)),

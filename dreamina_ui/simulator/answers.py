@@ -44,13 +44,16 @@ _HTML = "<!doctype html><html><head><title>Error</title></head><body><h1>Bad gat
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it goes on the wire: an HTTP status with a JSON object or a file."""
+    """An answer before it goes on the wire: an HTTP status with a JSON object, a file or a PNG."""
 
     code: int = 200
     body: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
+    picture: bytes | None = None
 
     def response(self) -> Response:
+        if self.picture is not None:
+            return Response(self.picture, media_type="image/png")
         if self.file is not None:
             return FileResponse(self.file, media_type="video/mp4")
         return _json(self.body, self.code)
@@ -96,7 +99,8 @@ def _bent(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
     if fault.kind == "no_request_id":  # no addresses either: they hold the id
         ids: dict[str, Any] = {"null": None, "empty": "", "malformed": "../etc/passwd"}
         return {"status": "in_queue", **({"request_id": ids[shape]} if shape in ids else {})}
-    url = body["output"]["video"]
+    first = next(iter(body["output"].values()))
+    url = first[0] if isinstance(first, list) else first
     shapes = {
         "videos": {"videos": [url]}, "video_list": {"video": [url]}, "images": {"images": [url]},
         "image": {"image": url}, "videos_string": {"videos": url},

@@ -19,6 +19,7 @@ from dreamina_ui.simulator.answers import FAILED, HangUp, Reply, spoil
 from dreamina_ui.simulator.catalogue import Card, Catalogue, Refusal
 from dreamina_ui.simulator.faults import Fault, FaultScript, Phase
 from dreamina_ui.simulator.ledger import Ledger, Record, RenderQueue
+from dreamina_ui.simulator.outputs import outputs_of, still
 from dreamina_ui.simulator.renderers import Renderer, RenderJob
 
 __all__ = ["Handler", "Simulator", "read_json"]
@@ -142,7 +143,8 @@ class Simulator:
         record = self._record(request)
         body: dict[str, Any] = {"request_id": record.request_id, "status": record.state}
         if record.state == "succeeded":
-            body["output"] = {"video": f"{_origin(request)}/outputs/{record.request_id}.mp4"}
+            made = self._catalogue.find(record.model_id).output_schema
+            body["output"] = outputs_of(made, record.input, f"{_origin(request)}/outputs/{record.request_id}")
         if record.state == "failed":
             body["error"] = record.error
         body["created_at"] = _iso(record.created_at)
@@ -166,11 +168,14 @@ class Simulator:
         return Reply(body=self._catalogue.search(request.query_params))
 
     async def output(self, request: Request) -> Reply:
-        """The video itself, for anyone who has its address, as the real ones are."""
+        """The video itself, or a picture of it, for anyone who has its address, as the real ones are."""
         record = self.ledger.find(request.path_params["request_id"])
         if record is None or not self.ledger.output_alive(record):
             raise Refusal(404, 404001, "Not found.")
-        return Reply(file=self.ledger.output(record.request_id))
+        video = self.ledger.output(record.request_id)
+        if "picture" in request.path_params:
+            return Reply(picture=await asyncio.to_thread(still, video, request.path_params["picture"]))
+        return Reply(file=video)
 
     async def nothing(self, request: Request) -> Reply:
         self.check_key(request)

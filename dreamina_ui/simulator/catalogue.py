@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
+from dreamina_ui.simulator.outputs import STILL_FRAMES, makes_images
+
 __all__ = ["Card", "Catalogue", "Refusal"]
 
 _SIZE = re.compile(r"(\d{2,4})×(\d{2,4})")
@@ -81,6 +83,8 @@ class Card:
         fps, seed = self.frames_per_second, _number(value("seed", None))
         frames = _number(value("frames", value("num_frames", None)))
         seconds = _number(value("duration", value("duration_s", value("seconds", None))))
+        if makes_images(self.output_schema):
+            return width, height, STILL_FRAMES, -1 if seed is None else int(seed)
         count = frames if frames is not None else (121 if seconds is None else seconds * fps + 1)
         return width, height, int(min(max(count, 1), _LONGEST_S * fps)), -1 if seed is None else int(seed)
 

@@ -1,5 +1,6 @@
 """What programs are told: a job, a page of jobs, and an error, as JSON."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,8 @@ import gradio as gr
 
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
-from dreamina_ui.jobs import Job
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.library import KINDS
 from dreamina_ui.ui.wording import Words, iso_time
 
 __all__ = ["KEY_HEADER", "WORDS", "job_json", "problem_json", "spoken", "told"]
@@ -48,12 +50,18 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "cancel_requested": job.cancel_requested,
         "model_id": job.model_id,
         "settings": dict(job.payload),
+        "files": [],
     }
 
 
 async def told(engine: Engine, job: Job, now: float) -> dict[str, Any]:
-    """The job with the page's own estimate of how long it will still take."""
-    return job_json(job, now, None if job.ended else await engine.usual_s(job.payload))
+    """The job with the page's own estimate of how long it will still take, and with the files it has made."""
+    files = await asyncio.to_thread(engine.library.files, job.share_id) if job.state is State.SUCCEEDED else []
+    made = [
+        {"url": f"/dreamina/video/{job.share_id}?n={number}", "media_type": KINDS[file.suffix]}
+        for number, file in enumerate(files, start=1)
+    ]
+    return {**job_json(job, now, None if job.ended else await engine.usual_s(job.payload)), "files": made}
 
 
 def problem_json(error: DreaminaError) -> dict[str, str]:

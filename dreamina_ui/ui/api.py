@@ -9,6 +9,7 @@ import gradio as gr
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.library import KINDS
 from dreamina_ui.model_card import Field
 from dreamina_ui.ui.answers import KEY_HEADER, spoken, told
 from dreamina_ui.ui.asking import Asking
@@ -100,14 +101,14 @@ class _Endpoints:
             await self._engine.bring_key_for(job_id, key)
 
     async def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        video = self._engine.library.video(job.share_id) if job.state is State.SUCCEEDED else None
+        files = self._engine.library.files(job.share_id) if job.state is State.SUCCEEDED else []
         file = None
-        if video is not None and video.exists():
+        if files:
             file = {
-                "path": str(video),
-                "url": f"/gradio_api/file={video}",
-                "orig_name": video.name,
-                "mime_type": "video/mp4",
+                "path": str(files[0]),
+                "url": f"/gradio_api/file={files[0]}",
+                "orig_name": files[0].name,
+                "mime_type": KINDS[files[0].suffix],
                 "meta": {"_type": "gradio.FileData"},
             }
         return await told(self._engine, job, self._asking.now()), file

@@ -48,7 +48,8 @@ class Posters:
 
     The posters are data, and `assets/history.js` makes them: as HTML, a page of them would weigh as much as all the rest.
     Each is `[job_id, share_id, state, can it be picked, word, prompt, value of a field…]`, as JSON. A state of 0 is a
-    finished video's. A value is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
+    finished video's, 1 a finished image's. A value is a number or text, the index of a choice, `true` for the prompt, or
+    `null` for none.
     """
 
     def __init__(self, card: Card, folder: Path) -> None:
@@ -89,10 +90,12 @@ class Posters:
 
 def _item(job: Job, card: Card, words: Words) -> list[Any]:
     done = job.state is State.SUCCEEDED
-    word = words.seconds(job.duration_s or 0) if done else words.state_word(job.state)
-    prompt = str(job.payload.get(card.prompt.name if card.prompt else "prompt") or "")
-    values = [_value(card, field, job.payload, prompt) for field in card.fields] if done else []
-    return [job.job_id, job.share_id, 0 if done else job.state, int(job.ended), word, prompt, *values]
+    # What has no duration is an image.
+    made = words.seconds(job.duration_s) if job.duration_s else f"{job.width}×{job.height}"
+    word = made if done else words.state_word(job.state)
+    values = [_value(card, field, job.payload, job.prompt) for field in card.fields] if done else []
+    state = str(job.state) if not done else 0 if job.duration_s else 1
+    return [job.job_id, job.share_id, state, int(job.ended), word, job.prompt, *values]
 
 
 def _fields(card: Card, words: Words) -> list[tuple[str, list[str]]]:

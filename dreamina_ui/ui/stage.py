@@ -9,10 +9,12 @@ from markupsafe import Markup
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.library import VIDEO
 from dreamina_ui.links import link_of
 from dreamina_ui.records import file_name
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.ui.outputs_html import images_html, more_videos_html
 from dreamina_ui.ui.stage_html import (
     SavedVideo,
     actions_html,
@@ -108,15 +110,16 @@ class Stage:
     async def show_shared(self, share_id: str, words: Words) -> Update:
         """One video, read-only: nothing here names its job. Raises `JobNotFound`."""
         job = await self._engine.shared(share_id)
-        video = self._engine.library.video(job.share_id)
-        if job.state is not State.SUCCEEDED or not video.exists():
+        files = self._engine.library.files(job.share_id)
+        if job.state is not State.SUCCEEDED or not files:
             raise JobNotFound
+        images, has_video = images_html(job, files, words), files[0].suffix == VIDEO
         return {
             **self.empty(words),
-            self.screen: gr.update(visible=False),
-            self.player: gr.update(value=(video, file_name(job)), visible=True),
+            self.screen: gr.update(value=images, visible=not has_video),
+            self.player: gr.update(value=(files[0], file_name(job)) if has_video else None, visible=has_video),
             self.status: shared_html(words),
-            self.facts: facts_html(job, words, shared=True),
+            self.facts: more_videos_html(job, files, words) + facts_html(job, words, shared=True),
         }
 
     def empty(self, words: Words) -> Update:
@@ -172,17 +175,17 @@ class Stage:
         }
         if shown is not None and shown.state is job.state and shown.dismissed is job.dismissed:
             return update
-        video = self._engine.library.video(job.share_id)
-        has_video = job.state is State.SUCCEEDED and video.exists()
+        files = self._engine.library.files(job.share_id) if job.state is State.SUCCEEDED else []
+        images, has_video = images_html(job, files, words), bool(files) and files[0].suffix == VIDEO
         return {
             **update,
-            self.facts: facts_html(job, words),
+            self.facts: more_videos_html(job, files, words) + facts_html(job, words),
             self.links: actions_html(job, link_of(self._engine.card, job.payload), words),
             self.actions: gr.update(visible=job.ended),
-            self.player: gr.update(value=(video, file_name(job)) if has_video else None, visible=has_video),
+            self.player: gr.update(value=(files[0], file_name(job)) if has_video else None, visible=has_video),
             self.screen: gr.update(visible=False)
             if has_video
-            else gr.update(value=screen_html(job, words), visible=True),
+            else gr.update(value=images or screen_html(job, words), visible=True),
             self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
             self.resume: gr.update(visible=job.can_resume),
         }

@@ -179,7 +179,7 @@ def actions_html(job: Job, settings_link: str, words: Words) -> Markup:
         return Markup()
     return _ACTIONS.format(
         share_id=job.share_id,
-        name=file_name(job),
+        name=file_name(job, ending=".mp4" if job.duration_s else ".png"),
         download=words.say("download"),
         link=f"?video={job.share_id}",
         settings=settings_link,
@@ -207,7 +207,5 @@ def facts_html(job: Job, words: Words, *, shared: bool = False) -> Markup:
     if job.request_id and not shared:
         facts.append((words.say("fact.request_id"), job.request_id))
     rows = Markup().join(_FACT.format(name, value) for name, value in facts)
-    prompt = Markup('<p class="stage-prompt" data-seed="{}">{}</p>').format(
-        job.payload.get("seed", -1), str(job.payload.get("prompt", ""))
-    )
+    prompt = Markup('<p class="stage-prompt" data-seed="{}">{}</p>').format(job.payload.get("seed", -1), job.prompt)
     return prompt + Markup('<dl class="facts">{}</dl>').format(rows)

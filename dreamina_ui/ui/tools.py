@@ -171,8 +171,8 @@ class Tools:
         return self._visitors.of_agent(f"session {request.headers[MCP_SESSION_ID_HEADER]}")
 
     async def _answer(self, job: Job, request: Request) -> dict[str, Any]:
-        video = self._engine.library.video(job.share_id) if job.state is State.SUCCEEDED else None
-        url = f"{str(request.base_url).rstrip('/')}/gradio_api/file={video}" if video and video.exists() else None
+        files = self._engine.library.files(job.share_id) if job.state is State.SUCCEEDED else []
+        url = f"{str(request.base_url).rstrip('/')}/gradio_api/file={files[0]}" if files else None
         next_step = "mcp.next.ended" if job.ended else "mcp.next.status"
         return {"job": await told(self._engine, job, self._now()), "video_url": url, "next": WORDS.say(next_step)}
 
