@@ -105,7 +105,7 @@ class Envelope:
             return value is None or self._is_upload(value)
         if _names_a_file(value):
             return False
-        if isinstance(block, CheckboxGroup):
+        if isinstance(block, CheckboxGroup) or (isinstance(block, Dropdown) and block.multiselect):
             return value is None or (isinstance(value, list) and all(_is_choice(block, one) for one in value))
         if isinstance(block, Radio) or (isinstance(block, Dropdown) and not block.allow_custom_value):
             return value is None or _is_choice(block, value)

@@ -1,0 +1,52 @@
+"""Other models' cards on the page: each form is there, and what they make is shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.conftest import opened
+from tests.servers import ROOT, Server
+
+CARDS = sorted((ROOT / "tests" / "cards").glob("*.json"))
+
+
+@pytest.fixture
+def studio(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """On the simulator, for the card that the test names."""
+    server = Server(tmp_path, DREAMINA_MODEL_CARD=str(request.param))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("studio", CARDS, indirect=True, ids=lambda path: path.stem)
+def test_a_card_without_what_it_needs_is_told_so(context: BrowserContext, studio: Server) -> None:
+    """A form of that model's fields; Generate with an empty one says what is missing, and sends nothing."""
+    problems: list[str] = []
+    page = opened(context, studio, problems)
+    expect(page.locator("[id^=field-]").first).to_be_visible()
+    page.click("#generate")
+    expect(page.locator(".problem [role=alert]").first).to_be_visible()
+    expect(page.locator("#history .poster")).to_have_count(0)
+    assert problems == []
+
+
+@pytest.mark.parametrize("studio", [ROOT / "tests" / "cards" / "text-to-image.json"], indirect=True)
+def test_images_are_shown_instead_of_the_player(context: BrowserContext, studio: Server) -> None:
+    """Both images stand on the stage with a download each, and the first one's poster in the history."""
+    problems: list[str] = []
+    page = opened(context, studio, problems)
+    page.fill("#field-prompt textarea", "A lighthouse over a stormy sea")
+    page.click("#generate")
+    images = page.locator("#screen .outputs img")
+    expect(images).to_have_count(2, timeout=60_000)
+    for number in range(2):
+        page.wait_for_function("node => node.naturalWidth > 0", arg=images.nth(number).element_handle())
+    expect(page.locator("#player")).to_be_hidden()
+    with page.expect_download() as download:
+        page.locator("#screen .outputs a.action").nth(1).click()
+    assert download.value.suggested_filename.endswith("-2.png")
+    expect(page.locator("#history .poster img")).to_have_count(1)
+    assert problems == []
