@@ -145,7 +145,7 @@
   function detailsOf(poster) {
     const { job, share, video, facts } = poster.dataset;
     const prompt = poster.querySelector(".poster-prompt")?.textContent ?? "";
-    return { job, share, video, prompt, isHere: facts !== undefined, facts: read(facts, []) };
+    return { job, share, video, prompt, isHere: poster.classList.contains("succeeded"), facts: read(facts, []) };
   }
 
   function showPicked(root) {
