@@ -12,8 +12,6 @@ from tests.servers import Server
 
 __all__ = ["asked", "known", "posters", "visited", "with_past"]
 
-WAIT_MS = 30_000
-
 
 def known(context: BrowserContext, server: Server) -> str:
     """Makes the browser a visitor of the program; gives the visitor's id."""
@@ -36,7 +34,7 @@ def visited(context: BrowserContext, server: Server, query: str = "", problems: 
     page = context.new_page()
     page.on("pageerror", lambda error: None if problems is None else problems.append(str(error)))
     page.goto(f"{server.address}/{query}")
-    page.wait_for_selector("#history .history-root", timeout=WAIT_MS)
+    page.wait_for_selector("#history .history-root")
     return page
 
 

@@ -31,7 +31,7 @@ def violations(page: Page, state: str) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_no_state_of_the_page_has_a_violation(
     browser: Browser, quick_server: Server, quick_service: SimulatorServer, language: str

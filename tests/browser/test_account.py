@@ -10,18 +10,18 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 from tests.browser.conftest import KEY, opened
+from tests.browser.states import held
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
 WRONG = "rc-canary-wrong-0123456789"
-LONG_MS = 60_000
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
-    """A service that takes long enough for a restart in the middle."""
+    """A service that soon has a video ready."""
     folder = tmp_path_factory.mktemp("service")
-    options = ("--token", KEY, "--queue", "8", "--quick", "1", "--clip", str(make_clip(folder / "clip.mp4")))
+    options = ("--token", KEY, "--queue", "0.5", "--quick", "0.5", "--clip", str(make_clip(folder / "clip.mp4")))
     service = SimulatorServer(folder, *options)
     service.start()
     yield service
@@ -74,17 +74,17 @@ def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, serv
     enter(page, KEY)
     expect(page.locator("#key-told")).to_contain_text("Your key is in use")
     expect(page.locator("#key input")).to_have_value("")
-    page.click("#generate")
-    expect(page.locator("#status [data-state=in_queue]")).to_be_visible()
-
-    page.close()
-    server.stop(kill=True)
+    with held(service, "in_queue"):
+        page.click("#generate")
+        expect(page.locator("#status [data-state=in_queue]")).to_be_visible()
+        page.close()
+        server.stop(kill=True)
     server.start()
     page = opened(context, server, problems)
     page.on("response", keep)
-    expect(page.locator("#status")).to_contain_text("your own key, which is not here now", timeout=LONG_MS)
+    expect(page.locator("#status")).to_contain_text("your own key, which is not here now")
     enter(page, KEY)
-    expect(page.locator("#status [data-state=succeeded]")).to_be_visible(timeout=LONG_MS)
+    expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
     assert paid(service) == before + 1
 
     shown = page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + repr(context.cookies())

@@ -41,7 +41,7 @@ def test_images_are_shown_instead_of_the_player(context: BrowserContext, studio:
     page.fill("#field-prompt textarea", "A lighthouse over a stormy sea")
     page.click("#generate")
     images = page.locator("#screen .outputs img")
-    expect(images).to_have_count(2, timeout=60_000)
+    expect(images).to_have_count(2)
     for number in range(2):
         page.wait_for_function("node => node.naturalWidth > 0", arg=images.nth(number).element_handle())
     expect(page.locator("#player")).to_be_hidden()

@@ -14,7 +14,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.media import inspect
 from dreamina_ui.records import file_name
 from dreamina_ui.rows import jobs as table
-from tests.browser.past import WAIT_MS, asked, known, posters, visited, with_past
+from tests.browser.past import asked, known, posters, visited, with_past
 from tests.browser.states import generate, held
 from tests.filled import past_job
 from tests.servers import Server, SimulatorServer
@@ -123,6 +123,7 @@ def test_picked_ones_are_deleted_and_taken_back(
     page = visited(context, quick_server, problems=problems)
     pick(page, *jobs[:2])
     page.click("#history [data-do=delete]")
+    page.hover("#history .undo-bar")  # it stays for as long as it is looked at
     expect(posters(page)).to_have_count(1)
     expect(page.locator(".undo-bar")).to_contain_text("2 deleted")
     assert deleted(quick_server, jobs) == [True, True, False]
@@ -145,6 +146,7 @@ def test_the_video_on_the_stage_is_deleted_and_taken_back(
     opened.click()
     expect(page.locator("#facts .stage-prompt")).to_have_text("Boat 0")
     page.click("#delete")
+    page.hover("#history .undo-bar")
     expect(page.locator("#history .poster-prompt")).to_have_text(["Boat 1"])
     expect(page.locator("#screen")).to_contain_text("Your video appears here")
     expect(page.locator("#player video")).to_be_hidden()
@@ -221,5 +223,5 @@ def test_running_and_failed_ones_are_there_too(
         expect(page.locator("#screen")).to_contain_text("The video was not made. The service says: out of memory.")
         running.locator("[data-open]").click()
         expect(page.locator("#status [data-state=in_progress]")).to_be_visible()
-    expect(running.locator(".poster-state")).not_to_have_text("Rendering", timeout=WAIT_MS)
-    expect(running.locator("img")).to_have_count(1, timeout=WAIT_MS)
+    expect(running.locator(".poster-state")).not_to_have_text("Rendering")
+    expect(running.locator("img")).to_have_count(1)
