@@ -68,7 +68,7 @@ def serving() -> Callable[..., Any]:
         server = uvicorn.Server(uvicorn.Config(app, port=0, http=http, loop="asyncio", ws="none", log_level="warning"))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         try:

@@ -231,7 +231,7 @@ def test_full_size_video_is_what_browsers_play(tmp_path: Path) -> None:
         input=json.dumps(job).encode(),
         capture_output=True,
         cwd=Path(__file__).parents[2],
-        timeout=120,
+        timeout=400,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert os.listdir(tmp_path) == ["film.mp4"]

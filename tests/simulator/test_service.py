@@ -39,7 +39,7 @@ class Gate:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds, at most 20 seconds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not await holds():
         assert time.monotonic() < deadline, "the condition never held"
         await asyncio.sleep(0.01)

@@ -36,8 +36,9 @@ def takeover(
     lease_s: float = LEASE_S,
     restart: bool = False,
 ) -> Takeover:
-    """`service` renders long enough for the kill to come in between. A restart instead of a second replica if told."""
+    """The service says of all jobs that it renders them, until the kill. A restart instead of a second replica if told."""
     posts = service.posts()
+    service.strike({"on": "status", "kind": "other_word", "word": "in_progress", "times": None})
     with Trial(folder, service, folder.name, url=url) as trial:
         lease = ("--lease", lease_s)
         owner = trial.start("--submit", jobs, *lease)
@@ -45,6 +46,7 @@ def takeover(
         heir = None if restart else _ready(trial.start("--until-idle", *lease))
         killed_at = time.monotonic()
         owner.kill()
+        service.calm()
         heir = heir or _ready(trial.start("--until-idle", *lease))
         _wait(lambda: {row.lease_owner for row in trial.look("lease_owner")} <= {heir.owner, None})
         owned_s = time.monotonic() - killed_at
