@@ -68,8 +68,13 @@ def opened(context: BrowserContext, server: Server, problems: list[str]) -> Page
     allowed = (server.address, "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(allowed) else problems.append(request.url))
     page.goto(server.address)
-    page.wait_for_selector("#generate")
+    filled(page)
     return page
+
+
+def filled(page: Page) -> None:
+    """Waits until the page has what the server tells it at the start: an answer that comes later covers what was done."""
+    page.wait_for_selector("#history .history-root")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page
 
+from tests.browser.conftest import filled
 from tests.browser.states import all_states
 from tests.servers import Server, SimulatorServer
 
@@ -41,7 +42,7 @@ def test_no_state_of_the_page_has_a_violation(
     page, found, seen = context.new_page(), list[str](), list[str]()
     address = f"{quick_server.address}/?__theme=light"
     page.goto(address)
-    page.wait_for_selector("#generate")
+    filled(page)
     for state in all_states(page, quick_service, address):
         seen.append(state)
         assert page.locator("html").get_attribute("lang") == language

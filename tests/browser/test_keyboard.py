@@ -7,18 +7,13 @@ import av
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import filled
 from tests.browser.states import PROMPT, generate, held, ready
 from tests.servers import Server, SimulatorServer
 
 STOPS_MOST = 90
 FOCUSED = Path(__file__).with_name("focus.js").read_text()
 ORDER = ["header", "compose", "stage", "examples", "filters", "history"]
-
-
-def opened(page: Page) -> None:
-    """The history is what comes last."""
-    page.wait_for_selector("#generate")
-    page.wait_for_selector("#history .history-root")
 
 
 def next_stop(page: Page) -> dict[str, Any]:
@@ -45,7 +40,7 @@ def test_from_opening_to_the_file_by_keys(browser: Browser, quick_server: Server
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme, reduced_motion="reduce")
     page = context.new_page()
     page.goto(f"{quick_server.address}/?__theme={theme}")
-    opened(page)
+    filled(page)
     tab_to(page, "isPrompt")
     page.keyboard.press("Control+a")
     page.keyboard.type(PROMPT)
@@ -76,7 +71,7 @@ def test_the_focus_goes_in_reading_order(browser: Browser, quick_server: Server)
     context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page = context.new_page()
     page.goto(quick_server.address)
-    opened(page)
+    filled(page)
     generate(page, "succeeded")
     ready(page)
     page.reload()
@@ -97,7 +92,7 @@ def test_escape_cancels_from_the_prompt(browser: Browser, quick_server: Server, 
     context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page = context.new_page()
     page.goto(quick_server.address)
-    opened(page)
+    filled(page)
     tab_to(page, "isPrompt")
     with held(quick_service, "in_queue"):
         page.keyboard.press("Control+Enter")
@@ -119,7 +114,7 @@ def test_signs_have_names(browser: Browser, quick_server: Server) -> None:
     context = browser.new_context(locale="de")
     page = context.new_page()
     page.goto(quick_server.address)
-    opened(page)
+    filled(page)
     expect(page.locator("#dice")).to_have_accessible_name("Startwert auswürfeln")
     expect(page.locator("#lock")).to_have_accessible_name(
         "Den letzten Startwert behalten oder jedes Mal einen neuen ziehen"

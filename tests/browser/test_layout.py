@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import KEY
+from tests.browser.conftest import KEY, filled
 from tests.browser.states import all_states, generate, held, no_faults, reached, ready
 from tests.servers import Server, SimulatorServer, wait_for
 
@@ -22,7 +22,7 @@ def opened(browser: Browser, server: Server, view: tuple[int, int, str]) -> tupl
     )
     page, address = context.new_page(), f"{server.address}/?__theme={theme}"
     page.goto(address)
-    page.wait_for_selector("#generate")
+    filled(page)
     return page, address
 
 

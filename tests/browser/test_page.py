@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import KEY, opened
+from tests.browser.conftest import KEY, filled, opened
 from tests.browser.states import sent
 from tests.chromium import RENDERED_MS
 from tests.rig import make_clip
@@ -55,7 +55,7 @@ def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserCon
     page.wait_for_function("passed.includes('in_queue: Queue')")
 
     page.reload()
-    page.wait_for_selector("#generate")
+    filled(page)
     expect(page.locator("#facts")).to_contain_text(LONG)  # picked up again by itself
 
     assert playing_size(page) == (1920, 1088)
@@ -75,7 +75,7 @@ def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserCon
     other = stranger.new_context()
     their_page = other.new_page()
     their_page.goto(server.address)
-    their_page.wait_for_selector("#generate")
+    filled(their_page)
     expect(their_page.locator("#history")).to_contain_text("Nothing here yet")
     other.close()
     assert "Traceback" not in server.log

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from dreamina_ui.simulator import Fault
 from tests.browser.conftest import browser as browser  # a fixture, for this package too
+from tests.browser.conftest import filled
 from tests.browser.states import ending, generate, making, no_faults
 from tests.security.canary import Canary, files_under
 from tests.security.gradio_wire import Talker
@@ -150,7 +151,7 @@ def pages(house: House, browser: Browser) -> None:
     page.on("request", heard)
     page.on("console", lambda message: house.told.update({f"console {len(house.told)}": message.text.encode()}))
     page.goto(house.relay.address + "/?view=1")
-    page.wait_for_selector("#generate")
+    filled(page)
     no_faults(house.service)  # type: ignore[arg-type]  # like a `SimulatorServer` as far as it is used here
     for state in chain(making(page, house.service), ending(page, house.service)):  # type: ignore[arg-type]
         said += state.encode() + shown(page)
