@@ -16,9 +16,11 @@ from tests.rig import make_clip
 from tests.servers import ROOT, Server, SimulatorServer, free_port, wait_for
 
 KEY = "a-key-of-the-simulator"
-RENDER_S = 3
+RENDER_S = 1
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 TAKEN_OVER_WITHIN_S = 120
+ANSWER_HELD_S = 600
+"""Longer than any of these tests lasts."""
 
 
 @contextmanager
@@ -96,39 +98,78 @@ def ask(browser: httpx.Client, endpoint: str, *values: object) -> Any:
     return json.loads([line for line in stream.splitlines() if line.startswith("data: ")][-1].removeprefix("data: "))
 
 
-@pytest.mark.timeout(300)
+def submitted(browser: httpx.Client, replicas: list[Server]) -> tuple[Server, str]:
+    """A click through nginx: the replica that has it, and the job's id."""
+    assert browser.get("/").status_code == 200
+    chosen = browser.cookies["dreamina_replica"]
+    assert not browser.get("/").headers.get_list("set-cookie")  # it stays with that replica, and one visitor
+    [job] = ask(browser, "submit", "A lighthouse in a storm", "1920×1088(16:9)", 121, 7)
+    print(f"\n{chosen}: {job['job_id']} {job['state']}")
+    return replicas[["one", "two"].index(chosen)], job["job_id"]
+
+
+def accepted(service: SimulatorServer) -> list[str]:
+    """The ids of the requests that the service has taken."""
+    return [request["request_id"] for request in service.control("ledger", KEY)["requests"]]
+
+
+def reloaded(browser: httpx.Client, job_id: str) -> dict[str, Any]:
+    """Page and history after the kill, by the other replica; gives the job as the history has it."""
+    assert browser.get("/").status_code == 200
+    [job] = ask(browser, "history", 24, 0)[0]
+    assert job["job_id"] == job_id
+    print(f"reload, by the other: {job['state']}")
+    return dict(job)
+
+
+@pytest.mark.timeout(600)
 def test_a_killed_replica_s_video_is_seen_on_the_other(
     tmp_path: Path, service: SimulatorServer, replicas: list[Server]
 ) -> None:
     """Generated on one, which is killed: after a reload the other has the video, which the service was asked for once."""
+    service.control("faults", KEY, {"on": "status", "kind": "other_word", "word": "in_progress", "times": None})
     with (
         nginx(tmp_path / "nginx", replicas) as address,
         httpx.Client(base_url=address, trust_env=False, timeout=60) as browser,
     ):
-        assert browser.get("/").status_code == 200
-        chosen = browser.cookies["dreamina_replica"]
-        assert not browser.get("/").headers.get_list("set-cookie")  # it stays with that replica, and one visitor
-        [job] = ask(browser, "submit", "A lighthouse in a storm", "1920×1088(16:9)", 121, 7)
-        wait_for(lambda: "yes" if service.control("ledger", KEY)["requests"] else "")
-        print(f"\n{chosen}: {job['job_id']} {job['state']}; the service has it")
+        replica, job_id = submitted(browser, replicas)
+        # The service has the request before the database has its id; who dies between the two leaves an uncertain job.
+        request_id = wait_for(lambda: ask(browser, "job", job_id)[0]["request_id"] or "")
+        replica.stop(kill=True)
+        before = reloaded(browser, job_id)
+        assert (before["request_id"], before["finished_at"]) == (request_id, None)
+        service.control("faults", KEY, method="DELETE")
 
-        replicas[["one", "two"].index(chosen)].stop(kill=True)
-        print(f"{chosen}: killed")
-        page = browser.get("/")
-        assert page.status_code == 200
-        [before] = ask(browser, "history", 24, 0)[0]
-        assert (before["job_id"], before["finished_at"]) == (job["job_id"], None)
-        print(f"reload, by the other: {before['state']}")
-
-        wait_for(lambda: ask(browser, "job", job["job_id"])[0]["finished_at"] or "", TAKEN_OVER_WITHIN_S)
+        wait_for(lambda: ask(browser, "job", job_id)[0]["finished_at"] or "", TAKEN_OVER_WITHIN_S)
         [after] = ask(browser, "history", 24, 0)[0]
-        _, video = ask(browser, "job", job["job_id"])
-        assert after["state"] == "succeeded", after
+        _, video = ask(browser, "job", job_id)
+        assert (after["state"], after["request_id"]) == ("succeeded", request_id), after
         film = browser.get(f"/gradio_api/file={video['path']}")
         assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
         print(f"later, by the other: {after['state']}, {len(film.content)} bytes of video")
-        assert len(service.control("ledger", KEY)["requests"]) == 1
-        print("accepted by the service: once")
+        assert accepted(service) == [request_id]
+
+
+@pytest.mark.timeout(600)
+def test_a_replica_killed_before_it_has_the_id_leaves_an_uncertain_video(
+    tmp_path: Path, service: SimulatorServer, replicas: list[Server]
+) -> None:
+    """The service has the request and holds its answer when the replica dies: the other calls it uncertain, and sends none."""
+    service.control("faults", KEY, {"on": "submit", "kind": "slow", "accepted": True, "delay_s": ANSWER_HELD_S})
+    with (
+        nginx(tmp_path / "nginx", replicas) as address,
+        httpx.Client(base_url=address, trust_env=False, timeout=60) as browser,
+    ):
+        replica, job_id = submitted(browser, replicas)
+        [request_id] = wait_for(lambda: accepted(service))
+        replica.stop(kill=True)
+        assert reloaded(browser, job_id)["state"] in ("submitting", "uncertain")
+
+        wait_for(lambda: ask(browser, "job", job_id)[0]["finished_at"] or "", TAKEN_OVER_WITHIN_S)
+        [after] = ask(browser, "history", 24, 0)[0]
+        assert (after["state"], after["request_id"]) == ("uncertain", None), after
+        assert after["error"]["code"] == "outcome_unknown"
+        assert accepted(service) == [request_id]
 
 
 def test_a_browser_keeps_its_replica(tmp_path: Path, replicas: list[Server]) -> None:
