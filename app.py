@@ -1,6 +1,7 @@
 """Start the studio: `python app.py`."""
 
 import gc
+import logging
 import os
 import sys
 
@@ -10,8 +11,17 @@ from dreamina_ui.errors import DreaminaError
 from dreamina_ui.settings import Settings
 
 
+def write_log() -> None:
+    """Write what happens to jobs to stderr, a line each with the time; other libraries' warnings go there as well."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("dreamina_ui").setLevel(logging.INFO)
+
+
 def main() -> str | None:
     load_dotenv()
+    write_log()
     try:
         settings = Settings.from_env(os.environ)
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.

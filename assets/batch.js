@@ -4,37 +4,42 @@
 
   const dreamina = (window.dreamina = window.dreamina || {});
   const WATCH_AGAIN_AFTER_MS = 15000;
-  const ENDED = new Set(["succeeded", "failed", "cancelled", "uncertain"]);
+  const ENDED = new Set(["succeeded", "no_file", "failed", "cancelled", "uncertain"]);
   const find = (selector) => document.querySelector(selector);
   const rows = () => [...document.querySelectorAll("#batch-table tr[data-job]")];
   let latest = null;
 
-  function fill(row, state, note) {
+  function fill(row, state, note, made) {
     const words = JSON.parse(row.closest("table").dataset.words);
     if (row.dataset.state === state && row.querySelector(".batch-note").textContent === note) return;
     row.dataset.state = state;
     row.querySelector(".batch-state").textContent = words[state] ?? state;
     row.querySelector(".batch-note").textContent = note;
-    if (state === "succeeded" && !row.querySelector("img")) show(row, words);
+    if (state === "succeeded" && !row.querySelector("td.state a")) show(row, words, made);
   }
 
-  function show(row, words) {
-    const picture = Object.assign(document.createElement("img"), { src: row.dataset.poster, alt: "" });
-    row.querySelector(".batch-open").prepend(picture);
+  // `made` is the name of a download, what kind of file it is, and the end of its poster's name; an MP4 video has none.
+  function show(row, words, [name, kind, poster] = [row.dataset.name, "", ".webp"]) {
+    if (poster) {
+      const src = row.dataset.poster.replace(/\.webp$/, poster);
+      const picture = Object.assign(document.createElement("img"), { src, alt: "" });
+      picture.dataset.poster = kind;
+      row.querySelector(".batch-open").prepend(picture);
+    }
     const link = Object.assign(document.createElement("a"), {
       className: "action",
       href: `dreamina/video/${row.dataset.share}`,
-      download: row.dataset.name,
+      download: name,
       textContent: words.download,
     });
-    link.setAttribute("aria-label", `${words.download}: ${row.dataset.name}`);
+    link.setAttribute("aria-label", `${words.download}: ${name}`);
     row.querySelector("td.state").append(link);
   }
 
   function apply() {
     const found = rows();
     if (!latest || found.length !== latest.states.length) return;
-    found.forEach((row, number) => fill(row, latest.states[number], latest.notes[number] ?? ""));
+    found.forEach((row, number) => fill(row, latest.states[number], latest.notes[number] ?? "", latest.made[number]));
     const zip = find("#batch-zip");
     if (zip) zip.disabled = !found.some((row) => row.dataset.state === "succeeded");
   }

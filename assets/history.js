@@ -10,7 +10,8 @@
   const SPOKEN = {
     "compare": "Compare", "compare.pick": "Pick two videos to compare them", "close": "Close", "play": "Play",
     "pause": "Pause", "position": "Position", "selected": "{count} selected", "differs": "differs",
-    "deleted": "{count} deleted", "undo": "Undo", "pick": "{prompt}",
+    "deleted": "{count} deleted", "undo": "Undo", "pick": "{prompt}", "download": "Download", "undecodable": "{kind}",
+    "kind.video": "Video", "kind.picture": "Picture", "kind.sound": "Sound", "kind.file": "File",
   };
 
   const picked = new Map(); // job id → what compare and zip need, also when its poster is on another page
@@ -45,6 +46,8 @@
 
   // -- the posters: `[job, share, state, can it be picked, word, prompt, value of a field…]`, see history_html.py
 
+  const VIDEO = 0, SOUND = 2, NO_FILE = 4;
+  const PICTURED = /\.(mp4|webm|mov|3gp|mkv|avi|flv|ts|mpg|wmv|ogv|image\.\w+)$/; // the files that a poster can be made of
   const SHOWN_MOST = 160; // characters of a prompt on its poster
   const SPOKEN_MOST = 80; // and beside it
   const made = new Map(); // job id → { node, from }, of the posters on the page
@@ -78,18 +81,21 @@
   }
 
   function posterOf(one, folder, titles) {
-    const [job, share, state, isPickable, word, prompt, ...values] = one;
+    const [job, share, stateAndEnd, isPickable, word, prompt, ...values] = one;
+    // The end of the first file's name, where the server names it.
+    const [state, end] = Array.isArray(stateAndEnd) ? stateAndEnd : [stateAndEnd, ".mp4"];
     const from = JSON.stringify([one, folder, titles, say("pick")]);
     const known = made.get(job);
     if (known?.from === from) return known.node;
     const node = known?.node ?? make("li", {}, make("button", { type: "button", "class": "poster-open", "data-open": "" }));
     made.set(job, { node, from });
     const file = `${folder}${encodeURIComponent(share)}`;
-    // 0 is a video that is here, 1 an image; any other is the word for a job without either.
-    const isHere = typeof state === "number";
-    const attributes = { "class": `poster ${isHere ? "succeeded" : state}`, "data-job": job, "data-share": share };
+    // A number is the kind of file that is here, or 4 for none; a word is the state of a job that has made nothing.
+    const isDone = typeof state === "number";
+    const isHere = isDone && state !== NO_FILE;
+    const attributes = { "class": `poster ${isHere ? "succeeded" : isDone ? "no-file" : state}`, "data-job": job, "data-share": share };
     if (isHere) attributes["data-facts"] = JSON.stringify(factsOf(titles, values, prompt));
-    if (state === 0) attributes["data-video"] = `${file}.mp4`;
+    if (state === VIDEO) attributes["data-video"] = `${file}${end}`;
     for (const name of ["data-video", "data-facts"]) if (!(name in attributes)) node.removeAttribute(name);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
     // The button stays, and with it the focus.
@@ -97,15 +103,22 @@
     const button = node.querySelector("[data-open]");
     button.setAttribute("title", shown);
     button.replaceChildren(
-      isHere
-        ? make("img", { alt: "", loading: "lazy", decoding: "async", src: `${file}.webp` })
-        : make("span", { "class": "poster-blank", "aria-hidden": "true" }),
+      pictureOf(state, file, end),
       make("span", { "class": "poster-state" }, word),
       make("span", { "class": "poster-prompt" }, shown));
     node.querySelector(".poster-pick")?.remove();
     const label = say("pick", { prompt: short(prompt, SPOKEN_MOST) });
     if (isPickable) node.append(make("label", { "class": "poster-pick" }, make("input", { type: "checkbox", "data-pick": "", "aria-label": label })));
     return node;
+  }
+
+  // A sound and most other files have no poster. One that fails to load is replaced by `studio.js`.
+  function pictureOf(state, file, end) {
+    const kind = ["video", "picture", "sound", "file"][state];
+    if (!kind) return make("span", { "class": state === NO_FILE ? "poster-blank kind-none" : "poster-blank", "aria-hidden": "true" });
+    if (state === SOUND || !PICTURED.test(end)) return make("span", { "class": `poster-blank kind-${kind}` }, make("span", {}, say(`kind.${kind}`)));
+    const src = `${file}${end.replace(/\..*$/, "")}.webp`;
+    return make("img", { alt: "", loading: "lazy", decoding: "async", src, "data-poster": say(`kind.${kind}`) });
   }
 
   function factsOf(titles, values, prompt) {
@@ -391,8 +404,13 @@
       const video = make("video", { playsinline: "", preload: "auto", "aria-label": `${letter}: ${side.prompt}` });
       video.muted = true;
       video.src = side.video;
+      video.id = `compare-${letter}`;
       return video;
     });
+    const sentences = sides.map(([letter, side]) =>
+      make("p", { "class": "undecodable", role: "status", hidden: "", "data-undecodable": `compare-${letter}` },
+        say("undecodable", { kind: side.video.split(".").at(-1).toUpperCase() }),
+        make("a", { "class": "action", href: `dreamina/video/${encodeURIComponent(side.share)}`, download: "" }, say("download"))));
     const facts = sides.map(([letter, side]) =>
       make("section", { "class": "compare-facts", "aria-label": `${letter}: ${side.prompt}` },
         make("dl", {}, ...names.map((name) => {
@@ -412,7 +430,7 @@
       make("div", { "class": "dialog-head" }, make("h2", { id: "compare-title" }, say("compare")), close),
       make("div", { "class": "compare-grid", style: `--rows: ${Math.max(1, names.length)}` },
         ...videos.map((video, index) =>
-          make("div", { "class": "compare-screen" }, video, make("span", { "class": "compare-letter", "aria-hidden": "true" }, sides[index][0]))),
+          make("div", { "class": "compare-screen" }, video, sentences[index], make("span", { "class": "compare-letter", "aria-hidden": "true" }, sides[index][0]))),
         make("div", { "class": "compare-controls" }, play, position, time),
         ...facts));
 

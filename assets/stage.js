@@ -1,4 +1,4 @@
-// Around the stage: the tab's title, a notification and a sound at the end, prompt chips, copied links, dropped videos.
+// Around the stage: the tab's title, a notification and a sound at the end, prompt chips, copied links, dropped files.
 (() => {
   "use strict";
 
@@ -44,7 +44,7 @@
       seenRunning.add(job);
       clearNews();
     } else if (seenRunning.delete(job)) {
-      end(status, state === "succeeded");
+      end(status, state === "succeeded" && !status.dataset.noFile);
     }
     if (isRunning) {
       const clock = status.querySelector(".clock")?.textContent || "0:00";
@@ -226,10 +226,15 @@
 
   document.addEventListener("input", (event) => event.target === promptBox() && showChips());
 
-  // -- copy link
+  // -- copy a link, or the addresses of missing files
+
+  function toBeCopied(button) {
+    if (button.dataset.copy !== undefined) return new URL(button.dataset.copy, location.href).href;
+    return [...button.closest(".addresses").querySelectorAll("code")].map((code) => code.textContent).join("\n");
+  }
 
   async function copy(button) {
-    const address = new URL(button.dataset.copy, location.href).href;
+    const address = toBeCopied(button);
     if (!(await toClipboard(address))) {
       window.prompt("", address);
       return;
@@ -269,13 +274,13 @@
   document.addEventListener("click", (event) => {
     const target = targetOf(event);
     const chip = target?.closest(".chip[data-phrase]");
-    const link = target?.closest("[data-copy]");
+    const link = target?.closest("[data-copy], [data-copy-addresses]");
     if (chip) toggleChip(chip);
     if (link) copy(link);
     if (target?.closest("#notify")) toggleWish();
   });
 
-  // -- a video dropped anywhere fills the form
+  // -- a file dropped anywhere fills the form
 
   const DRAG_ENDED_MS = 900; // `dragover` comes at least every 550 ms for as long as something is held over the page
   const REFUSED_MS = 3000;
@@ -288,8 +293,9 @@
     return !targetOf(event)?.closest(FILE_FIELD);
   }
 
-  function isMp4(file) {
-    return file.type === "video/mp4" || /\.mp4$/i.test(file.name);
+  function canHoldSettings(file) {
+    const endings = find("[data-drop-endings]")?.dataset.dropEndings.split(" ") ?? [];
+    return endings.some((ending) => file.name.toLowerCase().endsWith(ending));
   }
 
   function showDrop(words, forMs) {
@@ -328,7 +334,7 @@
     // Without this the browser would leave the page for the file.
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
-    showDrop(dropWords("dropWords", find("#settings-file")?.textContent.trim() || "MP4"), DRAG_ENDED_MS);
+    showDrop(dropWords("dropWords", find("#settings-file")?.textContent.trim() ?? ""), DRAG_ENDED_MS);
   }
 
   document.addEventListener("dragstart", () => (isOwnDrag = true), true);
@@ -340,15 +346,15 @@
     showDrop();
     if (!isFileOverPage(event)) return;
     event.preventDefault();
-    const video = [...event.dataTransfer.files].find(isMp4);
+    const file = [...event.dataTransfer.files].find(canHoldSettings);
     const field = settingsField();
-    if (!video) {
+    if (!file) {
       const words = dropWords("dropRefused", "");
       if (words) dreamina.say(words);
       showDrop(words, REFUSED_MS);
     } else if (field) {
       const transfer = new DataTransfer();
-      transfer.items.add(video);
+      transfer.items.add(file);
       field.files = transfer.files;
       field.dispatchEvent(new Event("change", { bubbles: true }));
     }

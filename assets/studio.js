@@ -88,6 +88,16 @@
   });
   window.addEventListener("online", watchAgain);
 
+  // A poster that cannot be had is no broken picture: a blank with the kind of file stands in its place.
+  document.addEventListener("error", (event) => {
+    const picture = event.target;
+    if (!(picture instanceof HTMLImageElement) || picture.dataset.poster === undefined) return;
+    const blank = document.createElement("span");
+    blank.className = "poster-blank";
+    blank.append(Object.assign(document.createElement("span"), { textContent: picture.dataset.poster }));
+    picture.replaceWith(blank);
+  }, true);
+
   // Gradio's buttons have no name but their text, and these two show a sign.
   function nameSigns() {
     for (const id of ["dice", "lock"]) {

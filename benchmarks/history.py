@@ -16,12 +16,11 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, machine, p95, publish, table
 from benchmarks.visits import Cost, MeasuredServer, Visit
-from dreamina_ui.media import label
 from dreamina_ui.records import record_of
 from dreamina_ui.ui.history import PAGE
 from dreamina_ui.ui.prompting import EXAMPLES
 from tests.filled import known_visitor, past_job, write_past
-from tests.rig import make_clip
+from tests.rig import make_clip, recorded
 
 RATIO_MOST = 1.2
 PAGING_MOST_MS = 100.0
@@ -53,9 +52,8 @@ def furnished(folder: Path, jobs: int) -> tuple[MeasuredServer, str]:
     data = folder / "data"
     visitor_id, cookie = known_visitor(data)
     made = [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(prompts(jobs))]
-    plain, clip = make_clip(folder / "plain.mp4"), folder / "clip.mp4"
     record = made[-1] if made else past_job(0, visitor_id, prompt="nothing yet")
-    label(plain, clip, record_of(record, record.finished_at or 0.0))
+    clip = recorded(make_clip(folder / "clip.mp4"), record_of(record, record.finished_at or 0.0))
     write_past(data, made, clip)
     return MeasuredServer(folder), cookie
 

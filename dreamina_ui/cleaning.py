@@ -52,9 +52,6 @@ async def prune(overview: Overview, allowances: Allowances, library: Library, *,
 
 
 def _measure(library: Library, share_ids: list[str]) -> tuple[int, int]:
-    """How many videos are there, and their bytes and their posters'; blocks."""
-    videos = size = 0
-    for share_id in share_ids:
-        videos += bool(library.files(share_id))
-        size += sum(path.stat().st_size for path in library.all_of(share_id))
-    return videos, size
+    """How many jobs have files here, and the bytes of these with posters and records; blocks."""
+    files = library.all_of(share_ids)
+    return len(files), sum(path.stat().st_size for paths in files.values() for path in paths)

@@ -53,9 +53,8 @@ class Database:
             self._writers = ThreadPoolExecutor(1, thread_name_prefix="database")
             self._readers = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="database reads")
         else:
-            self._engine = self._reading = sa.create_engine(
-                address, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True
-            )
+            self._engine = sa.create_engine(address, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True)
+            self._reading = self._engine.execution_options(postgresql_readonly=True)
             self._writers = self._readers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="database")
         self._waiting: deque[_Wish[Any]] = deque()
         self.now: sa.ColumnElement[float] = sa.literal_column(CLOCKS[address.get_backend_name()], sa.Double)
@@ -185,6 +184,8 @@ def _sqlite_engine(address: sa.URL, busy_timeout_s: float, *, writes: bool) -> s
         if not tables or "schema_migrations" in tables:  # the mode is kept in the file: not in one that is not ours
             connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # a row that was answered for survives a power cut
+        if not writes:
+            connection.execute("PRAGMA query_only=ON")  # a write here would not share the one writer's queue
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

@@ -8,12 +8,10 @@ import asyncio
 import io
 import os
 import re
-import stat
 import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from dreamina_ui.archive import Archive
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import State
-from dreamina_ui.library import KINDS, SHARE_ID, Library
+from dreamina_ui.library import SHARE_ID, Library, SavedFile
 from dreamina_ui.records import file_name
 
 __all__ = ["ZIPPED_MOST", "Downloads"]
@@ -42,11 +40,10 @@ _NOT_KEPT = {**_GUARDED, "Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class _Video:
-    """A file that is there, the `number` of its job; `made_at` is in seconds since the epoch."""
+    """A file that is there, under the `name` of a download; `made_at` is in seconds since the epoch."""
 
-    path: Path
+    file: SavedFile
     name: str
-    number: int
     made_at: float
     facts: os.stat_result
 
@@ -67,17 +64,20 @@ class Downloads:
         ]
 
     async def _one(self, request: Request) -> Response:
-        """One video or image, as a file to keep; with `inline=1`, to be shown; with `n=2` the second of several."""
+        """One file to keep, the first or number `n`; with `inline=1` to be shown, where a browser may show such a file."""
         try:
-            number = int(request.query_params.get("n", "1"))
-            [video] = [video for video in await self._find([request.path_params["share_id"]]) if video.number == number]
+            found = await self._find([request.path_params["share_id"]])
+            number = int(request.query_params.get("n", found[0].file.number))
+            [video] = [video for video in found if video.file.number == number]
         except ValueError:
             return self._refuse(request, 404, "download.not_found")
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
-        kind = "inline" if request.query_params.get("inline") == "1" else "attachment"
-        headers = {**_KEPT, "Content-Disposition": _disposition(kind, video.name)}
-        return FileResponse(video.path, media_type=KINDS[video.path.suffix], headers=headers, stat_result=video.facts)
+        kind = video.file.kind
+        shown = kind.inline and request.query_params.get("inline") == "1"
+        headers = {**_KEPT, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
+        media_type = kind.media_type if kind.inline else "application/octet-stream"
+        return FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.facts)
 
     async def _many(self, request: Request) -> Response:
         """The videos of `video=…&video=…` in one zip, in this order, each once."""
@@ -107,14 +107,12 @@ class Downloads:
         def look() -> list[_Video]:
             videos = []
             for share_id in share_ids:
-                job, files = found[share_id], self._library.files(share_id)
+                job, files = found[share_id], self._library.files(found[share_id])
                 if not files:
                     raise FileNotFoundError(share_id)
-                for number, path in enumerate(files, start=1):
-                    facts = path.stat()
-                    if not stat.S_ISREG(facts.st_mode):
-                        raise FileNotFoundError(path)
-                    videos.append(_Video(path, file_name(job, number, path.suffix), number, job.created_at, facts))
+                for file in files:
+                    name = file_name(job, file.number, file.kind.ending, file.kind.family)
+                    videos.append(_Video(file, name, job.created_at, file.path.stat()))
             return videos
 
         try:
@@ -174,7 +172,7 @@ def _zipped(videos: Sequence[_Video]) -> Generator[bytes]:
             entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, ZIP_EPOCH), UTC).timetuple()[:6])
             entry.external_attr = 0o644 << 16
             entry.file_size = video.facts.st_size  # tells whether the entry needs the large format
-            with video.path.open("rb") as file, archive.open(entry, "w") as target:
+            with video.file.path.open("rb") as file, archive.open(entry, "w") as target:
                 while chunk := file.read(CHUNK):
                     target.write(chunk)
                     yield pipe.take()

@@ -22,7 +22,7 @@ from dreamina_ui.keeper import Keeper
 from dreamina_ui.key_holders import KeyHolders
 from dreamina_ui.keys import OwnKeys
 from dreamina_ui.leases import Leases
-from dreamina_ui.library import Library
+from dreamina_ui.library import Library, SavedFile
 from dreamina_ui.model_card import Card
 from dreamina_ui.news import News
 from dreamina_ui.pacing import RetryBudget
@@ -34,6 +34,7 @@ from dreamina_ui.rebuild import rebuild
 from dreamina_ui.recording import Recorder
 from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.runner import Runner
+from dreamina_ui.saving import Saver
 from dreamina_ui.sending import Sender
 from dreamina_ui.store import Limits, Store
 from dreamina_ui.visitors import HOLDER, Asker
@@ -78,13 +79,14 @@ class Engine(Batches, KeyHolders, Past):
         self._news = News()
         self._durations = Durations(archive, monotonic)
         self.keys = OwnKeys(service, monotonic)
-        recorder = Recorder(record=self._record, sleep=sleep, random=jitter)
+        recorder = Recorder(record=self._record, now=now, sleep=sleep, random=jitter)
         self._sender = Sender(
             service=service, recorder=recorder, key_of=self._key_of, now=now, adopt=self._adopt, passed=passed
         )
+        saver = Saver(service=service, library=library, recorder=recorder, key_of=self._key_of, now=now, passed=passed)
         self._runner = Runner(
             service=service,
-            library=library,
+            saver=saver,
             sender=self._sender,
             recorder=recorder,
             key_of=self._key_of,
@@ -151,6 +153,10 @@ class Engine(Batches, KeyHolders, Past):
             raise JobNotFound
         return job
 
+    async def files(self, job: Job) -> list[SavedFile]:
+        """The saved files of a job, in the order in which they are shown."""
+        return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
+
     async def watch(self, asker: Asker, job_id: str) -> AsyncIterator[Job]:
         """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.
 
@@ -213,13 +219,16 @@ class Engine(Batches, KeyHolders, Past):
         return await self._record(job.job_id, dismissed)
 
     async def resume(self, asker: Asker, job_id: str) -> Job:
-        """Look again for the video of a job that was given up: a new job watches the same request, and sends nothing.
+        """Look again for the files of a job that has ended without all of them; nothing is sent.
 
-        Raises `JobNotFound`, or `IllegalMove` for a job that cannot be resumed.
+        A finished job fetches what is missing of it. For one that was given up, a new job watches the same request. Raises
+        `JobNotFound`, or `IllegalMove` for a job that cannot be resumed.
         """
         job = await self.job(asker, job_id)
         if not job.can_resume:
             raise IllegalMove(job_id=job_id)
+        if job.is_incomplete:
+            return await self._look_again(job)
         again = replace(
             self._intake.made(job.visitor_id, job.payload, click_id=f"resume {job.job_id} {job.version}"),
             state=State.IN_QUEUE,
@@ -230,6 +239,12 @@ class Engine(Batches, KeyHolders, Past):
         if job.own_key and (key := self.keys.of_job(job)) is not None:
             self.keys.bind(again.job_id, again.visitor_id, key)
         [resumed] = await self._store.add([again])
+        await self._keeper.sweep()
+        return resumed
+
+    async def _look_again(self, job: Job) -> Job:
+        resumed = await self._store.look_again(job.job_id)
+        self._news.publish(resumed)
         await self._keeper.sweep()
         return resumed
 

@@ -33,7 +33,13 @@
     │   ├── DiskFull
     │   ├── DownloadFailed      the output could not be fetched whole
     │   ├── OutputRefused       an address the output may not come from
-    │   └── NotAVideo           what was fetched cannot be played
+    │   └── NotAnOutput         an empty file or a web page came in place of the output
+    ├── Remark                  what has to be said about a job the service has finished
+    │   ├── NoFileFound         its result names no file that could be fetched
+    │   ├── NotAllSaved         some of its files could not be fetched
+    │   ├── TooManyFiles        it named more files than are fetched
+    │   ├── PartFailed          the service reports a failure beside the files
+    │   └── NotReadable         a file is kept, but nothing could be read from it
     └── StoreError              the database
         ├── StoreUnavailable    locked, full, or away
         └── StoreUnusable       not a database of this project, or a newer one
@@ -67,11 +73,16 @@ __all__ = [
     "LeaseLost",
     "LibraryError",
     "NoBalance",
-    "NotAVideo",
+    "NoFileFound",
+    "NotAllSaved",
+    "NotAnOutput",
+    "NotReadable",
     "OutcomeUnknown",
     "OutputRefused",
+    "PartFailed",
     "PermissionDenied",
     "Refusal",
+    "Remark",
     "RequestTaken",
     "ServiceError",
     "SettingError",
@@ -79,6 +90,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUnusable",
     "TooManyActive",
+    "TooManyFiles",
     "TooManyRequests",
     "Unavailable",
     "UnknownModel",
@@ -266,8 +278,44 @@ class OutputRefused(LibraryError):
     code = "output_refused"
 
 
-class NotAVideo(LibraryError):
-    code = "not_a_video"
+class NotAnOutput(LibraryError):
+    code = "not_an_output"
+
+
+class Remark(DreaminaError):
+    """Said of a finished job; rows keep it, nothing raises it."""
+
+    code = "remark"
+
+
+class NoFileFound(Remark):
+    """The message is what came in place of a file, in the service's words."""
+
+    code = "no_file_found"
+
+
+class NotAllSaved(Remark):
+    """`kept` of `count` files are here; `missing` names the others by number ("2, 5"), the message says why."""
+
+    code = "not_all_saved"
+
+
+class TooManyFiles(Remark):
+    """The service named `count` files; the first `limit` of them are fetched."""
+
+    code = "too_many_files"
+
+
+class PartFailed(Remark):
+    """The message is the service's own reason."""
+
+    code = "part_failed"
+
+
+class NotReadable(Remark):
+    """`number` is the file's; the message is the technical reason."""
+
+    code = "not_readable"
 
 
 class StoreError(DreaminaError):

@@ -1,41 +1,31 @@
-"""One output, fetched with suspicion: its address, every redirect, its size, its time and its first bytes are judged.
+"""Fetch one output with suspicion: check its address, every redirect, its size and its time.
 
-The service names the address, and a maker's model may have had a hand in it: it is nobody's we know.
+The service names the address, and a model's maker may have chosen it, so nothing about it is trusted. What kind of file
+comes is not judged here: every file that was paid for is kept.
 """
 
 import asyncio
+import base64
+import binascii
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from urllib.parse import urljoin
+from urllib.parse import unquote_to_bytes, urljoin
 
 import httpx
 
 from dreamina_ui.addresses import origin_of, read_address
-from dreamina_ui.errors import DownloadFailed, NotAVideo, OutputRefused
+from dreamina_ui.errors import DownloadFailed, NotAnOutput, OutputRefused
+from dreamina_ui.media.kinds import HEAD_BYTES, is_web_page
 from dreamina_ui.pinned import TRUSTED, PinnedTransport
 
-__all__ = ["Fetcher", "kind_of"]
+__all__ = ["Fetcher"]
 
 REDIRECTS_MOST = 3
 PIECE = 2**20
-KIND_BYTES = 16
 HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "dreamina-ui"}
 TIMEOUT = httpx.Timeout(30.0, connect=10.0, pool=None)
 """Waiting for a turn is no failure; the time cap holds over all."""
 
 Take = Callable[[bytes], Awaitable[None]]
-
-
-def kind_of(beginning: bytes) -> str | None:
-    """What a file is by its first 16 bytes: mp4, webm, or a picture's kind; None is anything else.
-
-    Playlists and scripts are files to FFmpeg, too, that make it open other files and addresses: they end here.
-    """
-    if beginning[4:8] == b"ftyp":
-        return "mp4"
-    if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
-        return "webp"
-    begins = {b"\x1a\x45\xdf\xa3": "webm", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
-    return next((kind for magic, kind in begins.items() if beginning.startswith(magic)), None)
 
 
 class Fetcher:
@@ -68,8 +58,12 @@ class Fetcher:
     async def fetch(self, url: str, take: Take) -> None:
         """Hand the output's bytes to `take`, in order, at most 1 MiB at a time.
 
-        Raises `OutputRefused`, `DownloadFailed`, `NotAVideo`, and what `take` raises.
+        A `data:` address holds them itself. Raises `OutputRefused`,
+        `DownloadFailed`, `NotAnOutput` for a web page, and what `take` raises.
         """
+        if url.startswith("data:"):
+            await self._take_whole(_decoded(url), take)
+            return
         try:
             async with asyncio.timeout(self._time_most_s):
                 await self._follow(url, take)
@@ -119,30 +113,33 @@ class Fetcher:
             raise OutputRefused("not an address")  # two readers, two meanings
         return read
 
+    async def _take_whole(self, data: bytes, take: Take) -> None:
+        self._check_size(len(data))
+        for start in range(0, len(data), PIECE):
+            await take(data[start : start + PIECE])
+
     async def _receive(self, reply: httpx.Response, take: Take) -> None:
         if reply.status_code != httpx.codes.OK:
             raise DownloadFailed(f"HTTP {reply.status_code}", status_code=reply.status_code)
-        if reply.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-            # Not asked for, and a few bytes can unpack to terabytes: it is not unpacked at all.
-            raise OutputRefused("packed, and not as asked for")
+        # `Content-Encoding` is passed over: stores put words there that mean nothing (`aws-chunked`, `utf-8`), packing was
+        # not asked for, and a few packed bytes can unpack to terabytes. So the bytes are kept as they came.
         length = reply.headers.get("content-length", "")
         expected = int(length) if length.isascii() and length.isdigit() else None
         if expected is not None:
             self._check_size(expected)
-        gathered, received, known = bytearray(), 0, False
-        async for chunk in reply.aiter_bytes():
+        gathered, received = bytearray(), 0
+        assert isinstance(reply.stream, httpx.AsyncByteStream)
+        async for chunk in reply.stream:
             received += len(chunk)
             self._check_size(received)
             gathered += chunk
-            if not known and received >= KIND_BYTES:
-                known = _check_kind(gathered)
-            while known and len(gathered) >= PIECE:
+            if received <= HEAD_BYTES and is_web_page(bytes(gathered)):
+                raise NotAnOutput("a web page")  # such a page may have no end
+            while len(gathered) >= PIECE:
                 await take(bytes(gathered[:PIECE]))
                 del gathered[:PIECE]
         if expected is not None and expected != received:
             raise DownloadFailed(f"{received} of {expected} bytes came")
-        if not known:
-            _check_kind(gathered)
         if gathered:
             await take(bytes(gathered))
 
@@ -151,7 +148,13 @@ class Fetcher:
             raise OutputRefused(f"larger than {self._size_most // 2**20} MB")
 
 
-def _check_kind(beginning: bytes | bytearray) -> bool:
-    if kind_of(bytes(beginning[:KIND_BYTES])) is None:
-        raise NotAVideo("neither a video nor a picture by its first bytes")
-    return True
+def _decoded(url: str) -> bytes:
+    """The bytes of a `data:` address (RFC 2397). Raises `DownloadFailed`."""
+    head, comma, data = url.partition(",")
+    if not comma:
+        raise DownloadFailed("a data address without data")
+    try:
+        raw = unquote_to_bytes(data)
+        return base64.b64decode(raw, validate=False) if head.endswith(";base64") else raw
+    except (binascii.Error, ValueError) as error:
+        raise DownloadFailed("a data address that cannot be decoded") from error

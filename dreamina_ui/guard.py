@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.hosts import Hosts
+from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.uploads import Uploads
 
 __all__ = ["Guard"]
@@ -40,6 +41,8 @@ READ_WITH_EFFECTS = {
 }
 NO_DOCUMENT = ("text/javascript", "application/javascript", "text/css", "font/", "image/webp")
 """What holds no script of its own to be shown by, so that a page's rules mean nothing to it; eighty such files make a page."""
+SHOWN = frozenset(kind.ending.removeprefix(".image") for kind in KINDS if kind.inline)
+"""How the names of files end that browsers show, and that can run nothing while they do; posters are among them."""
 
 Say = Callable[..., str]
 
@@ -123,6 +126,8 @@ class Guard:
     def _may_be_had(self, file: str) -> bool:
         """Whether it is the path of a file that is no secret: never an address, nor a way out of the folders."""
         path = PurePath(file)
+        if path.suffix.lower() not in SHOWN:
+            return False  # a page, an archive, a job's record: what is no picture, video or sound has its own address
         if ".." in path.parts or "\x00" in file or not path.is_absolute():
             return False
         return any(

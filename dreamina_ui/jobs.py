@@ -36,7 +36,8 @@ MOVES: Mapping[State, frozenset[State]] = {
     # Back to the queue: services put interrupted work there.
     State.IN_PROGRESS: frozenset({State.IN_QUEUE, State.SAVING, State.FAILED, State.CANCELLED}),
     State.SAVING: frozenset({State.SUCCEEDED, State.FAILED}),
-    State.SUCCEEDED: frozenset(),
+    # By looking again alone, for files that could not be fetched.
+    State.SUCCEEDED: frozenset({State.SAVING}),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
     # By adoption alone: somebody found the request id.
@@ -44,10 +45,12 @@ MOVES: Mapping[State, frozenset[State]] = {
 }
 
 
-RESUMABLE = frozenset({"deadline_passed", "key_needed", "not_a_video", "output_refused"})
-"""Failures that were ours to declare: the request itself may be well."""
-RESUMABLE_WITH_ANOTHER_KEY = frozenset({"unknown_request", "permission_denied"})
+RESUMABLE = frozenset({"deadline_passed", "key_needed", "unknown_request", "not_a_video", "output_refused"})
+"""We gave up; the service may still finish the request, or have finished it. The last two stand in old rows only."""
+RESUMABLE_WITH_ANOTHER_KEY = frozenset({"permission_denied"})
 """A visitor may have come back with the key of another account, which does not see the first one's requests."""
+INCOMPLETE = frozenset({"no_file_found", "not_all_saved"})
+"""Remarks on a job some of whose files are still at the service; looking for them again costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Job:
     `took_s` is how long the service worked on it, in seconds, as far as the looks at it tell.
     With `own_key` it was made with its visitor's own key, which stands in no row, and goes on with that key alone.
     `generation` counts the owners a job has had: of two that think they own it, the one with the larger number does.
+    `files` are the saved outputs, as the ends of their names behind the share id (".mp4", "-2.image.png"); rows from
+    before there was such a column have none. `remarks` are what has to be said about a finished job.
     """
 
     job_id: str
@@ -93,6 +98,8 @@ class Job:
     request_id: str | None = None
     queue_position: int | None = None
     outputs: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    remarks: tuple[Failure, ...] = ()
     failure: Failure | None = None
     not_before: float | None = None
     cancel_requested: bool = False
@@ -123,9 +130,19 @@ class Job:
         return self if moved == self else replace(moved, version=self.version + 1)
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether the service may still have files of this finished job that are not here."""
+        return self.state is State.SUCCEEDED and any(remark.code in INCOMPLETE for remark in self.remarks)
+
+    @property
+    def has_no_file(self) -> bool:
+        """Whether the service has finished this job and no file of it could be fetched."""
+        return self.state is State.SUCCEEDED and any(remark.code == "no_file_found" for remark in self.remarks)
+
+    @property
     def can_resume(self) -> bool:
-        """Whether the service may still have the video of a job that was given up here."""
-        return (
+        """Whether the service may still have something of a job that has ended here."""
+        return self.is_incomplete or (
             self.state is State.FAILED
             and self.request_id is not None
             and self.failure is not None

@@ -1,31 +1,37 @@
-"""Videos on disk: fetched whole, checked, given a poster, and only then given their name.
+"""Saved outputs on the disk: fetched whole, told by their bytes, and only then given their name.
 
-A video lies in the library under its job's share id, 128 random bits, so that a path nobody was told cannot be guessed.
-A file with its final name is complete: everything is written under a temporary name, flushed to the disk, and renamed.
+A file lies in the library under its job's share id, 128 random bits, so that nobody can guess its path. A file with its final
+name is complete: everything is written under a temporary name, flushed to the disk, and renamed. The job's record goes into
+the file, or lies beside it where the kind of file takes none.
 """
 
 import asyncio
 import errno
+import json
 import os
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from dreamina_ui.addresses import origin_of
-from dreamina_ui.errors import DiskFull, LibraryError, NotAVideo
+from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.fetching import Fetcher
-from dreamina_ui.media import Saved, inspect, label, make_poster, read_label
-from dreamina_ui.pictures import ENDINGS, PIXELS_MOST, ending_of, inspect_picture, make_picture_poster
+from dreamina_ui.jobs import Job
+from dreamina_ui.media.embed import embed_record, read_record
+from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
+from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.points import unobserved
 
-__all__ = ["KINDS", "VIDEO", "Library", "Saved", "origin_of"]
+__all__ = ["OUTPUTS_MOST", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
 
 ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
@@ -34,11 +40,35 @@ TIME_MOST_S = 600.0
 SHARE_ID = re.compile(r"[0-9a-f]{32}")
 POSTER_WIDTH = 640
 OUTPUTS_MOST = 16
-"""Of one job; a service that delivers more is not believed to mean it."""
-VIDEO = ".mp4"
-KINDS = {VIDEO: "video/mp4", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
-"""Media types by how a file's name ends."""
-PICTURE_PART, LABELLED_PART = ".picture.part", ".labelled.part"
+"""Of one job that are fetched; what a service names beyond is told to the person."""
+RECORD_MOST = 2**20
+"""Bytes of a record beside its file that are read."""
+_NAME = re.compile(r"([0-9a-f]{32})(?:-(\d{1,2}))?(\.[a-z0-9.]+)")
+_POSTER, _RECORD = ".webp", ".record.json"
+_BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
+"""The endings of files whose rows do not name them yet."""
+_FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
+"""In the order in which the files of one job are shown."""
+_IN_USE = (".picture.part", ".recorded.part", ".record.part")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """One output on the disk. `number` counts a job's outputs from 1, as the service named them."""
+
+    number: int
+    path: Path
+    kind: Kind
+
+    @property
+    def poster(self) -> Path:
+        """Where its poster lies, if it has one."""
+        return self.path.with_name(self.path.name.removesuffix(self.kind.ending) + _POSTER)
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name behind the share id, as `Job.files` keeps it."""
+        return self.path.name[32:]
 
 
 class Library:
@@ -89,81 +119,91 @@ class Library:
                 if time.time() - part.stat().st_mtime > TIME_MOST_S * 2:
                     part.unlink(missing_ok=True)
 
-    def video(self, share_id: str) -> Path:
-        return self.folder / f"{share_id}{VIDEO}"
-
-    def poster(self, share_id: str) -> Path:
-        return self.folder / f"{share_id}.webp"
-
     async def check_room(self) -> None:
         """Raises `DiskFull` if a video might not fit, or `LibraryError` if the folder cannot be written."""
         await asyncio.to_thread(self._check_room)
 
-    def files(self, share_id: str) -> list[Path]:
-        """The outputs of a job that are here, the first one first; blocks. None are here as long as the first is not."""
-        found = []
-        for stem in _stems(share_id):
-            file = next((path for path in self._candidates(stem) if path.exists()), None)
-            if file is None:
-                break
-            found.append(file)
-        return found
+    def files(self, job: Job) -> list[SavedFile]:
+        """The saved outputs of a job that are here: videos, pictures, sounds, then other files; blocks."""
+        suffixes = job.files or tuple(self._suffixes_of_old(job.share_id))
+        found = [_saved_file(self.folder / f"{job.share_id}{suffix}") for suffix in suffixes]
+        return _in_order(file for file in found if file is not None and file.path.is_file())
 
     async def save(
-        self, share_id: str, url: str, record: Mapping[str, Any] | None = None, *, more: Sequence[str] = ()
-    ) -> Saved:
-        """Fetch the output at `url` and keep it, a video with `record` in its metadata; and the outputs at `more`, up to 15.
+        self, share_id: str, number: int, url: str, record: Mapping[str, Any] | None = None, *, at_last: bool = False
+    ) -> tuple[SavedFile, Facts]:
+        """Fetch output `number` (1 to 16) at `url` and keep it as it came, with `record` in it or beside it.
 
-        What is already here is left alone. Gives the facts of the first. Raises `OutputRefused`, `DownloadFailed`,
-        `NotAVideo` (for an image, too), `DiskFull` or `LibraryError`, and leaves nothing behind.
+        Does not fetch what is already here. A file that is cut short is worth another try, and kept `at_last`. Raises
+        `OutputRefused`, `DownloadFailed`, `NotAnOutput`, `DiskFull` or `LibraryError`, and leaves nothing behind.
         """
-        if not await asyncio.to_thread(self.files, share_id):
-            urls = [url, *more][:OUTPUTS_MOST]
-            parts = [self.folder / f".{share_id}.{secrets.token_hex(4)}.part" for _ in urls]
-            try:
-                endings = []
-                for source, part in zip(urls, parts, strict=True):
-                    await self._download(source, part)
-                    endings.append(await asyncio.to_thread(self._prepare, part, record))
-                await self._passed("before_rename")
-                await asyncio.to_thread(self._give_names, share_id, parts, endings)
-                await self._passed("after_rename")
-            finally:
-                for part in parts:
-                    for left in (part, part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)):
-                        left.unlink(missing_ok=True)
-        return await asyncio.to_thread(self._facts, share_id)
+        stem = _stem(share_id, number)
+        if here := await asyncio.to_thread(self._find, stem):
+            return here, await asyncio.to_thread(_facts, here)
+        part = self.folder / f".{stem}.{secrets.token_hex(4)}.part"
+        try:
+            await self._download(url, part)
+            facts = await asyncio.to_thread(self._prepare, part, record, at_last)
+            await self._passed("before_rename")
+            saved = await asyncio.to_thread(self._give_names, stem, part, facts)
+            await self._passed("after_rename")
+        finally:
+            for left in (part, *(part.with_suffix(ending) for ending in _IN_USE)):
+                left.unlink(missing_ok=True)
+        return saved, facts
 
     def share_ids(self) -> list[str]:
-        """Of all videos that are here; blocks."""
-        return [path.stem for path in self.folder.glob("*.mp4")]
+        """The share ids of all saved files; blocks."""
+        return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
 
     def remove(self, share_ids: Iterable[str]) -> int:
-        """Delete these videos with their posters; blocks. Gives how many were there."""
+        """Delete all files of these jobs; blocks. Returns how many jobs had any."""
         removed = 0
-        for share_id in share_ids:
-            if SHARE_ID.fullmatch(share_id):
-                files = self.all_of(share_id)
-                removed += bool(self.files(share_id))
-                for path in files:
-                    path.unlink(missing_ok=True)
+        for files in self.all_of(share_ids).values():
+            removed += bool(_outputs(files))
+            for path in files:
+                path.unlink(missing_ok=True)
         return removed
 
-    def all_of(self, share_id: str) -> list[Path]:
-        """The outputs of a job with their posters, as far as they are here, the first one first; blocks."""
-        # Of one that a crash interrupted, the later outputs may be here without the first.
-        return [
-            path for stem in _stems(share_id) for path in (*self._candidates(stem), self.poster(stem)) if path.exists()
-        ]
+    def all_of(self, share_ids: Iterable[str]) -> dict[str, list[Path]]:
+        """All files of these jobs with posters and records, of those that have any; reads the folder once, blocks."""
+        wanted = set(share_ids)
+        return {share_id: files for share_id, files in self._scan().items() if share_id in wanted}
 
-    def records(self, share_ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], Saved]]:
-        """The records that these videos carry, of those that carry one, with the files' facts; blocks."""
+    def records(self, share_ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], list[SavedFile], Facts]]:
+        """The record, the files and the first file's facts of these jobs, of those that have a record; blocks."""
         found = {}
-        for share_id in share_ids:
-            with suppress(NotAVideo, OSError):
-                if record := read_label(self.video(share_id)):
-                    found[share_id] = record
+        for share_id, files in self.all_of(share_ids).items():
+            outputs = _outputs(files)
+            with suppress(OSError):
+                record = next(filter(None, map(read_record, [file.path for file in outputs])), None)
+                if record is None:
+                    record = next(
+                        filter(None, map(_read_beside, [path for path in files if path.name.endswith(_RECORD)])), None
+                    )
+                if record is not None and outputs:
+                    found[share_id] = record, outputs, _facts(outputs[0])
         return found
+
+    def _scan(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(self.folder)):
+                if match := _NAME.fullmatch(name):
+                    found[match[1]].append(self.folder / name)
+        return found
+
+    def _find(self, stem: str) -> SavedFile | None:
+        paths = (self.folder / f"{stem}{kind.ending}" for kind in KINDS)
+        return next((_saved_file(path) for path in paths if path.exists()), None)
+
+    def _suffixes_of_old(self, share_id: str) -> Iterator[str]:
+        for number in range(1, OUTPUTS_MOST + 1):
+            suffixes = [_stem(share_id, number)[32:] + ending for ending in _BEFORE_FILES_COLUMN]
+            here = next((suffix for suffix in suffixes if (self.folder / f"{share_id}{suffix}").exists()), None)
+            if here is None:
+                return
+            yield here
 
     def _check_room(self) -> None:
         with _disk_errors():
@@ -188,55 +228,84 @@ class Library:
             file.flush()
             await asyncio.to_thread(_flush, part)
 
-    def _candidates(self, stem: str) -> list[Path]:
-        return [self.folder / f"{stem}{ending}" for ending in (VIDEO, *ENDINGS.values())]
-
-    def _facts(self, share_id: str) -> Saved:
-        first = self.files(share_id)[0]
-        return inspect(first) if first.suffix == VIDEO else inspect_picture(first)
-
-    def _prepare(self, part: Path, record: Mapping[str, Any] | None) -> str:
-        """Check what came, and give it a poster; gives how its name is to end."""
+    def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
+        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`."""
+        picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
         with _disk_errors():
-            ending = ending_of(part)
-            if ending is None:
-                self._prepare_video(part, record)
-                return VIDEO
-            picture = part.with_suffix(PICTURE_PART)
-            make_picture_poster(part, picture, POSTER_WIDTH)
-            _flush(picture)
-            return ending
-
-    def _prepare_video(self, part: Path, record: Mapping[str, Any] | None) -> None:
-        picture, labelled = part.with_suffix(PICTURE_PART), part.with_suffix(LABELLED_PART)
-        with _disk_errors():
-            facts = inspect(part)
-            if facts.width * facts.height > PIXELS_MOST:
-                raise NotAVideo(f"{facts.width} × {facts.height} pixels")
-            make_poster(part, picture, POSTER_WIDTH)
-            _flush(picture)
+            with part.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+            if not head:
+                raise NotAnOutput("an empty file")
+            if is_web_page(head):
+                raise NotAnOutput("a web page")
+            facts = examine(part, kind_of(head), picture, width=POSTER_WIDTH)
+            if facts.problem == CUT_SHORT and not at_last:
+                raise NotAnOutput("a file that is cut short")
+            if facts.has_poster:
+                _flush(picture)
             if record is not None:
-                label(part, labelled, record)
-                _flush(labelled)
-                labelled.replace(part)
+                if embed_record(part, recorded, facts.kind, record):
+                    _flush(recorded)
+                    recorded.replace(part)
+                else:
+                    beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+                    _flush(beside)
+            return facts
 
-    def _give_names(self, share_id: str, parts: Sequence[Path], endings: Sequence[str]) -> None:
+    def _give_names(self, stem: str, part: Path, facts: Facts) -> SavedFile:
+        picture, _, beside = (part.with_suffix(ending) for ending in _IN_USE)
         with _disk_errors():
-            # What an interrupted save has left under these names may be of other kinds, and more.
-            stems = _stems(share_id)
-            names = {self.folder / f"{stem}{ending}" for stem, ending in zip(stems, endings, strict=False)}
-            for path in {path for stem in stems for path in self._candidates(stem)} - names:
-                path.unlink(missing_ok=True)
-            # The first one last, and its poster before it: where that has its name, everything is there.
-            for stem, part, ending in reversed(list(zip(stems, parts, endings, strict=False))):
-                part.with_suffix(PICTURE_PART).replace(self.poster(stem))
-                part.replace(self.folder / f"{stem}{ending}")
+            # The file comes last: where it has its name, its poster and its record are there.
+            for made, ending in ((picture, _POSTER), (beside, _RECORD)):
+                named = self.folder / f"{stem}{ending}"
+                if made.exists():
+                    made.replace(named)
+                else:
+                    named.unlink(missing_ok=True)  # left by a save that was interrupted
+            path = self.folder / f"{stem}{facts.kind.ending}"
+            part.replace(path)
             _flush_folder(self.folder)
+        saved = _saved_file(path)
+        assert saved is not None
+        return saved
 
 
-def _stems(share_id: str) -> list[str]:
-    """The names of a job's outputs, without their endings."""
-    return [share_id, *(f"{share_id}-{number}" for number in range(2, OUTPUTS_MOST + 1))]
+def _stem(share_id: str, number: int) -> str:
+    return share_id if number == 1 else f"{share_id}-{number}"
+
+
+def _saved_file(path: Path) -> SavedFile | None:
+    """None for a poster, a record, or a name that is none of ours."""
+    match = _NAME.fullmatch(path.name)
+    kind = kind_named(path.name) if match and match[3] not in (_POSTER, _RECORD) else None
+    return SavedFile(int(match[2] or 1), path, kind) if match and kind and match[3] == kind.ending else None
+
+
+def file_order(file: SavedFile) -> tuple[int, int]:
+    """The order in which the files of one job are shown: videos, pictures, sounds, other files."""
+    return _FAMILIES.index(file.kind.family), file.number
+
+
+def _in_order(files: Iterable[SavedFile]) -> list[SavedFile]:
+    return sorted(files, key=file_order)
+
+
+def _outputs(paths: Iterable[Path]) -> list[SavedFile]:
+    return _in_order(filter(None, map(_saved_file, paths)))
+
+
+def _facts(file: SavedFile) -> Facts:
+    """The facts of a file that is saved already."""
+    return replace(examine(file.path, file.kind), has_poster=file.poster.exists())
+
+
+def _read_beside(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            held = json.loads(file.read(RECORD_MOST))
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, dict) and held.get("app") == "dreamina-ui" else None
 
 
 @contextmanager

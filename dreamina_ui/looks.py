@@ -11,6 +11,8 @@ __all__ = ["Looks"]
 
 FIRST_S = 1.0
 """The first look says whether the job waits or is worked on, which a person wants to know soon."""
+RESULT_EVERY = 5
+"""A word that nobody knows may be the end: every so many looks that read one, the result is asked as well."""
 VAGUE = 0.1
 """A duration is learned from if it is known to a tenth of itself; less is known after a stop, or in an outage."""
 
@@ -29,6 +31,7 @@ class Looks:
         """When it was last known not to have changed its state; None if this run has not seen it before."""
         self._begun: tuple[float, float] | None = None
         """Between when and when the service began to work on it."""
+        self._unknown_words = 0
 
     def waits(self) -> None:
         """The service has just taken it, or it is still in the queue, or back there: what was begun twice tells nothing."""
@@ -43,6 +46,11 @@ class Looks:
         if job.started_at is not None:
             return job.started_at
         return sum(self._begun) / 2 if self._begun else now
+
+    def asks_result(self) -> bool:
+        """Whether to ask the result after a look that read an unknown word."""
+        self._unknown_words += 1
+        return self._unknown_words % RESULT_EVERY == 2
 
     def took_s(self) -> float | None:
         """How long the service worked on a job that is now seen to be done; None if that is not known well enough."""

@@ -142,6 +142,11 @@ MIGRATIONS: Sequence[Migration] = (
             "WHERE finished_at IS NOT NULL",
         ),
     ),
+    Migration(
+        # Which files a job has, and what is to be said about a finished one.
+        "0009_files_and_remarks",
+        ("ALTER TABLE jobs ADD COLUMN files TEXT", "ALTER TABLE jobs ADD COLUMN remarks TEXT"),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

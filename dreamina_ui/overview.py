@@ -90,7 +90,7 @@ class Overview:
             old = (sa.delete(jobs).where(jobs.c.job_id.in_(part), _is_old(before)) for part in parts)
             return sum(connection.execute(part).rowcount for part in old)
 
-        return await self._database.read(work)
+        return await self._database.run(work)
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])

@@ -1,4 +1,4 @@
-"""History from the files: every saved video carries its job's record, so the videos can do without the database."""
+"""Rebuilds the history from the saved files: each carries its job's record, or has it beside it."""
 
 import asyncio
 import logging
@@ -25,8 +25,12 @@ async def rebuild(store: Store, library: Library) -> int:
         records = await asyncio.to_thread(library.records, part)
         jobs = [
             job
-            for share_id, (record, saved) in records.items()
-            if (job := job_from(share_id, record, saved.width, saved.height, saved.duration_s))
+            for share_id, (record, files, facts) in records.items()
+            if (
+                job := job_from(
+                    share_id, record, [file.suffix for file in files], facts.width, facts.height, facts.duration_s
+                )
+            )
         ]
         added += await store.restore(jobs)
     if added:

@@ -1,16 +1,19 @@
-"""Writing what has happened to a job: what is not recorded has not happened."""
+"""Writes what has happened to a job into its row; a step takes effect only when its row is written."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from dreamina_ui.errors import StoreError
-from dreamina_ui.jobs import Job, State
+from dreamina_ui.errors import DreaminaError, StoreError
+from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.pacing import try_again_s
 
 __all__ = ["Record", "Recorder"]
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Record(Protocol):
@@ -29,6 +32,7 @@ class Recorder:
     """What an owner writes of the jobs it runs."""
 
     record: Record
+    now: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     random: Callable[[], float]
 
@@ -42,6 +46,11 @@ class Recorder:
         if state is job.state and job.move(state, **changes) is job:
             return job  # as far as is known here, the row says so already; a look that finds nothing new writes nothing
         return await self.change(job, lambda row: row if row.ended else row.move(state, **changes))
+
+    async def fail(self, job: Job, error: DreaminaError, **changes: object) -> Job:
+        """End the job as failed, and log why. Raises `LeaseLost`."""
+        log.warning("job %s failed: %s: %s", job.job_id, error.code, error.message)
+        return await self.move(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error), **changes)
 
     async def insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """A database that is away is tried until it is back: what is to be written is known only here."""

@@ -1,11 +1,11 @@
-"""A job's record, as its video carries it: enough to make the video again, and to rebuild the history from the files.
+"""A job's record, as its files carry it: enough to make the video again, and to rebuild the history from the files.
 
 No job id is in it: who holds one owns the job, and files are passed around.
 """
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,8 +37,15 @@ def record_of(job: Job, finished_at: float) -> dict[str, Any]:
     }
 
 
-def job_from(share_id: str, record: Mapping[str, Any], width: int, height: int, duration_s: float) -> Job | None:
-    """The finished job of a record, under a new job id; None if the record is not one.
+def job_from(
+    share_id: str,
+    record: Mapping[str, Any],
+    files: Sequence[str],
+    width: int | None,
+    height: int | None,
+    duration_s: float | None,
+) -> Job | None:
+    """The finished job of a record and its saved `files`, under a new job id; None if the record is not one.
 
     A file can come from anywhere, and its record can say anything: every value has the kind it should have, or none does.
     """
@@ -51,6 +58,7 @@ def job_from(share_id: str, record: Mapping[str, Any], width: int, height: int, 
             model_id=_text(record["model_id"]),
             payload=_settings(record["settings"]),
             state=State.SUCCEEDED,
+            files=tuple(files),
             request_id=None if record["request_id"] is None else _text(record["request_id"]),
             created_at=_seconds(record["created_at"]),
             submitted_at=_seconds_or_none(record["submitted_at"]),
@@ -94,11 +102,11 @@ def _settings(value: object) -> dict[str, Any]:
     return value
 
 
-def file_name(job: Job, number: int = 1, ending: str = ".mp4") -> str:
+def file_name(job: Job, number: int = 1, ending: str = ".mp4", family: str = "video") -> str:
     """A download's name: the day (UTC), the prompt's first words, the seed; and its `number`, of several outputs."""
     words = "".join(letter if letter.isalnum() else " " for letter in job.prompt).split()
-    prompt = "-".join(words)[:48].strip("-").lower() or ("video" if ending == ".mp4" else "image")
+    prompt = "-".join(words)[:48].strip("-").lower() or family
     seed = job.payload.get("seed")
     day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
     numbers = [str(value) for value in (seed,) if isinstance(value, int)] + [str(number)] * (number > 1)
-    return "-".join([day, prompt, *numbers]) + ending
+    return "-".join([day, prompt, *numbers]) + ending.removeprefix(".image")

@@ -30,6 +30,8 @@ jobs = sa.table(
     sa.column("request_id", sa.Text),
     sa.column("queue_position", sa.Integer),
     sa.column("outputs", sa.Text),
+    sa.column("files", sa.Text),
+    sa.column("remarks", sa.Text),
     sa.column("failure", sa.Text),
     sa.column("not_before", sa.Double),
     sa.column("cancel_requested", sa.Boolean),
@@ -67,6 +69,8 @@ def job_of(row: sa.Row[Any]) -> Job:
     values["payload"] = json.loads(values["payload"])
     values["state"] = State(values["state"])
     values["outputs"] = tuple(json.loads(values["outputs"]))
+    values["files"] = tuple(json.loads(values["files"])) if values["files"] else ()
+    values["remarks"] = tuple(Failure(**each) for each in json.loads(values["remarks"])) if values["remarks"] else ()
     values["failure"] = Failure(**json.loads(failure)) if failure else None
     for name in _TRUTHS:
         values[name] = bool(values[name])
@@ -89,16 +93,17 @@ def _kept(text: str) -> str:
 
 def values_of(job: Job) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _FIELDS}
-    failure = job.failure
-    values["failure"] = (
-        json.dumps({"code": failure.code, "message": failure.message, "facts": dict(failure.facts)})
-        if failure
-        else None
-    )
     return {
         **values,
         **search_values(job.payload),
         "payload": json.dumps(dict(job.payload), ensure_ascii=False),
         "state": str(job.state),
         "outputs": json.dumps(list(job.outputs)),
+        "files": json.dumps(list(job.files)) if job.files else None,
+        "remarks": json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
+        "failure": json.dumps(_plain(job.failure)) if job.failure else None,
     }
+
+
+def _plain(failure: Failure) -> dict[str, Any]:
+    return {"code": failure.code, "message": failure.message, "facts": dict(failure.facts)}

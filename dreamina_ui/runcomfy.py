@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from random import random as uniform
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -24,9 +24,7 @@ from dreamina_ui.errors import (
     InputRefused,
     KeyMissing,
     KeyRefused,
-    NoBalance,
     OutcomeUnknown,
-    PermissionDenied,
     Refusal,
     ServiceError,
     TooManyRequests,
@@ -36,6 +34,7 @@ from dreamina_ui.errors import (
     Unreachable,
     UnreadableReply,
 )
+from dreamina_ui.runcomfy_faults import About, cause_of, fault_in
 from dreamina_ui.runcomfy_replies import (
     REQUEST_ID,
     Cancellation,
@@ -49,15 +48,14 @@ from dreamina_ui.runcomfy_replies import (
     cancellation_in,
     clean,
     price_in,
-    request_id_in,
     result_in,
     status_in,
+    submitted_in,
 )
 
 __all__ = ["Cancellation", "Outcome", "Phase", "Price", "Result", "RunComfy", "Status", "Submitted"]
 
 T = TypeVar("T")
-About = Literal["model", "job", "cancellation"]
 
 TRIES = 3
 FIRST_BACKOFF_S = 0.5
@@ -65,31 +63,15 @@ LONGEST_WAIT_S = 5.0
 """A longer Retry-After is not slept here: the caller has a schedule of its own to put it on."""
 LONGEST_RETRY_AFTER_S = 300.0
 LARGEST_REPLY = 1 << 20  # bytes
+LARGEST_RESULT = 1 << 23
+"""Bytes. A result may hold its files as data URIs."""
+SUBMIT_TIMEOUT_S = 90.0
+"""RunComfy's own clients wait 60 to 120 s for the answer to a POST, and giving up early loses a paid request's id."""
+SLOWEST_UPLOAD = 100_000
+"""Bytes a second at which an input may still be sent."""
 
 RETRIED = (Unavailable, Unreachable, UnreadableReply, TooManyRequests)
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
-
-BY_ERROR_CODE: Mapping[int, type[ServiceError]] = {
-    400001: UnknownModel,
-    400002: NoBalance,
-    400004: KeyRefused,
-    403001: PermissionDenied,
-    404001: UnknownRequest,
-    422001: InputRefused,
-}
-BY_STATUS: Mapping[int, type[ServiceError]] = {
-    401: KeyRefused,
-    402: NoBalance,
-    403: PermissionDenied,
-    404: UnknownRequest,
-    422: InputRefused,
-    429: TooManyRequests,
-}
-CERTAIN_UNREAD = (401, 429)
-"""Statuses believed without a readable body. Both are decided before a request is handled, often by a gateway
-that has no JSON to say: nothing was charged. Not so 403: a firewall also gives it *after* the service acted,
-when it dislikes the reply. Nor 400 and 404, which a proxy gives for reasons of its own. On a submit those are
-`OutcomeUnknown`; on a GET they deserve another try rather than the end of a paid job."""
 
 
 class RunComfy:
@@ -105,6 +87,7 @@ class RunComfy:
         transport: httpx.AsyncBaseTransport | None = None,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 30.0,
+        submit_timeout_s: float = SUBMIT_TIMEOUT_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = uniform,
         now: Callable[[], float] = time.time,
@@ -115,11 +98,14 @@ class RunComfy:
         self._base = base.rstrip("/")
         self._may_retry = may_retry
         self._sleep, self._random, self._now = sleep, random, now
-        # httpx's time-outs start anew with every byte; this bound ends a reply that drips.
+        self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s)
+        self._submit_timeout = httpx.Timeout(submit_timeout_s, connect=connect_timeout_s)
+        # httpx's time-outs start anew with every byte; these bounds end a reply that drips.
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
+        self._longest_submit_s = 2 * connect_timeout_s + 2 * submit_timeout_s
         self._connections = Connections(
             transport=transport,
-            timeout=httpx.Timeout(read_timeout_s, connect=connect_timeout_s),
+            timeout=self._timeout,
             # No compression: the cap on a reply must hold for what it unpacks to.
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         )
@@ -144,30 +130,27 @@ class RunComfy:
         except (TypeError, ValueError, RecursionError):
             raise InputRefused("the input cannot be written as JSON; nothing was sent") from None
         try:
-            reply = await self._exchange("POST", url, key, "model", content)
-        except (Refusal, Unreachable):
+            return submitted_in(await self._exchange("POST", url, key, "submit", content))
+        except (Refusal, Unreachable, OutcomeUnknown):
             raise
         except ServiceError as fault:
+            cause, answered = fault.facts.get("cause"), fault.facts.get("answered")
             codes = {"status_code": fault.status_code, "error_code": fault.error_code}
-            raise OutcomeUnknown(fault.message, **codes) from None
-        request_id = request_id_in(reply)
-        if request_id is None:
-            raise OutcomeUnknown("answered without a usable request id", status_code=reply.status_code)
-        return Submitted(request_id)
+            raise OutcomeUnknown(fault.message, **codes, cause=cause, answered=answered) from None
 
     async def status(self, request_id: str, *, key: str | None) -> Status:
         """Raises `ServiceError`, after at most three tries."""
-        return await self._get(self._request_url(request_id, "status"), key, status_in, "job")
+        return await self._get(self._request_url(request_id, "status"), key, status_in, "status")
 
     async def result(self, request_id: str, *, key: str | None) -> Result:
         """A request that failed is a value. Raises `ServiceError`, after at most three tries."""
         url = self._request_url(request_id, "result") + "?include_cost=true"
-        return await self._get(url, key, result_in, "job")
+        return await self._get(url, key, result_in, "result")
 
     async def cancel(self, request_id: str, *, key: str | None) -> Cancellation:
         """Sent once. Only a queued request is cancelled (RunComfy documentation). Raises `ServiceError`."""
         url = self._request_url(request_id, "cancel")
-        return cancellation_in(await self._exchange("POST", url, key, "cancellation"))
+        return cancellation_in(await self._exchange("POST", url, key, "cancel"))
 
     async def price(self, model_id: str, *, key: str | None) -> Price:
         """Perhaps not offered: `UnknownModel` then. Raises `ServiceError`, after at most three tries."""
@@ -175,7 +158,7 @@ class RunComfy:
 
     async def model(self, model_id: str, *, key: str | None) -> dict[str, Any]:
         """All that the service says about a model, as it says it. Raises `ServiceError`, after at most three tries."""
-        return await self._get(self._model_url(model_id), key, lambda reply: dict(reply.body or {}), "model")
+        return await self._get(self._model_url(model_id), key, lambda reply: dict(reply.body), "model")
 
     def _model_url(self, model_id: str) -> str:
         parts = model_id.split("/")
@@ -210,65 +193,40 @@ class RunComfy:
         headers = _authorization(key) | ({"Content-Type": "application/json"} if content else {})
         if self._connections.is_closed:
             raise Unreachable("the client is closed; nothing was sent")
+        is_submit = about == "submit"
+        longest_s = self._longest_submit_s + len(content or b"") / SLOWEST_UPLOAD if is_submit else self._longest_call_s
+        largest = LARGEST_RESULT if about == "result" else LARGEST_REPLY
+        timeout = self._submit_timeout if is_submit else self._timeout
         fault: ServiceError | None = None
         response: httpx.Response | None = None
         body = bytearray()
         try:
             async with (
-                asyncio.timeout(self._longest_call_s),
+                asyncio.timeout(longest_s),
                 self._connections.client() as client,
-                client.stream(method, url, headers=headers, content=content) as response,
+                client.stream(method, url, headers=headers, content=content, timeout=timeout) as response,
             ):
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > LARGEST_REPLY:
+                    if len(body) > largest:
+                        body.clear()
                         break
         except Exception as error:
             # Not only httpx's own: transports have let an OSError or the RuntimeError of a closed socket by.
-            kind = Unreachable if isinstance(error, NEVER_LEFT) else Unavailable
-            fault = kind(clean(f"{type(error).__name__}: {error}", key))
+            never_left = isinstance(error, NEVER_LEFT)
+            kind = Unreachable if never_left else Unavailable
+            text = clean(f"{type(error).__name__}: {error}", key)
+            fault = kind(text, cause=cause_of(error, never_left=never_left))
         # Raised out here, so that no exception's context leads to a request and its headers. A reply that
         # broke off is still read: JSON shows by itself whether it is whole, and a status may say enough.
         if response is not None:
             waited = retry_after_s(response.headers.get("Retry-After"), self._now())
-            reply = Reply(response.status_code, _json_object(body), waited, key)
+            reply = Reply(response.status_code, _json(body), waited, key, url, self._base)
             if reply.body is not None or not reply.ok or fault is None:
-                # An error code beside the status "failed" tells of the job: it ends the job, not this call.
-                fault = None if about == "job" and reply.tells_of_a_failed_job else fault_in(reply, about)
+                fault = fault_in(reply, about)
         if fault is not None:
             raise fault
         return reply
-
-
-def fault_in(reply: Reply, about: About) -> ServiceError | None:
-    """The exception a reply stands for, None for none: by `error_code` first, then by the HTTP status."""
-    held = reply.get("error_code")
-    coded = bool(held) and held != "0"
-    error_code = _whole(held)
-    kind = BY_ERROR_CODE.get(error_code or 0) or _kind_by_status(reply, coded, error_code)
-    if kind is None:
-        return None
-    if kind is UnknownRequest and about == "model":
-        kind = UnknownModel
-    names = ("error_message", "message", "error", "detail")
-    # What is wrong with the input stands in `detail`; a message beside it only says that something is.
-    text = reply.text(*(("detail", *names) if kind is InputRefused else names)) or f"HTTP {reply.status_code}"
-    paced = reply.retry_after_s if kind in (TooManyRequests, Unavailable) else None
-    return kind(text, status_code=reply.status_code, error_code=error_code, retry_after_s=paced)
-
-
-def _kind_by_status(reply: Reply, coded: bool, error_code: int | None) -> type[ServiceError] | None:
-    status = reply.status_code
-    if reply.ok and coded:
-        # HTTP 200 with an error code is an error; the codes begin with the HTTP status they mean.
-        status = (error_code or 0) // 1000
-    elif reply.ok and reply.body is not None:
-        return None
-    if 500 <= status < 600:
-        return Unavailable
-    if 400 <= status < 500 and (reply.body is not None or status in CERTAIN_UNREAD):
-        return BY_STATUS.get(status, Refusal)
-    return UnreadableReply
 
 
 def retry_after_s(header: str | None, now: float) -> float | None:
@@ -295,20 +253,12 @@ def _authorization(key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def _json_object(body: bytearray) -> dict[str, Any] | None:
-    if len(body) > LARGEST_REPLY:
-        return None
+def _json(body: bytearray) -> Any:
+    """The value of a JSON text; None where it is none. What follows an object is not looked at."""
     try:
-        value = json.loads(body)
+        # A stray byte of another encoding must not cost the reply.
+        text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff").lstrip()
+        value, _ = json.JSONDecoder().raw_decode(text)
+        return value if isinstance(value, dict) else json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
-
-
-def _whole(value: object) -> int | None:
-    """An error code as a number, which may stand in a string."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9:
-        return value
-    return None

@@ -1,9 +1,10 @@
 """Takes one job from where its row stands to its end.
 
-Each step does one thing at the service or on the disk and then records what came of it; what is not recorded has not
-happened. A runner may be stopped anywhere and another one goes on from the row.
+Each step does one thing at the service or on the disk and then writes what came of it into the row. A runner may be stopped
+anywhere; another one goes on from the row and repeats what was not written.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,43 +17,42 @@ from dreamina_ui.errors import (
     GenerationFailed,
     KeyNeeded,
     LeaseLost,
-    NotAVideo,
     OutcomeUnknown,
-    OutputRefused,
+    PartFailed,
     ServiceError,
     StoreError,
     TooManyRequests,
     UnknownRequest,
+    UnreadableReply,
 )
 from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.library import Library
 from dreamina_ui.looks import Looks
 from dreamina_ui.pacing import RetryBudget, try_again_s
 from dreamina_ui.points import unobserved
 from dreamina_ui.polls import Polls
 from dreamina_ui.recording import Recorder
-from dreamina_ui.records import record_of
-from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy
+from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, RunComfy, Status
+from dreamina_ui.saving import TRIES, Saver, tries_for
 from dreamina_ui.sending import Sender
 
 __all__ = ["KEY_AWAITED_S", "Runner"]
 
 YOUNG_REQUEST_S = 30.0
 """A request this young that the service does not know may just not have reached all of its machines yet."""
-UNPLAYABLE_MOST = 3
 GRACE_S = 60.0
 """What a job gets at least after a start, however old it is: its video may have been ready for hours."""
 LONGEST_HOLD_S = 300.0
 """What a Retry-After kept over a restart may cost at most, whatever the clocks say."""
 KEY_AWAITED_S = 7 * 86_400.0
 """How long a job waits for its visitor to bring the key again; then it has failed, and can be resumed."""
-GONE = frozenset({403, 404, 410})
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
     service: RunComfy
-    library: Library
+    saver: Saver
     sender: Sender
     recorder: Recorder
     key_of: Callable[[Job], str | None]
@@ -76,24 +76,27 @@ class Runner:
         deadline_at = self.monotonic() + max(self.deadline_s - age, min(GRACE_S, self.deadline_s))
         looks = Looks(self.polls, self.learned, self.now)
         held_up: DreaminaError | None = None
-        failures = 0
+        failures = alike = 0
         try:
             if job.not_before is not None:
                 await self.recorder.sleep(min(max(job.not_before - self.now(), 0.0), LONGEST_HOLD_S))
             while not job.ended:
+                is_late = self.monotonic() > deadline_at and job.state is not State.SUBMITTING
                 try:
-                    if isinstance(held_up, NotAVideo | OutputRefused) and failures >= UNPLAYABLE_MOST:
-                        job = await self._fail(job, held_up)
-                    elif self.monotonic() > deadline_at and job.state is not State.SUBMITTING:
+                    if job.state is State.SAVING and held_up and (is_late or alike >= tries_for(held_up)):
+                        job = await self.saver.save(job, at_last=True)
+                    elif isinstance(held_up, UnknownRequest) and alike >= TRIES and not self._is_young(job):
+                        job = await self.recorder.fail(job, held_up)
+                    elif is_late and job.state is not State.SAVING:
                         reason = held_up.message if held_up else ""
-                        job = await self._fail(job, DeadlinePassed(reason, deadline_s=self.deadline_s))
+                        job = await self.recorder.fail(job, DeadlinePassed(reason, deadline_s=self.deadline_s))
                     else:
                         sent_before = job.request_id is not None
                         job = await self._step(job, looks)
                         if job.request_id is not None and not sent_before:
                             # What it waited before it could be sent is not the service's time.
                             deadline_at = self.monotonic() + self.deadline_s
-                    held_up, failures = None, 0
+                    held_up, failures, alike = None, 0, 0
                     if job.held and job.state is State.WAITING:
                         return  # its batch is paused; when that goes on, it is claimed anew
                 except LeaseLost:
@@ -102,6 +105,8 @@ class Runner:
                     await self._await_key(job, error)
                     return  # when its visitor brings it, the job is claimed anew
                 except DreaminaError as error:
+                    _log_hold(job, error, held_up)
+                    alike = alike + 1 if type(error) is type(held_up) else 1
                     held_up, failures = error, failures + 1
                     job = await self._hold(job, held_up, failures)
         except LeaseLost:
@@ -146,7 +151,7 @@ class Runner:
                     job, State.UNCERTAIN, finished_at=self.now(), failure=Failure.of(OutcomeUnknown())
                 )
             case State.SAVING:
-                return await self._save(job)
+                return await self.saver.save(job)
             case _:
                 return await self._look(job, looks)
 
@@ -159,13 +164,14 @@ class Runner:
             if not job.own_key:
                 self.polls.slow_down()
             raise
-        except UnknownRequest as error:
-            if self.now() - (job.submitted_at or job.created_at) > YOUNG_REQUEST_S:
-                return await self._fail(job, error)
+        except UnreadableReply:
+            # The result says the same in other words, and asking it is free.
+            with suppress(ServiceError):
+                return await self._read_result(job, looks)
             raise
         match status.phase:
             case Phase.ENDED:
-                return await self._read_result(job, looks)
+                return await self._finish(job, looks, status)
             case Phase.CANCELLED:
                 return await self.recorder.move(job, State.CANCELLED, finished_at=self.now(), failure=None)
             case Phase.IN_QUEUE:
@@ -177,59 +183,44 @@ class Runner:
                     job, State.IN_PROGRESS, queue_position=None, started_at=started_at, failure=None
                 )
                 await self.passed("after_in_progress")
+                if not status.is_known and looks.asks_result():
+                    with suppress(ServiceError):
+                        return await self._read_result(job, looks)
         if not job.ended:
             await looks.rest(job)
         return job
 
-    async def _read_result(self, job: Job, looks: Looks | None = None) -> Job:
-        """`looks` are those that led here; a result read anew has none, and tells nothing of the time it took."""
+    async def _finish(self, job: Job, looks: Looks, status: Status) -> Job:
+        """The status says that the service is done; how it ended, the result tells."""
+        try:
+            return await self._read_result(job, looks)
+        except ServiceError as error:
+            if status.says_failed:
+                if not status.error:
+                    raise
+                # The reason is known; a result that cannot be had adds nothing a person needs.
+                return await self.recorder.fail(job, GenerationFailed(status.error))
+            log.warning("job %s: the service is done, but its result cannot be had: %s", job.job_id, error.message)
+            return await self.recorder.move(job, State.SAVING, took_s=looks.took_s(), queue_position=None, failure=None)
+
+    async def _read_result(self, job: Job, looks: Looks) -> Job:
         assert job.request_id is not None
         result = await self.service.result(job.request_id, key=self.key_of(job))
         match result.outcome:
             case Outcome.SUCCEEDED:
-                job = await self.recorder.move(
-                    job,
-                    State.SAVING,
-                    outputs=result.outputs,
-                    took_s=job.took_s if looks is None else looks.took_s(),
-                    cost_usd=result.cost_usd,
-                    queue_position=None,
-                    failure=None,
-                )
-                await self.passed("after_saving")
-                return job
+                return await self.saver.start(job, result, took_s=looks.took_s())
+            case Outcome.FAILED if result.outputs:
+                return await self.saver.start(job, result, remarks=(Failure.of(PartFailed(result.error)),))
             case Outcome.FAILED:
-                return await self._fail(job, GenerationFailed(result.error), cost_usd=result.cost_usd)
+                return await self.recorder.fail(job, GenerationFailed(result.error), cost_usd=result.cost_usd)
             case Outcome.CANCELLED:
                 return await self.recorder.move(job, State.CANCELLED, finished_at=self.now(), failure=None)
             case _:
-                if looks is not None:
-                    await looks.rest(job)
+                await looks.rest(job)
                 return job
 
-    async def _save(self, job: Job) -> Job:
-        try:
-            first, *more = job.outputs
-            saved = await self.library.save(job.share_id, first, record_of(job, self.now()), more=more)
-        except DownloadFailed as error:
-            if error.facts.get("status_code") in GONE:
-                # Makers' links die within the hour; the service may have a fresh one.
-                await self._read_result(job)
-            raise
-        job = await self.recorder.move(
-            job,
-            State.SUCCEEDED,
-            finished_at=self.now(),
-            width=saved.width,
-            height=saved.height,
-            duration_s=saved.duration_s or None,
-            failure=None,
-        )
-        await self.passed("after_succeeded")
-        return job
-
-    async def _fail(self, job: Job, error: DreaminaError, **changes: object) -> Job:
-        return await self.recorder.move(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error), **changes)
+    def _is_young(self, job: Job) -> bool:
+        return self.now() - (job.submitted_at or job.created_at) <= YOUNG_REQUEST_S
 
     async def _await_key(self, job: Job, error: KeyNeeded) -> None:
         """Write that the job waits for its key, where that is not said yet; or give up, after a week."""
@@ -259,3 +250,9 @@ class Runner:
         if not job.ended:
             await self.recorder.sleep(delay_s)
         return job
+
+
+def _log_hold(job: Job, error: DreaminaError, before: DreaminaError | None) -> None:
+    """Log what holds a job up, once per change and not per try."""
+    if before is None or (before.code, before.message) != (error.code, error.message):
+        log.warning("job %s is held up: %s: %s", job.job_id, error.code, error.message)

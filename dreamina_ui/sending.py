@@ -1,6 +1,7 @@
 """The one paid POST of a job: its intent is durable before it, and its answer is kept, whatever that takes."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from dreamina_ui.recording import Recorder
 from dreamina_ui.runcomfy import RunComfy
 
 __all__ = ["Sender"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +68,10 @@ class Sender:
             await self._settle(job, State.WAITING, submitted_at=None)
             raise error from None
         except Refusal as error:
+            log.warning("job %s was refused: %s: %s", job.job_id, error.code, error.message)
             return await self._settle(job, State.FAILED, finished_at=self.now(), failure=Failure.of(error))
         except ServiceError as error:
+            log.warning("job %s is uncertain: %s", job.job_id, error.message)
             failure = Failure(OutcomeUnknown.code, error.message, error.facts)
             return await self._settle(job, State.UNCERTAIN, finished_at=self.now(), failure=failure)
         await self.passed("after_post_before_id")
@@ -76,6 +81,7 @@ class Sender:
             # This process was asleep for so long that another one had to call the job uncertain. It no longer is.
             await self.recorder.insist(lambda: self.adopt(job.job_id, submitted.request_id))
             raise
+        log.info("job %s is request %s", job.job_id, submitted.request_id)
         await self.passed("after_id")
         return job
 

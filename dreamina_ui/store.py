@@ -118,6 +118,25 @@ class Store:
 
         return await self._database.run(work)
 
+    async def look_again(self, job_id: str) -> Job:
+        """Let a finished job fetch what is missing of it: the next replica to look will own it.
+
+        Raises `IllegalMove` for a job that lacks nothing.
+        """
+
+        def looked_again(row: Job) -> Job:
+            if not row.is_incomplete:
+                raise IllegalMove(job_id=job_id)
+            return row.move(State.SAVING, finished_at=None, failure=None, not_before=None)
+
+        def work(connection: sa.Connection) -> Job:
+            job = _change(connection, job_id, looked_again, None)
+            # Out of the bin, too: the next clean-up would remove what is fetched.
+            connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
+            return job
+
+        return await self._database.run(work)
+
     def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> list[Job]:
         self._database.serialise(connection)
         first = made[0]

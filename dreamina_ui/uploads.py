@@ -1,4 +1,5 @@
-"""What may be handed in: one MP4 or one table, no bigger than it needs to be, looked at while it streams.
+"""What may be uploaded: one file that can carry a record, or one table, no bigger than it needs to be, looked at while it
+streams.
 
 Gradio takes any number of files of any size and kind, and keeps them.
 """
@@ -16,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MEDIA", "MEDIA_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Media", "Uploads", "media_of"]
+from dreamina_ui.media import kinds
+
+__all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Media", "Uploads", "media_of"]
 
 VIDEO_MOST = 64 * 2**20
 """Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, as much as a camera makes."""
@@ -74,8 +77,18 @@ def media_of(start: bytes) -> Media | None:
     return next((kind for kind in MEDIA if kind.begins(start)), None)
 
 
-def _begins_as_mp4(start: bytes) -> bool:
-    return start[4:8] == b"ftyp"
+RECORD_ENDINGS = (".mp4", ".mov", ".m4a", ".png", ".jpg", ".jpeg", ".mp3", ".json")
+"""Of files that can carry a job's record."""
+_CARRIERS = (kinds.MP4, kinds.MOV, kinds.MOBILE, kinds.M4A, kinds.PNG, kinds.JPEG)
+
+
+def _can_carry(start: bytes) -> bool:
+    # In an MP3 the record stands in an ID3 tag, which comes first.
+    return kinds.kind_of(start) in _CARRIERS or start.startswith(b"ID3")
+
+
+def _begins_as_object(start: bytes) -> bool:
+    return start.lstrip().startswith(b"{")
 
 
 def _begins_as_text(start: bytes) -> bool:
@@ -83,10 +96,15 @@ def _begins_as_text(start: bytes) -> bool:
     return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start)
 
 
-_VIDEO = _Kind(VIDEO_MOST, _begins_as_mp4, "settings.not_a_video")
+_CARRIER = _Kind(VIDEO_MOST, _can_carry, "settings.no_record")
+_RECORD = _Kind(TABLE_MOST, _begins_as_object, "settings.no_record")
 _TABLE = _Kind(TABLE_MOST, _begins_as_text, "guard.upload.table")
-_MEDIUM = _Kind(VIDEO_MOST, lambda start: media_of(start) is not None, "place.kind")
-KINDS = {".mp4": _VIDEO, ".csv": _TABLE, ".tsv": _TABLE, ".txt": _TABLE}
+_MEDIUM = _Kind(VIDEO_MOST, lambda start: _can_carry(start) or media_of(start) is not None, "place.kind")
+KINDS = {
+    **dict.fromkeys(RECORD_ENDINGS, _CARRIER),
+    ".json": _RECORD,
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _TABLE),
+}
 
 
 class Uploads:
@@ -100,7 +118,7 @@ class Uploads:
     def __init__(self, app: ASGIApp, say: Say, *, media: bool = False) -> None:
         self._app = app
         self._say = say
-        self._kinds = {**dict.fromkeys(MEDIA_ENDINGS, _MEDIUM), **KINDS} if media else KINDS
+        self._kinds = {**KINDS, **dict.fromkeys(MEDIA_ENDINGS, _MEDIUM)} if media else KINDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive)
@@ -253,7 +271,7 @@ class _Form:
         name = options.get(b"filename", b"").decode(errors="replace")
         self._kind = self._kinds.get(PurePath(name).suffix.lower())
         if self._kind is None:
-            raise UploadRefused(415, "place.kind" if ".png" in self._kinds else "guard.upload.kind")
+            raise UploadRefused(415, "place.kind" if ".webm" in self._kinds else "guard.upload.kind")
 
     def _look_at_data(self, data: bytes, start: int, end: int) -> None:
         assert self._kind is not None  # data comes after a name

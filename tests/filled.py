@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from dreamina_ui.settings import Settings
 from dreamina_ui.visitors import Visitors, signing_secret
 from tests.rig import CARD
 
-__all__ = ["MINUTE_S", "POSTER", "known_visitor", "past_job", "write_past"]
+__all__ = ["MINUTE_S", "POSTER", "known_visitor", "past_job", "write_kept", "write_past"]
 
 POSTER = Path(__file__).parents[1] / "assets" / "examples" / "sea.webp"
 """As large as the posters of real videos are: 640 pixels wide."""
@@ -79,6 +79,21 @@ def write_past(data: Path, made: Sequence[Job], clip: Path, poster: Path = POSTE
     ready = [job.share_id for job in made if job.state is State.SUCCEEDED]
     _multiply(clip, [videos / f"{share_id}.mp4" for share_id in ready])
     _multiply(poster, [videos / f"{share_id}.webp" for share_id in ready])
+
+
+def write_kept(data: Path, job: Job, files: Mapping[str, Path]) -> Job:
+    """Write the row of a job that has made copies of these `files`, given by the ends of their names, and the copies.
+
+    A ".webp" among them is the poster of a file and no file of its own.
+    """
+    kept = replace(job, files=tuple(end for end in files if not end.endswith(".webp") or end.endswith(".image.webp")))
+    with closing(Database(f"sqlite:///{data / 'dreamina.sqlite3'}")) as database:
+        database.prepare()
+        database.transact(lambda connection: connection.execute(sa.insert(table), [values_of(kept)]))
+    (data / "videos").mkdir(parents=True, exist_ok=True)
+    for end, file in files.items():
+        shutil.copyfile(file, data / "videos" / f"{job.share_id}{end}")
+    return kept
 
 
 def _multiply(file: Path, copies: Iterable[Path]) -> None:

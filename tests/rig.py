@@ -18,6 +18,8 @@ from dreamina_ui.engine import Engine
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.leases import Leases
 from dreamina_ui.library import Library
+from dreamina_ui.media.embed import embed_record
+from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
 from dreamina_ui.model_card import Card, load_card
 from dreamina_ui.pacing import RetryBudget
 from dreamina_ui.runcomfy import RunComfy
@@ -136,6 +138,31 @@ def make_clip(path: Path, frames: int = 12, size: int = 64) -> Path:
     return path
 
 
+def video_of(library: Library, job: Job | str) -> Path:
+    """Where the first video of a job, or of a share id, lies or would lie."""
+    return library.folder / f"{job if isinstance(job, str) else job.share_id}.mp4"
+
+
+def poster_of(library: Library, job: Job | str) -> Path:
+    """Where the poster of a job's first file lies or would lie."""
+    return video_of(library, job).with_suffix(".webp")
+
+
+async def saved(library: Library, share_id: str, url: str) -> tuple[int | None, int | None, float | None]:
+    """Save one output; gives its width, height and duration."""
+    _, facts = await library.save(share_id, 1, url)
+    return facts.width, facts.height, facts.duration_s
+
+
+def recorded(path: Path, record: Mapping[str, Any]) -> Path:
+    """The file at `path`, now with this record in it; its kind is told by its bytes."""
+    with path.open("rb") as file:
+        kind = kind_of(file.read(HEAD_BYTES))
+    target = path.with_name(f"{path.name}.recorded")
+    assert embed_record(path, target, kind, record), f"{kind.name} takes no record"
+    return target.replace(path)
+
+
 @asynccontextmanager
 async def rigged(
     folder: Path,
@@ -149,8 +176,9 @@ async def rigged(
     room_needed: int = 0,
     clock: Clock | None = None,
     card: Card = CARD,
+    service_app: Any = None,
 ) -> AsyncIterator[Rig]:
-    """A fresh start over whatever lies in `folder`."""
+    """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator."""
     folder.mkdir(exist_ok=True)
     clip = folder / "clip.mp4"
     if not clip.exists():
@@ -160,7 +188,7 @@ async def rigged(
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)
-    gate = Gate(app)
+    gate = Gate(service_app or app)
     clock = clock or Clock()
     library = Library(
         folder / "videos",

@@ -11,9 +11,10 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 
 
 class Process:
@@ -74,12 +75,13 @@ class SimulatorServer(Process):
         command = [sys.executable, "-m", "dreamina_ui.simulator", "--port", "0", "--folder", str(folder / "simulator")]
         super().__init__(folder / "simulator.log", [*command, *options], {})
 
-    def control(self, path: str, key: str, body: object = None) -> Any:
-        """Look behind the scenes (`ledger`), or add faults (`faults`, with a body)."""
+    def control(self, path: str, key: str, body: object = None, method: str | None = None) -> Any:
+        """Look behind the scenes (`ledger`), add faults (`faults`, with a body), or take all away (`faults`, DELETE)."""
         request = urllib.request.Request(
             self.address.removesuffix("/v1") + f"/_simulator/{path}",
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            method=method,
         )
         with urllib.request.urlopen(request) as reply:
             return json.load(reply)
@@ -92,7 +94,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], str], seconds: float = 60.0) -> str:
+def wait_for(condition: Callable[[], T], seconds: float = 120.0) -> T:
     """What the condition gives, as soon as it gives something; looks often, and not for ever."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -22,7 +22,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.library import Library
 from dreamina_ui.settings import KEY_NAMES
 from dreamina_ui.store import Store
-from tests.rig import rigged
+from tests.rig import poster_of, rigged, video_of
 from tests.test_store import NO_LIMIT, a_job, ended, sent
 
 CANARY = "sk-canary-7f3a9b2c4d5e6f70"
@@ -171,8 +171,8 @@ def test_pruning_removes_what_is_old(owner: Owner) -> None:
     ]
     owner.holds(*gone, *kept)
     for job in (*gone[:1], *kept):
-        owner.library.video(job.share_id).write_bytes(b"v" * 1_500_000)
-        owner.library.poster(job.share_id).write_bytes(b"p" * 100_000)
+        video_of(owner.library, job.share_id).write_bytes(b"v" * 1_500_000)
+        poster_of(owner.library, job.share_id).write_bytes(b"p" * 100_000)
     names = {job.job_id for job in kept}
     for line in ("prune --older-than 30", "prune --older-than 30 --dry-run"):
         told = owner.reads(line)
@@ -213,7 +213,7 @@ async def test_the_commands_work_while_the_studio_runs(tmp_path: Path, monkeypat
             result = await asyncio.to_thread(CliRunner().invoke, commands, line.split())
             assert result.exit_code == 0, result.output
         assert (await rig.finish(job)).state is State.SUCCEEDED
-        assert rig.library.video(job.share_id).exists()
+        assert video_of(rig.library, job.share_id).exists()
 
 
 # Refusing

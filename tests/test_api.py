@@ -21,7 +21,7 @@ JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
     *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested", "model_id", "settings"),
-    "files",
+    *("files", "remarks"),
 ]
 
 

@@ -44,6 +44,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "strengths": [0.5, 1],
         "styles": ["ink"],
     },
+    "text-to-audio": {"prompt": "calm piano", "lyrics": "[inst]", "duration": 12, "seed": 3},
     "video-editor": {
         "video": WEB + "a.mp4",
         "mask": None,
@@ -69,6 +70,7 @@ GOOD: dict[str, dict[str, Any]] = {
 KINDS = {
     "image-to-video": ["address", "text", "address", "choice", "choice", "boolean", "integer"],
     "text-to-image": ["text", "text", "integer", "integer", "integer", "number", "choice", "list", "list", "list"],
+    "text-to-audio": ["text", "text", "integer", "integer"],
     "video-editor": [
         *("address", "address", "choice", "text", "number", "boolean", "boolean", "integer", "json", "json"),
     ],

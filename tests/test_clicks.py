@@ -32,7 +32,7 @@ from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.simulator import Fault
 from dreamina_ui.store import Limits, Store
 from dreamina_ui.visitors import HOLDER
-from tests.rig import BASE, CARD, VALUES, Clock, Rig, rigged
+from tests.rig import BASE, CARD, VALUES, Clock, Rig, rigged, video_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -269,7 +269,7 @@ async def test_an_adopted_job_is_watched_and_saved(tmp_path: Path) -> None:
         assert (await rig.engine.adopt(HOLDER, job.job_id, request_id)).state is State.IN_QUEUE
         job = await rig.finish(job)
         assert (job.state, job.request_id, job.failure) == (State.SUCCEEDED, request_id, None)
-        assert rig.library.video(job.share_id).exists()
+        assert video_of(rig.library, job.share_id).exists()
         assert (rig.gate.posts, rig.accepted) == (1, 1)
 
 
@@ -396,7 +396,7 @@ async def test_a_resumed_job_watches_the_same_request(tmp_path: Path) -> None:
         resumed = await rig.finish(answers[0])
         assert resumed.job_id != job.job_id
         assert (resumed.state, resumed.request_id) == (State.SUCCEEDED, job.request_id)
-        assert rig.library.video(resumed.share_id).exists()
+        assert video_of(rig.library, resumed.share_id).exists()
         assert (await rig.engine.resume(HOLDER, job.job_id)).job_id == resumed.job_id
         assert await rig.engine.job(HOLDER, job.job_id) == job
         assert (rig.gate.posts, rig.accepted, await count_of(rig)) == (1, 1, 2)
@@ -504,7 +504,7 @@ async def test_an_answer_that_comes_after_a_takeover_is_kept(tmp_path: Path) -> 
             assert seen.failure is None
             assert list(rig.simulator.ledger.records) == [seen.request_id]
             assert (rig.gate.posts, rig.accepted) == (1, 1)
-            assert rig.library.video(seen.share_id).exists()
+            assert video_of(rig.library, seen.share_id).exists()
 
 
 async def test_a_mistake_in_one_loop_does_not_end_it(tmp_path: Path, caplog: Any) -> None:

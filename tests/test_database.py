@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,17 @@ def test_a_read_only_folder_is_unavailable(path: Path) -> None:
         path.parent.chmod(0o700)
 
 
+async def test_what_only_reads_cannot_write(url: str) -> None:
+    """A write that is asked for as a read is refused by the database itself: it would not share the writer's queue."""
+    with closing(Database(url)) as database:
+        database.prepare()
+        write = sa.text("DELETE FROM jobs")
+        with pytest.raises(StoreError):
+            await database.read(lambda connection: connection.execute(write).rowcount)
+        assert await database.run(lambda connection: connection.execute(write).rowcount) == 0
+        assert await database.read(lambda connection: connection.scalar(sa.text("SELECT count(*) FROM jobs"))) == 0
+
+
 async def test_what_was_answered_for_survives_a_power_cut(database: Database) -> None:
     """The connection the database works with writes ahead, and waits for the disk at every commit."""
 
@@ -317,6 +329,7 @@ ROWS_OF = {
     """,
 }
 ROWS_OF["0005_history_order"] = ROWS_OF["0004_batches"]  # it made no column
+ROWS_OF["0008_durations"] = ROWS_OF["0007_allowances"]  # where nothing is known of the new one
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -502,6 +515,7 @@ JOBS_OF = {
     ],
 }
 JOBS_OF["0005_history_order"] = JOBS_OF["0004_batches"]
+JOBS_OF["0008_durations"] = [replace(job, took_s=None) for job in JOBS_OF["0007_allowances"]]
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
@@ -540,7 +554,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     """These names are in people's files: the list grows at its end, and never otherwise."""
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
-    names += ["0006_own_keys", "0007_allowances", "0008_durations"]
+    names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 

@@ -28,6 +28,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.library import Library
 from dreamina_ui.records import file_name
 from dreamina_ui.store import Store
+from tests.rig import video_of
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +79,7 @@ class House:
     async def add(self, job: Job, content: bytes | None = b"a video") -> Job:
         await self.store.add([job])
         if content is not None:
-            self.library.video(job.share_id).write_bytes(content)
+            video_of(self.library, job).write_bytes(content)
         return job
 
 
@@ -225,8 +226,34 @@ async def test_a_file_that_is_gone_is_not_found(house: House, web: httpx.AsyncCl
     for path in (f"/dreamina/video/{job.share_id}", f"/dreamina/zip?video={job.share_id}"):
         reply = await web.get(path)
         assert (reply.status_code, reply.text) == (404, NOT_FOUND)
-    house.library.video(job.share_id).mkdir()
+    video_of(house.library, job).mkdir()
     assert (await web.get(f"/dreamina/video/{job.share_id}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("end", "media_type", "is_shown"),
+    [
+        (".webm", "video/webm", True),
+        (".mov", "video/quicktime", True),
+        (".image.gif", "image/gif", True),
+        (".mp3", "audio/mpeg", True),
+        (".avi", "application/octet-stream", False),
+        (".zip", "application/octet-stream", False),
+        (".bin", "application/octet-stream", False),
+    ],
+)
+async def test_a_file_of_any_kind_comes_as_what_it_is(
+    house: House, web: httpx.AsyncClient, end: str, media_type: str, is_shown: bool
+) -> None:
+    """Under the ending of its kind; what a browser does not show, or could run, is only to keep, whatever is asked for."""
+    job = await house.add(a_job(1, files=(end, f"-2{end}")), content=None)
+    for name in job.files:
+        (house.library.folder / f"{job.share_id}{name}").write_bytes(b"<script>1</script>")
+    reply = await web.get(f"/dreamina/video/{job.share_id}?n=2&inline=1", headers={"Range": "bytes=1-6"})
+    assert (reply.status_code, reply.content) == (206, b"script")
+    assert (reply.headers["content-type"], reply.headers["x-content-type-options"]) == (media_type, "nosniff")
+    assert reply.headers["content-disposition"].startswith("inline" if is_shown else "attachment")
+    assert name_of(reply) == f"2023-11-15-a-lighthouse-7-2{end.removeprefix('.image')}"
 
 
 async def test_a_deleted_video_is_not_served_until_it_is_taken_back(house: House, web: httpx.AsyncClient) -> None:
@@ -302,7 +329,7 @@ async def test_as_many_as_a_zip_may_hold(house: House, web: httpx.AsyncClient) -
     jobs = [a_job(n) for n in range(1, ZIPPED_MOST + 1)]
     await house.store.add(jobs)
     for job in jobs:
-        house.library.video(job.share_id).write_bytes(b"x")
+        video_of(house.library, job).write_bytes(b"x")
     share_ids = [job.share_id for job in jobs]
     reply = await web.get("/dreamina/zip", params={"video": [*share_ids, share_ids[0]]})
     assert len(zipfile.ZipFile(io.BytesIO(reply.content)).namelist()) == ZIPPED_MOST
@@ -366,7 +393,7 @@ class Sink:
 async def large(house: House) -> Job:
     """A video of 300 MB that takes no room on the disk."""
     job = await house.add(a_job(1), b"")
-    with house.library.video(job.share_id).open("r+b") as file:
+    with video_of(house.library, job).open("r+b") as file:
         file.truncate(SIZE)
     return job
 
@@ -391,7 +418,7 @@ async def test_a_browser_that_goes_away_leaves_nothing_open(house: House, large:
     sink = Sink(gone_after=2**20)
     with pytest.raises(Exception, match=r"^$|closed"):
         await sink.ask(house.app, "/dreamina/zip", f"video={large.share_id}")
-    video = str(house.library.video(large.share_id))
+    video = str(video_of(house.library, large))
     assert not any(str(link.resolve()) == video for link in Path("/proc/self/fd").glob("*"))
 
 

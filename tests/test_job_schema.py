@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from dreamina_ui.errors import GenerationFailed
+from dreamina_ui.errors import GenerationFailed, NoFileFound, NotAllSaved, NotReadable, PartFailed, TooManyFiles
 from dreamina_ui.jobs import TERMINAL, Failure, Job, State
 from dreamina_ui.ui.answers import job_json
 from tests.rig import VALUES
@@ -39,12 +39,22 @@ def test_the_schema_is_one() -> None:
 def test_a_job_of_every_state_fits(state: State, full: bool) -> None:
     """With nothing known yet, and with all that can be known."""
     known = {"request_id": "r", "queue_position": 1, "width": 64, "height": 64, "duration_s": 5.0, "cost_usd": 0.25}
-    failure = {"failure": Failure.of(GenerationFailed("no"))} if state is not State.SUCCEEDED else {}
-    job = made(state, **(known | failure | {"cancel_requested": True} if full else {}))
+    said: dict[str, Any] = {"failure": Failure.of(GenerationFailed("no"))}
+    if state is State.SUCCEEDED:
+        remarks = (
+            PartFailed("no"),
+            TooManyFiles(limit=16, count=20),
+            NotAllSaved("gone", kept=1, count=2, missing="2"),
+        )
+        said = {
+            "remarks": tuple(map(Failure.of, (*remarks, NotReadable("no header", number=1), NoFileFound("a page"))))
+        }
+    job = made(state, **(known | said | {"cancel_requested": True} if full else {}))
     told = job_json(job, AT + 4, 10.0)
     VALIDATOR.validate(told)
     assert list(told) == SCHEMA["required"]
     assert told["settings"] == VALUES
+    assert len(told["remarks"]) == (5 if full and state is State.SUCCEEDED else 0)
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ def test_moves(before: State, after: State) -> None:
 
 
 def test_ends_are_final() -> None:
-    """No move leads out of a terminal state, but for the adoption of an uncertain job; every other state has one."""
-    assert all(not MOVES[state] for state in TERMINAL - {State.UNCERTAIN})
+    """Out of a terminal state lead adoption, and looking again for missing files, alone; every other state has a move."""
+    assert all(not MOVES[state] for state in TERMINAL - {State.UNCERTAIN, State.SUCCEEDED})
     assert MOVES[State.UNCERTAIN] == {State.IN_QUEUE}
+    assert MOVES[State.SUCCEEDED] == {State.SAVING}
     assert all(MOVES[state] for state in State if state not in TERMINAL)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import io
 import os
 import resource
 import struct
@@ -18,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamina_ui.errors import DiskFull, DownloadFailed, DreaminaError, LibraryError, NotAVideo, OutputRefused
-from dreamina_ui.library import Library, Saved, origin_of
-from tests.rig import make_clip
+from dreamina_ui.errors import DiskFull, DownloadFailed, DreaminaError, LibraryError, NotAnOutput, OutputRefused
+from dreamina_ui.library import Library, origin_of
+from tests.rig import make_clip, poster_of, saved, video_of
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +96,7 @@ def drawn(folder: Path, frames: list[np.ndarray], *, index_first: bool = False) 
 
 async def assert_nothing_stays(library: Library, error: type[DreaminaError], url: str = URL) -> DreaminaError:
     with pytest.raises(error) as caught:
-        await library.save(SHARE, url)
+        await saved(library, SHARE, url)
     assert type(caught.value) is error
     assert list(library.folder.iterdir()) == []
     return caught.value
@@ -110,9 +109,9 @@ async def assert_nothing_stays(library: Library, error: type[DreaminaError], url
 async def test_a_video_is_saved_with_its_poster(library: Library, web: Web, clip: bytes, way: str) -> None:
     """The very bytes get their name, a poster stands beside them, and nothing else is in the folder."""
     web.gives(clip) if way == "with its length" else web.streams(clip)
-    assert await library.save(SHARE, URL) == Saved(64, 64, 0.5)
-    assert library.video(SHARE).read_bytes() == clip
-    with Image.open(library.poster(SHARE)) as poster:
+    assert await saved(library, SHARE, URL) == (64, 64, 0.5)
+    assert video_of(library, SHARE).read_bytes() == clip
+    with Image.open(poster_of(library, SHARE)) as poster:
         assert (poster.format, poster.size) == ("WEBP", (64, 64))
     assert {path.name for path in library.folder.iterdir()} == {f"{SHARE}.mp4", f"{SHARE}.webp"}
     assert web.asked == [URL]
@@ -126,25 +125,25 @@ async def test_size_and_duration_are_the_files_own(
     picture = np.zeros((height, width, 3), np.uint8)
     picture[: height // 2] = 200
     web.gives(drawn(tmp_path, [picture] * 25))
-    assert await library.save(SHARE, URL) == Saved(width, height, round(25 / 24, 3))
-    with Image.open(library.poster(SHARE)) as image:
+    assert await saved(library, SHARE, URL) == (width, height, round(25 / 24, 3))
+    with Image.open(poster_of(library, SHARE)) as image:
         assert image.size == poster
 
 
 async def test_what_is_already_saved_is_not_fetched_again(library: Library, web: Web, clip: bytes) -> None:
     """A second save, after a crash between file and row, reads the file; the service is not asked."""
     web.gives(clip)
-    first = await library.save(SHARE, URL)
+    first = await saved(library, SHARE, URL)
     web.gives(b"", 410)
-    assert await library.save(SHARE, URL) == first
+    assert await saved(library, SHARE, URL) == first
     assert len(web.requests) == 1
 
 
 async def test_two_savers_of_one_video_do_not_meet(library: Library, web: Web, clip: bytes) -> None:
     """Two replicas that save the same output at once both end well, with one whole file."""
     web.gives(clip)
-    assert await asyncio.gather(*(library.save(SHARE, URL) for _ in range(5))) == [Saved(64, 64, 0.5)] * 5
-    assert library.video(SHARE).read_bytes() == clip
+    assert await asyncio.gather(*(saved(library, SHARE, URL) for _ in range(5))) == [(64, 64, 0.5)] * 5
+    assert video_of(library, SHARE).read_bytes() == clip
     assert len(list(library.folder.iterdir())) == 2
 
 
@@ -156,16 +155,16 @@ async def test_the_poster_is_the_first_frame_with_something_on_it(
     dark, bright = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
     bright[8:40, 8:40] = (250, 180, 60)
     web.gives(drawn(tmp_path, [dark] * black + [bright] * 12))
-    await library.save(SHARE, URL)
-    with Image.open(library.poster(SHARE)) as poster:
+    await saved(library, SHARE, URL)
+    with Image.open(poster_of(library, SHARE)) as poster:
         assert np.asarray(poster.convert("RGB")).max() > 200
 
 
 async def test_a_black_video_is_still_a_video(library: Library, web: Web, tmp_path: Path) -> None:
     """Where no frame shows anything, the poster is black, and the video is saved."""
     web.gives(drawn(tmp_path, [np.zeros((64, 64, 3), np.uint8)] * 30))
-    assert await library.save(SHARE, URL) == Saved(64, 64, 1.25)
-    assert library.poster(SHARE).exists()
+    assert await saved(library, SHARE, URL) == (64, 64, 1.25)
+    assert poster_of(library, SHARE).exists()
 
 
 # Downloads that fail
@@ -231,7 +230,7 @@ async def test_a_save_that_is_stopped_leaves_nothing(library: Library, web: Web)
         await asyncio.Event().wait()
 
     web.answer = lambda _: httpx.Response(200, content=pieces())
-    saving = asyncio.create_task(library.save(SHARE, URL))
+    saving = asyncio.create_task(saved(library, SHARE, URL))
     await coming.wait()
     assert [path.suffix for path in library.folder.iterdir()] == [".part"]
     saving.cancel()
@@ -248,76 +247,65 @@ async def test_more_than_the_most_is_refused(tmp_path: Path, web: Web, clip: byt
         await assert_nothing_stays(library, OutputRefused)
     web.gives(clip) if announced else web.streams(clip)
     async with over(tmp_path, web, size_most=len(clip)) as library:
-        assert await library.save(SHARE, URL) == Saved(64, 64, 0.5)
+        assert await saved(library, SHARE, URL) == (64, 64, 0.5)
 
 
-# Bytes that are no video
+# What comes in place of a video
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "message"),
     [
-        b"",
-        b"\0",
-        b"<!doctype html><html><body>Please log in</body></html>" * 50,
-        b'{"error": "expired"}',
-        b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n#EXT-X-ENDLIST\n",
-        b"ffconcat version 1.0\nfile /etc/passwd\n",
-        b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>',
-        b"\x7fELF\2\1\1" + b"\0" * 100,
-        bytes(range(256)) * 64,
-        b"\x1a\x45\xdf\xa3" + b"\0" * 100,
-        b"\x89PNG\r\n\x1a\n" + b"\0" * 100,
-        b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41",
+        (b"", "an empty file"),
+        (b"<!doctype html><html><body>Please log in</body></html>" * 50, "a web page"),
+        (b"\xef\xbb\xbf\n<!-- cached --><HTML><body>Please log in", "a web page"),
     ],
-    ids=[
-        "empty",
-        "one byte",
-        "HTML",
-        "JSON",
-        "HLS",
-        "concat",
-        "SVG",
-        "ELF",
-        "noise",
-        "WebM?",
-        "PNG?",
-        "only a beginning",
-    ],
+    ids=["empty", "HTML", "HTML after a mark and a comment"],
 )
-async def test_bytes_that_do_not_play_are_not_a_video(library: Library, web: Web, body: bytes) -> None:
-    """A login page or an empty file with status 200 never gets a video's name."""
+async def test_a_login_page_is_no_output(library: Library, web: Web, body: bytes, message: str) -> None:
+    """A web page or an empty file with status 200 never gets a name."""
     web.gives(body)
-    await assert_nothing_stays(library, NotAVideo)
+    assert (await assert_nothing_stays(library, NotAnOutput)).message == message
 
 
-@pytest.mark.parametrize("part", [0.05, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("index_first", [False, True])
-async def test_a_cut_video_is_not_a_video(
-    library: Library, web: Web, tmp_path: Path, index_first: bool, part: float
-) -> None:
-    """A file that lost its end is refused, also where its index comes first and its beginning would play."""
+@pytest.mark.parametrize(
+    ("body", "ending"),
+    [
+        (b"\0", ".bin"),
+        (b'{"error": "expired"}', ".bin"),
+        (b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1/a.ts\n#EXT-X-ENDLIST\n", ".bin"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", ".bin"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>', ".bin"),
+        (b"\x7fELF\2\1\1" + b"\0" * 100, ".bin"),
+        (bytes(range(256)) * 64, ".bin"),
+        (b"PK\3\4" + b"\0" * 100, ".zip"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, ".image.png"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", ".mp4"),
+    ],
+    ids=["one byte", "JSON", "HLS", "concat", "SVG", "ELF", "noise", "ZIP", "PNG?", "only a beginning"],
+)
+async def test_bytes_that_do_not_play_are_kept_as_a_file(library: Library, web: Web, body: bytes, ending: str) -> None:
+    """It was paid for, so it is kept as it came, under an ending that its bytes tell, and without a poster; nothing runs it."""
+    web.gives(body)
+    file, facts = await library.save(SHARE, 1, URL)
+    assert (file.path.name, file.path.read_bytes()) == (f"{SHARE}{ending}", body)
+    assert [path.name for path in library.folder.iterdir()] == [file.path.name]
+    assert facts.problem or not file.kind.inline
+    assert len(web.requests) == 1
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.99])
+async def test_a_cut_video_is_kept_at_last(library: Library, web: Web, tmp_path: Path, part: float) -> None:
+    """A file whose index points past its end is worth another try; where no other comes, it is kept and said to be cut."""
     noise = np.random.default_rng(7).integers(0, 255, (48, 64, 64, 3), dtype=np.uint8)
-    whole = drawn(tmp_path, list(noise), index_first=index_first)
+    whole = drawn(tmp_path, list(noise), index_first=True)
     web.gives(whole[: int(len(whole) * part)])
-    await assert_nothing_stays(library, NotAVideo)
-    web.gives(whole)
-    assert (await library.save(SHARE, URL)).duration_s == 2.0
+    assert (await assert_nothing_stays(library, NotAnOutput)).message == "a file that is cut short"
+    file, facts = await library.save(SHARE, 1, URL, at_last=True)
+    assert (file.path.stat().st_size, facts.problem) == (int(len(whole) * part), "cut short")
 
 
-async def test_sound_or_a_picture_alone_is_not_a_video(library: Library, web: Web) -> None:
-    """A file without moving pictures that can be shown is refused."""
-    sound = io.BytesIO()
-    with av.open(sound, "w", format="wav") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
-        frame.rate = 8000
-        container.mux(stream.encode(frame))
-    web.gives(sound.getvalue())
-    await assert_nothing_stays(library, NotAVideo)
-
-
-async def test_a_frame_too_large_to_decode_is_not_a_video(library: Library, web: Web) -> None:
+async def test_a_frame_too_large_to_decode_is_kept_unread(library: Library, web: Web) -> None:
     """Sixty kilobytes that unpack to 64 million pixels are told by their header, and not unpacked."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -327,7 +315,10 @@ async def test_a_frame_too_large_to_decode_is_not_a_video(library: Library, web:
     pixels = zlib.compress(bytes(side * (side + 1)))
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     web.gives(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
-    assert (await assert_nothing_stays(library, NotAVideo)).message == "8000 × 8000 pixels"
+    file, facts = await library.save(SHARE, 1, URL)
+    assert not facts.has_poster
+    assert (facts.width, facts.problem) == (8000, "too large")
+    assert file.path.exists()
 
 
 # Where a video may come from
@@ -353,7 +344,6 @@ async def test_a_frame_too_large_to_decode_is_not_a_video(library: Library, web:
         "https://10.0.0.1/a.mp4",
         "file:///etc/passwd",
         "ftp://videos.example.com/a.mp4",
-        "data:video/mp4;base64,AAAA",
         "javascript:alert(1)",
         "//videos.example.com/a.mp4",
         "/etc/passwd",
@@ -373,7 +363,7 @@ async def test_an_address_it_may_not_come_from_is_never_asked(
 async def test_a_trusted_origin_may_use_http(library: Library, web: Web, clip: bytes, url: str) -> None:
     """The simulator, and what the settings trust, may be plain http."""
     web.gives(clip)
-    assert await library.save(SHARE, url) == Saved(64, 64, 0.5)
+    assert await saved(library, SHARE, url) == (64, 64, 0.5)
 
 
 async def test_a_trusted_origin_may_be_of_this_machine(tmp_path: Path, web: Web, clip: bytes) -> None:
@@ -381,7 +371,7 @@ async def test_a_trusted_origin_may_be_of_this_machine(tmp_path: Path, web: Web,
     web.gives(clip)
     mounts = {"http://": web.transport}
     async with Library(tmp_path / "own", trusted_origins={"http://127.0.0.1:8188"}, mounts=mounts) as library:
-        assert await library.save(SHARE, "http://127.0.0.1:8188/a.mp4") == Saved(64, 64, 0.5)
+        assert await saved(library, SHARE, "http://127.0.0.1:8188/a.mp4") == (64, 64, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -416,7 +406,7 @@ def redirects(web: Web, clip: bytes, *ways: str, status: int = 302) -> None:
 async def test_three_redirects_are_followed(library: Library, web: Web, clip: bytes, status: int) -> None:
     """Absolute and relative ways are followed up to three times, always with a GET."""
     redirects(web, clip, "https://cdn.example.net/1/x", "../2", "//third.example.org/a.mp4", status=status)
-    assert await library.save(SHARE, URL) == Saved(64, 64, 0.5)
+    assert await saved(library, SHARE, URL) == (64, 64, 0.5)
     assert web.asked[1:] == [
         "https://cdn.example.net/1/x",
         "https://cdn.example.net/2",
@@ -454,7 +444,7 @@ async def test_a_redirect_to_nowhere_fails(library: Library, web: Web, clip: byt
     """A way that is no web address ends the download by one of the library's own errors."""
     web.answer = lambda _: httpx.Response(302, headers={"location": way})
     with pytest.raises((OutputRefused, DownloadFailed)):
-        await library.save(SHARE, URL)
+        await saved(library, SHARE, URL)
     assert list(library.folder.iterdir()) == []
 
 
@@ -466,7 +456,7 @@ async def test_nothing_of_ours_reaches_the_outputs_host(
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     monkeypatch.setenv("RUNCOMFY_API_TOKEN", "rc-canary-0123456789abcdef")
     redirects(web, clip, "https://cdn.example.net/a.mp4", "https://videos.example.com/b.mp4")
-    await library.save(SHARE, URL)
+    await saved(library, SHARE, URL)
     for request in web.requests:
         assert set(request.headers) == {"host", "accept", "accept-encoding", "user-agent"}
         assert "canary" not in repr(request.headers.raw)
@@ -517,10 +507,10 @@ async def test_a_disk_that_fails_late_is_told_by_its_reason(
     web.gives(clip)
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(LibraryError) as caught:
-        await library.save(SHARE, URL)
+        await saved(library, SHARE, URL)
     assert type(caught.value) is error
     assert list(library.folder.glob(".*")) == []
-    assert await library.save(SHARE, URL) == Saved(64, 64, 0.5)
+    assert await saved(library, SHARE, URL) == (64, 64, 0.5)
 
 
 async def test_room_is_checked_before_anything_is_paid(tmp_path: Path) -> None:
@@ -541,7 +531,7 @@ async def test_a_folder_that_went_away_is_an_error_of_the_library(library: Libra
     with pytest.raises(LibraryError):
         await library.check_room()
     with pytest.raises(LibraryError):
-        await library.save(SHARE, URL)
+        await saved(library, SHARE, URL)
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

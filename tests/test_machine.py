@@ -36,7 +36,7 @@ from dreamina_ui.simulator import Fault, RenderJob, create_app
 from dreamina_ui.simulator.renderers import RenderError
 from dreamina_ui.store import Limits, Store
 from dreamina_ui.visitors import HOLDER
-from tests.rig import BASE, CARD, VALUES, make_clip
+from tests.rig import BASE, CARD, VALUES, make_clip, video_of
 from tests.waiting import until
 
 EXAMPLES = int(os.environ.get("DREAMINA_MACHINE_EXAMPLES", "20"))
@@ -682,7 +682,7 @@ class Machine(RuleBasedStateMachine):
                     assert record.state == "succeeded"
                     assert code is None
                     assert self.program is not None
-                    assert self.program.library.video(row.share_id).stat().st_size > 0
+                    assert video_of(self.program.library, row.share_id).stat().st_size > 0
                 case State.CANCELLED:
                     assert record.state == "cancelled" if record else row.payload["seed"] not in accepted
                 case State.UNCERTAIN:

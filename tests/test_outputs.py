@@ -1,30 +1,32 @@
-"""Models that make several videos, or images: all of it is saved, shown, taken home and deleted together."""
+"""Models that make several videos, images or sounds: all of it is saved, shown, downloaded and deleted together."""
 
 import io
 import zipfile
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 from starlette.applications import Starlette
 
 from dreamina_ui.archive import Archive
 from dreamina_ui.cleaning import _measure
 from dreamina_ui.downloads import Downloads
-from dreamina_ui.errors import NotAVideo
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.library import Library
-from dreamina_ui.model_card import Card, card_of
+from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.media.kinds import AVI, GIF, HEIC, MP3, MP4, PNG, WEBM, ZIP, Kind
+from dreamina_ui.model_card import Card, card_of, load_card
+from dreamina_ui.records import file_name
 from dreamina_ui.ui.answers import told
-from dreamina_ui.ui.outputs_html import images_html, more_videos_html
+from dreamina_ui.ui.outputs_html import addresses_html, outputs_html, undecodable_html
+from dreamina_ui.ui.shown import Shown, playable, shown_files
+from dreamina_ui.ui.stage_html import actions_html, screen_html, status_html
 from dreamina_ui.ui.wording import Words
+from tests.filled import past_job
 from tests.rig import CARD, Rig, rigged
 
 pytestmark = pytest.mark.anyio
-SHARE = "5" * 32
+WORDS = Words("en")
+COMPOSER = load_card(Path(__file__).parent / "cards" / "text-to-audio.json")
 URIS = {"type": "array", "items": {"type": "string", "format": "uri"}}
 
 
@@ -47,20 +49,22 @@ async def made(rig: Rig) -> Job:
         (("videos",), [".mp4", "-2.mp4"]),
         (("images",), [".image.png", "-2.image.png"]),
         (("image",), [".image.png"]),
+        (("audio",), [".mp3"]),
+        (("audios",), [".mp3", "-2.mp3"]),
         (("video", "image"), [".mp4"]),
     ],
 )
 async def test_all_that_was_made_is_saved(tmp_path: Path, names: tuple[str, ...], endings: list[str]) -> None:
-    """Each output has its file and its poster, and nothing else is in the folder."""
+    """Each output has its file and, unless it is a sound, its poster, and nothing else is in the folder."""
     async with rigged(tmp_path, card=making(*names)) as rig:
         job = await made(rig)
         assert job.state is State.SUCCEEDED, job.failure
-        files = rig.library.files(job.share_id)
-        assert [file.name for file in files] == [f"{job.share_id}{ending}" for ending in endings]
-        posters = {f"{job.share_id}{'' if number == 1 else f'-{number}'}.webp" for number in range(1, len(files) + 1)}
-        assert {path.name for path in rig.library.folder.iterdir()} == {file.name for file in files} | posters
-        assert (job.width, job.height) == (64, 64)
-        assert (job.duration_s is None) == (files[0].suffix == ".png")
+        files = rig.library.files(job)
+        assert job.files == tuple(file.suffix for file in files) == tuple(endings)
+        posters = {file.poster.name for file in files if file.kind is not MP3}
+        assert {path.name for path in rig.library.folder.iterdir()} == {file.path.name for file in files} | posters
+        assert (job.width, job.height) == ((None, None) if files[0].kind is MP3 else (64, 64))
+        assert (job.duration_s is None) == (files[0].kind is PNG)
 
 
 async def test_a_program_is_told_of_all_files(tmp_path: Path) -> None:
@@ -74,7 +78,7 @@ async def test_a_program_is_told_of_all_files(tmp_path: Path) -> None:
             for number, file in enumerate(files, start=1):
                 reply = await client.get(file["url"])
                 assert (reply.status_code, reply.headers["content-type"]) == (200, "image/png")
-                assert reply.content == rig.library.files(job.share_id)[number - 1].read_bytes()
+                assert reply.content == rig.library.files(job)[number - 1].path.read_bytes()
             assert (await client.get(f"/dreamina/video/{job.share_id}?n=3")).status_code == 404
             assert (await client.get(f"/dreamina/video/{job.share_id}?n=x")).status_code == 404
             zipped = await client.get(f"/dreamina/zip?video={job.share_id}")
@@ -82,21 +86,133 @@ async def test_a_program_is_told_of_all_files(tmp_path: Path) -> None:
         assert [name.removeprefix(names[0].removesuffix(".png")) for name in names] == [".png", "-2.png"]
 
 
-async def test_they_are_shown(tmp_path: Path) -> None:
-    """Images have a picture with the prompt as its words and a download each; videos after the first a player each."""
-    words = Words("en")
-    async with rigged(tmp_path / "a", card=making("images")) as rig:
+async def test_a_sound_has_the_length_that_was_asked_for(tmp_path: Path) -> None:
+    """The simulator plays another piece for another seed, and the same one for the same."""
+    pieces = set()
+    async with rigged(tmp_path, card=COMPOSER) as rig:
+        for seed in (3, 3, 4):
+            [job] = await rig.engine.submit("anna", {"prompt": "calm piano", "duration": 6, "seed": seed})
+            job = await rig.finish(job)
+            assert job.duration_s == pytest.approx(6, abs=0.1)
+            [file] = rig.library.files(job)
+            assert file_name(job, 1, file.kind.ending, file.kind.family).endswith(f"-calm-piano-{seed}.mp3")
+            async with httpx.AsyncClient(transport=rig.gate) as client:
+                pieces.add((await client.get(job.outputs[0])).content)
+    assert len(pieces) == 2
+
+
+def shown(number: int, kind: Kind, *, poster: bool = False, size: int = 3_140_000) -> Shown:
+    path = Path(f"/videos/{number}{kind.ending}")
+    return Shown(number, path, kind, f"a-{number}{kind.ending}", size, path.with_suffix(".webp") if poster else None)
+
+
+JOB = past_job(7, "anna", prompt="a <b>lighthouse</b> at dawn")
+
+
+@pytest.mark.parametrize(
+    ("file", "parts"),
+    [
+        (shown(1, PNG), ["<img ", "?n=1&amp;inline=1"]),
+        (shown(2, GIF), ["<img ", "?n=2&amp;inline=1"]),
+        (shown(1, MP3), ["<audio controls", "?n=1&amp;inline=1", "a-1.mp3</span>"]),
+        (
+            shown(2, WEBM, poster=True),
+            ["<video controls", ' poster="gradio_api/file=/videos/2.webp"', "data-undecodable"],
+        ),
+        (shown(1, AVI, poster=True), ["file=/videos/1.webp", "Video (AVI), 3.1 MB: this browser cannot play it."]),
+        (shown(1, HEIC), ["Picture (HEIC), 3.1 MB: this browser cannot show it."]),
+        (shown(1, ZIP, size=900), ["File (ZIP), 1 KB"]),
+    ],
+    ids=lambda value: value.kind.name if isinstance(value, Shown) else "",
+)
+def test_each_kind_is_shown_as_browsers_can(file: Shown, parts: list[str]) -> None:
+    """With a download each, its prompt as text, and none of the server's paths but a poster's."""
+    html = str(outputs_html(JOB, [file], WORDS))
+    assert all(part in html for part in parts), html
+    assert html.count(" download=") == 1
+    assert html.count("/videos/") == bool(file.poster)
+    assert "<b>" not in html
+
+
+def test_the_player_has_the_first_video_that_browsers_play() -> None:
+    """What comes before it is listed like what comes after it."""
+    avi, mp4, webm = shown(1, AVI), shown(2, MP4), shown(3, WEBM)
+    assert playable([avi, mp4, webm]) is mp4
+    assert playable([avi, shown(2, MP3)]) is None
+    assert "?n=2" in actions_html(JOB, [avi, mp4], mp4, "?", WORDS)
+    assert "?n=" not in actions_html(JOB, [mp4, webm], mp4, "?", WORDS)
+
+
+def test_a_video_that_cannot_be_decoded_has_a_sentence_and_a_download() -> None:
+    """The sentence is hidden until the browser says so."""
+    html = str(undecodable_html(JOB, shown(1, MP4), "player", WORDS))
+    assert "(MP4)" in html
+    assert ' data-undecodable="player" hidden>' in html
+    assert html.count(" download=") == 1
+
+
+# A job whose files are missing
+
+ADDRESSES = (
+    "https://cdn.test/1.png?sig=<b>",
+    "data:image/png;base64," + "A" * 5000,
+    "ftp://x/\u202egnp.exe\n",
+    "x" * 9000,
+)
+
+
+def without(code: str, **facts: str | int) -> Job:
+    return replace(JOB, remarks=(Failure(code, "a page", facts),), outputs=ADDRESSES, duration_s=None)
+
+
+def test_a_job_without_a_file_says_so_in_the_videos_place() -> None:
+    """The sentence stands on the screen and not twice; nothing leads to a download or a link that finds nothing."""
+    job = without("no_file_found")
+    assert "Finished without a file" in screen_html(job, WORDS)
+    assert "What came: a page." in screen_html(job, WORDS)
+    status = str(status_html(job, 0.0, WORDS))
+    assert "Finished without a file" in status
+    assert "a page" not in status
+    actions = str(actions_html(job, [], None, "?prompt=x", WORDS))
+    assert " download=" not in actions
+    assert "?video=" not in actions
+    assert job.can_resume
+
+
+def test_addresses_are_only_text() -> None:
+    """Escaped and never links; of one that is a file itself, its type; nothing that turns the text around."""
+    html = str(addresses_html(without("no_file_found"), WORDS))
+    assert html.count("<code>") == len(ADDRESSES)
+    assert "https://cdn.test/1.png?sig=&lt;b&gt;" in html
+    assert "<code>data:image/png,…</code>" in html
+    assert "\u202e" not in html
+    assert "<a " not in html
+    assert len(html) < 6000
+
+
+@pytest.mark.parametrize(("missing", "numbers"), [("2, 4", [2, 4]), ("", []), ("9, x, -1, 0", []), ("1" * 99, [])])
+def test_only_the_missing_addresses_are_named(missing: str, numbers: list[int]) -> None:
+    """By their numbers, whatever an old row says."""
+    html = str(addresses_html(without("not_all_saved", kept=2, count=4, missing=missing), WORDS))
+    assert [number for number in range(20) if f'<li value="{number}">' in html] == numbers
+    assert bool(html) == bool(numbers)
+
+
+def test_no_more_than_sixteen_addresses_are_shown() -> None:
+    job = replace(without("no_file_found"), outputs=tuple(f"https://x.test/{number}" for number in range(40)))
+    assert str(addresses_html(job, WORDS)).count("<code>") == 16
+
+
+async def test_a_file_that_is_gone_is_not_shown(tmp_path: Path) -> None:
+    """A job whose files somebody has taken from the disk says so, and has no download."""
+    async with rigged(tmp_path, card=making("video")) as rig:
         job = await made(rig)
-        shown = str(images_html(job, rig.library.files(job.share_id), words))
-        assert shown.count("<img ") == shown.count(" download=") == 2
-        assert "Output 2: a lighthouse at dawn" in shown
-        assert more_videos_html(job, rig.library.files(job.share_id), words) == ""
-    async with rigged(tmp_path / "b", card=making("videos")) as rig:
-        job = await made(rig)
-        shown = str(more_videos_html(job, rig.library.files(job.share_id), words))
-        assert shown.count("<video ") == shown.count(" download=") == 1
-        assert f"{job.share_id}-2.webp" in shown
-        assert images_html(job, rig.library.files(job.share_id), words) == ""
+        files = await rig.engine.files(job)
+        [file] = shown_files(job, files)
+        assert (file.kind, file.size, file.poster is not None) == (MP4, file.path.stat().st_size, True)
+        file.path.unlink()
+        assert shown_files(job, files) == [] == await rig.engine.files(job)
+        assert "no longer on this server" in screen_html(job, WORDS)
 
 
 async def test_they_are_deleted_together(tmp_path: Path) -> None:
@@ -107,92 +223,3 @@ async def test_they_are_deleted_together(tmp_path: Path) -> None:
         assert _measure(rig.library, [job.share_id]) == (1, size)
         assert rig.library.remove([job.share_id]) == 1
         assert list(rig.library.folder.iterdir()) == []
-
-
-class Web:
-    """Gives by path what it was told to."""
-
-    def __init__(self, **held: bytes) -> None:
-        self.held: Mapping[str, bytes] = held
-        self.transport = httpx.MockTransport(
-            lambda request: httpx.Response(200, content=self.held[request.url.path.strip("/")])
-        )
-
-
-def over(folder: Path, web: Web, **more: Any) -> Library:
-    mounts = {"https://": web.transport, "http://": web.transport}
-    return Library(folder / "videos", trusted_origins={"http://files.test"}, mounts=mounts, room_needed=0, **more)
-
-
-def picture(kind: str, size: tuple[int, int] = (8, 4)) -> bytes:
-    held = io.BytesIO()
-    Image.new("RGB", size, (200, 80, 20)).save(held, kind)
-    return held.getvalue()
-
-
-def noise() -> bytes:
-    """A picture of some 4 kB, all of which are needed."""
-    held = io.BytesIO()
-    Image.effect_noise((64, 64), 90).save(held, "PNG")
-    return held.getvalue()
-
-
-@pytest.mark.parametrize(("kind", "ending"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")])
-async def test_an_image_is_known_by_its_bytes(tmp_path: Path, kind: str, ending: str) -> None:
-    """Whatever its address says, it is kept as what it is."""
-    async with over(tmp_path, Web(a=picture(kind))) as library:
-        saved = await library.save(SHARE, "http://files.test/a")
-        assert (saved.width, saved.height, saved.duration_s) == (8, 4, 0.0)
-        assert [file.name for file in library.files(SHARE)] == [f"{SHARE}.image.{ending}"]
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        b"<html><script>alert(1)</script></html>",
-        b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
-        noise()[:2000],
-        b"\x89PNG\r\n\x1a\n<script>alert(1)</script>",
-        # 20,000 by 20,000 pixels in a few bytes.
-        picture("PNG")[:16] + (20_000).to_bytes(4) * 2 + picture("PNG")[24:],
-    ],
-    ids=["html", "svg", "cut", "no png", "bomb"],
-)
-async def test_what_is_no_image_is_refused(tmp_path: Path, hostile: bytes) -> None:
-    """Also as the second output: then nothing of the job is kept."""
-    async with over(tmp_path, Web(good=picture("PNG"), bad=hostile)) as library:
-        with pytest.raises(NotAVideo):
-            await library.save(SHARE, "http://files.test/bad")
-        with pytest.raises(NotAVideo):
-            await library.save(SHARE, "http://files.test/good", more=["http://files.test/bad"])
-        assert list(library.folder.iterdir()) == []
-
-
-async def test_where_the_first_has_its_name_all_have(tmp_path: Path) -> None:
-    """A crash between two names leaves a job that has no files, and saving it anew completes it."""
-
-    class Crash(Exception):
-        pass
-
-    async def crash(point: str) -> None:
-        if point == "after_rename":
-            raise Crash
-
-    web = Web(a=picture("PNG"), b=picture("JPEG"))
-    urls = ("http://files.test/a", "http://files.test/b")
-    async with over(tmp_path, web, passed=crash) as library:
-        with pytest.raises(Crash):
-            await library.save(SHARE, urls[0], more=urls[1:])
-        assert len(library.files(SHARE)) == 2
-        library.files(SHARE)[0].unlink()  # as if it had come before the first one's name
-        assert library.files(SHARE) == []
-    async with over(tmp_path, web) as library:
-        await library.save(SHARE, urls[0], more=urls[1:])
-        assert [file.name for file in library.files(SHARE)] == [f"{SHARE}.image.png", f"{SHARE}-2.image.jpg"]
-
-
-async def test_more_than_sixteen_are_not_believed(tmp_path: Path) -> None:
-    """A service that names a thousand outputs fills no disk."""
-    async with over(tmp_path, Web(a=picture("PNG"))) as library:
-        await library.save(SHARE, "http://files.test/a", more=["http://files.test/a"] * 40)
-        assert len(library.files(SHARE)) == 16

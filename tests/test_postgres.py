@@ -23,7 +23,7 @@ from dreamina_ui.runcomfy import RunComfy
 from dreamina_ui.simulator import QuickRenderer, create_app
 from dreamina_ui.store import Limits, Store
 from dreamina_ui.visitors import HOLDER
-from tests.rig import BASE, CARD, VALUES, Gate, make_clip
+from tests.rig import BASE, CARD, VALUES, Gate, make_clip, video_of
 from tests.test_store import NO_LIMIT, a_job, ended, sent
 from tests.waiting import until
 
@@ -368,7 +368,7 @@ async def test_a_dead_replicas_jobs_end_on_another(tmp_path: Path, postgres_url:
             async with asyncio.timeout(30):
                 seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
             assert seen[-1].state is State.SUCCEEDED
-            assert b.library.video(job.share_id).exists()
+            assert video_of(b.library, job.share_id).exists()
         assert (world.gate.posts, world.accepted) == (4, 4)
         assert {(await store.get(job.job_id)).generation for job in jobs} == {2}
 
@@ -393,7 +393,7 @@ async def test_a_post_in_a_paused_replica_is_adopted_by_its_answer(tmp_path: Pat
         row = await store.get(job.job_id)
         assert list(world.simulator.ledger.records) == [row.request_id]
         assert (world.gate.posts, row.failure) == (1, None)
-        assert b.library.video(job.share_id).exists()
+        assert video_of(b.library, job.share_id).exists()
 
 
 async def test_clicks_on_two_replicas_are_all_paid_once(tmp_path: Path, postgres_url: str) -> None:

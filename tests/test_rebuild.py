@@ -16,12 +16,12 @@ import pytest
 from dreamina_ui.database import Database
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.library import Library
-from dreamina_ui.media import label, read_label
+from dreamina_ui.media.embed import read_record
 from dreamina_ui.rebuild import rebuild
 from dreamina_ui.records import record_of
 from dreamina_ui.store import Store
 from tests.databases import opened
-from tests.rig import Clock, make_clip, rigged
+from tests.rig import Clock, make_clip, recorded, rigged, video_of
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +108,7 @@ async def test_replicas_that_rebuild_at_once_make_each_job_once(url: str, tmp_pa
     library = Library(tmp_path / "videos")
     library.prepare()
     for number in range(3):
-        label(make_clip(tmp_path / f"{number}.mp4"), library.video(new_name()), {**RECORD, "created_at": number})
+        recorded(make_clip(video_of(library, new_name())), {**RECORD, "created_at": number})
     with opened(url) as one, opened(url) as other:
         added = await asyncio.gather(rebuild(one, library), rebuild(other, library))
         assert sum(added) == 3
@@ -119,7 +119,7 @@ async def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, caplog: An
     """No record, somebody else's comment, no video, another name: no row is made, and no byte changes."""
     library = Library(tmp_path / "videos")
     library.prepare()
-    make_clip(library.video(new_name()))
+    make_clip(video_of(library, new_name()))
     for comment in (
         "Made with love",
         '{"app": "other"}',
@@ -128,11 +128,11 @@ async def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, caplog: An
         '{"app": "dreamina-ui"}',
         "{" * 9999,
     ):
-        commented(library.video(new_name()), comment)
-    library.video(new_name()).write_bytes(b"no video at all")
-    library.video(new_name()).write_bytes(b"")
-    whole = label_at(tmp_path / "whole.mp4", RECORD).read_bytes()
-    library.video(new_name()).write_bytes(whole[: len(whole) // 2])
+        commented(video_of(library, new_name()), comment)
+    video_of(library, new_name()).write_bytes(b"no video at all")
+    video_of(library, new_name()).write_bytes(b"")
+    whole = recorded(make_clip(tmp_path / "whole.mp4"), RECORD).read_bytes()
+    video_of(library, new_name()).write_bytes(whole[: len(whole) // 2])
     (library.folder / "a copy of mine.mp4").write_bytes(whole)
     before = {path: path.read_bytes() for path in library.folder.iterdir()}
     with opened(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}") as store, caplog.at_level(logging.WARNING):
@@ -153,11 +153,6 @@ def commented(path: Path, comment: str) -> Path:
                 packet.stream = copy
                 target.mux(packet)
     clip.unlink()
-    return path
-
-
-def label_at(path: Path, record: Mapping[str, Any]) -> Path:
-    label(make_clip(path.with_suffix(".clip.mp4")), path, record)
     return path
 
 
@@ -195,10 +190,9 @@ async def test_a_record_that_is_none_makes_no_row(tmp_path: Path, wrong: dict[st
     library = Library(tmp_path / "videos")
     library.prepare()
     # As it stands in a file, with every letter escaped: so half of a pair comes through as well.
-    commented(library.video(new_name()), json.dumps({**RECORD, **wrong}))
+    commented(video_of(library, new_name()), json.dumps({**RECORD, **wrong}))
     good = new_name()
-    label_at(library.video(good), RECORD)
-    library.video(good).with_suffix(".clip.mp4").unlink()
+    recorded(make_clip(video_of(library, good)), RECORD)
     with opened(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}") as store:
         assert await rebuild(store, library) == 1
         assert await store.share_ids() == {good}
@@ -224,7 +218,7 @@ async def test_a_hostile_record_is_only_data(url: str, tmp_path: Path) -> None:
         "visitor_id": "ann' OR '1'='1",
     }
     name = new_name()
-    commented(library.video(name), json.dumps(hostile))
+    commented(video_of(library, name), json.dumps(hostile))
     with opened(url) as store:
         victim = Job(
             job_id="job-1",
@@ -245,22 +239,20 @@ async def test_a_hostile_record_is_only_data(url: str, tmp_path: Path) -> None:
         assert [unfinished.job_id for unfinished in await store.unfinished()] == ["job-1"]
 
 
-async def test_a_label_leaves_the_pictures_alone(tmp_path: Path) -> None:
-    """The record is written beside the pictures: every packet is the same, and so is every decoded frame."""
-    clip, labelled = make_clip(tmp_path / "clip.mp4", frames=48), tmp_path / "labelled.mp4"
-    label(clip, labelled, RECORD)
+async def test_a_record_leaves_the_pictures_alone(tmp_path: Path) -> None:
+    """Every packet is the same with the record, and so is every decoded frame."""
+    clip = make_clip(tmp_path / "clip.mp4", frames=48)
+    labelled = recorded(make_clip(tmp_path / "labelled.mp4", frames=48), RECORD)
     assert packets_of(labelled) == packets_of(clip)
     assert frames_of(labelled) == frames_of(clip)
-    found = read_label(labelled)
-    assert found is not None
-    assert found[0] == RECORD
+    assert read_record(labelled) == RECORD
 
 
 async def test_the_saved_video_is_the_services(tmp_path: Path) -> None:
     """From the service to the library no picture changes."""
     async with rigged(tmp_path) as rig:
         job = await rig.finish(await rig.submit())
-        saved = rig.library.video(job.share_id)
+        saved = video_of(rig.library, job.share_id)
     assert packets_of(saved) == packets_of(tmp_path / "clip.mp4")
     assert frames_of(saved) == frames_of(tmp_path / "clip.mp4")
 
@@ -278,7 +270,7 @@ async def test_no_job_id_is_in_a_file(tmp_path: Path) -> None:
                 assert bytes.fromhex(job.job_id) not in content
             assert b"click-of-ann" not in content
         for job in jobs:
-            with av.open(str(rig.library.video(job.share_id))) as container:
+            with av.open(str(video_of(rig.library, job.share_id))) as container:
                 tags = json.dumps([container.metadata, *(stream.metadata for stream in container.streams)])
             assert not any(other.job_id in tags for other in jobs)
             record = record_of(job, job.finished_at or 0)

@@ -1,17 +1,22 @@
 """How RunComfy is asked: once or again, how long between, where the key goes, what a broken way leaves."""
 
 import asyncio
+import errno
 import gc
+import ssl
 import traceback
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from dreamina_ui import errors
 from dreamina_ui.runcomfy import Cancellation, Phase, RunComfy, Submitted
+from dreamina_ui.runcomfy_faults import cause_of
 
 pytestmark = pytest.mark.anyio
 
@@ -344,7 +349,7 @@ async def test_endless_replies(name: str, status: int) -> None:
     kinds = {200: errors.UnreadableReply, 401: errors.KeyRefused, 500: errors.Unavailable}
     certain = name != "submit" or status == 401
     assert type(caught.value) is (kinds[status] if certain else errors.OutcomeUnknown)
-    assert read <= 3 * ((1 << 20) + (1 << 17))
+    assert read <= 3 * ((1 << (23 if name == "result" else 20)) + (1 << 17))
     gc.collect()
 
 
@@ -369,7 +374,8 @@ async def test_silence_ends(name: str) -> None:
         return await asyncio.Event().wait()  # type: ignore[return-value]
 
     transport = httpx.MockTransport(silence)
-    async with RunComfy(BASE, transport=transport, connect_timeout_s=0.001, read_timeout_s=0.001) as api:
+    short = {"connect_timeout_s": 0.001, "read_timeout_s": 0.001, "submit_timeout_s": 0.001}
+    async with RunComfy(BASE, transport=transport, **short) as api:  # type: ignore[arg-type]
         with pytest.raises(errors.OutcomeUnknown if name == "submit" else errors.Unavailable):
             await ask(api, name)
 
@@ -451,3 +457,162 @@ async def test_answers_over_a_socket() -> None:
     assert await over_a_socket("submit", head + b'{"request_id": "r-1"}') == Submitted("r-1")
     assert (await over_a_socket("status", head + b'{"status": "in_queue"}')).phase is Phase.IN_QUEUE
     assert await over_a_socket("cancel", head + b'{"outcome": "cancelled"}') is Cancellation.CANCELLED
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_patience(name: str) -> None:
+    """A submit is waited for as long as RunComfy's own clients do: who gives up early loses a paid request's id."""
+    service = Service(httpx.Response(200, json=BODIES[name]))
+    await service.call(name)
+    timeout = service.requests[0].extensions["timeout"]
+    assert (timeout["connect"], timeout["read"]) == (5.0, 90.0 if name == "submit" else 30.0)
+
+
+async def test_a_result_may_be_large() -> None:
+    """A result of some megabytes is read, as one with a video in a data URI is; a status of that size is not."""
+    video = "data:video/mp4;base64," + "A" * (5 << 20)
+    service = Service(httpx.Response(200, json={"status": "succeeded", "output": {"video": video}}))
+    assert (await service.call("result")).outputs == (video,)
+    with pytest.raises(errors.UnreadableReply):
+        await service.call("status")
+
+
+async def test_a_stray_byte_does_not_cost_the_reply() -> None:
+    """Bytes of another encoding in a text leave the rest readable."""
+    service = Service(httpx.Response(200, content=b'{"request_id": "r-1", "note": "f\xfcr Sie"}'))
+    assert await service.call("submit") == Submitted("r-1")
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def served(handle: Handler, certificate: ssl.SSLContext | None = None) -> AsyncIterator[RunComfy]:
+    """A client, short of patience except for a submit's connection, of a real server."""
+
+    async def no_wait(seconds: float) -> None:
+        assert seconds >= 0
+
+    open_ones: set[asyncio.Task[None]] = set()
+
+    async def handle_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(asyncio.current_task())  # type: ignore[arg-type]
+        try:
+            await handle(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(handle_and_close, "127.0.0.1", 0, ssl=certificate)
+    port = server.sockets[0].getsockname()[1]
+    scheme = "https" if certificate else "http"
+    base = f"{scheme}://localhost:{port}/v1"
+    async with RunComfy(base, sleep=no_wait, read_timeout_s=0.1, submit_timeout_s=0.3) as api:
+        try:
+            yield api
+        finally:
+            await api.aclose()
+            server.close()
+            await server.wait_closed()
+            await asyncio.gather(*open_ones)
+            await asyncio.sleep(0.01)  # for connections whose handshake failed
+
+
+async def wall(api: RunComfy, name: str) -> tuple[Kind, object, object]:
+    """The kind of what is raised, its cause, and its HTTP status."""
+    with pytest.raises(errors.ServiceError) as caught:
+        await ask(api, name)
+    return type(caught.value), caught.value.facts.get("cause"), caught.value.status_code
+
+
+@pytest.mark.parametrize("name", ["submit", "status"])
+async def test_walls_before_the_service(name: str) -> None:
+    """What keeps a request from leaving is told apart: the name, the port, the certificate."""
+    async with RunComfy("https://no-such-host.invalid/v1", sleep=lambda _: asyncio.sleep(0)) as api:
+        assert await wall(api, name) == (errors.Unreachable, "name", None)
+
+    async def unheard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise AssertionError
+
+    async with served(unheard) as api:
+        pass
+    async with RunComfy(api._base, sleep=lambda _: asyncio.sleep(0)) as api:
+        assert await wall(api, name) == (errors.Unreachable, "refused", None)
+
+    certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(certificate)
+    async with served(unheard, certificate) as api:
+        assert await wall(api, name) == (errors.Unreachable, "certificate", None)
+
+
+@pytest.mark.parametrize("name", ["submit", "status"])
+async def test_walls_at_the_service(name: str) -> None:
+    """What keeps an answer from coming is told apart: silence, a connection that ends, a proxy's page."""
+    kind = errors.OutcomeUnknown if name == "submit" else errors.Unavailable
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with served(silent) as api:
+        assert await wall(api, name) == (kind, "timeout", None)
+
+    def answering(answer: bytes) -> Handler:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+
+        return handle
+
+    async with served(answering(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"stat')) as api:
+        assert await wall(api, name) == (kind, "dropped", None)
+    async with served(answering(b"")) as api:
+        assert await wall(api, name) == (kind, "dropped", None)
+    page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>"
+    async with served(answering(page)) as api:
+        assert await wall(api, name) == (kind, "server", 502)
+
+
+async def test_a_slow_submit_is_waited_for() -> None:
+    """An answer that takes longer than a GET may is still heard."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        body = b'{"request_id": "r-1", "status": "completed"}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with served(handle) as api:
+        assert await ask(api, "submit") == Submitted("r-1")
+        assert await wall(api, "status") == (errors.Unavailable, "timeout", None)
+
+
+@pytest.mark.parametrize(
+    ("fault", "behind", "cause"),
+    [
+        (httpx.ConnectError("x"), OSError(errno.ENETUNREACH, "no route"), "network"),
+        (httpx.ConnectError("x"), OSError(errno.EHOSTUNREACH, "no route"), "network"),
+        (httpx.ConnectError("x"), None, "network"),
+        (httpx.ConnectTimeout("x"), None, "timeout"),
+        (httpx.PoolTimeout("x"), None, "timeout"),
+        (httpx.ProxyError("x"), None, "proxy"),
+        (httpx.ConnectError("x"), ssl.SSLEOFError("x"), "dropped"),
+        (httpx.ConnectError("x"), ssl.SSLError("wrong version"), "certificate"),
+        (httpx.ConnectError("x"), ExceptionGroup("all", [OSError("a"), ConnectionRefusedError("b")]), "refused"),
+        (httpx.ReadError("x"), ConnectionResetError("x"), "dropped"),
+        (RuntimeError("x"), None, "dropped"),
+    ],
+    ids=repr,
+)
+def test_causes(fault: Exception, behind: Exception | None, cause: str) -> None:
+    """The cause is told by whatever exception stands behind the one that was raised."""
+    fault.__cause__ = behind
+    never_left = isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    assert cause_of(fault, never_left=never_left) == cause
+
+
+async def test_a_proxy_that_wants_a_login() -> None:
+    """It is the way to the service that is closed, not the service."""
+    service = Service(httpx.Response(407, text="<html>"))
+    assert await wall(service.api, "status") == (errors.Unavailable, "proxy", 407)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dreamina_ui import errors
 from dreamina_ui.runcomfy import Cancellation, Outcome, Phase, Price, Result, RunComfy, Status, Submitted
 from dreamina_ui.runcomfy_replies import Reply, clean, result_in
+from tests.replies import CASES, Case, filled
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +63,83 @@ async def expect(call: str, status: int, body: object, expected: object) -> None
         assert await answer(call, status, body) == expected
 
 
+ORIGIN = "https://o.test"
+PLACES = {
+    "ORIGIN": ORIGIN,
+    "HOST": "o.test",
+    "URL": ORIGIN + "/clip.mp4",
+    "SECOND": ORIGIN + "/second.mp4",
+    "FILE": ORIGIN + "/files/17",
+    "POSTER": ORIGIN + "/poster.png",
+    "SOUND": ORIGIN + "/sound.mp3",
+    "DATA": "data:video/mp4;base64,AAAAIGZ0eXBpc29t",
+}
+
+
+async def followed(case: Case) -> tuple[str, Result | None, str]:
+    """How a job ends with these replies, for whoever asks the status and, once it ended, the result: three times each.
+
+    Gives one of `Right`, the last result, and what a person is told.
+    """
+    given = {"submit": case.submit, "status": case.status, "result": case.result}
+    http = {"submit": case.submit_http, "status": case.status_http, "result": case.result_http}
+    asked = dict.fromkeys(given, 0)
+
+    async def reply(request: httpx.Request) -> httpx.Response:
+        call = "submit" if request.method == "POST" else request.url.path.rpartition("/")[2]
+        body = filled(given[call][min(asked[call], len(given[call]) - 1)], **PLACES)
+        asked[call] += 1
+        return httpx.Response(http[call], content=body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    async with RunComfy(ORIGIN + "/v1", transport=httpx.MockTransport(reply), sleep=no_wait) as api:
+        try:
+            request_id = (await api.submit("maker/model", {}, key=KEY)).request_id
+        except errors.Refusal as refusal:
+            return "refused", None, refusal.message
+        except errors.OutcomeUnknown as unknown:
+            assert case.facts.items() <= unknown.facts.items()
+            assert ("answered" in unknown.facts) == ("answered" in case.facts)
+            return "uncertain", None, unknown.message
+        assert request_id == case.request_id
+        right, result = "goes on", None
+        for _ in range(3):
+            try:
+                status = await api.status(request_id, key=KEY)
+            except errors.ServiceError:
+                continue
+            if status.phase is not Phase.ENDED:
+                right = {Phase.IN_QUEUE: "waits", Phase.CANCELLED: "cancelled"}.get(status.phase, "goes on")
+                continue
+            try:
+                result = await api.result(request_id, key=KEY)
+            except errors.ServiceError:
+                if status.says_failed:
+                    return "failed", None, status.error
+                continue
+            if result.outcome is Outcome.SUCCEEDED:
+                right = "saved" if result.outputs else "empty"
+            elif result.outcome is Outcome.FAILED:
+                right = "part" if result.outputs else "failed"
+            else:
+                right = {Outcome.IN_QUEUE: "waits", Outcome.CANCELLED: "cancelled"}.get(result.outcome, "goes on")
+        return right, result, result.error if result else ""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_replies_to_paid_jobs(case: Case) -> None:
+    """Each reply of the table is read as what it means."""
+    right, result, said = await followed(case)
+    assert right == case.right
+    assert case.says in said
+    if right in ("saved", "part"):
+        assert result is not None
+        assert result.outputs == tuple(filled(case.outputs, **PLACES))
+    if result is not None:
+        assert result.came == case.came
+        if len(case.result) == 1:
+            assert result.cost_usd == case.cost_usd
+
+
 def code(number: object) -> dict[str, object]:
     return {"error_code": number, "error_message": "no"}
 
@@ -84,7 +162,6 @@ REFUSALS: list[tuple[int, object, type]] = [
     (401, {}, errors.KeyRefused),
     (402, {}, errors.NoBalance),
     (403, {}, errors.PermissionDenied),
-    (409, {}, errors.Refusal),
     (422, {}, errors.InputRefused),
     (429, {}, errors.TooManyRequests),
     (400, code(499999), errors.Refusal),
@@ -114,7 +191,7 @@ UNREADABLE: list[tuple[int, object]] = [
     (200, b'{"cost": ' + b"9" * 5000 + b"}"),
     (200, b'{"request_id": "r-1", "x": "' + b"x" * (1 << 20) + b'"}'),
     (200, []),
-    (200, "succeeded"),
+    (200, "perhaps"),
     (200, None),
     (204, b""),
     (200, code("WEIRD")),
@@ -136,6 +213,12 @@ UNREADABLE: list[tuple[int, object]] = [
 async def test_a_refusal(call: str, status: int, body: object, kind: type) -> None:
     """A refusal is told by its error code first, then by the HTTP status, on every call."""
     await expect(call, status, body, kind)
+
+
+@pytest.mark.parametrize("call", ["submit", "cancel", "price"])
+async def test_a_conflict(call: str) -> None:
+    """Only a status and a result can be asked for too early."""
+    await expect(call, 409, {}, errors.Refusal)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -170,10 +253,19 @@ async def test_unreadable(call: str, status: int, body: object) -> None:
         (200, {"request_id": "r-1"} | code(400002), errors.NoBalance),
         *(
             (200, {"request_id": unfit}, errors.OutcomeUnknown)
-            for unfit in (None, "", 7, [], "a/b", "../x", "r 1", "r-1\n", "é", "a" * 129)
+            for unfit in (None, "", True, -7, 1.5, [], "a/b", "../x", "r 1", "r-1\n", "é", "a" * 129)
         ),
         (200, {}, errors.OutcomeUnknown),
-        (200, {"id": "r-1"}, errors.OutcomeUnknown),
+        (200, {"id": "r-1"}, Submitted("r-1")),
+        (200, {"id": "r-1", "status_url": f"{BASE}/requests/r-2/status"}, Submitted("r-2")),
+        (200, {"urls": {"get": f"{BASE}/requests/r-2"}, "id": "r-1"}, Submitted("r-2")),
+        (200, {"status_url": f"{BASE}/requests/{'a' * 129}/status"}, errors.OutcomeUnknown),
+        (200, {"request": {"prompt": "x", "task_id": "t-1"}}, errors.OutcomeUnknown),
+        (200, {"request_id": 10**18}, Submitted(str(10**18))),
+        (200, [{"request_id": "r-1"}], Submitted("r-1")),
+        (200, '{"request_id": "r-1"}', Submitted("r-1")),
+        (200, {"success": False, "request_id": "log-1", "message": "no credits"}, errors.OutcomeUnknown),
+        (200, {"code": 7, "request_id": "r-1", "status": "queued", "message": "odd"}, Submitted("r-1")),
         (302, {"request_id": "r-1"}, errors.OutcomeUnknown),
     ],
 )
@@ -189,17 +281,36 @@ async def test_submit(status: int, body: object, expected: object) -> None:
         ({"status": "in_queue", "queue_position": 0}, Status(Phase.IN_QUEUE, 0, "in_queue")),
         *(
             ({"status": "in_queue", "queue_position": odd}, Status(Phase.IN_QUEUE, None, "in_queue"))
-            for odd in (None, True, -1, 1.5, "3", float("nan"), float("inf"), 10**400, 2**31, [])
+            for odd in (None, True, -1, 1.5, "x", float("nan"), float("inf"), 10**400, 2**31, [])
         ),
         ({"status": "IN-QUEUE "}, Status(Phase.IN_QUEUE, None, "IN-QUEUE")),
         ({"status": "in_progress", "queue_position": 2}, Status(Phase.IN_PROGRESS, None, "in_progress")),
-        *(({"status": w}, Status(Phase.ENDED, None, w)) for w in ("completed", "succeeded", "failed")),
+        *(({"status": w}, Status(Phase.ENDED, None, w)) for w in ("completed", "succeeded", "failed", "ERROR", "done")),
         *(({"status": w}, Status(Phase.CANCELLED, None, w)) for w in ("cancelled", "canceled")),
         *(
             ({"status": w}, Status(Phase.IN_PROGRESS, None, w))
-            for w in ("pending", "waiting", "starting", "processing", "polishing")
+            for w in ("starting", "processing", "cancelling", "retrying_after_error", "postProcessing")
         ),
-        ({"status": "failed"} | code(500001), Status(Phase.ENDED, None, "failed")),
+        *(
+            ({"status": w}, Status(Phase.IN_PROGRESS, None, w, is_known=False))
+            for w in ("polishing", "not_completed", "no_error", "unknown", "成功")
+        ),
+        *(
+            ({"status": w}, Status(Phase.IN_QUEUE, None, w))
+            for w in ("pending", "waiting", "Not Started", "TASK_STATUS_QUEUED")
+        ),
+        ({"queue_position": 3}, Status(Phase.IN_QUEUE, 3, "")),
+        ({"status": "failed"} | code(500001), Status(Phase.ENDED, None, "failed", "no")),
+        ({"status": "failed", "error": "too dark"}, Status(Phase.ENDED, None, "failed", "too dark")),
+        ({"status": "generation_failed", "message": "dark"}, Status(Phase.ENDED, None, "generation_failed", "dark")),
+        ({"status": "completed", "message": "take it"}, Status(Phase.ENDED, None, "completed")),
+        ("completed", Status(Phase.ENDED, None, "completed")),
+        ([{"status": "in_queue", "queue_position": 1}], Status(Phase.IN_QUEUE, 1, "in_queue")),
+        ({"status": "in_progress", "code": 7, "message": "odd"}, Status(Phase.IN_PROGRESS, None, "in_progress")),
+        ({"status": "error"} | code(400004), errors.KeyRefused),
+        ({"status": "error", "code": 404, "message": "gone"}, errors.UnknownRequest),
+        ({"code": 401, "message": "token expired"}, errors.KeyRefused),
+        ({"code": 500, "message": "oops"}, errors.Unavailable),
         ({"status": "completed"} | code(400004), errors.KeyRefused),
         *(({"status": odd}, errors.UnreadableReply) for odd in (None, "", 3, [], {"a": "failed"})),
         ({}, errors.UnreadableReply),
@@ -210,15 +321,16 @@ async def test_status(body: object, expected: object) -> None:
     await expect("status", 200, body, expected)
 
 
-def succeeded(*outputs: str, cost: float | None = None, word: str = "succeeded") -> Result:
-    return Result(Outcome.SUCCEEDED, outputs, "", cost, word)
+def succeeded(*outputs: str, cost: float | None = None, word: str = "succeeded", came: str = "") -> Result:
+    return Result(Outcome.SUCCEEDED, outputs, "", cost, word, came)
 
 
-def failed(error: str, word: str = "failed") -> Result:
-    return Result(Outcome.FAILED, (), error, None, word)
+def failed(error: str, word: str = "failed", *outputs: str) -> Result:
+    return Result(Outcome.FAILED, outputs, error, None, word)
 
 
-NO_OUTPUT = failed("the service reported success, but no output came", "succeeded")
+def going_on(word: str = "not ready") -> Result:
+    return Result(Outcome.IN_PROGRESS, (), "", None, word)
 
 
 @pytest.mark.parametrize(
@@ -228,41 +340,87 @@ NO_OUTPUT = failed("the service reported success, but no output came", "succeede
         ({"status": "succeeded", "output": {"video": VIDEO}, "cost": 0}, succeeded(VIDEO, cost=0.0)),
         *(
             ({"status": "succeeded", "output": {"video": VIDEO}, "cost": odd}, succeeded(VIDEO))
-            for odd in (None, True, "0.35", -1, float("nan"), float("inf"), 10**400, {})
+            for odd in (
+                None,
+                True,
+                "free",
+                -1,
+                float("nan"),
+                float("inf"),
+                10**400,
+                {},
+                "-0.3",
+                "€0.42",
+                "1,234",
+                "5 credits",
+            )
+        ),
+        *(
+            ({"status": "succeeded", "output": {"video": VIDEO}, "cost": odd}, succeeded(VIDEO, cost=1234.5))
+            for odd in ("1234.5", "US$ 1,234.50", "1234,5", {"usd": 1234.5}, {"cost": {"total": "$1234.5"}})
         ),
         ({"status": "succeeded", "output": {"video": [VIDEO]}}, succeeded(VIDEO)),
         ({"status": "succeeded", "output": {"videos": VIDEO}}, succeeded(VIDEO)),
         ({"status": "succeeded", "output": {"videos": [VIDEO, OTHER, VIDEO]}}, succeeded(VIDEO, OTHER)),
         (
             {"status": "succeeded", "output": {"images": [IMAGE], "videos": [OTHER], "video": VIDEO}},
-            succeeded(VIDEO, OTHER),
+            succeeded(OTHER, VIDEO),
         ),
         ({"status": "succeeded", "output": {"image": IMAGE}}, succeeded(IMAGE)),
         ({"status": "succeeded", "output": {"videos": [None, 3, "ftp://x/y", VIDEO]}}, succeeded(VIDEO)),
+        *(({"status": "succeeded", "output": odd}, succeeded()) for odd in (None, [], {}, "")),
         *(
-            ({"status": "succeeded", "output": odd}, NO_OUTPUT)
-            for odd in (None, [], {}, "x", {"video": None}, {"video": ""}, {"video": "file:///etc/passwd"})
+            (
+                {"status": "succeeded", "output": {"video": odd}},
+                succeeded(came=json.dumps({"video": odd}).replace(" ", "")),
+            )
+            for odd in (
+                None,
+                "",
+                "https://",
+                "http://[",
+                "javascript:x",
+                "file:///etc/passwd",
+                "xyz",
+                "/9j/" + "A" * 400,
+            )
         ),
-        *(
-            ({"status": "succeeded", "output": {"video": odd}}, NO_OUTPUT)
-            for odd in ("https://", "http://[", "javascript:x", "https://a b", "https://a/\ud800", "/a.mp4")
+        ({"status": "succeeded", "output": {"video": "https://a b"}}, succeeded(came='{"video":"https://a b"}')),
+        ({"status": "succeeded", "output": {"video": "https://a/\ud800"}}, succeeded(came='{"video":"https://a/"}')),
+        ({"status": "succeeded", "output": {"video": "/a.mp4"}}, succeeded("https://api.test/a.mp4")),
+        ({"status": "succeeded", "output": {"video": "a.mp4"}}, succeeded(came='{"video":"a.mp4"}')),
+        ({"status": "succeeded", "output": {"video": "../../../o/a.mp4"}}, succeeded("https://api.test/o/a.mp4")),
+        ({"status": "succeeded", "output": "x" * 600}, succeeded(came="x" * 499 + "…")),
+        ({"status": "succeeded", "output": {"x": f"at {KEY}"}}, succeeded(came='{"x":"at …"}')),
+        (
+            {"status": "succeeded", "output": {"video": f"{VIDEO}?key={KEY}"}},
+            succeeded(came=f'{{"video":"{VIDEO}?key=…"}}'),
         ),
         ({"status": "succeeded", "error": "lost"}, failed("lost", "succeeded")),
+        ({"status": "succeeded", "error": "lost", "output": {"video": VIDEO}}, succeeded(VIDEO)),
         ({"status": "failed", "error": "too dark"}, failed("too dark")),
         ({"status": "failed", "error": {"message": "too dark", "code": 7}}, failed("too dark")),
         ({"status": "failed", "error": {"kind": "nsfw", "code": 7}}, failed("kind: nsfw; code: 7")),
         ({"status": "failed", "error_message": "too dark"}, failed("too dark")),
         ({"status": "failed", "message": "too dark"}, failed("too dark")),
         ({"status": "failed", "error": None}, failed("")),
-        ({"status": "failed", "output": {"video": VIDEO}}, failed("")),
+        ({"status": "failed", "output": {"video": VIDEO}}, failed("", "failed", VIDEO)),
+        ({"status": "failed", "error": f"see {VIDEO}", "message": VIDEO}, failed(f"see {VIDEO}")),
+        ({"status": "failed", "error": "E1", "message": "too dark"}, failed("too dark (E1)")),
+        ({"status": "failed", "error": {"a": {"b": ["x", {"msg": "y"}]}}}, failed("a: b: x; y")),
+        ({"status": "failed", "output": "Error: too dark"}, failed("Error: too dark")),
+        ({"status": "failed", "code": 50999}, failed("50999")),
+        ({"status": "failed", "error": "Error: boom\n    at run (a.js:1:2)\n    at b (b.js:2)"}, failed("Error: boom")),
+        ({"status": "partial", "output": [VIDEO]}, succeeded(VIDEO, word="partial")),
+        ({"status": "error", "code": 500, "message": "no GPU"}, failed("no GPU", "error")),
         ({"status": "failed"} | code(500001), failed("no")),
         (
             {"status": "completed", "output": {"video": VIDEO}, "error": None},
             succeeded(VIDEO, word="completed"),
         ),
         ({"status": "completed", "error": "too dark"}, failed("too dark", "completed")),
-        ({"status": "completed", "message": "done"}, errors.UnreadableReply),
-        ({"status": "completed"}, errors.UnreadableReply),
+        ({"status": "completed", "message": "done"}, succeeded(word="completed")),
+        ({"status": "completed"}, succeeded(word="completed")),
         ({"status": "in_queue"}, Result(Outcome.IN_QUEUE, (), "", None, "in_queue")),
         ({"status": "in_progress"}, Result(Outcome.IN_PROGRESS, (), "", None, "in_progress")),
         ({"status": "cancelled"}, Result(Outcome.CANCELLED, (), "", None, "cancelled")),
@@ -272,12 +430,60 @@ NO_OUTPUT = failed("the service reported success, but no output came", "succeede
             Result(Outcome.IN_PROGRESS, (), "", None, "polishing"),
         ),
         ({"status": "succeeded", "output": {"video": VIDEO}} | code(400004), errors.KeyRefused),
-        ({"output": {"video": VIDEO}}, errors.UnreadableReply),
+        ({"output": {"video": VIDEO}}, succeeded(VIDEO, word="")),
+        ({"message": "a moment, please"}, errors.UnreadableReply),
+        ({"message": "still processing"}, going_on()),
+        ({"status": "error", "message": "Result is not ready yet"}, going_on()),
+        ({"status": "succeeded", "error_code": "success", "output": VIDEO}, succeeded(VIDEO)),
+        ({"status": "failed", "error": "the video was not completed"}, failed("the video was not completed")),
+        ({"success": False, "message": "no such request"}, errors.UnreadableReply),
+        ({"code": 404, "message": "no such request"}, errors.UnknownRequest),
+        ("succeeded", succeeded(word="succeeded", came="succeeded")),
+        ("done: " + VIDEO, succeeded(VIDEO, word="")),
     ],
 )
 async def test_result(body: object, expected: object) -> None:
-    """Only `succeeded` with an output is a success; a failed job is a value and not an exception."""
+    """A failed job is a value and not an exception; a success without an output is told as it is."""
     await expect("result", 200, body, expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, {"status": "in_progress"}, going_on("in_progress")),
+        (409, {"status": "failed", "request_id": "r-1", "error": "too dark"}, failed("too dark")),
+        (422, {"status": "failed", "request_id": "r-1", "error": "too dark"}, failed("too dark")),
+        (422, {"status": "error", "request_id": "r-1", "error": "too dark"}, errors.InputRefused),
+        (400, {"message": "the request did not complete"}, errors.Refusal),
+        (400, {"message": "Error processing the request"}, errors.Refusal),
+        (400, {"message": "status is pending"}, going_on()),
+        (404, {"message": "no such request"}, errors.UnknownRequest),
+        (401, {"message": "not ready"}, errors.KeyRefused),
+        (429, {"message": "still processing, slow down"}, errors.TooManyRequests),
+        (503, {"message": "not ready"}, errors.Unavailable),
+        (302, {"status": "in_progress"}, errors.UnreadableReply),
+        (202, {}, going_on()),
+        (202, {"status": "succeeded", "output": VIDEO}, succeeded(VIDEO)),
+    ],
+)
+async def test_result_too_early(status: int, body: object, expected: object) -> None:
+    """A result that is not there yet is no refusal, and what is wrong with the key or the service is no job's end."""
+    await expect("result", status, body, expected)
+
+
+async def test_what_is_not_ready_is_asked_once() -> None:
+    """No retry: the answer is an answer."""
+    asked = 0
+
+    async def reply(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return httpx.Response(400, json={"error_code": 400005})
+
+    async with RunComfy(BASE, transport=httpx.MockTransport(reply), sleep=no_wait) as api:
+        assert await api.status("r-1", key=KEY) == Status(Phase.IN_PROGRESS, None, "not ready")
+        assert await api.result("r-1", key=KEY) == going_on()
+    assert asked == 2
 
 
 @pytest.mark.parametrize(
@@ -309,6 +515,16 @@ async def test_cancel(status: int, body: object, expected: object) -> None:
             2.0,
         ),
         ({"base_price_usd": 2, "price_unit": "pixel"}, Price(2.0, "pixel", ""), None),
+        ({"base_price_usd": 2, "price_unit": "per 5 seconds"}, Price(2.0, "5_seconds", ""), None),
+        *(
+            ({"base_price_usd": "$0.10", "price_unit": unit}, Price(0.1, "second", ""), 0.5)
+            for unit in ("seconds", "per_second", "/second", "USD/sec", "Second", "perSecond", "video second")
+        ),
+        *(
+            ({"base_price_usd": "2.00", "price_unit": unit}, Price(2.0, "output", ""), 2.0)
+            for unit in ("image", "Video", "per video", "images", "outputs", "request")
+        ),
+        ({"data": {"base_price_usd": 2, "price_unit": "output"}}, Price(2.0, "output", ""), 2.0),
         ({"base_price_usd": 2}, Price(2.0, None, ""), None),
         ({"price_unit": "second"}, Price(None, "second", ""), None),
         ({"base_price_usd": True, "price_unit": "output"}, Price(None, "output", ""), None),
@@ -334,6 +550,15 @@ async def test_price(body: object, expected: Price, five_seconds_usd: float | No
         ({"error_message": "", "detail": ["d", {"msg": "e"}]}, "d; e"),
         ({}, "HTTP 422"),
         ({"message": "bad", "detail": [{"loc": ["body", "prompt"], "msg": "too long"}]}, "prompt: too long"),
+        ({"errors": [{"message": "d"}, {"message": "d"}, "e"]}, "d; e"),
+        ({"error": '{"error": {"message": "c"}}'}, "c"),
+        ({"message": "ok", "reason": "c"}, "c"),
+        ({"message": "50412"}, "50412 (the text was refused by the maker's check)"),
+        (
+            {"message": "Error code: 50516"},
+            "Error code: 50516 (the finished video was refused by the maker's check; another try may help)",
+        ),
+        ({"message": "50412 is the number of my house"}, "50412 is the number of my house"),
         ({"message": "a\x00\x1b[31m\u202eb\ud800\n\tc"}, "a[31mb c"),
         ({"message": "x" * 600}, "x" * 499 + "…"),
         ({"message": f"no such key: Bearer {KEY}!"}, "no such key: Bearer …!"),
@@ -384,14 +609,15 @@ def test_any_json(call: str, status: int, body: object) -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from(["succeeded", "completed", "failed", "done", "in_queue"]), JSON, JSON)
-def test_success_has_an_output(word: str, output: object, error: object) -> None:
-    """No reply makes a success without an output, nor an output without a success."""
-    try:
-        result = result_in(Reply(200, {"status": word, "output": output, "error": error}))
-    except errors.UnreadableReply:
-        return
-    assert (result.outcome is Outcome.SUCCEEDED) == bool(result.outputs)
+@given(st.sampled_from(["succeeded", "completed", "failed", "done", "in_queue", "polishing"]), JSON, JSON)
+def test_outputs_come_with_an_end(word: str, output: object, error: object) -> None:
+    """Only what has ended has outputs; a word nobody knows ends nothing; and no output holds the key."""
+    result = result_in(Reply(200, {"status": word, "output": output, "error": error}, None, KEY, BASE, BASE))
+    ended = word not in ("in_queue", "polishing")
+    assert (result.outcome in (Outcome.SUCCEEDED, Outcome.FAILED)) == ended
+    assert ended or not (result.outputs or result.error or result.came)
+    assert KEY not in repr(result)
+    assert len(result.came) <= 500
 
 
 @given(st.text(), st.text(alphabet="ab-", min_size=1, max_size=5))

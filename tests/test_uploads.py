@@ -1,4 +1,4 @@
-"""What may be handed in, against the studio as it is started: refused in one sentence, and nothing is left on the disk."""
+"""What may be uploaded, against the studio as it is started: refused in one sentence, and nothing is left on the disk."""
 
 import http.client
 import re
@@ -13,12 +13,13 @@ from dreamina_ui.uploads import TABLE_MOST, VIDEO_MOST
 from tests.servers import ROOT, Server, wait_for
 
 MP4 = b"\0\0\0\x18ftypisom" + b"\0" * 100
+PNG, JPEG, MP3 = b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff\xd8\xff\xe0" + bytes(50), b"ID3\x04" + bytes(50)
 SIZE = Words().say("guard.upload.size", video_mb=64, table_mb=2)
-KIND, ONE, BROKEN, TABLE, VIDEO = (
+KIND, ONE, BROKEN, TABLE, NO_RECORD = (
     Words().say(key)
     for key in (
         *("guard.upload.kind", "guard.upload.one", "guard.upload.broken", "guard.upload.table"),
-        "settings.not_a_video",
+        "settings.no_record",
     )
 )
 CLOSED = Words().say("guard.closed")
@@ -60,6 +61,13 @@ def part(name: str = "a.csv", body: bytes = b"prompt\n", field: str = "files") -
         ("a.mp4", MP4),
         ("A.MP4", MP4),
         ("big.mp4", MP4 + bytes(VIDEO_MOST - len(MP4))),
+        ("a.mov", b"\0\0\0\x14ftypqt  " + bytes(50)),
+        ("a.m4a", b"\0\0\0\x18ftypM4A " + bytes(50)),
+        ("a.png", PNG),
+        ("a.jpg", JPEG),
+        ("really-a-picture.MP4", PNG),
+        ("a.mp3", MP3),
+        ("a.json", b' {"app": "dreamina-ui"}'),
         ("a.csv", b"prompt\na boat\n"),
         ("a.tsv", b"prompt\tseed\na boat\t1\n"),
         ("a.txt", "Schöne Grüße".encode()),
@@ -69,23 +77,28 @@ def part(name: str = "a.csv", body: bytes = b"prompt\n", field: str = "files") -
     ],
 )
 def test_what_the_page_needs_arrives(studio: Server, client: httpx.Client, name: str, body: bytes) -> None:
-    """A video or a table, whole, up to its size; it is there under the path that is told, and can be had again."""
+    """A file that can carry a record or a table, whole, up to its size; only media can be had by the path that is told."""
     reply = client.post("/gradio_api/upload", files={"files": (name, body)})
     assert reply.status_code == 200
     [path] = map(Path, reply.json())
     assert path.read_bytes() == body
-    assert client.get(f"/gradio_api/file={path}").content == body
+    again = client.get(f"/gradio_api/file={path}")
+    is_media = path.suffix.lower() not in (".csv", ".tsv", ".txt", ".json")
+    assert (again.content, again.status_code) == (body, 200) if is_media else again.status_code == 404
 
 
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize(
     ("name", "body", "status", "sentence"),
     [
-        *((name, MP4, 415, KIND) for name in ("a.html", "a.svg", "a.mp4.exe", "a", "", ".mp4", "a.mov", "a.mp4 ")),
+        *((name, MP4, 415, KIND) for name in ("a.html", "a.svg", "a.mp4.exe", "a", "", ".mp4", "a.webm", "a.mp4 ")),
         *(
-            ("a.mp4", body, 415, VIDEO)
-            for body in (b"", b"\0\0\0\x18", b"<html><script>1</script>", b"#EXTM3U\nhttp://x/")
+            (name, body, 415, NO_RECORD)
+            for name in ("a.mp4", "a.png", "a.json")
+            for body in (b"", b"\0\0\0\x18", b"<html><script>1</script>", b"#EXTM3U\nhttp://x/", b"GIF89a" + bytes(50))
         ),
+        *((name, b'{"app": 1}' + bytes(50), 415, NO_RECORD) for name in ("a.mp4", "a.mp3")),
+        ("a.json", b"{" * (TABLE_MOST + 1), 413, SIZE),
         *(("a.csv", body, 415, TABLE) for body in (b"\x7fELF\2\1\1", b"PK\3\4\x14\0", b"\0", MP4, b"\x1f\x8b\x08")),
         ("a.csv", b"x" * (TABLE_MOST + 1), 413, SIZE),
         ("a.csv", b"x" * 10 * TABLE_MOST, 413, SIZE),

@@ -44,16 +44,17 @@ _HTML = "<!doctype html><html><head><title>Error</title></head><body><h1>Bad gat
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it goes on the wire: an HTTP status with a JSON object, a file or a PNG."""
+    """An answer before it goes on the wire: an HTTP status with a JSON object, a file, or what was made for it alone."""
 
     code: int = 200
     body: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
-    picture: bytes | None = None
+    made: bytes | None = None
+    media_type: str = ""
 
     def response(self) -> Response:
-        if self.picture is not None:
-            return Response(self.picture, media_type="image/png")
+        if self.made is not None:
+            return Response(self.made, media_type=self.media_type)
         if self.file is not None:
             return FileResponse(self.file, media_type="video/mp4")
         return _json(self.body, self.code)

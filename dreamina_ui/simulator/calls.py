@@ -8,6 +8,7 @@ import hmac
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from dreamina_ui.simulator.answers import FAILED, HangUp, Reply, spoil
 from dreamina_ui.simulator.catalogue import Card, Catalogue, Refusal
 from dreamina_ui.simulator.faults import Fault, FaultScript, Phase
 from dreamina_ui.simulator.ledger import Ledger, Record, RenderQueue
-from dreamina_ui.simulator.outputs import outputs_of, still
+from dreamina_ui.simulator.outputs import makes_sounds, outputs_of, still
 from dreamina_ui.simulator.renderers import Renderer, RenderJob
 
 __all__ = ["Handler", "Simulator", "read_json"]
@@ -74,7 +75,12 @@ class Simulator:
         self._queue.start()
 
     async def _make(self, record: Record, path: Path) -> None:
-        await self._render(_job(record, self._catalogue.find(record.model_id)), path)
+        card = self._catalogue.find(record.model_id)
+        job = _job(record, card)
+        if makes_sounds(card.output_schema):
+            # The sound is made at its download; what is rendered before only takes its time.
+            job = replace(job, width=64, height=64, frames=1)
+        await self._render(job, path)
 
     def door(self, on: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """The way every call takes: counted, exposed to the faults scripted `on` it, answered."""
@@ -168,13 +174,18 @@ class Simulator:
         return Reply(body=self._catalogue.search(request.query_params))
 
     async def output(self, request: Request) -> Reply:
-        """The video itself, or a picture of it, for anyone who has its address, as the real ones are."""
+        """The video itself, a picture of it, or a sound, for anyone who has its address, as the real ones are."""
         record = self.ledger.find(request.path_params["request_id"])
         if record is None or not self.ledger.output_alive(record):
             raise Refusal(404, 404001, "Not found.")
         video = self.ledger.output(record.request_id)
         if "picture" in request.path_params:
-            return Reply(picture=await asyncio.to_thread(still, video, request.path_params["picture"]))
+            picture = await asyncio.to_thread(still, video, request.path_params["picture"])
+            return Reply(made=picture, media_type="image/png")
+        if "sound" in request.path_params:
+            job = _job(record, self._catalogue.find(record.model_id))
+            sound = await asyncio.to_thread(_sound, job, request.path_params["sound"])
+            return Reply(made=sound, media_type="audio/mpeg")
         return Reply(file=video)
 
     async def nothing(self, request: Request) -> Reply:
@@ -200,6 +211,13 @@ class Simulator:
             return 0.0
         job = _job(record, self._catalogue.find(record.model_id))
         return self._catalogue.cost(job.frames / job.frames_per_second)
+
+
+def _sound(job: RenderJob, number: int) -> bytes:
+    """Another piece for each `number`; blocks."""
+    from dreamina_ui.simulator.sound import compose, mp3_of
+
+    return mp3_of(compose(job.prompt, job.seed + number - 1, job.frames / job.frames_per_second))
 
 
 def _job(record: Record, card: Card) -> RenderJob:

@@ -13,13 +13,14 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from dreamina_ui.simulator.outputs import STILL_FRAMES, makes_images
+from dreamina_ui.simulator.outputs import STILL_FRAMES, makes_images, makes_sounds
 
 __all__ = ["Card", "Catalogue", "Refusal"]
 
 _SIZE = re.compile(r"(\d{2,4})×(\d{2,4})")
 _LONGEST_MESSAGE = 300
 _LONGEST_S = 30
+_LONGEST_SOUND_S = 300
 _SMALLEST, _LARGEST = 64, 2560
 """Sides of a picture in pixels, whatever a card asks for."""
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
@@ -85,8 +86,11 @@ class Card:
         seconds = _number(value("duration", value("duration_s", value("seconds", None))))
         if makes_images(self.output_schema):
             return width, height, STILL_FRAMES, -1 if seed is None else int(seed)
-        count = frames if frames is not None else (121 if seconds is None else seconds * fps + 1)
-        return width, height, int(min(max(count, 1), _LONGEST_S * fps)), -1 if seed is None else int(seed)
+        # A video of five seconds has one picture more than five seconds of a sound have.
+        more = 0 if makes_sounds(self.output_schema) else 1
+        count = frames if frames is not None else 5 * fps + 1 if seconds is None else seconds * fps + more
+        longest_s = _LONGEST_SOUND_S if makes_sounds(self.output_schema) else _LONGEST_S
+        return width, height, int(min(max(count, 1), longest_s * fps)), -1 if seed is None else int(seed)
 
     def prompt(self, given: Mapping[str, Any]) -> str:
         """What is to be drawn, in words: the prompt, or the first text that is given and is no address."""

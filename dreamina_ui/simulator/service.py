@@ -132,6 +132,7 @@ def create_app(
             Route("/v1/requests/{request_id}/result", door("result", simulator.result)),
             Route("/v1/requests/{request_id}/cancel", door("cancel", simulator.cancel), methods=["POST"]),
             Route("/outputs/{request_id}.{picture:int}.png", door("output", simulator.output)),
+            Route("/outputs/{request_id}.{sound:int}.mp3", door("output", simulator.output)),
             Route("/outputs/{request_id}.{number:int}.mp4", door("output", simulator.output)),
             Route("/outputs/{request_id}.mp4", door("output", simulator.output)),
             Route("/_simulator/ledger", control.door(control.show_ledger)),

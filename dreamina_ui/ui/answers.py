@@ -1,6 +1,5 @@
 """What programs are told: a job, a page of jobs, and an error, as JSON."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -8,8 +7,8 @@ import gradio as gr
 
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.library import KINDS
+from dreamina_ui.jobs import Failure, Job
+from dreamina_ui.library import SavedFile
 from dreamina_ui.ui.wording import Words, iso_time
 
 __all__ = ["KEY_HEADER", "WORDS", "job_json", "problem_json", "spoken", "told"]
@@ -33,7 +32,7 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "request_id": job.request_id,
         "queue_position": job.queue_position,
         "message": WORDS.explain(job) or WORDS.state_line(job),
-        "error": {"code": job.failure.code, "message": WORDS.sentence(job.failure)} if job.failure else None,
+        "error": _said(job.failure, job) if job.failure else None,
         "prompt": job.payload.get("prompt"),
         "aspect_ratio": job.payload.get("aspect_ratio"),
         "frames": job.payload.get("frames"),
@@ -51,32 +50,41 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "model_id": job.model_id,
         "settings": dict(job.payload),
         "files": [],
+        "remarks": [_said(remark, job) for remark in job.remarks],
     }
 
 
 async def told(engine: Engine, job: Job, now: float) -> dict[str, Any]:
     """The job with the page's own estimate of how long it will still take, and with the files it has made."""
-    files = await asyncio.to_thread(engine.library.files, job.share_id) if job.state is State.SUCCEEDED else []
-    made = [
-        {"url": f"/dreamina/video/{job.share_id}?n={number}", "media_type": KINDS[file.suffix]}
-        for number, file in enumerate(files, start=1)
-    ]
+    made = [{"url": address_of(job, file), "media_type": file.kind.media_type} for file in await engine.files(job)]
     return {**job_json(job, now, None if job.ended else await engine.usual_s(job.payload)), "files": made}
 
 
-def problem_json(error: DreaminaError) -> dict[str, str]:
-    """An error for a program: a stable `code`, the `field` it is about, if one, and one sentence as `message`."""
+def address_of(job: Job, file: SavedFile) -> str:
+    """Where a program fetches a file of this job, on this server."""
+    return f"/dreamina/video/{job.share_id}?n={file.number}"
+
+
+def _said(failure: Failure, job: Job) -> dict[str, str]:
+    return {"code": failure.code, "message": WORDS.sentence(failure, sent=job.request_id is not None)}
+
+
+def problem_json(error: DreaminaError, *, sent: bool | None = None) -> dict[str, str]:
+    """An error for a program: a stable `code`, the `field` it is about, if one, and one sentence as `message`.
+
+    `sent` is as for `Words.sentence`.
+    """
     if isinstance(error, InvalidInput):
         return {"code": error.code, "field": error.field, "message": WORDS.field_problem(error, error.field)}
-    return {"code": error.code, "message": WORDS.sentence(error)}
+    return {"code": error.code, "message": WORDS.sentence(error, sent=sent)}
 
 
-def spoken(error: DreaminaError) -> gr.Error:
+def spoken(error: DreaminaError, *, sent: bool | None = None) -> gr.Error:
     """Gradio passes an error's text alone, so that is JSON; as it holds none of HTML's signs, nothing mangles it.
 
     Nothing of the program's inside goes out with it.
     """
-    text = json.dumps(problem_json(error))
+    text = json.dumps(problem_json(error, sent=sent))
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return gr.Error(text, print_exception=False)

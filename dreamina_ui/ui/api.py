@@ -8,10 +8,9 @@ import gradio as gr
 
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.library import KINDS
+from dreamina_ui.jobs import Job
 from dreamina_ui.model_card import Field
-from dreamina_ui.ui.answers import KEY_HEADER, spoken, told
+from dreamina_ui.ui.answers import KEY_HEADER, address_of, spoken, told
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.visitors import HOLDER
 
@@ -93,7 +92,7 @@ class _Endpoints:
             [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id, key=key)
             return job
         except DreaminaError as error:
-            raise spoken(error) from None
+            raise spoken(error, sent=False) from None
 
     async def _take_key(self, job_id: str, request: gr.Request) -> None:
         """A job that waits for its caller's key, after a restart, gets it with any call about it."""
@@ -101,14 +100,16 @@ class _Endpoints:
             await self._engine.bring_key_for(job_id, key)
 
     async def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        files = self._engine.library.files(job.share_id) if job.state is State.SUCCEEDED else []
+        first = next(iter(await self._engine.files(job)), None)
         file = None
-        if files:
+        if first:
+            # Only what a browser may show is served by its path.
+            url = f"/gradio_api/file={first.path}" if first.kind.inline else address_of(job, first)
             file = {
-                "path": str(files[0]),
-                "url": f"/gradio_api/file={files[0]}",
-                "orig_name": files[0].name,
-                "mime_type": KINDS[files[0].suffix],
+                "path": str(first.path),
+                "url": url,
+                "orig_name": first.path.name,
+                "mime_type": first.kind.media_type,
                 "meta": {"_type": "gradio.FileData"},
             }
         return await told(self._engine, job, self._asking.now()), file

@@ -102,7 +102,7 @@ class Batch:
         try:
             await self._engine.submit_batch(visitor_id, plan.payloads, batch_id)
         except DreaminaError as error:
-            return {self.refusal: problem_html(words.sentence(error))}
+            return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # Not at once again: the same batch is sent a second time only when it was looked at a second time.
         return {**self._no_plan(words), self.current: batch_id, self.plan: invitation_html(words)}
 

@@ -10,10 +10,12 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.model_card import Card, Field
 from dreamina_ui.plan import LineProblem
 from dreamina_ui.records import file_name
 from dreamina_ui.ui.form import choice_label
+from dreamina_ui.ui.outputs_html import poster_address
 from dreamina_ui.ui.wording import Words
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
 
 PAUSED = "held"
 """What a job that waits in a paused batch is shown as, beside the states."""
+NO_FILE = "no_file"
+"""What a job that was finished without a file is shown as."""
 
 _INVITATION = Markup('<div class="batch-empty"><p class="lead">{}</p><p class="hint">{}</p></div>')
 _COLUMNS = Markup('<p class="hint">{} <a href="{}" download="batch.csv">{}</a></p>')
@@ -91,10 +95,11 @@ def problems_html(problems: Sequence[LineProblem], card: Card, words: Words) -> 
 def table_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words) -> Markup:
     """All jobs of a batch; `states_json` says where each stands, and the script fills it in."""
     said = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
-    texts = json.dumps({**said, "download": words.say("download")}, ensure_ascii=False)
+    said |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
+    texts = json.dumps(said, ensure_ascii=False)
     rows = Markup()
     for job in jobs:
-        data = _JOB.format(job.job_id, job.share_id, file_name(job), _file(folder / f"{job.share_id}.webp"))
+        data = _JOB.format(job.job_id, job.share_id, file_name(job), poster_address(folder / f"{job.share_id}.webp"))
         cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
         rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
     header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))
@@ -103,13 +108,27 @@ def table_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words) -> M
 
 
 def states_json(jobs: Sequence[Job], words: Words) -> str:
-    """Where each job of the table stands, and why one has no video; always all of it, so that none can be missed."""
+    """Where each job of the table stands, and what is to be said of one that has ended; always all of it, so that none
+    can be missed. `made` tells of a job whose first file is not the MP4 video that the table counts on: the name of a
+    download, what kind of file it is, and the end of its poster's name (empty if it has none).
+    """
     notes = {
         number: words.explain(job)
         for number, job in enumerate(jobs)
-        if job.ended and job.state not in (State.SUCCEEDED, State.CANCELLED)
+        if job.ended and (job.state not in (State.SUCCEEDED, State.CANCELLED) or job.remarks)
     }
-    return json.dumps({"states": [_state(job) for job in jobs], "notes": notes}, ensure_ascii=False)
+    made = {number: _made(job, words) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"}
+    states = [_state(job) for job in jobs]
+    return json.dumps({"states": states, "notes": notes, "made": made}, ensure_ascii=False)
+
+
+def _made(job: Job, words: Words) -> tuple[str, str, str]:
+    suffix = job.files[0]
+    kind = kind_named(suffix)
+    number, _, _ = suffix.removeprefix("-").partition(".")
+    name = file_name(job, int(number) if number.isdecimal() else 1, kind.ending, kind.family)
+    has_poster = kind.family in (Family.VIDEO, Family.PICTURE)
+    return name, words.say(f"kind.{kind.family}"), f"{suffix.partition('.')[0]}.webp" if has_poster else ""
 
 
 def progress_html(jobs: Sequence[Job], words: Words) -> Markup:
@@ -122,7 +141,7 @@ def progress_html(jobs: Sequence[Job], words: Words) -> Markup:
     return _PROGRESS.format(sentence, others, count, ended, sentence)
 
 
-_KINDS = ("running", "waiting", PAUSED, "failed", "uncertain", "cancelled")
+_KINDS = ("running", "waiting", PAUSED, NO_FILE, "failed", "uncertain", "cancelled")
 
 
 def _standing(job: Job) -> str:
@@ -131,6 +150,8 @@ def _standing(job: Job) -> str:
 
 
 def _state(job: Job) -> str:
+    if job.has_no_file:
+        return NO_FILE
     return PAUSED if job.held and job.state is State.WAITING else str(job.state)
 
 
@@ -166,7 +187,3 @@ def _problem(problem: LineProblem, card: Card, words: Words) -> str:
     field = card.field(problem.field)
     title = words.field_title(problem.field, field.title if field else problem.field)
     return words.say(f"problem.{problem.problem}", title=title, **problem.facts)
-
-
-def _file(path: Path) -> str:
-    return "gradio_api/file=" + quote(str(path))

@@ -19,6 +19,7 @@ from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.stage_html import problem_html
 from dreamina_ui.ui.wording import Words
+from dreamina_ui.uploads import RECORD_ENDINGS
 
 __all__ = ["Compose"]
 
@@ -27,7 +28,10 @@ _BELL = Markup(
     '<svg viewBox="0 0 24 24" aria-hidden="true">'
     '<path d="M12 3a6 6 0 0 0-6 6v4l-2 3h16l-2-3V9a6 6 0 0 0-6-6zm-2 15a2 2 0 0 0 4 0z"/></svg>'
 )
-_NOTIFY = Markup('<button type="button" id="notify" aria-pressed="false" title="{0}" aria-label="{0}">{1}</button>')
+_NOTIFY = Markup(
+    '<button type="button" id="notify" aria-pressed="false" title="{words}" aria-label="{words}">{bell}</button>'
+    '<span hidden data-drop-words="{drop}" data-drop-refused="{refused}" data-drop-endings="{endings}"></span>'
+)
 
 Update = dict[Any, Any]
 
@@ -43,7 +47,7 @@ class Compose:
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
             gr.HTML(
-                fixed.fragment("notify", lambda words: _NOTIFY.format(words.say("notify"), _BELL)),
+                fixed.fragment("notify", _notify_html),
                 elem_classes="notify",
                 min_width=40,
             )
@@ -51,7 +55,11 @@ class Compose:
             self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
             self.cancel = gr.Button(fixed.text("cancel"), elem_id="cancel", scale=1, visible=False)
         self.file = gr.UploadButton(
-            str(fixed.text("fill_from_video")), file_types=[".mp4"], elem_id="settings-file", size="sm", type="filepath"
+            str(fixed.text("fill_from_file")),
+            file_types=list(RECORD_ENDINGS),
+            elem_id="settings-file",
+            size="sm",
+            type="filepath",
         )
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
         # Filled in by the browser at each click: the same wish has the same id.
@@ -88,7 +96,7 @@ class Compose:
         except InvalidInput as error:
             return None, {**clear, **self.tell(error, words)}
         except DreaminaError as error:
-            return None, {**clear, self.refusal: problem_html(words.sentence(error))}
+            return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
         return jobs[0], clear
 
     def tell(self, error: InvalidInput, words: Words) -> Update:
@@ -109,7 +117,7 @@ class Compose:
         return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others})}
 
     async def take_file(self, path: str, request: gr.Request) -> Update:
-        """The settings inside a video go into the form; a file without any changes nothing."""
+        """The settings inside a file go into the form; a file without any changes nothing."""
         values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(str(path)))
         words = self._asking.words(request)
         told = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
@@ -150,3 +158,14 @@ class Compose:
     def _count(self, held: Mapping[Any, Any]) -> int:
         count = held.get(self.form.variations)
         return count if isinstance(count, int) and count else 1
+
+
+def _notify_html(words: Words) -> Markup:
+    """The button for notifications, and what is said of a file that is dropped on the page."""
+    return _NOTIFY.format(
+        words=words.say("notify"),
+        bell=_BELL,
+        drop=words.say("drop"),
+        refused=words.say("drop.refused"),
+        endings=" ".join(RECORD_ENDINGS),
+    )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.model_card import Card, Field
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.ui.wording import Words
@@ -31,7 +32,14 @@ _SAID = {  # what the script says by itself
     "deleted": "deleted",
     "undo": "undo",
     "pick": "pick",
+    "download": "download",
+    "undecodable": "undecodable",
+    "kind.video": "kind.video",
+    "kind.picture": "kind.picture",
+    "kind.sound": "kind.sound",
+    "kind.file": "kind.file",
 }
+_STATES = {Family.VIDEO: 0, Family.PICTURE: 1, Family.SOUND: 2, Family.FILE: 3}
 _ROOT = Markup(
     '<div class="history-root" data-words="{words}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
@@ -47,9 +55,10 @@ class Posters:
     """`folder` holds the videos and posters. What does not change is written once in each language.
 
     The posters are data, and `assets/history.js` makes them: as HTML, a page of them would weigh as much as all the rest.
-    Each is `[job_id, share_id, state, can it be picked, word, prompt, value of a field…]`, as JSON. A state of 0 is a
-    finished video's, 1 a finished image's. A value is a number or text, the index of a choice, `true` for the prompt, or
-    `null` for none.
+    Each is `[job_id, share_id, state, can it be picked, word, prompt, value of a field…]`, as JSON. A state of a finished
+    job is 0 if its first file is a video that browsers may play, 1 for a picture, 2 for a sound, 3 for any other file, and
+    4 without a file; `[state, end]` names the end of that file's name behind the share id where it is not ".mp4". A value
+    is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
     """
 
     def __init__(self, card: Card, folder: Path) -> None:
@@ -90,12 +99,23 @@ class Posters:
 
 def _item(job: Job, card: Card, words: Words) -> list[Any]:
     done = job.state is State.SUCCEEDED
-    # What has no duration is an image.
-    made = words.seconds(job.duration_s) if job.duration_s else f"{job.width}×{job.height}"
-    word = made if done else words.state_word(job.state)
+    state, word = _made(job, words) if done else (str(job.state), words.state_word(job.state))
     values = [_value(card, field, job.payload, job.prompt) for field in card.fields] if done else []
-    state = str(job.state) if not done else 0 if job.duration_s else 1
     return [job.job_id, job.share_id, state, int(job.ended), word, job.prompt, *values]
+
+
+def _made(job: Job, words: Words) -> tuple[Any, str]:
+    """The state of a finished job for the script, and the word on its poster."""
+    if job.has_no_file:
+        return 4, words.say("poster.no_file")
+    # Rows that do not name their files are of MP4 videos and of images; what has no duration is an image.
+    suffix = job.files[0] if job.files else ".mp4" if job.duration_s else ".image.png"
+    kind = kind_named(suffix)
+    state = _STATES[kind.family] if kind.inline else 3
+    size = f"{job.width}×{job.height}" if job.width and job.height else kind.name
+    length = words.seconds(job.duration_s) if job.duration_s else kind.name
+    word = (length, size, length, kind.name)[state]
+    return (0 if suffix == ".mp4" else [state, suffix]), word
 
 
 def _fields(card: Card, words: Words) -> list[tuple[str, list[str]]]:

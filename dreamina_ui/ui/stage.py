@@ -1,5 +1,6 @@
 """The stage: where a job stands, its video, the facts about it, and what can be done with it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,12 +10,11 @@ from markupsafe import Markup
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.library import VIDEO
 from dreamina_ui.links import link_of
-from dreamina_ui.records import file_name
 from dreamina_ui.ui.asking import Asking
 from dreamina_ui.ui.fixed import Fixed
-from dreamina_ui.ui.outputs_html import images_html, more_videos_html
+from dreamina_ui.ui.outputs_html import addresses_html, outputs_html, undecodable_html
+from dreamina_ui.ui.shown import Shown, playable, shown_files
 from dreamina_ui.ui.stage_html import (
     SavedVideo,
     actions_html,
@@ -54,20 +54,21 @@ class Stage:
             buttons=[],
             elem_id="player",
         )
+        self.undecodable = gr.HTML("", elem_id="undecodable")
         self.status = gr.HTML("", elem_id="status")
         self.variations = gr.HTML("", elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
-        with gr.Group(visible=False, elem_id="uncertain") as self.uncertain:
-            with gr.Row(equal_height=True):
-                self.request_id = gr.Textbox(
-                    label=fixed.text("adopt.field"),
-                    placeholder=fixed.text("adopt.placeholder"),
-                    elem_id="request-id",
-                    scale=3,
-                )
-                self.adopt = gr.Button(fixed.text("adopt"), elem_id="adopt", scale=1)
-                self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
-            self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+        with gr.Group(visible=False, elem_id="uncertain") as self.uncertain, gr.Row(equal_height=True):
+            self.request_id = gr.Textbox(
+                label=fixed.text("adopt.field"),
+                placeholder=fixed.text("adopt.placeholder"),
+                elem_id="request-id",
+                scale=3,
+            )
+            self.adopt = gr.Button(fixed.text("adopt"), elem_id="adopt", scale=1)
+            self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
         self.resume = gr.Button(fixed.text("resume"), visible=False, elem_id="resume")
+        # What kept the buttons above from doing what they say.
+        self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
         with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
             self.links = gr.HTML("", elem_id="links")
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
@@ -81,14 +82,14 @@ class Stage:
 
     @property
     def outputs(self) -> list[Any]:
-        shown = [self.screen, self.player, self.status, self.variations, self.facts, self.links, self.actions]
-        return [*shown, self.uncertain, self.resume]
+        shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.facts, self.links]
+        return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         by_id, goes_on = [self.current, self.request_id], [self.adoption, self.again_for]
         gr.on([self.adopt.click, self.request_id.submit], self.take_in, inputs=by_id, outputs=goes_on, **quiet)
         self.dismiss.click(self.take_note, inputs=self.current, outputs=goes_on, **quiet)
-        self.resume.click(self.look_again, inputs=self.current, outputs=[self.adoption, self.current], **quiet)
+        self.resume.click(self.look_again, inputs=self.current, outputs=[self.current, *goes_on], **quiet)
         self.variations.select(self.choose, outputs=self.current, **quiet)
 
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, int]]:
@@ -103,29 +104,30 @@ class Stage:
             request, self._engine.watch_click(self._asking.visitor(request), job_id)
         ):
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
-            usual_s = None if job.ended else await self._engine.usual_s(job.payload)
-            yield self._render(job, jobs, shown, words, usual_s), job, sum(job.ended for job in jobs)
+            update = await self._status(job, jobs, words)
+            if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
+                update |= await self._render(job, words)
+            yield update, job, sum(job.ended for job in jobs)
             shown = job
 
     async def show_shared(self, share_id: str, words: Words) -> Update:
         """One video, read-only: nothing here names its job. Raises `JobNotFound`."""
         job = await self._engine.shared(share_id)
-        files = self._engine.library.files(job.share_id)
-        if job.state is not State.SUCCEEDED or not files:
+        files = await self._files(job)
+        if not files:
             raise JobNotFound
-        images, has_video = images_html(job, files, words), files[0].suffix == VIDEO
         return {
             **self.empty(words),
-            self.screen: gr.update(value=images, visible=not has_video),
-            self.player: gr.update(value=(files[0], file_name(job)) if has_video else None, visible=has_video),
+            **self._screen(job, files, words),
             self.status: shared_html(words),
-            self.facts: more_videos_html(job, files, words) + facts_html(job, words, shared=True),
+            self.facts: _others_html(job, files, words) + facts_html(job, words, shared=True),
         }
 
     def empty(self, words: Words) -> Update:
         return {
             self.screen: gr.update(value=empty_html(words), visible=True),
             self.player: gr.update(value=None, visible=False),
+            self.undecodable: "",
             self.status: "",
             self.variations: "",
             self.facts: "",
@@ -133,6 +135,7 @@ class Stage:
             self.actions: gr.update(visible=False),
             self.uncertain: gr.update(visible=False),
             self.resume: gr.update(visible=False),
+            self.adoption: gr.update(value="", visible=False),
         }
 
     def tell(self, error: DreaminaError, words: Words) -> Update:
@@ -153,13 +156,14 @@ class Stage:
         except DreaminaError as error:
             return problem_html(self._asking.words(request).sentence(error)), gr.skip()
 
-    async def look_again(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
-        """Put the job that looks for a given-up video on the stage."""
+    async def look_again(self, job_id: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Put the job that looks for missing files on the stage: another one, or the same one, which goes on."""
         try:
             job = await self._engine.resume(self._asking.visitor(request), job_id)
-            return gr.update(visible=False), job.job_id
         except DreaminaError as error:
-            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+            return gr.skip(), problem_html(self._asking.words(request).sentence(error)), gr.skip()
+        clear = gr.update(visible=False)
+        return (gr.skip(), clear, _changed(job)) if job.job_id == job_id else (job.job_id, clear, gr.skip())
 
     async def choose(self, event: gr.EventData) -> str:
         """The job a script named goes on the stage; whether it is there is for the engine to say."""
@@ -167,28 +171,54 @@ class Stage:
         job_id = data.get("job_id")
         return job_id if isinstance(job_id, str) else ""
 
-    def _render(self, job: Job, jobs: Sequence[Job], shown: Job | None, words: Words, usual_s: float | None) -> Update:
-        folder = self._engine.library.folder
-        update: Update = {
-            self.status: status_html(job, self._asking.now(), words, usual_s),
-            self.variations: variations_html(jobs, job.job_id, folder, words),
-        }
-        if shown is not None and shown.state is job.state and shown.dismissed is job.dismissed:
-            return update
-        files = self._engine.library.files(job.share_id) if job.state is State.SUCCEEDED else []
-        images, has_video = images_html(job, files, words), bool(files) and files[0].suffix == VIDEO
+    async def _files(self, job: Job) -> list[Shown]:
+        """The saved files of a job, in the order in which they are shown."""
+        files = await self._engine.files(job)
+        return await asyncio.to_thread(shown_files, job, files) if files else []
+
+    async def _status(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
+        """What changes while a job is being made."""
+        usual_s = None if job.ended else await self._engine.usual_s(job.payload)
         return {
-            **update,
-            self.facts: more_videos_html(job, files, words) + facts_html(job, words),
-            self.links: actions_html(job, link_of(self._engine.card, job.payload), words),
+            self.status: status_html(job, self._asking.now(), words, usual_s),
+            self.variations: variations_html(jobs, job.job_id, self._engine.library.folder, words),
+        }
+
+    async def _render(self, job: Job, words: Words) -> Update:
+        """What changes when a job comes into another state."""
+        files = await self._files(job)
+        main = playable(files) or (files[0] if files else None)
+        addresses = addresses_html(job, words) if files else ""
+        return {
+            **self._screen(job, files, words),
+            self.facts: _others_html(job, files, words) + addresses + facts_html(job, words),
+            self.links: actions_html(job, files, main, link_of(self._engine.card, job.payload), words),
             self.actions: gr.update(visible=job.ended),
-            self.player: gr.update(value=(files[0], file_name(job)) if has_video else None, visible=has_video),
-            self.screen: gr.update(visible=False)
-            if has_video
-            else gr.update(value=images or screen_html(job, words), visible=True),
             self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
             self.resume: gr.update(visible=job.can_resume),
+            self.adoption: gr.update(value="", visible=False),
         }
+
+    def _screen(self, job: Job, files: Sequence[Shown], words: Words) -> Update:
+        """The player with a video, or what stands in its place."""
+        if video := playable(files):
+            return {
+                self.screen: gr.update(visible=False),
+                self.player: gr.update(value=video, visible=True),
+                self.undecodable: undecodable_html(job, video, "player", words),
+            }
+        shown = outputs_html(job, files, words) or screen_html(job, words) + addresses_html(job, words)
+        return {
+            self.screen: gr.update(value=shown, visible=True),
+            self.player: gr.update(value=None, visible=False),
+            self.undecodable: "",
+        }
+
+
+def _others_html(job: Job, files: Sequence[Shown], words: Words) -> Markup:
+    """The files beside the one in the player; without a player, all of them stand in its place."""
+    video = playable(files)
+    return outputs_html(job, [file for file in files if file is not video], words) if video else Markup()
 
 
 def _changed(job: Job) -> str:

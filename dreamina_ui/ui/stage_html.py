@@ -4,7 +4,6 @@ from abc import ABCMeta
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
@@ -12,7 +11,9 @@ from gradio.data_classes import FileData
 from markupsafe import Markup
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.records import file_name
+from dreamina_ui.media.kinds import Family, kind_named
+from dreamina_ui.ui.outputs_html import address_of, poster_address
+from dreamina_ui.ui.shown import Shown
 from dreamina_ui.ui.wording import Words
 
 __all__ = [
@@ -41,7 +42,8 @@ _EMPTY = Markup(
     "<p class='lead'>{lead}</p><p class='hint'>{hint}</p></div></div>"
 )
 _STATUS = Markup(
-    '<div class="status {state}" data-state="{state}" data-job="{job_id}" data-ready="{ready}" data-failed="{failed}">'
+    '<div class="status {state}{fileless}" data-state="{state}"{data} data-job="{job_id}" data-ready="{ready}" '
+    'data-failed="{failed}">'
     '<div class="status-line">'
     '<span class="status-words" role="status" aria-live="polite">{line}</span>{clock}</div>{steps}{note}</div>'
 )
@@ -57,12 +59,11 @@ _VARIATION = Markup(
     '<li><button type="button" class="variation {state}" data-variation="{job_id}"{chosen}>{picture}'
     "<span>{name}</span><span class='variation-state'>{word}</span></button></li>"
 )
-_PICTURE = Markup('<img src="gradio_api/file={}" alt="">')
-_ACTIONS = Markup(
-    '<div class="links"><a class="action" href="dreamina/video/{share_id}" download="{name}">{download}</a>'
-    '<button type="button" class="action" data-copy="{link}" data-copied="{copied}">{copy}</button>'
-    '<button type="button" class="action" data-copy="{settings}" data-copied="{copied}">{copy_settings}</button></div>'
-)
+_PICTURE = Markup('<img src="{}" alt="" data-poster="{}">')
+_NO_PICTURE = Markup('<span class="poster-blank kind-{}" aria-hidden="true"></span>')
+_ACTIONS = Markup('<div class="links">{}</div>')
+_DOWNLOAD = Markup('<a class="action" href="{}" download="{}">{}</a>')
+_COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
 _SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p class="note">{}</p></div>')
 _PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
 _NOTE = Markup('<p class="note">{}</p>')
@@ -77,20 +78,19 @@ class _WithoutStub(ComponentMeta):
 
 
 class SavedVideo(gr.Video, metaclass=_WithoutStub):
-    """A player for videos of the library, which are already known to play.
+    """A player for videos of the library.
 
     Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would
-    feel. A value here is `(path, name)`: the saved file, and the name a download of it gets.
+    feel. A value here is the saved file, whose name, kind and size are known.
     """
 
     is_template = True
     """Tells Gradio to use the browser side of its own video component."""
 
-    def postprocess(self, value: tuple[Path, str] | None) -> FileData | None:
+    def postprocess(self, value: Shown | None) -> FileData | None:
         if value is None:
             return None
-        path, name = value
-        return FileData(path=str(path), orig_name=name, mime_type="video/mp4", size=path.stat().st_size)
+        return FileData(path=str(value.path), orig_name=value.name, mime_type=value.kind.media_type, size=value.size)
 
 
 def empty_html(words: Words) -> Markup:
@@ -107,9 +107,11 @@ def problem_html(words: str) -> Any:
 
 
 def screen_html(job: Job, words: Words) -> Markup:
-    """What stands where the video will be."""
+    """What stands where the video will be, or where it is not."""
     ended = job.ended
     note = words.explain(job) if ended else ""
+    if job.state is State.SUCCEEDED and not job.has_no_file:
+        note = words.say("stage.gone")  # its files were here once
     return _SCREEN.format(
         state=job.state,
         mark="ending-mark" if ended else "reel turning",
@@ -124,12 +126,14 @@ def status_html(job: Job, now: float, words: Words, usual_s: float | None = None
     `usual_s` is how long such a job usually takes, in seconds.
     """
     # What ended a job without a video stands on the screen, in the video's place.
-    note = "" if job.ended and job.state is not State.SUCCEEDED else words.explain(job)
+    note = "" if job.ended and (job.state is not State.SUCCEEDED or job.has_no_file) else words.explain(job)
     return _STATUS.format(
         state=job.state,
+        fileless=" no-file" if job.has_no_file else "",
+        data=Markup(' data-no-file="yes"') if job.has_no_file else "",
         job_id=job.job_id,
         ready=words.state_word(State.SUCCEEDED),
-        failed=words.state_word(job.state if job.ended else State.FAILED),
+        failed=words.state_word(State.FAILED) if not job.ended else words.ending_word(job),
         line=words.state_line(job),
         clock=_CLOCK.format(
             elapsed=job.elapsed_s(now),
@@ -144,7 +148,7 @@ def status_html(job: Job, now: float, words: Words, usual_s: float | None = None
 
 
 def _steps(job: Job, words: Words) -> Markup:
-    if job.state not in _ORDER:
+    if job.state not in _ORDER or job.has_no_file:
         return Markup()
     reached = _ORDER.index(job.state)
     items = Markup()
@@ -166,27 +170,37 @@ def variations_html(jobs: Sequence[Job], current: str, folder: Path, words: Word
             state=job.state,
             job_id=job.job_id,
             chosen=Markup(' aria-current="true"') if job.job_id == current else "",
-            picture=_PICTURE.format(quote(str(folder / f"{job.share_id}.webp"))) if done else "",
+            picture=_variation_picture(job, folder, words) if done else "",
             name=words.say("variation", number=number),
-            word="" if done else words.state_word(job.state),
+            word="" if done and not job.has_no_file else words.ending_word(job),
         )
     return Markup('<ul class="variations">{}</ul>').format(items)
 
 
-def actions_html(job: Job, settings_link: str, words: Words) -> Markup:
-    """What can be done with a finished video in the browser alone: download it, copy its link."""
+def _variation_picture(job: Job, folder: Path, words: Words) -> Markup:
+    """The poster of a job's first file, or what stands for a file that has none."""
+    if job.has_no_file:
+        return _NO_PICTURE.format("none")
+    suffix = job.files[0] if job.files else ".mp4"
+    family = kind_named(suffix).family
+    if family in (Family.SOUND, Family.FILE):
+        return _NO_PICTURE.format(family)
+    poster = poster_address(folder / f"{job.share_id}{suffix.partition('.')[0]}.webp")
+    return _PICTURE.format(poster, words.say(f"kind.{family}"))
+
+
+def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_link: str, words: Words) -> Markup:
+    """What can be done with a finished job in the browser alone: download its `main` file, copy its link, its settings."""
     if job.state is not State.SUCCEEDED:
         return Markup()
-    return _ACTIONS.format(
-        share_id=job.share_id,
-        name=file_name(job, ending=".mp4" if job.duration_s else ".png"),
-        download=words.say("download"),
-        link=f"?video={job.share_id}",
-        settings=settings_link,
-        copy_settings=words.say("copy_settings"),
-        copy=words.say("copy_link"),
-        copied=words.say("copied"),
-    )
+    actions = Markup()
+    if main is not None:
+        is_first = main.number == files[0].number
+        address = f"dreamina/video/{job.share_id}" if is_first else address_of(job, main.number)
+        actions += _DOWNLOAD.format(address, main.name, words.say("download"))
+        actions += _COPY.format(f"?video={job.share_id}", words.say("copied"), words.say("copy_link"))
+    actions += _COPY.format(settings_link, words.say("copied"), words.say("copy_settings"))
+    return _ACTIONS.format(actions)
 
 
 def facts_html(job: Job, words: Words, *, shared: bool = False) -> Markup:

@@ -15,8 +15,8 @@ from starlette.requests import Request
 
 from dreamina_ui.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui.answers import KEY_HEADER, WORDS, problem_json, told
+from dreamina_ui.jobs import Job
+from dreamina_ui.ui.answers import KEY_HEADER, WORDS, address_of, problem_json, told
 from dreamina_ui.visitors import HOLDER, Visitors
 
 __all__ = ["Tools"]
@@ -116,7 +116,7 @@ class Tools:
                 )
             return _result(await self._tools[name](arguments, request))
         except DreaminaError as error:
-            return _refused(problem_json(error))
+            return _refused(problem_json(error, sent=False if name == "generate_video" else None))
         except Exception:
             # The library would tell the agent of the program's inside.
             LOG.exception("a tool failed")
@@ -171,8 +171,10 @@ class Tools:
         return self._visitors.of_agent(f"session {request.headers[MCP_SESSION_ID_HEADER]}")
 
     async def _answer(self, job: Job, request: Request) -> dict[str, Any]:
-        files = self._engine.library.files(job.share_id) if job.state is State.SUCCEEDED else []
-        url = f"{str(request.base_url).rstrip('/')}/gradio_api/file={files[0]}" if files else None
+        first = next(iter(await self._engine.files(job)), None)
+        shown = f"/gradio_api/file={first.path}" if first and first.kind.inline else ""
+        base = str(request.base_url).rstrip("/")
+        url = f"{base}{shown or address_of(job, first)}" if first else None
         next_step = "mcp.next.ended" if job.ended else "mcp.next.status"
         return {"job": await told(self._engine, job, self._now()), "video_url": url, "next": WORDS.say(next_step)}
 

@@ -12,9 +12,19 @@ from pathlib import Path
 
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.media.kinds import FILE, Kind
 
 __all__ = ["LANGUAGES", "Words", "iso_time", "texts_of"]
 
+_REFUSED = ("key_refused", "no_balance", "permission_denied", "unknown_model", "input_refused", "refused")
+_NOT_SENT = ("key_missing", "store_unavailable")
+UNSPENT: Mapping[str, str] = {
+    **dict.fromkeys(_REFUSED, "money.not_charged"),
+    **dict.fromkeys(_NOT_SENT, "money.not_sent"),
+}
+"""What may be said about money beside a failure, by its code, where the service has accepted nothing."""
+CAUSES = ("name", "certificate", "proxy", "refused", "network", "timeout", "dropped", "server")
+"""What can keep the service from being reached; each has words."""
 LANGUAGES = ("en", "de")
 """The first one is spoken to whoever asks for none of them."""
 
@@ -55,33 +65,52 @@ class Words:
     def state_word(self, state: State) -> str:
         return self.say(f"state.{state}")
 
+    def ending_word(self, job: Job) -> str:
+        """As `state_word`; of a job that was finished without a file, that."""
+        return self.say("line.no_file") if job.has_no_file else self.state_word(job.state)
+
     def state_line(self, job: Job) -> str:
         """One line for where a job stands; why it waits or ended is in `explain`."""
         if job.state is State.IN_QUEUE and job.queue_position:
             return self.say("line.next" if job.queue_position == 1 else "line.place", place=job.queue_position)
         if job.state is State.CANCELLED:
             return self.say("line.cancelled")
+        if job.has_no_file:
+            return self.say("line.no_file")
         return self.state_word(job.state)
 
     def explain(self, job: Job) -> str:
         """Why a job has no video, what holds it up, or what a cancel achieved; empty where there is nothing to say."""
         if job.dismissed:
             return self.say("explain.dismissed")
+        sent = job.request_id is not None
         if job.failure:
-            return self.sentence(job.failure)
+            return self.sentence(job.failure, sent=sent)
         if job.cancel_requested and not job.ended:
             if job.cancel_outcome == "not_cancellable" or job.state in (State.IN_PROGRESS, State.SAVING):
                 return self.say("explain.too_late")
             return self.say("explain.cancel_asked", service=self.say(f"service.{job.backend}"))
+        said = [self.sentence(remark, sent=sent) for remark in job.remarks]
         if job.cancel_requested and job.state is State.SUCCEEDED:
-            return self.say("explain.finished_first")
-        return ""
+            said.insert(0, self.say("explain.finished_first"))
+        return " ".join(said)
 
-    def sentence(self, error: DreaminaError | Failure) -> str:
-        """One sentence for a failure, fresh or stored."""
+    def sentence(self, error: DreaminaError | Failure, *, sent: bool | None = None) -> str:
+        """One sentence for a failure or a remark, fresh or stored.
+
+        `sent` tells whether the service has accepted the request: only where it has not, the sentence says that nothing was
+        charged. None says nothing about money.
+        """
         message = error.message.rstrip(". ") or self.say("failure.no_reason")
         key = f"failure.{error.code}"
-        return self.say(key if key in self._texts else "failure.error", **{**error.facts, "message": message})
+        cause = error.facts.get("cause")
+        why = self.say(f"cause.{cause}", **error.facts) if cause in CAUSES else ""
+        if error.code == "outcome_unknown" and error.facts.get("answered"):
+            key = "failure.outcome_unknown.answered"
+        facts = {**error.facts, "message": message, "why": f" ({why})" if why else ""}
+        text = self.say(key if key in self._texts else "failure.error", **facts)
+        unspent = UNSPENT.get(error.code)
+        return f"{text} {self.say(unspent)}" if sent is False and unspent else text
 
     def field_title(self, name: str, title: str) -> str:
         """What a field is called: in the person's language where we know it, else as its card says."""
@@ -99,6 +128,17 @@ class Words:
     def seconds(self, duration_s: float) -> str:
         """A video's length as people say it: 121 frames at 24 a second are 5 seconds."""
         return self.say("seconds", seconds=self.number(duration_s, 0 if duration_s >= 1 else 1))
+
+    def kind(self, kind: Kind) -> str:
+        """What a kind of file is called: "Video (AVI)"."""
+        family = self.say(f"kind.{kind.family}")
+        return family if kind == FILE else f"{family} ({kind.name})"
+
+    def size(self, size: int) -> str:
+        """Bytes as people say them."""
+        if size < 1_000_000:
+            return f"{max(1, round(size / 1000))} KB"
+        return f"{self.number(size / 1_000_000, 1)} MB"
 
     def number(self, value: float, digits: int) -> str:
         written = f"{value:.{digits}f}"

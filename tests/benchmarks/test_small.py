@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
     ("name", "figures"),
     [
         ("start", ["from the start to the first page", "memory at rest"]),
+        ("saving", ["processor time of a file", "facts and poster", "the record", "wall time"]),
         ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
         ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
     ],

@@ -1,13 +1,20 @@
 """The states of the page, one after the other, as a person brings them about."""
 
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from dreamina_ui.jobs import Failure
 from tests.browser.conftest import KEY
-from tests.servers import SimulatorServer
+from tests.browser.past import known
+from tests.filled import POSTER, past_job, write_kept
+from tests.media.files import make
+from tests.servers import Server, SimulatorServer
 
 SENDING_S = 4.0
 PROMPT = "A lighthouse over a stormy sea at golden hour, waves rolling in"
@@ -137,6 +144,40 @@ def looking_back(page: Page) -> Iterator[str]:
     page.keyboard.press("Escape")
 
 
+def of_other_kinds(page: Page, server: Server, address: str) -> Iterator[str]:
+    """A visitor who has made a sound, files that no browser shows, a video that cannot be decoded, and too little."""
+    visitor_id = known(page.context, server)
+    alone = {"width": None, "height": None, "duration_s": None}
+    part = Failure("not_all_saved", "HTTP 404", {"kept": 1, "count": 2, "missing": "2"})
+    outputs = ("https://cdn.test/1.png?signature=" + "0123456789abcdef" * 20, "https://cdn.test/2.png")
+    made = {
+        "sound": ({".mp3": "mp3"}, {**alone, "duration_s": 1.0}),
+        "moving picture": ({".image.gif": "gif-animated", ".webp": ""}, {**alone, "width": 64, "height": 48}),
+        "archive": ({".zip": "zip"}, alone),
+        "video of an old kind": ({".avi": "avi", ".webp": ""}, {}),
+        "undecodable": ({".mp4": "mp4-mpeg4", ".webp": "", "-2.mp3": "mp3", "-3.mp4": "mp4", "-3.webp": ""}, {}),
+        "no file": ({}, {**alone, "remarks": (Failure("no_file_found", "a web page"),), "outputs": outputs}),
+        "part missing": ({".image.png": "png", ".webp": ""}, {**alone, "remarks": (part,), "outputs": outputs}),
+    }
+    jobs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (state, (files, more)) in enumerate(made.items()):
+            job = replace(past_job(number, visitor_id, prompt=f"What it is: {state}"), **more)
+            paths = {
+                end: make(name, Path(folder) / f"{number}{end}") if name else POSTER for end, name in files.items()
+            }
+            jobs[state] = write_kept(server.data, job, paths)
+    page.goto(address)
+    expect(page.locator("#history .poster")).to_have_count(len(made))
+    yield "history of all kinds"
+    for state, job in jobs.items():
+        page.locator(f"#history [data-job='{job.job_id}'] [data-open]").click()
+        expect(page.locator(f"#status .status[data-job='{job.job_id}']")).to_be_visible()
+        if state == "undecodable":
+            expect(page.locator("#undecodable .undecodable")).to_be_visible()
+        yield state
+
+
 def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
     """The other tab: its three ways of asking, what it refuses, what it plans, and its table."""
     page.locator("#tabs [role=tab]").nth(1).click()
@@ -176,11 +217,12 @@ def by_link(page: Page, address: str) -> Iterator[str]:
     yield "stage message"
 
 
-def all_states(page: Page, service: SimulatorServer, address: str) -> Iterator[str]:
-    """Every state of the page; `page` has just been opened."""
+def all_states(page: Page, server: Server, service: SimulatorServer, address: str) -> Iterator[str]:
+    """Every state of the page; `page` has just been opened on the server, at this address."""
     no_faults(service)
     yield from making(page, service)
     yield from ending(page, service)
     yield from looking_back(page)
     yield from in_batch(page, service)
     yield from by_link(page, address)
+    yield from of_other_kinds(page, server, address)

@@ -43,7 +43,7 @@ def test_no_state_of_the_page_has_a_violation(
     address = f"{quick_server.address}/?__theme=light"
     page.goto(address)
     filled(page)
-    for state in all_states(page, quick_service, address):
+    for state in all_states(page, quick_server, quick_service, address):
         seen.append(state)
         assert page.locator("html").get_attribute("lang") == language
         for theme in ("light", "dark"):

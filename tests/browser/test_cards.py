@@ -50,3 +50,23 @@ def test_images_are_shown_instead_of_the_player(context: BrowserContext, studio:
     assert download.value.suggested_filename.endswith("-2.png")
     expect(page.locator("#history .poster img")).to_have_count(1)
     assert problems == []
+
+
+@pytest.mark.parametrize("studio", [ROOT / "tests" / "cards" / "text-to-audio.json"], indirect=True)
+def test_a_sound_is_played_in_the_players_place(context: BrowserContext, studio: Server) -> None:
+    """It has the length that was asked for, and is downloaded under the ending of its kind; the history shows its length."""
+    problems: list[str] = []
+    page = opened(context, studio, problems)
+    page.fill("#field-prompt textarea", "calm piano")
+    page.fill("#field-duration input", "6")
+    page.click("#generate")
+    sound = page.locator("#screen .outputs audio")
+    expect(sound).to_be_visible(timeout=60_000)
+    page.wait_for_function("node => Math.abs(node.duration - 6) < 0.2", arg=sound.element_handle())
+    expect(page.locator("#player")).to_be_hidden()
+    with page.expect_download() as download:
+        page.click("#links a[download]")
+    assert download.value.suggested_filename.endswith(".mp3")
+    expect(page.locator("#history .poster .kind-sound")).to_be_visible()
+    expect(page.locator("#history .poster-state")).to_have_text("6 s")
+    assert problems == []

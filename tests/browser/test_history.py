@@ -11,7 +11,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from dreamina_ui.database import Database
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.media import inspect
+from dreamina_ui.media.examine import examine
+from dreamina_ui.media.kinds import MP4
 from dreamina_ui.records import file_name
 from dreamina_ui.rows import jobs as table
 from tests.browser.past import asked, known, posters, visited, with_past
@@ -179,7 +180,7 @@ def test_picked_ones_come_in_a_zip(
         assert archive.testzip() is None
         assert archive.namelist() == [file_name(jobs[1]), file_name(jobs[0])]
         for name in archive.namelist():
-            assert inspect(Path(archive.extract(name, tmp_path))).duration_s == pytest.approx(2.0, abs=0.1)
+            assert examine(Path(archive.extract(name, tmp_path)), MP4).duration_s == pytest.approx(2.0, abs=0.1)
 
 
 def test_two_are_compared_in_step(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:

@@ -53,7 +53,7 @@ def test_from_opening_to_the_file_by_keys(browser: Browser, quick_server: Server
     page.keyboard.press("Control+Enter")
     ready(page)
     expect(page.locator("#facts .stage-prompt")).to_have_text(PROMPT)
-    expect(page.locator("a[download]")).to_be_visible()
+    expect(page.locator("#links a[download]")).to_be_visible()
     tab_to(page, "isDownload")
     with page.expect_download() as download:
         page.keyboard.press("Enter")

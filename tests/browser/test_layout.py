@@ -40,7 +40,7 @@ def test_nothing_overlaps_or_is_cut_off(
     """In every state: no scrolling sideways, no control or text over another, all of it inside the window."""
     page, address = opened(browser, quick_server, view)
     found: list[str] = []
-    for state in all_states(page, quick_service, address):
+    for state in all_states(page, quick_server, quick_service, address):
         found += [f"{state}: {fault}" for fault in faults(page)]
     page.context.close()
     assert found == [], "\n".join(found)

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.media import label
 from dreamina_ui.records import record_of
 from tests.browser.past import known, visited, with_past
 from tests.filled import past_job
+from tests.rig import recorded
 from tests.servers import Server
 
 PROMPT = "A kite & a <b>bold</b> wind, 100% 海"
@@ -81,10 +81,7 @@ def shared(context: BrowserContext, server: Server, state: State = State.SUCCEED
     """A video of the visitor whom the browser stands for, with its settings inside."""
     [job] = with_past(server, [past_job(1, known(context, server), state, prompt=PROMPT)])
     if state is State.SUCCEEDED:
-        video = server.data / "videos" / f"{job.share_id}.mp4"
-        labelled = video.with_suffix(".part")
-        label(video, labelled, record_of(job, job.created_at))
-        labelled.replace(video)
+        recorded(server.data / "videos" / f"{job.share_id}.mp4", record_of(job, job.created_at))
     return job
 
 

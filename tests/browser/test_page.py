@@ -117,12 +117,12 @@ def queued_page(context: BrowserContext, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_cancel_in_the_queue(queued_page: Page) -> None:
-    """A job in the queue can be taken back for free."""
+    """A job in the queue can be cancelled for free."""
     queued_page.click("#generate")
     expect(status(queued_page, "in_queue")).to_be_visible()
     queued_page.click("#cancel")
     expect(status(queued_page, "cancelled")).to_be_visible(timeout=RENDERED_MS)
-    expect(queued_page.locator("#screen")).to_contain_text("taken back")
+    expect(queued_page.locator("#screen")).to_contain_text("Cancelled before it was made")
     expect(queued_page.locator("#cancel")).to_be_hidden()
 
 

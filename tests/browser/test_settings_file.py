@@ -1,27 +1,30 @@
-"""A video handed in fills the form; any other file changes nothing, and is answered in one sentence."""
+"""A saved file that is chosen or dropped fills the form; any other changes nothing, and is answered in one sentence."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
-from dreamina_ui.media import label
 from dreamina_ui.records import record_of
+from dreamina_ui.ui.wording import Words
 from tests.browser.past import visited
 from tests.browser.states import generate, ready
 from tests.filled import past_job
-from tests.rig import make_clip
+from tests.media.files import make
+from tests.rig import make_clip, recorded
 from tests.servers import Server
 
 PROMPT = "A paper boat, 海, <b>bold</b>"
 SQUARE = "1440×1440(1:1)"
-NO_SETTINGS = "This video carries no settings; only videos made here do. The form is as it was."
-NOT_A_VIDEO = "This file cannot be read as a video; the form is as it was."
+NO_SETTINGS = Words().say("settings.no_settings")
+NO_RECORD = Words().say("settings.no_record")
+REFUSED = Words().say("drop.refused")
 DROP = """async ([name, url]) => {
   const bytes = await (await fetch(url)).arrayBuffer();
   const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([bytes], name, { type: "video/mp4" }));
+  dataTransfer.items.add(new File([bytes], name));
   const options = { dataTransfer, bubbles: true, cancelable: true };
   document.querySelector("#screen").dispatchEvent(new DragEvent("drop", options));
 }"""
@@ -44,9 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled(clip: Path) -> Path:
     """A video as this program saves it."""
     job = past_job(42, "ann", prompt=PROMPT, aspect_ratio=SQUARE, frames=241)
-    path = clip.with_name("labelled.mp4")
-    label(clip, path, record_of(job, job.created_at))
-    return path
+    return recorded(Path(shutil.copyfile(clip, clip.with_name("labelled.mp4"))), record_of(job, job.created_at))
 
 
 def choose(page: Page, file: Path | FilePayload) -> None:
@@ -90,6 +91,28 @@ def test_a_dropped_video_fills_the_form(quick_page: Page, labelled: Path) -> Non
     expect(quick_page.locator("#field-frames input:checked + span")).to_have_text("10 s")
 
 
+@pytest.mark.parametrize("name", ["png", "jpeg", "mp3", "mov", "m4a"])
+def test_a_dropped_picture_or_sound_fills_the_form(quick_page: Page, tmp_path: Path, name: str) -> None:
+    """Whatever kind of file a model makes, it fills the form where it carries a record."""
+    job = past_job(42, "ann", prompt=PROMPT, aspect_ratio=SQUARE, frames=241)
+    path = recorded(make(name, tmp_path / f"file.{name}"), record_of(job, job.created_at))
+    quick_page.route(f"**/{path.name}", lambda route: route.fulfill(path=path))
+    quick_page.evaluate(DROP, [path.name, path.name])
+    expect_form(quick_page, PROMPT, "42")
+
+
+def test_a_dropped_file_of_another_kind_is_answered(quick_page: Page) -> None:
+    """One sentence over the page and for screen readers, and what was typed stays; nothing is uploaded."""
+    quick_page.fill("#field-prompt textarea", "typed by hand")
+    quick_page.on("request", lambda request: pytest.fail("an upload") if "/upload" in request.url else None)
+    quick_page.route("**/some.zip", lambda route: route.fulfill(body="PK"))
+    quick_page.evaluate(DROP, ["some.zip", "some.zip"])
+    expect(quick_page.locator("#drop-cover")).to_have_text(REFUSED)
+    expect(quick_page.locator("#said")).to_have_text(REFUSED)
+    expect(quick_page.locator("#drop-cover")).to_have_count(0)
+    expect(quick_page.locator("#field-prompt textarea")).to_have_value("typed by hand")
+
+
 def test_another_file_is_answered_and_the_form_is_as_it_was(quick_page: Page, clip: Path, labelled: Path) -> None:
     """One sentence for each, and what was typed stays; it goes when a good file comes, which fills the form."""
     quick_page.fill("#field-prompt textarea", "typed by hand")
@@ -97,7 +120,7 @@ def test_another_file_is_answered_and_the_form_is_as_it_was(quick_page: Page, cl
     cut, page_of_html = clip.read_bytes()[:200], b"<script>window.pwned = 1</script>"
     for body, sentence in (
         (clip.read_bytes(), NO_SETTINGS),
-        (cut, NOT_A_VIDEO),
+        (cut, NO_SETTINGS),
     ):
         choose(quick_page, {"name": "some.mp4", "mimeType": "video/mp4", "buffer": body})
         expect(quick_page.locator("#refusal")).to_have_text(sentence)
@@ -105,9 +128,9 @@ def test_another_file_is_answered_and_the_form_is_as_it_was(quick_page: Page, cl
     choose(quick_page, labelled)
     expect_form(quick_page, PROMPT, "42")
     expect(quick_page.locator("#refusal")).to_be_hidden()
-    for body in (b"", page_of_html):  # turned away at the door, before it is a file
+    for body in (b"", page_of_html):  # refused while it is uploaded
         choose(quick_page, {"name": "no.mp4", "mimeType": "video/mp4", "buffer": body})
-        expect(quick_page.locator(".toast-body").first).to_contain_text(NOT_A_VIDEO)
+        expect(quick_page.locator(".toast-body").first).to_contain_text(NO_RECORD)
         quick_page.get_by_test_id("toast-close").first.click()
         expect_form(quick_page, PROMPT, "42")
     assert quick_page.evaluate("window.pwned") is None

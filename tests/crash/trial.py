@@ -18,9 +18,10 @@ import httpx
 import sqlalchemy as sa
 
 from dreamina_ui.database import Database
-from dreamina_ui.errors import NotAVideo, StoreError
+from dreamina_ui.errors import StoreError
 from dreamina_ui.library import TIME_MOST_S, Library
-from dreamina_ui.media import inspect
+from dreamina_ui.media.examine import examine
+from dreamina_ui.media.kinds import MP4
 from dreamina_ui.points import POINTS
 from dreamina_ui.rows import jobs
 from tests.crash.headless import sqlite_url
@@ -110,10 +111,8 @@ def _lies_of(row: Row, accepted: Sequence[Mapping[str, Any]], videos: Path) -> I
     service = accepted[0]["state"] if accepted else None
     match row.state:
         case "succeeded":
-            try:
-                inspect(videos / f"{row.share_id}.mp4")
-            except NotAVideo as error:
-                yield f"no playable file ({error})"
+            if problem := examine(videos / f"{row.share_id}.mp4", MP4).problem:
+                yield f"no playable file ({problem})"
             if service != "succeeded" or row.request_id is None:
                 yield "the service did not make it"
         case "uncertain":

@@ -3,6 +3,7 @@
 import re
 import string
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,8 @@ def test_no_text_is_left_in_english() -> None:
         "seconds",
         "batch.lines",
         "batch.count",
+        "output.unshown.file",
+        "cause.server",
         "failure.setting",
         "failure.invalid_input",
     } | {key for key in same if ENGLISH[key].isupper() or len(ENGLISH[key]) <= 6}
@@ -60,7 +63,7 @@ def test_everything_that_can_happen_has_words(language: str) -> None:
     """Every exception, every state and every problem of a value has a text."""
     texts = texts_of(language)
     assert set(codes()) == {getattr(errors, name).code for name in errors.__all__}
-    assert {f"failure.{code}" for code in codes()} <= texts.keys()
+    assert {f"failure.{code}" for code in codes() if code != "remark"} <= texts.keys()
     assert {f"state.{state}" for state in State} <= texts.keys()
     assert {f"problem.{problem}" for problem in PROBLEMS} <= texts.keys()
     assert {f"plan.{problem}" for problem in PLAN_PROBLEMS} <= texts.keys()
@@ -127,7 +130,11 @@ def test_a_field_problem_names_title_measure_and_limit() -> None:
         (JOB.move(State.SUBMITTING).move(State.IN_QUEUE, queue_position=1), "In the queue, next"),
         (JOB.move(State.SUBMITTING).move(State.IN_QUEUE, queue_position=3), "In the queue, place 3"),
         (JOB.move(State.SUBMITTING).move(State.IN_QUEUE), "In the queue"),
-        (JOB.move(State.CANCELLED), "Cancelled, taken back before it was made; nothing was charged"),
+        (
+            replace(JOB, state=State.SUCCEEDED, remarks=(Failure("no_file_found", "a page"),)),
+            "Finished without a file",
+        ),
+        (JOB.move(State.CANCELLED), "Cancelled before it was made; nothing was charged"),
     ],
 )
 def test_where_a_job_stands(job: Job, line: str) -> None:
