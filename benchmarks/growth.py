@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,19 +26,12 @@ import httpx
 
 from benchmarks.figures import Figure, machine, table, write_report
 from benchmarks.plots import Series, plot
-from dreamina_ui.archive import Archive
-from dreamina_ui.database import Database
-from dreamina_ui.engine import Engine
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.leases import Leases
-from dreamina_ui.library import Library
-from dreamina_ui.pacing import RetryBudget
-from dreamina_ui.runcomfy import RunComfy
-from dreamina_ui.store import Limits, Store
-from dreamina_ui.visitors import HOLDER
+from dreamina_ui.engine.engine import Engine
+from dreamina_ui.jobs import HOLDER, Job, State
+from dreamina_ui.storage.allowances import Limits
 from tests.filled import past_job, write_past
-from tests.rig import CARD, VALUES, make_clip
-from tests.virtual import run_virtually, wall_clock
+from tests.rig import VALUES, engine_settings, make_clip
+from tests.virtual import VirtualClock, run_virtually, wall_clock
 
 __all__ = ["main", "measure"]
 
@@ -97,34 +90,10 @@ class Service(httpx.AsyncBaseTransport):
 @asynccontextmanager
 async def opened(data: Path, service: Service) -> AsyncIterator[Engine]:
     """The engine over a data folder, its clocks those of the running loop."""
-    now = wall_clock()
-    mounts = {ORIGIN: service}
-    library = Library(data / "videos", trusted_origins={ORIGIN}, mounts=mounts, room_needed=0)
-    database = Database(f"sqlite:///{data / 'dreamina.sqlite3'}")
-    database.prepare()
-    budget = RetryBudget(now)
-    client = RunComfy(f"{ORIGIN}/v1", transport=service, now=now, may_retry=budget.spend)
     most = 2 * max(ACTIVES)
-    engine = Engine(
-        card=CARD,
-        store=Store(database),
-        archive=Archive(database),
-        leases=Leases(database, data / "owners"),
-        service=client,
-        library=library,
-        limits=Limits(active=most, active_per_visitor=most),
-        backend="simulator",
-        key=None,
-        deadline_s=3600.0,
-        budget=budget,
-        now=now,
-        monotonic=now,
-        jitter=lambda: 0.5,
-    )
-    async with AsyncExitStack() as stack:
-        stack.callback(database.close)
-        for part in (client, library, engine):
-            await stack.enter_async_context(part)
+    limits = Limits(active=most, active_per_visitor=most)
+    settings = engine_settings(data, service, service_base=f"{ORIGIN}/v1", limits=limits, clock=VirtualClock())
+    async with Engine(settings) as engine:
         yield engine
 
 

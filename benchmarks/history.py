@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, machine, p95, publish, table
 from benchmarks.visits import Cost, MeasuredServer, Visit
-from dreamina_ui.records import record_of
-from dreamina_ui.ui.history import PAGE
+from dreamina_ui.media.record import record_of
 from dreamina_ui.ui.prompting import EXAMPLES
+from dreamina_ui.ui.sections.history import PAGE
 from tests.filled import known_visitor, past_job, write_past
 from tests.rig import make_clip, recorded
 

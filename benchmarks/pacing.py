@@ -14,7 +14,7 @@ import tempfile
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,13 @@ import httpx
 
 from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import service
-from dreamina_ui.archive import Archive
-from dreamina_ui.database import Database
-from dreamina_ui.engine import Engine
-from dreamina_ui.jobs import State
-from dreamina_ui.leases import Leases
-from dreamina_ui.library import Library, origin_of
-from dreamina_ui.model_card import load_card
-from dreamina_ui.pacing import Pace, RetryBudget
-from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.engine.schedule import PollSchedule
+from dreamina_ui.jobs import HOLDER, State
 from dreamina_ui.settings import BUNDLED_CARD
-from dreamina_ui.store import Limits, Store
-from dreamina_ui.visitors import HOLDER
+from dreamina_ui.storage.allowances import Limits
 from tests.filled import past_job
 
 __all__ = ["INTERVALS_S", "Product", "bound", "every", "product"]
@@ -100,7 +95,7 @@ def simulated(learnings: int, jobs: int) -> list[Figure]:
     source, figures = random.Random(6), []  # noqa: S311  durations, no secrets
     for sigma in SIGMAS:
         best = bound(MEDIAN_S, sigma)
-        learned = [Pace(drawn(source, sigma, LEARNED)) for _ in range(learnings)]
+        learned = [PollSchedule(drawn(source, sigma, LEARNED)) for _ in range(learnings)]
         taken = drawn(source, sigma, jobs)
         found = [product(pace.next_look_s, taken) for pace in learned]
         name = f"σ {sigma:g}"
@@ -121,7 +116,7 @@ def simulated(learnings: int, jobs: int) -> list[Figure]:
             (1.5, "all takes half as long again"),
         ):
             shifted = [shift * duration for duration in taken]
-            schedules = [Pace()] if shift == 1.0 else learned
+            schedules = [PollSchedule()] if shift == 1.0 else learned
             costs = statistics.fmean(product(pace.next_look_s, shifted).poll_s for pace in schedules)
             fixed = product(every(2.0), shifted).poll_s
             figures.append(Figure(f"{name}: {words}, beside every 2 s", "poll-s", costs, fixed, ratio_most=FIXED_MOST))
@@ -181,38 +176,27 @@ async def _all(waiting: Sequence[Any]) -> dict[str, float]:
 @asynccontextmanager
 async def engine_at(base: str, folder: Path, sigma: float, median_s: float) -> AsyncIterator[Engine]:
     """An engine that has learned from 30 jobs of the same durations."""
-    database = Database(f"sqlite:///{folder / 'dreamina.sqlite3'}")
-    database.prepare()
-    card, store = load_card(BUNDLED_CARD), Store(database)
+    card = load_card(BUNDLED_CARD)
+    engine = Engine(
+        EngineSettings(
+            card=card,
+            data_dir=folder,
+            database_url=f"sqlite:///{folder / 'dreamina.sqlite3'}",
+            service_base=base,
+            backend=Backend.RUNCOMFY,
+            key="benchmark",
+            limits=Limits(active=10_000, active_per_visitor=10_000),
+        )
+    )
     source = random.Random(LEARNED)  # noqa: S311  durations, no secrets
     for number in range(LEARNED):
         took_s = source.lognormvariate(math.log(median_s), sigma)
         past = past_job(number, "past", prompt="a lighthouse")
-        await store.add(
+        await engine.store.add(
             [replace(past, state=State.SUCCEEDED, backend="runcomfy", model_id=card.model_id, took_s=took_s)]
         )
-    budget = RetryBudget(time.monotonic)
-    client = RunComfy(base, may_retry=budget.spend)
-    library = Library(folder / "videos", trusted_origins={origin_of(base)}, mounts=None)
-    library.prepare()
-    engine = Engine(
-        card=card,
-        store=store,
-        archive=Archive(database),
-        leases=Leases(database, folder / "owners"),
-        budget=budget,
-        service=client,
-        library=library,
-        limits=Limits(active=10_000, active_per_visitor=10_000),
-        backend="runcomfy",
-        key="benchmark",
-        deadline_s=3600.0,
-    )
-    async with AsyncExitStack() as stack:
-        stack.callback(database.close)
-        await stack.enter_async_context(client)
-        await stack.enter_async_context(library)
-        yield await stack.enter_async_context(engine)
+    async with engine:
+        yield engine
 
 
 async def watched(engine: Engine, prompt: str) -> tuple[str, float]:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from benchmarks.programs import processor_s
-from dreamina_ui.visitors import COOKIE
+from dreamina_ui.web.visitors import COOKIE
 from tests.servers import Server
 
 __all__ = ["Cost", "MeasuredServer", "Visit"]

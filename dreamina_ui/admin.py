@@ -16,13 +16,14 @@ import sqlalchemy as sa
 import typer
 from dotenv import load_dotenv
 
-from dreamina_ui.allowances import DAY_S, Allowances, Limits, midnight
-from dreamina_ui.cleaning import prune as prune_old
-from dreamina_ui.database import Database
+from dreamina_ui.backends import charges
 from dreamina_ui.errors import DreaminaError, StoreUnavailable
-from dreamina_ui.library import Library
-from dreamina_ui.overview import Overview, Spending
+from dreamina_ui.media.library import Library
 from dreamina_ui.settings import Settings
+from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import Overview, Spending
+from dreamina_ui.storage.maintenance import prune as prune_old
 
 __all__ = ["commands"]
 
@@ -216,8 +217,8 @@ def _refuse(sentence: str) -> None:
 
 def _spending_line(spending: Spending) -> str:
     videos = _many(spending.videos, "video")
-    if spending.backend == "simulator":
-        return f"simulator: {videos}, free"
+    if not charges(spending.backend):
+        return f"{spending.backend}: {videos}, free"
     unpriced = f", {spending.unpriced} without a known price" if spending.unpriced else ""
     key = "own keys" if spending.own_key else "shared key"
     return f"{_plain(spending.backend)}, {key}: {videos}, ${spending.usd:.2f}{unpriced}"

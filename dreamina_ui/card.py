@@ -11,9 +11,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from dotenv import load_dotenv
 
+from dreamina_ui.cards.model_card import Card, Field, load_card
 from dreamina_ui.errors import CardError, DreaminaError
-from dreamina_ui.model_card import Card, Field, load_card
-from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.settings import Settings
 
 __all__ = ["card_from", "commands", "described"]

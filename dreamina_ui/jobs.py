@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, Self
+from enum import Enum, StrEnum
+from typing import Any, Final, Self
 
 from dreamina_ui.errors import DreaminaError, Fact, IllegalMove
 
-__all__ = ["MOVES", "TERMINAL", "Failure", "Job", "State", "prompt_in"]
+__all__ = ["HOLDER", "MOVES", "TERMINAL", "Asker", "Failure", "Job", "State", "prompt_in"]
+
+
+class Holder(Enum):
+    """Who asks with a job id and nothing else: 128 random bits that only its owner was given."""
+
+    HOLDER = "holder"
+
+
+HOLDER: Final = Holder.HOLDER
+Asker = str | Holder
+"""A visitor's id; or `HOLDER`, for the public endpoints alone, where holding a job id is owning the job."""
 
 
 class State(StrEnum):
@@ -128,6 +139,19 @@ class Job:
             raise IllegalMove(f"{self.state} to {state}", job_id=self.job_id)
         moved = replace(self, state=state, **changes)
         return self if moved == self else replace(moved, version=self.version + 1)
+
+    def cancel(self, now: float) -> Self:
+        """The job after somebody asked to cancel it at `now`: what is not sent yet ends here and costs nothing.
+
+        Of what was sent, the service has to be asked. What has ended stays as it is.
+        """
+        if self.ended:
+            return self
+        if self.state is not State.WAITING:
+            return self.move(self.state, cancel_requested=True)
+        return self.move(
+            State.CANCELLED, cancel_requested=True, finished_at=now, held=False, failure=None, not_before=None
+        )
 
     @property
     def is_incomplete(self) -> bool:

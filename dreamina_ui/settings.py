@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import platformdirs
 
+from dreamina_ui.backends import Backend
 from dreamina_ui.errors import SettingError
 from dreamina_ui.hosts import HOST_NAME
 
@@ -17,7 +18,7 @@ KEY_NAMES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 """Where the key may stand, in the order to look; all three are in use by RunComfy's own clients."""
 
 API_BASE = "https://model-api.runcomfy.net/v1"
-BUNDLED_CARD = Path(__file__).parent / "cards" / "dreamina-3-0-pro-text-to-video.json"
+BUNDLED_CARD = Path(__file__).parent / "cards" / "bundled" / "dreamina-3-0-pro-text-to-video.json"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
@@ -33,7 +34,7 @@ class Settings:
     """The service's key. Never in `repr`."""
     api_base: str = API_BASE
     """The service's address, with `/v1` and without a trailing slash."""
-    backend: Literal["runcomfy", "simulator"] = "simulator"
+    backend: Backend = Backend.SIMULATOR
     """Which service answers: the paid one, or the simulator in this process."""
     data_dir: Path
     """Videos, posters, and the SQLite file."""
@@ -78,14 +79,14 @@ class Settings:
         """
         read = _Reader(env)
         key = read.key()
-        chosen = read.choice("DREAMINA_BACKEND", ("auto", "runcomfy", "simulator"))
-        paid = chosen == "runcomfy" or (chosen == "auto" and key is not None)
+        chosen = read.choice("DREAMINA_BACKEND", ("auto", *Backend))
+        paid = chosen == Backend.RUNCOMFY or (chosen == "auto" and key is not None)
         mcp = read.choice("DREAMINA_MCP", ("auto", "on", "off"))
         shared = paid and key is not None and bool(env.get("SPACE_ID"))
         return cls(
             api_key=key,
             api_base=read.api_base("RUNCOMFY_MODEL_API_BASE"),
-            backend="runcomfy" if paid else "simulator",
+            backend=Backend.RUNCOMFY if paid else Backend.SIMULATOR,
             data_dir=read.data_dir("DREAMINA_DATA_DIR"),
             database_url=read.database_url("DREAMINA_DATABASE_URL"),
             model_card=read.file("DREAMINA_MODEL_CARD", BUNDLED_CARD),

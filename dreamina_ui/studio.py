@@ -19,35 +19,30 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from dreamina_ui.allowances import Allowances, Limits
-from dreamina_ui.archive import Archive
-from dreamina_ui.database import Database
-from dreamina_ui.downloads import Downloads
-from dreamina_ui.engine import Engine
-from dreamina_ui.envelope import Envelope
+from dreamina_ui.api.mcp import Agents
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.errors import SettingError
-from dreamina_ui.guard import Guard
-from dreamina_ui.health import Health, running
 from dreamina_ui.hosts import Hosts
-from dreamina_ui.kept_page import KeptPage
-from dreamina_ui.leases import Leases
-from dreamina_ui.library import Library, origin_of
-from dreamina_ui.model_card import Card, load_card
-from dreamina_ui.pacing import RetryBudget
-from dreamina_ui.public_place import PublicPlace
-from dreamina_ui.runcomfy import RunComfy
-from dreamina_ui.sessions import Sessions
 from dreamina_ui.settings import Settings
-from dreamina_ui.store import Store
-from dreamina_ui.ui.agents import Agents
-from dreamina_ui.ui.asking import LANGUAGE_COOKIE, Asking, words_for
-from dreamina_ui.ui.blocks import PageStates
+from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.ui.gradio_internals import PageStates
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
-from dreamina_ui.ui.wording import LANGUAGES, Words
-from dreamina_ui.uploads import VIDEO_MOST
-from dreamina_ui.visitors import Visitors, signing_secret
-from dreamina_ui.web import ChosenLanguage, VisitorCookie
+from dreamina_ui.web.call_check import Envelope
+from dreamina_ui.web.callers import LANGUAGE_COOKIE, Asking, words_for
+from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
+from dreamina_ui.web.downloads import Downloads
+from dreamina_ui.web.guard import Guard
+from dreamina_ui.web.health import Health, running
+from dreamina_ui.web.page_cache import KeptPage
+from dreamina_ui.web.page_head import PageHead, PageScripts
+from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.sessions import Sessions
+from dreamina_ui.web.uploads import VIDEO_MOST
+from dreamina_ui.web.visitors import Visitors, signing_secret
+from dreamina_ui.wording import LANGUAGES, Words
 
 __all__ = ["Studio"]
 
@@ -73,42 +68,31 @@ class Studio:
         self.settings = settings
         card = load_card(settings.model_card)
         _make_data_dir(settings.data_dir)
-        self._simulator = _simulator(settings, card) if settings.backend == "simulator" else None
-        transport = httpx.ASGITransport(self._simulator) if self._simulator else None
-        base = SIMULATOR_BASE if self._simulator else settings.api_base
-        budget = RetryBudget(time.monotonic)
-        self._service = RunComfy(base, transport=transport, may_retry=budget.spend)
-        self._library = Library(
-            settings.data_dir / "videos",
-            trusted_origins={origin_of(base), *settings.trusted_output_origins},
-            mounts={origin_of(base): transport} if transport else None,
-        )
-        self._database = Database(settings.database_address)
-        self._database.prepare()
-        self._library.prepare()
-        limits = Limits.of(settings)
+        self._simulator = _simulator(settings, card) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
-            card=card,
-            store=Store(self._database),
-            archive=Archive(self._database),
-            leases=Leases(self._database, settings.data_dir / "owners"),
-            budget=budget,
-            service=self._service,
-            library=self._library,
-            limits=limits,
-            backend=settings.backend,
-            key=settings.api_key if settings.backend == "runcomfy" else None,
-            deadline_s=settings.job_deadline_s,
+            EngineSettings(
+                card=card,
+                data_dir=settings.data_dir,
+                database_url=settings.database_address,
+                service_base=SIMULATOR_BASE if self._simulator else settings.api_base,
+                transport=httpx.ASGITransport(self._simulator) if self._simulator else None,
+                trusted_origins=settings.trusted_output_origins,
+                backend=settings.backend,
+                key=settings.api_key if settings.backend.needs_key else None,
+                limits=Limits.of(settings),
+                deadline_s=settings.job_deadline_s,
+            )
         )
         self._visitors = Visitors(signing_secret(settings))
         # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
-        gr.set_static_paths([self._library.folder, ASSETS / "examples"])
-        self._downloads = Downloads(Archive(self._database), self._library, _say)
+        gr.set_static_paths([self.engine.library.folder, ASSETS / "examples"])
+        self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
+        self._scripts = PageScripts(ASSETS / "js")
         self._health = Health(
             {
                 "engine": running("leases", "followed jobs"),
                 "database": self._ask_database,
-                "disk": self._library.check_room,
+                "disk": self.engine.library.check_room,
             }
         )
         self._place = (
@@ -117,10 +101,9 @@ class Studio:
         self._agents = Agents(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
         asking = Asking(self._visitors, login=login)
-        allowances = Allowances(self._database, limits, settings.backend)
         examples = ASSETS / "examples"
         self.blocks, self._translations = build_page(
-            self.engine, asking, examples, allowances.left, login=login, place=self._place
+            self.engine, asking, examples, self.engine.allowances.left, login=login, place=self._place
         )
 
     def launch(self, *, wait: bool = True) -> str:
@@ -176,8 +159,7 @@ class Studio:
             "max_threads": self.settings.max_watchers,
             "theme": studio_theme(),
             "i18n": self._translations,
-            "css_paths": sorted(ASSETS.glob("*.css")),
-            "head": _scripts(),
+            "css_paths": sorted((ASSETS / "css").glob("*.css")),
             "favicon_path": ASSETS / "logo.svg",
             "footer_links": ["api"],
             "app_kwargs": {
@@ -187,11 +169,13 @@ class Studio:
                     Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
                     Middleware(KeptPage, varies=self._varies),
+                    Middleware(PageHead, html=self._scripts.tag),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
                 "routes": [
                     *self._downloads.routes,
                     *self._health.routes,
+                    *self._scripts.routes,
                     *(self._agents.routes if self._agents else []),
                     *(self._place.routes if self._place else []),
                 ],
@@ -211,11 +195,8 @@ class Studio:
             # Gradio puts its own middleware around what it is given, and the guard has to stand before that.
             app.middleware_stack = self._guarded(app.middleware_stack)
         async with AsyncExitStack() as stack:
-            stack.callback(self._database.close)
             if self._simulator:
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
-            await stack.enter_async_context(self._service)
-            await stack.enter_async_context(self._library)
             await stack.enter_async_context(self.engine)
             if self._agents:
                 await stack.enter_async_context(self._agents.running())
@@ -230,7 +211,7 @@ class Studio:
         return Guard(
             app,
             hosts=Hosts({name.lower() for name in names}),
-            folders=[self._library.folder, ASSETS / "examples", Path(get_upload_folder())],
+            folders=[self.engine.library.folder, ASSETS / "examples", Path(get_upload_folder())],
             say=_say,
             # Names to be asked by are what a proxy, a Space's among them, needs.
             behind_proxy=bool(self.settings.allowed_hosts),
@@ -250,7 +231,7 @@ class Studio:
         return Middleware(Envelope, events=self.blocks.fns, knows=knows, uploads=folder, say=_say)
 
     async def _ask_database(self) -> None:
-        await self._database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
 
 def _simulator(settings: Settings, card: Card) -> Any:
@@ -265,17 +246,6 @@ def _offers_login() -> bool:
     return os.environ.get("SYSTEM") == "spaces" and all(
         os.environ.get(name) for name in ("SPACE_ID", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
     )
-
-
-def _scripts() -> str:
-    """All scripts of `assets/`, as text and not as files: they must have run before Gradio calls what they define.
-
-    Comments on lines of their own, and what begins a line, are for those who read the files.
-    """
-    scripts = (path.read_text(encoding="utf-8") for path in sorted(ASSETS.glob("*.js")))
-    lines = ((line.strip() for line in script.splitlines()) for script in scripts)
-    texts = ("\n".join(line for line in script if line and not line.startswith("//")) for script in lines)
-    return "".join(f"<script>{text}</script>" for text in texts)
 
 
 def _say(request: Request, key: str, **values: object) -> str:

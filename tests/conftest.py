@@ -40,3 +40,33 @@ def url(request: Any, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'dreamina.sqlite3'}"
     address: str = request.getfixturevalue("postgres_url")
     return address
+
+
+BEYOND_FAST = ("browser", "benchmarks", "soak", "crash")
+"""Folders whose tests need a browser, or many seconds of the whole machine."""
+NEEDED_FIXTURES = {"postgres", "postgres_url"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fast", action="store_true", help="leave out what needs a browser, PostgreSQL, nginx or a server"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--fast`, keep what a developer wants to run after every change."""
+    if not config.getoption("--fast"):
+        return
+    kept, left_out = [], []
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        folder = item.path.relative_to(config.rootpath / "tests").parts[0]
+        is_postgres = "url" in names and "postgresql" in item.name
+        # What starts the studio in a process of its own imports Gradio, which takes seconds each time.
+        starts_server = any(
+            hasattr(getattr(item, "module", None), name) for name in ("Server", "SimulatorServer", "serving")
+        )
+        slow = folder in BEYOND_FAST or names & NEEDED_FIXTURES or is_postgres or starts_server
+        (left_out if slow else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept

@@ -11,18 +11,18 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 
-from dreamina_ui.database import Database
-from dreamina_ui.store import Store
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_store import JobStore
 
 __all__ = ["new_database", "new_server", "opened"]
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Store]:
+def opened(url: str) -> Iterator[JobStore]:
     """A prepared store with a connection of its own, as a process has it."""
     with closing(Database(url)) as database:
         database.prepare()
-        yield Store(database)
+        yield JobStore(database)
 
 
 @contextmanager

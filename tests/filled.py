@@ -11,12 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dreamina_ui.database import Database
 from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.rows import jobs as table
-from dreamina_ui.rows import values_of
 from dreamina_ui.settings import Settings
-from dreamina_ui.visitors import Visitors, signing_secret
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import jobs as table
+from dreamina_ui.storage.job_rows import values_of
+from dreamina_ui.web.visitors import Visitors, signing_secret
 from tests.rig import CARD
 
 __all__ = ["MINUTE_S", "POSTER", "known_visitor", "past_job", "write_kept", "write_past"]

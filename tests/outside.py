@@ -11,8 +11,8 @@ from pathlib import Path
 import httpcore
 import trustme
 
-from dreamina_ui.library import Library
-from dreamina_ui.pinned import PinnedTransport
+from dreamina_ui.media.library import Library
+from dreamina_ui.media.pinned import PinnedTransport
 
 GOOD, OTHER = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"
 HOST = "videos.example.com"

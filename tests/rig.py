@@ -12,30 +12,28 @@ import av
 import httpx
 import numpy as np
 
-from dreamina_ui.archive import Archive
-from dreamina_ui.database import Database
-from dreamina_ui.engine import Engine
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.leases import Leases
-from dreamina_ui.library import Library
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.clock import Clock as SystemClock
+from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.media.embed import embed_record
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
-from dreamina_ui.model_card import Card, load_card
-from dreamina_ui.pacing import RetryBudget
-from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.media.library import Library
 from dreamina_ui.settings import BUNDLED_CARD
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
-from dreamina_ui.store import Limits, Store
-from dreamina_ui.visitors import HOLDER
+from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.job_store import JobStore
 
 CARD = load_card(BUNDLED_CARD)
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
 """Small, and unlike ours: nothing in the house may know the bundled one by heart."""
 BASE = "http://simulator.internal/v1"
+NO_LIMIT = Limits(active=100, active_per_visitor=100)
 VALUES: Mapping[str, Any] = {"prompt": "a lighthouse", "aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
 
 
-class Clock:
+class Clock(SystemClock):
     """Seconds that pass only by being slept; each sleep lets the rest of the program run for a moment."""
 
     def __init__(self) -> None:
@@ -45,10 +43,16 @@ class Clock:
     def now(self) -> float:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.at
+
     async def sleep(self, seconds: float) -> None:
         self.at += seconds
         self.slept += seconds
         await asyncio.sleep(0.002)
+
+    def random(self) -> float:
+        return 0.5
 
 
 class Gate(httpx.AsyncBaseTransport):
@@ -93,7 +97,7 @@ class Gate(httpx.AsyncBaseTransport):
 @dataclass
 class Rig:
     engine: Engine
-    store: Store
+    store: JobStore
     library: Library
     gate: Gate
     simulator: Any
@@ -163,6 +167,26 @@ def recorded(path: Path, record: Mapping[str, Any]) -> Path:
     return target.replace(path)
 
 
+def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport, **others: Any) -> EngineSettings:
+    """An engine's over `folder` and a service behind `transport`; `others` replace what tests have in common."""
+    common: dict[str, Any] = {
+        "card": CARD,
+        "data_dir": folder,
+        "database_url": sqlite_url(folder),
+        "service_base": BASE,
+        "transport": transport,
+        "backend": Backend.SIMULATOR,
+        "limits": NO_LIMIT,
+        "room_needed": 0,
+    }
+    return EngineSettings(**{**common, **others})
+
+
+def sqlite_url(folder: Path) -> str:
+    """The database that an engine over `folder` keeps there."""
+    return f"sqlite:///{folder / 'dreamina.sqlite3'}"
+
+
 @asynccontextmanager
 async def rigged(
     folder: Path,
@@ -190,40 +214,20 @@ async def rigged(
         app.state.simulator.faults.add(fault)
     gate = Gate(service_app or app)
     clock = clock or Clock()
-    library = Library(
-        folder / "videos",
-        trusted_origins={"http://simulator.internal"},
-        mounts={"http://simulator.internal": gate},
-        room_needed=room_needed,
-    )
-    database = Database(f"sqlite:///{folder / 'dreamina.sqlite3'}")
-    database.prepare()
-    store = Store(database)
-    budget = RetryBudget(clock.now)
-    service = RunComfy(
-        BASE, transport=gate, sleep=clock.sleep, random=lambda: 0.5, now=clock.now, may_retry=budget.spend
-    )
     engine = Engine(
-        card=card,
-        store=store,
-        archive=Archive(database),
-        leases=Leases(database, folder / "owners"),
-        budget=budget,
-        service=service,
-        library=library,
-        limits=limits or Limits(active=100, active_per_visitor=100),
-        backend=backend,
-        key=key,
-        deadline_s=deadline_s,
-        now=clock.now,
-        monotonic=clock.now,
-        sleep=clock.sleep,
-        jitter=lambda: 0.5,
+        engine_settings(
+            folder,
+            gate,
+            card=card,
+            backend=Backend(backend),
+            key=key,
+            limits=limits or NO_LIMIT,
+            deadline_s=deadline_s,
+            room_needed=room_needed,
+            clock=clock,
+        )
     )
     async with AsyncExitStack() as stack:
-        stack.callback(database.close)
         stack.push_async_callback(app.state.simulator.aclose)
-        await stack.enter_async_context(service)
-        await stack.enter_async_context(library)
         await stack.enter_async_context(engine)
-        yield Rig(engine, store, library, gate, app.state.simulator, clock)
+        yield Rig(engine, engine.store, engine.library, gate, app.state.simulator, clock)

@@ -15,15 +15,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dreamina_ui.admin import commands
-from dreamina_ui.allowances import DAY_S, Allowances, Limits, midnight
-from dreamina_ui.database import Database
 from dreamina_ui.errors import VisitorBlocked
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.library import Library
+from dreamina_ui.media.library import Library
 from dreamina_ui.settings import KEY_NAMES
-from dreamina_ui.store import Store
+from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_store import JobStore
 from tests.rig import poster_of, rigged, video_of
-from tests.test_store import NO_LIMIT, a_job, ended, sent
+from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
 
 CANARY = "sk-canary-7f3a9b2c4d5e6f70"
 ALL = ["today", "jobs", "uncertain", "allowances", "block ann", "unblock ann", "prune --older-than 30"]
@@ -34,7 +34,8 @@ class Owner:
     """Somebody at a terminal, and the studio's database."""
 
     folder: Path
-    store: Store
+    database: Database
+    store: JobStore
     library: Library
 
     def types(self, line: str) -> Result:
@@ -67,7 +68,7 @@ def owner(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     library.prepare()
     with closing(Database(url)) as database:
         database.prepare()
-        yield Owner(tmp_path, Store(database), library)
+        yield Owner(tmp_path, database, JobStore(database), library)
 
 
 def paid(name: str, at: float | None = None, **values: Any) -> Job:
@@ -185,7 +186,7 @@ def test_pruning_removes_what_is_old(owner: Owner) -> None:
     assert sorted(owner.library.share_ids()) == sorted(job.share_id for job in kept)
     assert len(list(owner.library.folder.glob("*.webp"))) == len(kept)
     assert "Removed 0 jobs" in owner.reads("prune --older-than 30 --yes")
-    database = owner.store._database
+    database = owner.database
     held = database.transact(lambda connection: set(connection.exec_driver_sql(day_of).scalars()))
     assert held == {"new", "ended lately", "uncertain", "running"} - {
         job.job_id for job in kept if job.created_at == old
@@ -197,7 +198,7 @@ def test_pruning_a_days_videos_gives_nothing_back(owner: Owner) -> None:
     owner.holds(paid("a"))
     assert owner.types("prune --older-than 0 --yes").exit_code == 2
     limits = Limits(9, 9, daily_per_visitor=3)
-    allowances = Allowances(owner.store._database, limits, "runcomfy")
+    allowances = Allowances(owner.database, limits, "runcomfy")
     asyncio.run(allowances.forget(time.time() + DAY_S))
     assert asyncio.run(allowances.left("ann")).per_visitor == 2
 
@@ -327,7 +328,7 @@ def test_as_a_program(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
         database.prepare()
         asyncio.run(
-            Store(database).add(
+            JobStore(database).add(
                 [ended(a_job("lost", payload={"prompt": "海"}, created_at=time.time()), State.UNCERTAIN)]
             )
         )

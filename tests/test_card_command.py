@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dreamina_ui.card import card_from, commands
+from dreamina_ui.cards.model_card import card_of, load_card
 from dreamina_ui.errors import CardError
-from dreamina_ui.model_card import card_of, load_card
 from dreamina_ui.settings import KEY_NAMES
 from tests.servers import SimulatorServer
 

@@ -3,7 +3,6 @@
 import ast
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -30,11 +29,10 @@ PLACES: dict[str, tuple[str, str]] = {
     "pip install gradio_client": ("requirements.txt", "gradio[mcp]"),  # which brings it
     "npm install @gradio/client": ("scripts/javascript", "npm install"),
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
-    "python scripts/draw": ("tests/test_docs.py", '"scripts/draw"'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
     "python -m dreamina_ui.admin": ("tests/test_admin.py", '"-m", "dreamina_ui.admin"'),
     "python -m dreamina_ui.simulator --port 8700 --token secret": ("tests/servers.py", '"-m", "dreamina_ui.simulator"'),
-    "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/test_public_place.py", "DREAMINA_MODEL_CARD="),
+    "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_public_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",
         'types("fetch", own.model_id, "--to"',
@@ -57,13 +55,13 @@ PLACES: dict[str, tuple[str, str]] = {
             ("history", "history", '"benchmarks.history"'),
         )
     },
-    "python -m tests.soak --report docs/reliability.md": ("tests/test_soak.py", "from tests.soak"),  # in short
+    "python -m tests.soak --report docs/reliability.md": ("tests/soak/test_soak.py", "from tests.soak"),  # in short
     "python -m tests.security.fuzz --inputs 10000": ("tests/security/test_fuzz.py", "fuzz"),  # with fewer inputs
 }
 UNRUN = {"python scripts/screenshots ADDRESS"}
 """Pictures, which are looked at by people: made when the page has changed."""
 OWN_TEST = {"api.md"}
-"""Its blocks are run by tests/test_api_examples.py, which counts them."""
+"""Its blocks are run by tests/api/test_examples.py, which counts them."""
 DEFAULTS: dict[str, object] = {
     **dict.fromkeys(KEY_NAMES),
     "RUNCOMFY_MODEL_API_BASE": API_BASE,
@@ -183,13 +181,6 @@ def test_the_example_has_every_setting() -> None:
     """.env.example names each setting, commented out; of the key's names the first is enough."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(r"^# ([A-Z_]+)=", text, re.MULTILINE)) == names_read() - set(KEY_NAMES[1:])
-
-
-def test_the_drawing_is_current() -> None:
-    """docs/architecture.md draws what the imports are."""
-    command = [sys.executable, "scripts/draw", "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_first_command_starts_the_studio(tmp_path: Path) -> None:

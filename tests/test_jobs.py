@@ -48,3 +48,23 @@ def test_a_failure_keeps_code_and_facts() -> None:
     failure = Failure.of(NoBalance("empty", status_code=402, error_code=400002))
     assert (failure.code, failure.message) == ("no_balance", "empty")
     assert failure.facts == {"status_code": 402, "error_code": 400002}
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_cancel_ends_only_what_is_not_sent(state: State) -> None:
+    """A waiting job ends, with nothing left of what held it up; a sent one is marked; one that has ended stays as it is."""
+    before = Job(**{**{name: getattr(JOB, name) for name in JOB.__dataclass_fields__}, "state": state})
+    job = before.cancel(200.0)
+    if before.ended:
+        assert job is before
+    elif state is State.WAITING:
+        assert (job.state, job.finished_at, job.cancel_requested) == (State.CANCELLED, 200.0, True)
+    else:
+        assert (job.state, job.finished_at, job.cancel_requested) == (state, None, True)
+
+
+def test_a_cancelled_job_no_longer_says_what_held_it_up() -> None:
+    """Neither a pause nor a failure of an earlier try stands in its row."""
+    held = JOB.move(State.WAITING, held=True, failure=Failure.of(NoBalance("empty")), not_before=150.0)
+    cancelled = held.cancel(200.0)
+    assert (cancelled.held, cancelled.failure, cancelled.not_before) == (False, None, None)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dreamina_ui.visitors import COOKIE
+from dreamina_ui.web.visitors import COOKIE
 from tests.servers import ROOT, wait_for
 
 CANARY = "rc-canary-0123456789abcdef"

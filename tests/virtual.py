@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 from anyio.to_thread import current_default_thread_limiter
 
-__all__ = ["EPOCH", "run_virtually", "wall_clock"]
+from dreamina_ui.clock import Clock
+
+__all__ = ["EPOCH", "NoWait", "VirtualClock", "run_virtually", "wall_clock"]
 
 T = TypeVar("T")
 EPOCH = 1_700_000_000.0
@@ -73,6 +75,23 @@ def wall_clock() -> Callable[[], float]:
     """A clock of seconds since the epoch by the running loop's time; any thread may read it."""
     loop = asyncio.get_running_loop()
     return lambda: EPOCH + loop.time()
+
+
+class NoWait(Clock):
+    """Sleeps for a turn of the loop, however long it is asked to."""
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        await asyncio.sleep(0)
+
+
+class VirtualClock(Clock):
+    """The running loop's time, as seconds since the epoch and since its start; `random` draws from 0 to 1."""
+
+    def __init__(self, random: Callable[[], float] = lambda: 0.5) -> None:
+        self.now = wall_clock()  # type: ignore[method-assign]
+        self.monotonic = asyncio.get_running_loop().time  # type: ignore[method-assign]
+        self.random = random  # type: ignore[method-assign]
 
 
 def run_virtually(work: Coroutine[Any, Any, T]) -> T:

@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["main"]
 
-CARDS = Path(__file__).resolve().parents[1] / "cards"
+CARDS = Path(__file__).resolve().parents[1] / "cards" / "bundled"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

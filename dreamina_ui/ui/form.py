@@ -8,12 +8,12 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from dreamina_ui.model_card import Card, Field, seed_most
-from dreamina_ui.reading import held_as, read_value, written
-from dreamina_ui.ui.fixed import Fixed
+from dreamina_ui.cards.model_card import Card, Field, seed_most
+from dreamina_ui.cards.values import held_as, read_value, written
 from dreamina_ui.ui.prompting import chips_html
-from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
-from dreamina_ui.uploads import MEDIA_ENDINGS
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.uploads import MEDIA_ENDINGS
+from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_control", "build_form", "choice_label"]
 

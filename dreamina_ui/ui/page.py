@@ -1,41 +1,35 @@
 """Places the sections and connects their events."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from dreamina_ui.archive import RUNNING, Search
-from dreamina_ui.engine import Engine
+from dreamina_ui.api.endpoints import add_endpoints
+from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.public_place import PublicPlace
-from dreamina_ui.ui.account import Account, AskLeft
-from dreamina_ui.ui.api import add_endpoints
-from dreamina_ui.ui.asking import Asking
-from dreamina_ui.ui.batch import Batch
-from dreamina_ui.ui.blocks import StudioBlocks, calm
-from dreamina_ui.ui.compose import Compose
-from dreamina_ui.ui.fixed import Fixed
-from dreamina_ui.ui.history import History
+from dreamina_ui.storage.job_queries import RUNNING, Search
+from dreamina_ui.ui.gradio_internals import StudioBlocks, calm
+from dreamina_ui.ui.html.header import header_html
+from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
-from dreamina_ui.ui.sheet import keys_html
-from dreamina_ui.ui.stage import Stage, Update
-from dreamina_ui.ui.wording import LANGUAGES, Words, texts_of
+from dreamina_ui.ui.sections.account import Account, AskLeft
+from dreamina_ui.ui.sections.batch import Batch
+from dreamina_ui.ui.sections.compose import Compose
+from dreamina_ui.ui.sections.history import History
+from dreamina_ui.ui.sections.stage import Stage, Update
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.public_files import PublicPlace
 
 __all__ = ["Page", "build_page"]
 
 NEW_S = 5.0
 """A job this young is not in the history that the page shows; a page that counted its visitor's videos counts anew."""
-_HEADER = Markup(
-    '<div class="brand"><span class="logo" aria-hidden="true"></span><h1>Dreamina UI</h1>'
-    '<span class="model">{model}</span></div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
-    '<p class="languages">{languages}<button type="button" data-keys title="{keys}" aria-label="{keys}">?</button></p>'
-)
-_LANGUAGE = Markup('<button type="button" data-language="{0}" lang="{0}"{2}>{1}</button>')
-_CHOSEN = Markup(' aria-current="true"')
 
 
 class Page:
@@ -54,7 +48,7 @@ class Page:
     ) -> None:
         self._engine = engine
         self._asking = asking
-        gr.HTML(fixed.fragment("header", self._header), elem_classes="header")
+        gr.HTML(fixed.fragment("header", partial(header_html, engine.card, engine.backend)), elem_classes="header")
         self.account = Account(engine, asking, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
@@ -111,7 +105,7 @@ class Page:
             trigger_mode="once",
             **quiet,
         )
-        compose.cancel.click(self.take_back, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
+        compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
             chosen(self.put_on_stage, outputs=[stage.current, self.tabs], **quiet)
         gr.on(
@@ -155,9 +149,9 @@ class Page:
                 return update | await self.stage.show_shared(share_id, words)
             except JobNotFound as error:
                 return update | self.stage.tell(error, words)
-        if batch_id := await self._engine.last_batch(self._asking.visitor(request)):
+        if batch_id := await self._engine.batches.last(self._asking.visitor(request)):
             update[self.batch.current] = batch_id
-        running, _ = await self._engine.history(self._asking.visitor(request), 1, search=Search(state=RUNNING))
+        running, _ = await self._engine.history.page(self._asking.visitor(request), 1, search=Search(state=RUNNING))
         return update | ({self.stage.current: running[0].job_id} if running else {})
 
     async def start(self, held: dict[Any, Any], request: gr.Request) -> Update:
@@ -208,7 +202,7 @@ class Page:
         """The job a script named, and the tab with the stage to the front."""
         return {self.stage.current: await self.stage.choose(event), self.tabs: gr.update(selected="video")}
 
-    async def take_back(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
+    async def cancel_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """What the cancel achieved is said by the watcher; here only what kept it from being asked."""
         try:
             job = await self._engine.cancel(self._asking.visitor(request), job_id)
@@ -226,7 +220,7 @@ class Page:
 
     async def delete(self, job_id: str, request: gr.Request) -> str:
         """Into the bin with the job on the stage."""
-        await self._engine.delete(self._asking.visitor(request), [job_id])
+        await self._engine.history.delete(self._asking.visitor(request), [job_id])
         return ""
 
     async def take_example(self, event: gr.EventData) -> Update:
@@ -241,22 +235,6 @@ class Page:
             self.compose.generate: gr.update(interactive=not being_sent),
             self.compose.cancel: gr.update(visible=job is not None and _can_cancel(job)),
         }
-
-    def _header(self, words: Words) -> Markup:
-        backend = self._engine.backend
-        return _HEADER.format(
-            model=self._engine.card.title,
-            backend=backend,
-            name=words.say(f"badge.{backend}"),
-            meaning=words.say(f"badge.{backend}.meaning"),
-            keys=words.say("keys.title"),
-            languages=Markup().join(
-                _LANGUAGE.format(
-                    language, texts_of(language)["language.name"], _CHOSEN if language == words.language else ""
-                )
-                for language in LANGUAGES
-            ),
-        )
 
 
 def build_page(

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from dreamina_ui.ui.wording import Words
+from dreamina_ui.wording import Words
 
 __all__ = ["CHIPS", "EXAMPLES", "EXAMPLES_SCRIPT", "chips_html", "examples_html"]
 
@@ -38,7 +38,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "space": {"prompt": "A planet with rings before a violet nebula and drifting stars, orbiting camera", "seed": 54},
     "snow": {"prompt": "Snow falls softly before blue mountains at dusk, wide angle, slow motion", "seed": 65},
 }
-EXAMPLES_SCRIPT = "window.dreamina.examples(element, trigger)"
+EXAMPLES_SCRIPT = "window.dreamina.connect('examples', trigger)"
 
 _GROUP = Markup(
     '<div class="chips" role="group" aria-label="{}"><span class="chips-name" aria-hidden="true">{}</span>{}</div>'
@@ -51,7 +51,7 @@ _EXAMPLE = Markup(
 
 
 def chips_html(words: Words) -> Markup:
-    """All groups of chips; `assets/stage.js` puts their phrases in and takes them out."""
+    """All groups of chips; `assets/js/prompt-chips.js` puts their phrases in and takes them out."""
 
     def group(name: str) -> Markup:
         title = words.say(f"chips.{name}")

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.values import faults_of
 from dreamina_ui.media.embed import read_record
-from dreamina_ui.model_card import Card
-from dreamina_ui.reading import faults_of
-from dreamina_ui.uploads import TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
 
 __all__ = ["SETTINGS_PROBLEMS", "settings_of"]
 

@@ -1,4 +1,4 @@
-"""The look that Gradio's own components take: colours, type, corners. Everything else is in `assets/studio.css`."""
+"""The look that Gradio's own components take: colours, type, corners. Everything else is in `assets/css/studio.css`."""
 
 import gradio as gr
 from gradio.themes.utils import colors, sizes

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from playwright.sync_api import BrowserContext, Locator, Page
 
 from dreamina_ui.jobs import Job
-from dreamina_ui.visitors import COOKIE
+from dreamina_ui.web.visitors import COOKIE
 from tests.filled import known_visitor, write_past
 from tests.rig import make_clip
 from tests.servers import Server

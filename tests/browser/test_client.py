@@ -1,21 +1,18 @@
-"""What the browser does by itself: picking, comparing, keys, titles, chips, links and drops, on still markup."""
+"""What the browser does by itself, one script for each behaviour, on the page's own markup without a server."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
+from dreamina_ui.jobs import State
+from dreamina_ui.ui.html.batch import states_json
+from tests.browser.still_page import ADDRESS, JOBS, WORDS, draw_history, draw_status, in_state, open_still_page, start
 from tests.rig import make_clip
 
-ADDRESS = "http://127.0.0.1/"
-ASSETS = Path(__file__).parents[2] / "assets"
-MARKUP = Path(__file__).parent / "client.html"
-SCRIPTS = ("history.js", "keys.js", "stage.js")
-STYLES = ("studio.css", "history.css", "stage.css")
-FRAME_S = 1 / 24
 VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
 IN_STEP = (
     f"(frames) => {{ const [one, two] = {VIDEOS}; return Math.abs(one.currentTime - two.currentTime) <= frames / 24 }}"
@@ -42,7 +39,6 @@ window.Notification = class {
   constructor(title, { body }) { shown.push([title, body]) }
 };
 """
-CHECKED = "[...document.querySelectorAll('[data-pick]:checked')].map((box) => box.closest('li').dataset.job)"
 DRAG = """([kind, name, type]) => {
   const dataTransfer = new DataTransfer();
   dataTransfer.items.add(new File(["x"], name, { type }));
@@ -54,46 +50,35 @@ UNFIT = """(nodes) => nodes.map((node) => node.getBoundingClientRect())
   .filter(({ width, height, left, right }) => width && (width < 24 || height < 24 || left < 0 || right > innerWidth)).length"""
 
 
+STORAGE_REFUSED = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('refused') } })"
+# Writes down each timer that a script starts.
+TIMERS = """() => {
+  window.timers = [];
+  for (const name of ["setTimeout", "setInterval", "requestAnimationFrame"]) {
+    const real = window[name];
+    window[name] = (...values) => { timers.push(name); return real(...values) };
+  }
+}"""
+
+
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("clips")
-    lengths = {"short": 48, "same": 48, "long": 72}
+    lengths = {"SHARE1": 48, "SHARE2": 72, "SHARE3": 48, "SHARE6": 48}
     return {name: make_clip(folder / f"{name}.mp4", frames).read_bytes() for name, frames in lengths.items()}
 
 
 @pytest.fixture
 def client(context: BrowserContext, clips: dict[str, bytes]) -> Iterator[Page]:
-    """The still markup with the real scripts and styles; a script's error fails the test."""
-    styles = "".join(f"<style>{(ASSETS / name).read_text()}</style>" for name in STYLES)
-    scripts = "".join(f"<script>{(ASSETS / name).read_text()}</script>" for name in SCRIPTS)
-    markup = MARKUP.read_text().replace("<!-- assets -->", styles + scripts)
-
-    def answer(route: Route) -> None:
-        path = route.request.url.removeprefix(ADDRESS)
-        if path.endswith(".mp4"):
-            serve_part(route, clips[Path(path).stem])
-        elif path.startswith("dreamina/zip"):
-            route.fulfill(body=b"zip", headers={"Content-Disposition": "attachment; filename=videos.zip"})
-        else:
-            route.fulfill(body=markup, content_type="text/html")
-
+    """The still page; a script's error fails the test."""
     problems: list[str] = []
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.add_init_script(SILENT)
-    page.route("**/*", answer)
-    page.goto(ADDRESS)
+    open_still_page(page, clips)
     yield page
     assert problems == []
-
-
-def serve_part(route: Route, clip: bytes) -> None:
-    """A player can only seek where parts of a file can be asked for."""
-    first, last = re.findall(r"(\d+)-(\d*)", route.request.headers.get("range", "bytes=0-"))[0]
-    end = int(last) if last else len(clip) - 1
-    part = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{end}/{len(clip)}"}
-    route.fulfill(status=206, body=clip[int(first) : end + 1], headers={"Content-Type": "video/mp4", **part})
 
 
 def pick(page: Page, *jobs: str) -> None:
@@ -129,21 +114,21 @@ def test_a_poster_opens_its_video(client: Page) -> None:
     """A click tells the server which video to show, and brings the stage into view."""
     client.evaluate("document.querySelector('.posters').style.marginTop = '3000px'")
     client.click("[data-job=job2] [data-open]")
-    assert client.evaluate("events") == [["select", {"job_id": "job2"}]]
+    assert client.evaluate("events") == [["history", "select", {"job_id": "job2"}]]
     expect(client.locator(".stage")).to_be_in_viewport()
 
 
 def test_picking_survives_a_redrawn_list(client: Page) -> None:
     """A new poster at the front moves all others to other nodes; the picked ones stay picked, and no other one is."""
     pick(client, "job2", "job3")
-    client.evaluate("draw('job6', 'job1', 'job2', 'job3', 'job4')")
+    draw_history(client, "job6", "job1", "job2", "job3", "job4")
     expect(client.locator("[data-job=job2] [data-pick]")).to_be_checked()
     assert picked(client) == ["job2", "job3"]
     expect(client.locator(".picked-count")).to_have_text("2 selected")
-    client.evaluate("draw('job1')")
+    draw_history(client, "job1")
     expect(client.locator(".picked-count")).to_have_text("2 selected")
     assert picked(client) == []
-    client.evaluate("draw('job1', 'job2')")
+    draw_history(client, "job1", "job2")
     assert picked(client) == ["job2"]
 
 
@@ -155,7 +140,7 @@ def test_the_bar_offers_what_the_picked_ones_allow(client: Page) -> None:
     pick(client, "job4")
     expect(bar).to_be_visible()
     expect(zipped).to_be_disabled()
-    expect(client.locator(".picked-count")).to_have_text("1 selected Pick two")
+    expect(client.locator(".picked-count")).to_have_text(f"1 selected {WORDS.say('compare.pick')}")
     pick(client, "job1")
     expect(zipped).to_be_enabled()
     expect(compare).to_be_disabled()
@@ -190,13 +175,13 @@ def test_delete_can_be_undone(client: Page) -> None:
     """Delete tells the server and offers an undo, which survives the redrawn list and has the focus."""
     pick(client, "job1", "job4")
     client.click("[data-do=delete]")
-    client.evaluate("draw('job2', 'job3', 'job5', 'job6')")
-    expect(client.locator(".undo-bar")).to_have_text("2 deleted Undo")
+    draw_history(client, "job2", "job3", "job5", "job6")
+    expect(client.locator(".undo-bar span")).to_have_text("2 deleted")
     expect(client.locator("[data-do=undo]")).to_be_focused()
     expect(client.locator(".picked-bar")).to_be_hidden()
     client.keyboard.press("Enter")
     jobs = {"job_ids": ["job1", "job4"]}
-    assert client.evaluate("events") == [["delete", jobs], ["undo", jobs]]
+    assert client.evaluate("events") == [["history", "delete", jobs], ["history", "undo", jobs]]
     expect(client.locator(".undo-bar")).to_be_hidden()
     assert focused_job(client) == "job2"
 
@@ -205,10 +190,10 @@ def test_a_second_delete_keeps_the_first_ones_undo(client: Page) -> None:
     """Two deletes in a row, one of them from the stage, are undone together."""
     pick(client, "job2")
     client.click("[data-do=delete]")
-    client.click("[data-delete=job1]")
+    client.evaluate("dreamina.deleting('job1')")
     expect(client.locator(".undo-bar span")).to_have_text("2 deleted")
     client.click("[data-do=undo]")
-    assert client.evaluate("events.at(-1)") == ["undo", {"job_ids": ["job2", "job1"]}]
+    assert client.evaluate("events.at(-1)") == ["history", "undo", {"job_ids": ["job2", "job1"]}]
 
 
 def test_a_delete_by_the_server_is_offered_for_undo_too(client: Page) -> None:
@@ -217,7 +202,7 @@ def test_a_delete_by_the_server_is_offered_for_undo_too(client: Page) -> None:
     expect(client.locator(".undo-bar")).to_be_hidden()
     assert client.evaluate("dreamina.deleting('job3')") == "job3"
     client.click("[data-do=undo]")
-    assert client.evaluate("events") == [["undo", {"job_ids": ["job3"]}]]
+    assert client.evaluate("events") == [["history", "undo", {"job_ids": ["job3"]}]]
 
 
 def test_the_undo_goes_after_twelve_seconds_unless_it_is_held(client: Page) -> None:
@@ -303,10 +288,10 @@ def test_who_wants_less_motion_starts_it(client: Page) -> None:
 def test_compare_marks_what_differs(client: Page) -> None:
     """Rows with other values are marked for eyes and ears; prompts are only text; a missing fact is a dash."""
     compared(client, "job1", "job2")
-    dialog = client.get_by_role("dialog", name="Compare")
+    dialog = client.get_by_role("dialog", name=WORDS.say("compare.title"))
     left, right = (dialog.locator("dl").nth(at).locator(".compare-fact") for at in (0, 1))
     expect(left).to_have_text(
-        ["Prompta lighthouse (differs)", "Aspect ratio16:9", "Seed7 (differs)", "Length– (differs)"]
+        ["Prompta lighthouse (differs)", "Aspect ratio16:9 · 1920×1088", "Seed7 (differs)", "Length– (differs)"]
     )
     expect(right.first).to_have_text("Prompta harbour <b>at night</b> (differs)")
     expect(right.locator(".visually-hidden")).to_have_count(3)
@@ -326,7 +311,7 @@ def test_compare_marks_what_differs(client: Page) -> None:
 def test_compare_closes_and_gives_the_focus_back(client: Page, way: str) -> None:
     """Escape, the button and a click beside it close it, also after the list was redrawn; nothing is cancelled."""
     compared(client, "job1", "job6")
-    client.evaluate("draw('job2', 'job1', 'job6')")
+    draw_history(client, "job2", "job1", "job6")
     if way == "Escape":
         client.keyboard.press("Escape")
     elif way == "button":
@@ -349,11 +334,11 @@ def test_arrow_keys_walk_the_history(client: Page) -> None:
     for key, place in [*steps, ("ArrowUp", 1)]:
         client.keyboard.press(key)
         assert focused_job(client) == f"job{place}"
-        assert client.locator("[data-open][tabindex='0'], [data-open]:not([tabindex])").count() == 1
+        assert client.locator(".posters [data-open][tabindex='0'], .posters [data-open]:not([tabindex])").count() == 1
     client.keyboard.press("ArrowRight")
     assert client.locator("[data-job=job2]").evaluate("poster => getComputedStyle(poster).outlineStyle") == "solid"
     client.keyboard.press("Enter")
-    assert client.evaluate("events") == [["select", {"job_id": "job2"}]]
+    assert client.evaluate("events") == [["history", "select", {"job_id": "job2"}]]
     client.keyboard.press("Tab")
     client.keyboard.press("ArrowRight")
     expect(client.locator("[data-job=job3] [data-pick]")).to_be_focused()
@@ -364,9 +349,9 @@ def test_arrow_keys_walk_the_history(client: Page) -> None:
 def test_the_focus_follows_its_job(client: Page) -> None:
     """When a new poster comes in front, the focus stays with the video it was on; when that one goes, with its place."""
     client.focus("[data-job=job3] [data-open]")
-    client.evaluate("draw('job6', 'job1', 'job2', 'job3')")
+    draw_history(client, "job6", "job1", "job2", "job3")
     assert focused_job(client) == "job3"
-    client.evaluate("draw('job6', 'job1', 'job2')")
+    draw_history(client, "job6", "job1", "job2")
     assert focused_job(client) == "job2"
 
 
@@ -377,14 +362,14 @@ def test_single_keys(client: Page) -> None:
     expect(client.get_by_label("Search")).to_have_value("old")
     client.locator("body").click(position={"x": 3, "y": 3})
     client.keyboard.press("?")
-    sheet = client.get_by_role("dialog", name="Keys")
+    sheet = client.get_by_role("dialog", name=WORDS.say("keys.title"))
     expect(sheet).to_be_visible()
     client.keyboard.press("Escape")
     expect(sheet).to_be_hidden()
     assert client.evaluate("pressed") == []
     client.click("[data-keys]")
     client.keyboard.press("/")
-    client.click("[data-close]")
+    client.click("#keys-sheet [data-close]")
     expect(sheet).to_be_hidden()
     expect(client.locator("[data-keys]")).to_be_focused()
     client.keyboard.press("Escape")
@@ -418,28 +403,6 @@ def test_no_single_keys_with_a_modifier(client: Page) -> None:
     assert client.evaluate("pressed") == []
 
 
-@pytest.mark.parametrize(
-    ("state", "title"), [("succeeded", "✓ ready"), ("failed", "✗ failed"), ("cancelled", "✗ failed")]
-)
-def test_the_title_tells_how_it_goes(client: Page, state: str, title: str) -> None:
-    """The clock while it runs, the outcome at its end, the plain title once somebody has looked for three seconds."""
-    client.clock.install()
-    client.evaluate("status('in_progress', '0:42')")
-    expect(client).to_have_title("● 0:42 Rendering · Dreamina UI")
-    client.evaluate("document.querySelector('.clock').textContent = '0:43'")
-    expect(client).to_have_title("● 0:43 Rendering · Dreamina UI")
-    hide(client, True)
-    client.evaluate(f"status('{state}', '0:50')")
-    expect(client).to_have_title(f"{title} · Dreamina UI")
-    client.clock.run_for(60_000)
-    expect(client).to_have_title(f"{title} · Dreamina UI")
-    hide(client, False)
-    client.clock.run_for(2_000)
-    expect(client).to_have_title(f"{title} · Dreamina UI")
-    client.clock.run_for(1_500)
-    expect(client).to_have_title("Dreamina UI")
-
-
 def hide(page: Page, hidden: bool) -> None:
     value = str(hidden).lower()
     page.evaluate(
@@ -448,46 +411,93 @@ def hide(page: Page, hidden: bool) -> None:
     )
 
 
+def stopped(page: Page) -> None:
+    """From now on time passes only by `run_for`."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+
+
+RUNNING = JOBS["job5"]
+ENDINGS = [(State.SUCCEEDED, "✓"), (State.FAILED, "✗"), (State.CANCELLED, "✗"), (State.UNCERTAIN, "✗")]
+
+
+@pytest.mark.parametrize(("state", "mark"), ENDINGS)
+def test_the_title_tells_how_it_goes(client: Page, state: State, mark: str) -> None:
+    """The clock while it runs, the outcome at its end, the plain title once somebody has looked for three seconds."""
+    stopped(client)
+    ended = in_state(RUNNING, state)
+    title = f"{mark} {WORDS.state_word(state)} · Dreamina UI"
+    draw_status(client, RUNNING, 42)
+    expect(client).to_have_title(f"● 0:42 {WORDS.state_line(RUNNING)} · Dreamina UI")
+    client.clock.run_for(1_100)
+    expect(client).to_have_title(f"● 0:43 {WORDS.state_line(RUNNING)} · Dreamina UI")
+    hide(client, True)
+    draw_status(client, ended)
+    expect(client).to_have_title(title)
+    client.clock.run_for(60_000)
+    expect(client).to_have_title(title)
+    hide(client, False)
+    client.clock.run_for(2_000)
+    expect(client).to_have_title(title)
+    client.clock.run_for(1_500)
+    expect(client).to_have_title("Dreamina UI")
+
+
 def test_an_old_video_is_no_news(client: Page) -> None:
     """A finished video that is only opened changes no title and makes no sound."""
     client.click("#notify")
-    client.evaluate("pitches.length = 0; status('succeeded', '0:50', 'job1')")
-    client.wait_for_function("document.querySelector('#status .status')")
+    client.evaluate("pitches.length = 0")
+    draw_status(client, JOBS["job1"])
+    expect(client.locator("#status .clock")).to_have_text("0:20")
     expect(client).to_have_title("Dreamina UI")
     assert client.evaluate("pitches") == []
 
 
-@pytest.mark.parametrize(("state", "rises"), [("succeeded", True), ("failed", False), ("uncertain", False)])
-def test_who_wishes_is_told_of_the_end(client: Page, state: str, rises: bool) -> None:
-    """The wish is kept over a reload; the end of a job sounds, and shows a notification while the tab is hidden."""
+@pytest.mark.parametrize(("state", "mark"), ENDINGS)
+def test_the_end_is_told_to_whoever_asked_for_it(client: Page, state: State, mark: str) -> None:
+    """The choice is kept over a reload; the end of a job sounds, and shows a notification while the tab is hidden."""
     client.click("#notify")
     expect(client.locator("#notify")).to_have_attribute("aria-pressed", "true")
-    client.reload()
+    start(client)
     expect(client.locator("#notify")).to_have_attribute("aria-pressed", "true")
-    client.evaluate("Notification.permission = 'granted'; status('in_progress', '0:42')")
-    expect(client).to_have_title(re.compile("Rendering"))
+    client.evaluate("Notification.permission = 'granted'")
+    draw_status(client, RUNNING)
+    expect(client).to_have_title(re.compile("●"))
     hide(client, True)
-    client.evaluate(f"status('{state}', '0:50')")
+    ended = in_state(RUNNING, state)
+    draw_status(client, ended)
     client.wait_for_function("shown.length === 1")
-    assert client.evaluate("shown[0][1]") == "Rendering\na lighthouse"
+    title, body = client.evaluate("shown[0]")
+    assert title.startswith(mark)
+    assert body == f"{WORDS.state_line(ended)}\na lighthouse"
     low, high = client.evaluate("pitches")
-    assert (low < high) is rises
+    assert (low < high) is (state is State.SUCCEEDED)
 
 
-def test_nobody_is_told_without_the_wish(client: Page) -> None:
-    """No sound and no notification unless wished for, and none any more after the wish is taken back."""
+def test_nobody_else_is_told(client: Page) -> None:
+    """No sound and no notification unless asked for, and none any more after it was turned off."""
     client.click("#notify")
     client.click("#notify")
-    client.evaluate("pitches.length = 0; status('in_progress', '0:42')")
-    expect(client).to_have_title(re.compile("Rendering"))
+    client.evaluate("pitches.length = 0")
+    draw_status(client, RUNNING)
+    expect(client).to_have_title(re.compile("●"))
     hide(client, True)
-    client.evaluate("status('succeeded', '0:50')")
-    expect(client).to_have_title(re.compile("ready"))
+    draw_status(client, in_state(RUNNING, State.SUCCEEDED))
+    expect(client).to_have_title(re.compile("✓"))
     assert client.evaluate("[pitches, shown]") == [[], []]
 
 
+def test_without_storage_the_choice_lasts_as_long_as_the_page(client: Page) -> None:
+    """A browser that refuses storage does not break the button."""
+    client.evaluate(STORAGE_REFUSED)
+    client.click("#notify")
+    expect(client.locator("#notify")).to_have_attribute("aria-pressed", "true")
+    client.click("#notify")
+    expect(client.locator("#notify")).to_have_attribute("aria-pressed", "false")
+
+
 PAN = ".chip[data-phrase='slow pan']"
-WIDE = ".chip[data-phrase^='f/1.4']"
+WIDE = ".chip[data-phrase='wide angle']"
 
 
 @pytest.mark.parametrize(
@@ -539,9 +549,11 @@ def test_a_phrase_is_no_pattern(client: Page) -> None:
     """Signs that mean something in a pattern are only signs."""
     box = client.locator("#field-prompt textarea")
     box.fill("a boat")
-    client.click(WIDE)
+    client.locator(WIDE).evaluate("chip => (chip.dataset.phrase = 'f/1.4 (wide-open)')")
+    chip = client.locator(".chip[data-phrase^='f/1.4']")
+    chip.click()
     expect(box).to_have_value("a boat, f/1.4 (wide-open)")
-    client.click(WIDE)
+    chip.click()
     expect(box).to_have_value("a boat")
 
 
@@ -556,7 +568,7 @@ def test_copy_link(client: Page, has_clipboard: bool) -> None:
     else:
         client.evaluate("read = navigator.clipboard.readText.bind(navigator.clipboard)")
     client.clock.install()
-    button = client.locator("[data-copy]")
+    button = client.locator("[data-copy^='?video']")
     button.click()
     expect(button).to_have_text("Copied")
     assert client.evaluate("read()") == ADDRESS + "?video=SHARE1"
@@ -573,7 +585,7 @@ def test_a_dropped_video_goes_to_the_settings_field(client: Page) -> None:
         ".addEventListener('change', (event) => taken.push(event.target.files[0].name))"
     )
     client.evaluate(DRAG, ["dragover", "a-lighthouse-7.mp4", "video/mp4"])
-    expect(client.locator("#drop-cover")).to_have_text("Drop it for its settings")
+    expect(client.locator("#drop-cover")).to_have_text(WORDS.say("drop"))
     client.evaluate(DRAG, ["drop", "a-lighthouse-7.mp4", "video/mp4"])
     expect(client.locator("#drop-cover")).to_have_count(0)
     assert client.evaluate("taken") == ["a-lighthouse-7.mp4"]
@@ -583,7 +595,8 @@ def test_another_file_is_refused_and_the_page_stays(client: Page) -> None:
     """The browser would leave the page for a dropped file; instead a word is said."""
     client.evaluate("addEventListener('drop', (event) => (window.wasKept = event.defaultPrevented))")
     client.evaluate(DRAG, ["drop", "notes.txt", "text/plain"])
-    expect(client.locator("#drop-cover")).to_have_text("Not an MP4")
+    expect(client.locator("#drop-cover")).to_have_text(WORDS.say("drop.refused"))
+    expect(client.locator("#said")).to_have_text(WORDS.say("drop.refused"))
     assert client.evaluate("wasKept")
 
 
@@ -598,3 +611,174 @@ def test_bars_and_dialog_fit(client: Page, width: int) -> None:
     assert client.evaluate("document.documentElement.scrollWidth <= innerWidth")
     dialog = client.locator("dialog.compare")
     assert dialog.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+def test_a_click_on_a_variation_an_example_or_a_row_is_sent(client: Page) -> None:
+    """Each goes to the server as an event of its own section."""
+    client.click("[data-variation=job4]")
+    client.click("[data-example=sea]")
+    client.click("[data-job=row5] [data-open]")
+    assert client.evaluate("events") == [
+        ["variations", "select", {"job_id": "job4"}],
+        ["examples", "select", {"name": "sea"}],
+        ["batch", "select", {"job_id": "row5"}],
+    ]
+
+
+def test_the_batch_fills_in(client: Page) -> None:
+    """Word, note, picture and download come with the states, also after the table was drawn again; then there is a zip."""
+    row, zipped = client.locator("[data-job=row5]"), client.locator("#batch-zip")
+    waiting = states_json([JOBS["job4"], RUNNING], WORDS)
+    client.evaluate("text => dreamina.batchStates(text)", waiting)
+    expect(row.locator(".batch-state")).to_have_text(WORDS.state_word(State.IN_PROGRESS))
+    expect(client.locator("[data-job=row1] .batch-note")).to_have_text(WORDS.explain(JOBS["job4"]))
+    expect(zipped).to_be_disabled()
+    client.evaluate("text => dreamina.batchStates(text)", states_json([JOBS["job1"], JOBS["job6"]], WORDS))
+    expect(row.locator("a")).to_have_attribute("href", "dreamina/video/ROW5")
+    expect(row.locator("img")).to_have_count(1)
+    expect(zipped).to_be_enabled()
+    client.evaluate("row => row.setAttribute('data-state', '')", row.element_handle())
+    expect(row).to_have_attribute("data-state", "succeeded")
+    expect(row.locator("a")).to_have_count(1)
+    with client.expect_download() as download:
+        client.evaluate("dreamina.batchZip()")
+    assert download.value.url == ADDRESS + "dreamina/zip?video=ROW1&video=ROW5"
+
+
+def test_the_clock_ticks_only_while_a_job_runs(client: Page) -> None:
+    """Once a second, with what is left of the usual time; before and after that no timer runs at all."""
+    stopped(client)
+    client.evaluate(TIMERS)
+    client.clock.run_for(60_000)
+    assert client.evaluate("timers") == []
+    clock, estimate = client.locator("#status .clock"), client.locator("#status .estimate")
+    draw_status(client, RUNNING, 5.5, usual_s=8.0)
+    expect(clock).to_have_text("0:05")
+    expect(estimate).to_have_text(WORDS.say("estimate.left", time="0:03"))
+    client.evaluate("timers.length = 0")
+    client.clock.run_for(10_000)
+    expect(clock).to_have_text("0:15")
+    expect(estimate).to_have_text(WORDS.say("estimate.over"))
+    assert 10 <= len(client.evaluate("timers")) <= 30
+    draw_status(client, in_state(RUNNING, State.FAILED))
+    expect(clock).to_have_text("0:50")
+    client.clock.run_for(10_000)
+    client.evaluate("timers.length = 0")
+    client.clock.run_for(60_000)
+    expect(clock).to_have_text("0:50")
+    assert client.evaluate("timers") == []
+
+
+def test_a_poster_says_how_its_job_is_going(client: Page) -> None:
+    """The stage's words are on the running job's poster, and on no other one."""
+    draw_status(client, replace(RUNNING, state=State.IN_QUEUE, queue_position=3))
+    expect(client.locator("[data-job=job5] .poster-state")).to_have_text(WORDS.say("line.place", place=3))
+    expect(client.locator(".poster-state").filter(has_text=WORDS.say("line.place", place=3))).to_have_count(1)
+
+
+def test_a_picture_that_is_missing_becomes_a_blank(client: Page) -> None:
+    """It names the kind of file."""
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=404)
+
+    client.route("**/SHARE3.webp", refuse)
+    start(client)
+    expect(client.locator(".posters [data-job=job3] .poster-blank")).to_have_text(WORDS.say("kind.video"))
+    expect(client.locator(".posters [data-job=job1] img")).to_have_count(1)
+
+
+@pytest.mark.parametrize(("text", "count", "is_over"), [("🌊 sea", "5 / 800", False), ("x" * 801, "801 / 800", True)])
+def test_characters_are_counted(client: Page, text: str, count: str, is_over: bool) -> None:
+    """As people count them, whether somebody types or Gradio fills the box, and again after Gradio drew it."""
+    shown = client.locator("#field-prompt .count")
+    expect(shown).to_have_text("0 / 800")
+    client.locator("#field-prompt textarea").evaluate("(box, text) => (box.value = text)", text)
+    expect(shown).to_have_text(count)
+    assert shown.evaluate("node => node.classList.contains('over')") is is_over
+    shown.evaluate("node => node.remove()")
+    expect(shown).to_have_text(count)
+    client.locator("#field-prompt textarea").fill("a")
+    expect(shown).to_have_text("1 / 800")
+
+
+def test_a_chip_follows_what_gradio_fills_in(client: Page) -> None:
+    """A text that comes from the server presses the chip of its phrase."""
+    client.locator("#field-prompt textarea").evaluate("box => (box.value = 'a boat, slow pan')")
+    expect(client.locator(PAN)).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_lost_connection_is_taken_up_again(client: Page) -> None:
+    """For a job and a batch that run: when the network is back, and when the tab comes back after fifteen seconds."""
+    client.evaluate("document.querySelector('#batch-progress').hidden = true; dispatchEvent(new Event('online'))")
+    assert client.evaluate("pressed") == ["batch-again"]
+    draw_status(client, RUNNING)
+    client.evaluate("pressed.length = 0; document.querySelector('#batch-progress progress').value = 2")
+    client.evaluate("dispatchEvent(new Event('online'))")
+    assert client.evaluate("pressed") == ["watch-again"]
+    stopped(client)
+    for away_ms, pressed in ((14_000, 1), (16_000, 2)):
+        hide(client, True)
+        client.clock.run_for(away_ms)
+        hide(client, False)
+        assert client.evaluate("pressed.length") == pressed
+    draw_status(client, in_state(RUNNING, State.FAILED))
+    client.evaluate("dispatchEvent(new Event('online'))")
+    assert client.evaluate("pressed.length") == 2
+
+
+def test_a_language_is_chosen(client: Page, context: BrowserContext) -> None:
+    """The page comes again with a cookie that names the language."""
+    with client.expect_navigation():
+        client.click("[data-language=de]")
+    [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_language"]
+    assert (cookie["value"], cookie["sameSite"]) == ("de", "Lax")
+
+
+def test_signs_have_names(client: Page) -> None:
+    """The dice and the lock are named for people who cannot see the sign, also after Gradio drew them."""
+    for name in ("dice", "lock"):
+        expect(client.locator(f"#{name}")).to_have_accessible_name(WORDS.say(name))
+    client.evaluate("document.querySelector('#lock').removeAttribute('aria-label')")
+    expect(client.locator("#lock")).to_have_accessible_name(WORDS.say("lock"))
+
+
+def test_a_click_has_a_name(client: Page) -> None:
+    """The same values within a second have the same id; other values, or a later click, have another."""
+    stopped(client)
+    ask = "prompt => dreamina.withClickId(prompt, 7, '')"
+    first, again, other = (client.evaluate(ask, prompt) for prompt in ("a", "a", "b"))
+    assert first[:2] == ["a", 7]
+    assert re.fullmatch(r"[0-9a-f]{32}", first[2])
+    assert again == first
+    assert other[2] != first[2]
+    client.clock.run_for(1_500)
+    assert client.evaluate(ask, "b")[2] not in (first[2], other[2])
+
+
+def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:
+    """A random seed becomes the one last used, and any other one random again."""
+    assert client.evaluate("[dreamina.lockSeed(-1), dreamina.lockSeed('7'), dreamina.lockSeed(0)]") == [7, -1, -1]
+    client.evaluate("document.querySelector('#facts').replaceChildren()")
+    assert client.evaluate("dreamina.lockSeed(-1)") == -1
+
+
+def test_a_key_is_not_offered_for_keeping(client: Page) -> None:
+    """The field says so as soon as it has the focus."""
+    client.focus("#key input")
+    expect(client.locator("#key input")).to_have_attribute("autocomplete", "off")
+
+
+@pytest.mark.parametrize(("status", "is_said"), [(200, True), (404, False)])
+def test_a_video_that_cannot_be_shown_is_said(client: Page, status: int, is_said: bool) -> None:
+    """A file that no browser can read; but not one that is not there."""
+
+    def answer(route: Route) -> None:
+        route.fulfill(status=status, body=b"no video" * 100, content_type="video/mp4")
+
+    client.route("**/broken.mp4", answer)
+    sentence = client.locator("#undecodable .undecodable")
+    expect(sentence).to_be_hidden()
+    with client.expect_response(lambda response: response.request.method == "HEAD"):
+        client.evaluate("document.querySelector('#player video').src = 'broken.mp4'")
+    expect(sentence).to_be_visible(visible=is_said)

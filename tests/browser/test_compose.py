@@ -153,7 +153,7 @@ def test_the_page_speaks_german_when_it_is_asked_to(quick_page: Page) -> None:
     german = {
         "generate": "Erzeugen",
         "history": "Deine Videos",
-        "prompt_label": "Beschreibung",
+        "prompt_label": "Prompt",
         "empty": "Noch nichts da",
     }
     expect(quick_page.locator("#generate")).to_have_text("Generate")

@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import BrowserContext, Page, expect
 
-from dreamina_ui.database import Database
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.examine import examine
 from dreamina_ui.media.kinds import MP4
-from dreamina_ui.records import file_name
-from dreamina_ui.rows import jobs as table
+from dreamina_ui.media.record import file_name
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import jobs as table
 from tests.browser.past import asked, known, posters, visited, with_past
 from tests.browser.states import generate, held
 from tests.filled import past_job
@@ -76,7 +76,7 @@ def test_words_and_filters_find_and_combine(context: BrowserContext, quick_serve
     expect(shown).to_have_text(["The sea at night"])
     asked(page, "sea")
     expect(shown).to_have_text(["The sea of clouds", "A calm SEA by day", "The sea at night"])
-    choose("State", "Ready")
+    choose("Status", "Ready")
     expect(shown).to_have_text(["A calm SEA by day", "The sea at night"])
     choose("Length", "10 s")
     expect(shown).to_have_text(["A calm SEA by day"])
@@ -84,7 +84,7 @@ def test_words_and_filters_find_and_combine(context: BrowserContext, quick_serve
     expect(page.locator("#history .history-empty")).to_have_text("Nothing fits this search.")
     choose("Length", "all")
     expect(shown).to_have_text(["The sea at night"])
-    choose("State", "Failed")
+    choose("Status", "Failed")
     expect(shown).to_have_text(["The sea of clouds"])
     expect(page.locator("#history .poster-state")).to_have_text(["Failed"])
 

@@ -115,8 +115,8 @@ def test_signs_have_names(browser: Browser, quick_server: Server) -> None:
     page = context.new_page()
     page.goto(quick_server.address)
     filled(page)
-    expect(page.locator("#dice")).to_have_accessible_name("Startwert auswürfeln")
+    expect(page.locator("#dice")).to_have_accessible_name("Zufälligen Seed wählen")
     expect(page.locator("#lock")).to_have_accessible_name(
-        "Den letzten Startwert behalten oder jedes Mal einen neuen ziehen"
+        "Den letzten Seed behalten oder jedes Mal einen neuen zufälligen nehmen"
     )
     context.close()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from dreamina_ui.jobs import Failure, Job
-from dreamina_ui.ui.wording import Words
+from dreamina_ui.wording import Words
 from tests.browser.conftest import KEY
 from tests.browser.past import known, visited
 from tests.browser.states import generate, no_faults, reached, ready

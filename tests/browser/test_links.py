@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.records import record_of
+from dreamina_ui.media.record import record_of
 from tests.browser.past import known, visited, with_past
 from tests.filled import past_job
 from tests.rig import recorded

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
-from dreamina_ui.records import record_of
-from dreamina_ui.ui.wording import Words
+from dreamina_ui.media.record import record_of
+from dreamina_ui.wording import Words
 from tests.browser.past import visited
 from tests.browser.states import generate, ready
 from tests.filled import past_job

@@ -1,26 +1,22 @@
-"""The engine as the studio wires it, without a page: over a real network, or over a transport of the test's."""
+"""The engine as the studio makes it, without a page: over a real network, or over a transport of the test's."""
 
-import asyncio
-import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from dreamina_ui.archive import Archive
-from dreamina_ui.database import Database
-from dreamina_ui.engine import Engine
-from dreamina_ui.leases import LEASE_S, Leases
-from dreamina_ui.library import Library, origin_of
-from dreamina_ui.model_card import load_card
-from dreamina_ui.pacing import RetryBudget
-from dreamina_ui.points import unobserved
-from dreamina_ui.runcomfy import RunComfy
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.clock import SYSTEM_CLOCK, Clock
+from dreamina_ui.crash_points import unobserved
+from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.media.library import Library
 from dreamina_ui.settings import BUNDLED_CARD
-from dreamina_ui.store import Limits, Store
+from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.leases import LEASE_S, Leases
 
 __all__ = ["CARD", "VALUES", "Headless", "headless", "sqlite_url"]
 
@@ -32,7 +28,7 @@ VALUES = {"aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
 @dataclass(frozen=True)
 class Headless:
     engine: Engine
-    store: Store
+    store: JobStore
     library: Library
     leases: Leases
 
@@ -51,48 +47,25 @@ async def headless(
     transport: httpx.AsyncBaseTransport | None = None,
     lease_s: float = LEASE_S,
     deadline_s: float = 3600.0,
-    now: Callable[[], float] = time.time,
-    monotonic: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    jitter: Callable[[], float] = random.random,
+    clock: Clock = SYSTEM_CLOCK,
     passed: Callable[[str], Awaitable[None]] = unobserved,
 ) -> AsyncIterator[Headless]:
     """A start over whatever lies in `folder`; the key makes it the paid service's."""
     folder.mkdir(parents=True, exist_ok=True)
-    budget = RetryBudget(monotonic)
-    service = RunComfy(base, transport=transport, sleep=sleep, random=jitter, now=now, may_retry=budget.spend)
-    origin = origin_of(base)
-    library = Library(
-        folder / "videos",
-        trusted_origins={origin},
-        mounts={origin: transport} if transport else None,
+    settings = EngineSettings(
+        card=CARD,
+        data_dir=folder,
+        database_url=url or sqlite_url(folder),
+        service_base=base,
+        transport=transport,
+        backend=Backend.RUNCOMFY if key else Backend.SIMULATOR,
+        key=key,
+        limits=Limits(active=100_000, active_per_visitor=100_000),
+        deadline_s=deadline_s,
         room_needed=0,
+        lease_s=lease_s,
+        clock=clock,
         passed=passed,
     )
-    async with AsyncExitStack() as stack:
-        database = Database(url or sqlite_url(folder))
-        stack.callback(database.close)
-        database.prepare()
-        store, leases = Store(database), Leases(database, folder / "owners", lease_s=lease_s)
-        engine = Engine(
-            card=CARD,
-            store=store,
-            archive=Archive(database),
-            leases=leases,
-            budget=budget,
-            service=service,
-            library=library,
-            limits=Limits(active=100_000, active_per_visitor=100_000),
-            backend="runcomfy" if key else "simulator",
-            key=key,
-            deadline_s=deadline_s,
-            now=now,
-            monotonic=monotonic,
-            sleep=sleep,
-            jitter=jitter,
-            passed=passed,
-        )
-        await stack.enter_async_context(service)
-        await stack.enter_async_context(library)
-        await stack.enter_async_context(engine)
-        yield Headless(engine, store, library, leases)
+    async with Engine(settings) as engine:
+        yield Headless(engine, engine.store, engine.library, engine.leases)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamina_ui.points import POINTS
+from dreamina_ui.crash_points import POINTS
 from tests.crash.trial import CERTAIN, KILLED, Service, Trial, kill_at, kill_at_random, serving
 from tests.servers import wait_for
 

@@ -17,13 +17,13 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from dreamina_ui.database import Database
+from dreamina_ui.crash_points import POINTS
 from dreamina_ui.errors import StoreError
-from dreamina_ui.library import TIME_MOST_S, Library
 from dreamina_ui.media.examine import examine
 from dreamina_ui.media.kinds import MP4
-from dreamina_ui.points import POINTS
-from dreamina_ui.rows import jobs
+from dreamina_ui.media.library import TIME_MOST_S, Library
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import jobs
 from tests.crash.headless import sqlite_url
 from tests.rig import make_clip
 from tests.servers import ROOT, SimulatorServer

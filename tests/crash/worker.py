@@ -13,9 +13,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from dreamina_ui.clock import Clock
+from dreamina_ui.crash_points import POINTS
 from dreamina_ui.jobs import Job
-from dreamina_ui.leases import LEASE_S
-from dreamina_ui.points import POINTS
+from dreamina_ui.storage.leases import LEASE_S
 from tests.crash.headless import VALUES, headless
 
 __all__ = ["main"]
@@ -42,10 +43,17 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def work(options: argparse.Namespace) -> None:
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(seconds * options.pace)
+class Paced(Clock):
+    """Sleeps `pace` times as long as it is asked to."""
 
+    def __init__(self, pace: float) -> None:
+        self._pace = pace
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds * self._pace)
+
+
+async def work(options: argparse.Namespace) -> None:
     fuse = Fuse(*options.die_at)
     async with headless(
         options.folder,
@@ -53,7 +61,7 @@ async def work(options: argparse.Namespace) -> None:
         key=options.key,
         url=options.database,
         lease_s=options.lease,
-        sleep=sleep,
+        clock=Paced(options.pace),
         passed=fuse.passed,
     ) as studio:
         print(json.dumps({"owner": studio.leases.owner}), flush=True)

@@ -247,7 +247,7 @@ def asked_directly(service: Service) -> str:
     import traceback
 
     from dreamina_ui.errors import DreaminaError
-    from dreamina_ui.runcomfy import RunComfy
+    from dreamina_ui.runcomfy.client import RunComfy
     from tests.rig import CARD, VALUES
 
     said: list[str] = []

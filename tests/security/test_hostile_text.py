@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Page, Request, expect
 
-from dreamina_ui.records import record_of
+from dreamina_ui.media.record import record_of
 from dreamina_ui.simulator import Fault
 from tests.browser.conftest import browser as browser  # a fixture, for this package too
 from tests.browser.states import generate, reached

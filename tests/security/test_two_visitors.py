@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.visitors import COOKIE
+from dreamina_ui.web.visitors import COOKIE
 from tests.filled import known_visitor, past_job, write_past
 from tests.rig import make_clip
 from tests.security.gradio_wire import Event, Talker, texts_in
@@ -170,7 +170,7 @@ def test_a_batch_is_its_makers(house: House) -> None:
     wait_for(lambda: "sent" if sql(house.server, one_sent) else "")
     before = house.rows()
     assert "waiting" in str([before[job_id] for job_id in made])
-    for event in (named(house, name) for name in ("hold", "let_go", "cancel_rest")):
+    for event in (named(house, name) for name in ("pause_batch", "go_on_with_batch", "cancel_batch")):
         assert texts_in(house.bob.ask(event, ["ann-batch-0001"], "bob-batch"))
         assert house.rows() == before, event
     told = texts_in(house.bob.ask(watch, watch.data(batch_current="ann-batch-0001"), "bob-batch"))

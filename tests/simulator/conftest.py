@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 ROOT = Path(__file__).resolve().parents[2]
-CARD = ROOT / "dreamina_ui" / "cards" / "dreamina-3-0-pro-text-to-video.json"
+CARD = ROOT / "dreamina_ui" / "cards" / "bundled" / "dreamina-3-0-pro-text-to-video.json"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from dreamina_ui.points import POINTS
+from dreamina_ui.crash_points import POINTS
 from tests.crash.trial import Death, RandomKills, Service, Trial, Verdict, kill_at, kill_at_random, serving
 from tests.databases import new_database, new_server
 from tests.soak.faulty import Soak, soak

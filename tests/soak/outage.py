@@ -10,10 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from dreamina_ui.jobs import Job, State
-from dreamina_ui.pacing import RetryBudget
+from dreamina_ui.jobs import HOLDER, Job, State
+from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.simulator import Fault
-from dreamina_ui.visitors import HOLDER
 from tests.crash.trial import Verdict
 from tests.soak.studio import Studio, served, started
 from tests.virtual import run_virtually, wall_clock

@@ -8,15 +8,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from dreamina_ui.jobs import Job
-from dreamina_ui.points import unobserved
+from dreamina_ui.crash_points import unobserved
+from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
-from dreamina_ui.visitors import HOLDER
 from tests.crash.headless import CARD, VALUES, Headless, headless
 from tests.crash.trial import Row, Verdict, judge
 from tests.crash.worker import row_of
 from tests.rig import BASE, Gate, make_clip
-from tests.virtual import wall_clock
+from tests.virtual import VirtualClock, wall_clock
 
 __all__ = ["Service", "Studio", "served", "started"]
 
@@ -89,9 +88,7 @@ async def started(
         transport=service.gate,
         # Leases go by the database's clock, which is real: not these runs' subject.
         lease_s=600.0,
-        now=wall_clock(),
-        monotonic=asyncio.get_running_loop().time,
-        jitter=Random(seed).random,
+        clock=VirtualClock(Random(seed).random),
         passed=passed,
     ) as parts:
         yield Studio(parts.engine, parts.store, parts.library, parts.leases, folder, service)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamina_ui.leases import LEASE_S
+from dreamina_ui.storage.leases import LEASE_S
 from tests.crash.trial import Service, Trial, Verdict, Worker
 from tests.servers import wait_for
 

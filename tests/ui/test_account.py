@@ -10,12 +10,12 @@ import gradio as gr
 import httpx
 import pytest
 
-from dreamina_ui.ui.account import Account, Left, left_html
-from dreamina_ui.ui.asking import Asking
-from dreamina_ui.ui.fixed import Fixed
-from dreamina_ui.ui.wording import Words
+from dreamina_ui.ui.sections.account import Account, Left, left_html
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.callers import Asking
+from dreamina_ui.wording import Words
+from tests.engine.test_ownership import VISITORS, request_of
 from tests.rig import Rig, rigged
-from tests.test_ownership import VISITORS, request_of
 
 pytestmark = pytest.mark.anyio
 KEY = "rc-canary-anns-0123456789"

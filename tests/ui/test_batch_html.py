@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dreamina_ui.cards.batches import LineProblem, plan_csv, plan_lines
 from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.plan import LineProblem, plan_csv, plan_lines
-from dreamina_ui.ui.batch_html import (
+from dreamina_ui.ui.html.batch import (
     columns_html,
     plan_html,
     problems_html,
@@ -15,7 +15,7 @@ from dreamina_ui.ui.batch_html import (
     states_json,
     table_html,
 )
-from dreamina_ui.ui.wording import LANGUAGES, Words
+from dreamina_ui.wording import LANGUAGES, Words
 from tests.rig import CARD, OTHER_CARD, VALUES
 
 WORDS = Words()

@@ -15,7 +15,7 @@ import av
 import pytest
 
 from dreamina_ui.ui.settings_file import settings_of
-from dreamina_ui.uploads import RECORD_ENDINGS, VIDEO_MOST
+from dreamina_ui.web.uploads import RECORD_ENDINGS, VIDEO_MOST
 from tests.media.files import make
 from tests.rig import CARD, VALUES, make_clip, recorded
 

@@ -1,0 +1,20 @@
+// Gives a name to the two buttons that show only a sign. Gradio's buttons have no name but their text.
+//
+// Needs:
+// - #dice, #lock: the buttons beside the seed.
+// - data-dice, data-lock: their names, on #keys-sheet.
+(() => {
+  "use strict";
+
+  const { find, follow, write, writeAttribute } = dreamina;
+
+  follow(() => {
+    const names = find("#keys-sheet")?.dataset;
+    if (!names) return;
+    for (const id of ["dice", "lock"]) {
+      const button = find(`#${id}`);
+      write(button, { title: names[id] });
+      writeAttribute(button, "aria-label", names[id]);
+    }
+  }, "data-dice", "data-lock", "title", "aria-label");
+})();

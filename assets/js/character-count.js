@@ -1,0 +1,25 @@
+// Counts the characters of a text beside it, and marks a count that is too high.
+//
+// Needs:
+// - .counted.most-<number>: around a text box, with the most characters that it may have. Gradio gives components classes only.
+// Makes:
+// - .count: the count, with .over where it is too high.
+(() => {
+  "use strict";
+
+  const { followText, make, write } = dreamina;
+
+  followText(".counted textarea, .counted input", (box) => {
+    const field = box.closest(".counted");
+    let count = field.querySelector(".count");
+    if (!count) {
+      count = make("span", { "class": "count", "aria-live": "off" });
+      field.append(count);
+    }
+    const most = Number([...field.classList].find((name) => name.startsWith("most-")).slice(5));
+    // People and the service count characters, not UTF-16 units.
+    const length = [...box.value].length;
+    write(count, { textContent: `${length} / ${most}` });
+    count.classList.toggle("over", length > most);
+  });
+})();

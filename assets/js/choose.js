@@ -1,0 +1,34 @@
+// Tells the server which poster, variation, example or row of the batch was clicked.
+//
+// Needs:
+// - data-open: in an element with data-job, in .history-root or in #batch-table.
+// - data-variation="<job id>"
+// - data-example="<name>"
+// - .stage: is scrolled into view for a poster.
+(() => {
+  "use strict";
+
+  const { find, prefersLessMotion, send, targetOf } = dreamina;
+  const SEEN_ENOUGH = 0.6; // with so much of the stage in view, the page does not scroll
+
+  document.addEventListener("click", (event) => {
+    const chosen = targetOf(event)?.closest("[data-open], [data-variation], [data-example]");
+    if (!chosen) return;
+    const { variation, example } = chosen.dataset;
+    if (variation) send("variations", "select", { job_id: variation });
+    else if (example) send("examples", "select", { name: example });
+    else open(chosen);
+  });
+
+  function open(button) {
+    const { job } = button.closest("[data-job]").dataset;
+    if (button.closest("#batch-table")) send("batch", "select", { job_id: job });
+    if (!button.closest(".history-root")) return;
+    send("history", "select", { job_id: job });
+    const stage = find(".stage");
+    const { top, bottom } = stage.getBoundingClientRect();
+    const seen = Math.min(bottom, innerHeight) - Math.max(top, 0);
+    if (seen >= Math.min(bottom - top, innerHeight) * SEEN_ENOUGH) return;
+    stage.scrollIntoView({ behavior: prefersLessMotion() ? "auto" : "smooth", block: "start" });
+  }
+})();

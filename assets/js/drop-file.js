@@ -1,0 +1,81 @@
+// Fills the form from a file that is dropped anywhere on the page, and refuses files that hold no settings.
+//
+// Needs:
+// - data-drop-words, data-drop-refused: the sentences while a file is over the page, and for a wrong one.
+// - data-drop-endings=".mp4 .png": the files that can hold settings; on the same element.
+// - #settings-file: Gradio's upload button, with its file field before it.
+// Makes:
+// - #drop-cover: lies over the page while a file does.
+(() => {
+  "use strict";
+
+  const { announce, find, home, make, targetOf, write } = dreamina;
+  const DRAG_ENDED_MS = 900; // `dragover` comes at least every 550 ms while something is over the page
+  const REFUSED_MS = 3000;
+  const FILE_FIELD = "input[type=file], .upload-container"; // Gradio's own, which take files themselves
+  let isOwnDrag = false; // a picture of this page that is dragged looks like a file, too
+  let timer = 0;
+
+  const words = () => find("[data-drop-words]")?.dataset;
+
+  function isFileOverPage(event) {
+    if (isOwnDrag || !words() || !event.dataTransfer?.types.includes("Files")) return false;
+    return !targetOf(event)?.closest(FILE_FIELD);
+  }
+
+  function canHoldSettings(file) {
+    return words().dropEndings.split(" ").some((ending) => file.name.toLowerCase().endsWith(ending));
+  }
+
+  function showCover(text, forMs) {
+    clearTimeout(timer);
+    if (!find("#drop-cover")) home().append(make("div", { id: "drop-cover" }, make("p")));
+    write(find("#drop-cover p"), { textContent: text });
+    timer = setTimeout(hideCover, forMs);
+  }
+
+  function hideCover() {
+    clearTimeout(timer);
+    find("#drop-cover")?.remove();
+  }
+
+  function drag(event) {
+    if (!isFileOverPage(event)) {
+      hideCover();
+      return;
+    }
+    // Without this the browser would leave the page for the file.
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    showCover(words().dropWords, DRAG_ENDED_MS);
+  }
+
+  function drop(event) {
+    hideCover();
+    if (!isFileOverPage(event)) return;
+    event.preventDefault();
+    const file = [...event.dataTransfer.files].find(canHoldSettings);
+    if (file) fill(file);
+    else {
+      announce(words().dropRefused);
+      showCover(words().dropRefused, REFUSED_MS);
+    }
+  }
+
+  function fill(file) {
+    let field = find("#settings-file");
+    while (field && !field.matches("input[type=file]")) field = field.previousElementSibling;
+    if (!field) return;
+    const transfer = new DataTransfer();
+    transfer.items.add(file);
+    field.files = transfer.files;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  document.addEventListener("dragstart", () => (isOwnDrag = true), true);
+  document.addEventListener("dragend", () => (isOwnDrag = false), true);
+  document.addEventListener("dragenter", drag, true);
+  document.addEventListener("dragover", drag, true);
+  document.addEventListener("dragleave", (event) => event.relatedTarget || hideCover(), true);
+  document.addEventListener("drop", drop, true);
+})();

@@ -1,0 +1,12 @@
+// Locks the seed: puts the seed of the video on the stage into the form, or again -1, which asks for a new one each time.
+//
+// Needs:
+// - data-seed="7": in #facts, the seed of the video on the stage.
+// - `js="window.dreamina.lockSeed"`: on the lock's Gradio event, with the seed as input and output.
+(() => {
+  "use strict";
+
+  const RANDOM = -1;
+
+  dreamina.lockSeed = (seed) => (Number(seed) === RANDOM ? Number(dreamina.find("#facts [data-seed]")?.dataset.seed ?? RANDOM) : RANDOM);
+})();

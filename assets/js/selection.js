@@ -1,0 +1,89 @@
+// Selects videos of the history by their checkboxes, also over several pages, and offers what can be done with them.
+//
+// Needs:
+// - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
+// - data-job, data-share, data-video, data-facts: on the posters (posters.js).
+// - .picked-bar, .picked-count: in .history-root, the bar and its words.
+// - data-do="compare", "zip", "delete", "unpick": the bar's buttons.
+// - data-words: on .history-root, the sentences `selected` and `compare.pick`.
+(() => {
+  "use strict";
+
+  const { download, find, follow, make, posters, targetOf, wordsOf, write } = dreamina;
+  const picked = new Map(); // job id → its details, which are needed when its poster is on another page
+  let pickedLast = "";
+
+  const videos = () => [...picked.values()].filter((one) => one.video);
+  const saved = () => [...picked.values()].filter((one) => one.isSaved);
+
+  function detailsOf(poster) {
+    const { job, share, video, facts } = poster.dataset;
+    const prompt = poster.querySelector(".poster-prompt").textContent;
+    return { job, share, video, prompt, isSaved: facts !== undefined, facts: JSON.parse(facts ?? "[]") };
+  }
+
+  function show() {
+    for (const poster of posters()) {
+      const box = poster.querySelector("[data-pick]");
+      const { job } = poster.dataset;
+      if (picked.has(job)) {
+        if (box) picked.set(job, detailsOf(poster));
+        else picked.delete(job);
+      }
+      write(box, { checked: picked.has(job) });
+    }
+    showBar();
+  }
+
+  function showBar() {
+    const root = find(".history-root");
+    if (!root) return;
+    const say = wordsOf(root);
+    const canCompare = picked.size === 2 && videos().length === 2;
+    write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
+    write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
+    write(root.querySelector('[data-do="zip"]'), { disabled: !saved().length });
+    const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
+    if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
+    const count = root.querySelector(".picked-count");
+    if (count.textContent === words.map(([, text]) => text).join(" ")) return;
+    count.replaceChildren(...words.flatMap(([name, text]) => [" ", make("span", { "class": name }, text)]).slice(1));
+  }
+
+  function pick(box, isRange) {
+    const shown = posters();
+    const to = shown.indexOf(box.closest("[data-job]"));
+    const from = shown.findIndex((poster) => poster.dataset.job === pickedLast);
+    const range = isRange && from >= 0 ? shown.slice(Math.min(from, to), Math.max(from, to) + 1) : [shown[to]];
+    for (const poster of range) {
+      if (!poster.querySelector("[data-pick]")) continue;
+      if (box.checked) picked.set(poster.dataset.job, detailsOf(poster));
+      else picked.delete(poster.dataset.job);
+    }
+    pickedLast = shown[to].dataset.job;
+    show();
+  }
+
+  const actions = {
+    compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
+    delete: () => dreamina.deleteJobs([...picked.keys()]),
+    unpick() {
+      picked.clear();
+      show();
+      dreamina.focusPosters();
+    },
+    zip: () => download(`dreamina/zip?${saved().map((one) => `video=${encodeURIComponent(one.share)}`).join("&")}`),
+  };
+
+  document.addEventListener("click", (event) => {
+    const target = targetOf(event);
+    const button = target?.closest(".picked-bar [data-do]");
+    if (button) actions[button.dataset.do]();
+    if (target?.matches(".posters [data-pick]")) pick(target, event.shiftKey);
+  });
+  document.addEventListener("dreamina:deleted", ({ detail: { jobs } }) => {
+    for (const job of jobs) picked.delete(job);
+    show();
+  });
+  follow(show, "data-job", "data-words", "data-facts", "hidden", "disabled", "title");
+})();

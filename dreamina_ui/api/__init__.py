@@ -1,0 +1,1 @@
+"""The studio for programs: endpoints, the job as JSON, MCP."""

@@ -1,0 +1,206 @@
+"""The four tools of an agent (MCP). An agent's jobs are those of its key, or else of its session; nobody else's."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+from mcp import types
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import Request
+
+from dreamina_ui.api.job_json import KEY_HEADER, WORDS, address_of, problem_json, told
+from dreamina_ui.engine.engine import Engine
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import HOLDER, Job
+from dreamina_ui.web.visitors import Visitors
+
+__all__ = ["Tools"]
+
+WAIT_S = 45.0
+"""Seconds a call waits for its video: agents give up after a minute."""
+SESSIONS_MOST = 1000
+LOG = logging.getLogger(__name__)
+
+_JOB_ID: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"job_id": {"type": "string", "description": WORDS.say("mcp.job_id")}},
+    "required": ["job_id"],
+    "additionalProperties": False,
+}
+_PAGE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "default": 24,
+            "description": WORDS.say("mcp.limit"),
+        },
+        "offset": {"type": "integer", "minimum": 0, "default": 0, "description": WORDS.say("mcp.offset")},
+    },
+    "additionalProperties": False,
+}
+Tool = Callable[[dict[str, Any], Request], Awaitable[dict[str, Any]]]
+
+
+class Tools:
+    """`now` gives seconds since the epoch; `wait_s` is how long `generate_video` waits before it hands back the job."""
+
+    def __init__(self, engine: Engine, visitors: Visitors, now: Callable[[], float], *, wait_s: float = WAIT_S) -> None:
+        self._engine = engine
+        self._visitors = visitors
+        self._now = now
+        self._wait_s = wait_s
+        self._tools: dict[str, Tool] = {
+            "generate_video": self._generate,
+            "job_status": self._status,
+            "cancel_job": self._cancel,
+            "list_videos": self._list,
+        }
+        self._server: Server[Any, Request] = Server("dreamina-ui", instructions=WORDS.say("mcp.instructions"))
+        self._server.list_tools()(self.listed)  # type: ignore[no-untyped-call]
+        # What is wrong with a value is said by the card itself, in one sentence.
+        self._server.call_tool(validate_input=False)(self._called)
+
+    def manager(self) -> StreamableHTTPSessionManager:
+        # A stranger's words are not written into the log, nor is a traceback for each agent that leaves.
+        logging.getLogger("mcp.server.lowlevel.server").setLevel(logging.ERROR)
+        logging.getLogger("mcp.server.streamable_http").addFilter(_is_no_farewell)
+        return StreamableHTTPSessionManager(self._server, max_sessions=SESSIONS_MOST)
+
+    async def listed(self) -> list[types.Tool]:
+        """The tools; their price as it is known now."""
+        read = types.ToolAnnotations(readOnlyHint=True, openWorldHint=False)
+        make = types.ToolAnnotations(
+            readOnlyHint=False, destructiveHint=False, idempotentHint=False, openWorldHint=True
+        )
+        cancel = types.ToolAnnotations(
+            readOnlyHint=False, destructiveHint=True, idempotentHint=True, openWorldHint=True
+        )
+        model = self._engine.card.title
+        return [
+            self._tool("generate_video", self._inputs(), make, model=model, price=await self._price()),
+            self._tool("job_status", _JOB_ID, read),
+            self._tool("cancel_job", _JOB_ID, cancel),
+            self._tool("list_videos", _PAGE, read),
+        ]
+
+    def _tool(
+        self, name: str, inputs: Mapping[str, Any], annotations: types.ToolAnnotations, **values: object
+    ) -> types.Tool:
+        description = WORDS.say(f"mcp.{name}", **values)
+        return types.Tool(name=name, description=description, inputSchema=dict(inputs), annotations=annotations)
+
+    def _inputs(self) -> dict[str, Any]:
+        return {"additionalProperties": False, **self._engine.card.source["input_schema"]}
+
+    async def _price(self) -> str:
+        if not self._engine.backend.charges:
+            return WORDS.say("mcp.price.free")
+        usual = {field.name: field.default for field in self._engine.card.fields}
+        usd = await self._engine.estimate_usd(usual)
+        return WORDS.say("mcp.price.unknown") if usd is None else WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
+
+    async def _called(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+        request = self._server.request_context.request
+        try:
+            if name not in self._tools or request is None:
+                return _refused(
+                    {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", held=ascii(name[:40])[1:-1])}
+                )
+            return _result(await self._tools[name](arguments, request))
+        except DreaminaError as error:
+            return _refused(problem_json(error, sent=False if name == "generate_video" else None))
+        except Exception:
+            # The library would tell the agent of the program's inside.
+            LOG.exception("a tool failed")
+            return _refused(problem_json(DreaminaError()))
+
+    async def _generate(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        key = request.headers.get(KEY_HEADER)
+        [job] = await self._engine.submit(self._owner(request), values, key=key)
+        try:
+            async with asyncio.timeout(self._wait_s):
+                changes = 0
+                async for snapshot in self._engine.watch(HOLDER, job.job_id):
+                    job, changes = snapshot, changes + 1
+                    await self._progress(job, changes)
+        except TimeoutError:
+            pass
+        return await self._answer(job, request)
+
+    async def _status(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        job_id = await self._job_id(values, request)
+        return await self._answer(await self._engine.job(HOLDER, job_id), request)
+
+    async def _cancel(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        job_id = await self._job_id(values, request)
+        return await self._answer(await self._engine.cancel(HOLDER, job_id), request)
+
+    async def _list(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        _known(values, _PAGE)
+        numbers = {"limit": 24, "offset": 0, **values}
+        for name, number in numbers.items():
+            if not isinstance(number, int) or isinstance(number, bool):
+                raise InvalidInput(name, "not_integer", held=json.dumps(number)[:40], message="")
+        jobs, _ = await self._engine.history.page(self._owner(request), numbers["limit"], numbers["offset"])
+        return {"videos": [await self._answer(job, request) for job in jobs]}
+
+    async def _job_id(self, values: dict[str, Any], request: Request) -> str:
+        """The id that is named; a job that waits for its caller's key gets it. Whoever holds a job id owns the job."""
+        _known(values, _JOB_ID)
+        if "job_id" not in values:
+            raise InvalidInput("job_id", "missing", message="")
+        if not isinstance(values["job_id"], str):
+            raise InvalidInput("job_id", "not_text", held=json.dumps(values["job_id"])[:40], message="")
+        job_id: str = values["job_id"]
+        if (key := request.headers.get(KEY_HEADER)) is not None:
+            await self._engine.keys.bring_for(job_id, key)
+        return job_id
+
+    def _owner(self, request: Request) -> str:
+        if key := request.headers.get(KEY_HEADER):
+            return self._visitors.of_agent(f"key {key}")
+        # 128 random bits that the server gave to this client alone.
+        return self._visitors.of_agent(f"session {request.headers[MCP_SESSION_ID_HEADER]}")
+
+    async def _answer(self, job: Job, request: Request) -> dict[str, Any]:
+        first = next(iter(await self._engine.files(job)), None)
+        shown = f"/gradio_api/file={first.path}" if first and first.kind.inline else ""
+        base = str(request.base_url).rstrip("/")
+        url = f"{base}{shown or address_of(job, first)}" if first else None
+        next_step = "mcp.next.ended" if job.ended else "mcp.next.status"
+        return {"job": await told(self._engine, job, self._now()), "video_url": url, "next": WORDS.say(next_step)}
+
+    async def _progress(self, job: Job, changes: int) -> None:
+        context = self._server.request_context
+        token = context.meta.progressToken if context.meta else None
+        if token is not None:
+            words = WORDS.explain(job) or WORDS.state_line(job)
+            related = str(context.request_id)
+            await context.session.send_progress_notification(token, changes, None, words, related_request_id=related)
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], anyio.ClosedResourceError))
+
+
+def _known(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    for name in values:
+        if name not in inputs["properties"]:
+            raise InvalidInput(ascii(name)[1:-1][:40], "unknown_field", message="")
+
+
+def _result(answer: dict[str, Any]) -> types.CallToolResult:
+    text = types.TextContent(type="text", text=json.dumps(answer))
+    return types.CallToolResult(content=[text], structuredContent=answer)
+
+
+def _refused(problem: dict[str, str]) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=json.dumps(problem))], isError=True)

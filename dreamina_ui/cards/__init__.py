@@ -1,0 +1,1 @@
+"""What a model takes: the card's schema, its fields, checked values, links and batches."""

@@ -1,0 +1,50 @@
+"""Settings as a link, and a link's settings; pure."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.values import faults_of, value_of, written_for
+from dreamina_ui.errors import InvalidInput
+
+__all__ = ["link_of", "values_from"]
+
+TEXT_MOST = 10_000
+"""Characters of one value that are looked at; no longer one is a setting."""
+
+
+def link_of(card: Card, payload: Mapping[str, Any]) -> str:
+    """`?prompt=…&seed=…`: what a value must be given for, and what differs from the card's defaults."""
+    given = {
+        field.name: written_for(field, value)
+        for field in card.fields
+        if ((value := payload.get(field.name)) is not None or (field.nullable and field.name in payload))
+        and (field.required or value != field.default)
+    }
+    return "?" + urlencode(given, quote_via=quote, safe="", errors="replace") if given else ""
+
+
+def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], InvalidInput | None]:
+    """The values of a link by field name, and the first fault in them. What is outside the card is left out.
+
+    Parameters that are no fields are somebody else's, and left alone.
+    """
+    values: dict[str, Any] = {}
+    first: InvalidInput | None = None
+    for field in card.fields:
+        text = query.get(field.name)
+        if text is None or (not text.strip() and not field.nullable and (field.required or field.kind != "text")):
+            continue
+        if len(text) > TEXT_MOST:
+            limit = min(field.most_characters or TEXT_MOST, TEXT_MOST)
+            message = f"{field.name}: {len(text)} characters, at most {limit}"
+            first = first or InvalidInput(field.name, "too_long", message, held=len(text), limit=limit)
+            continue
+        value = value_of(field, text)
+        faults = [fault for fault in faults_of(card, {field.name: value}) if fault.field == field.name]
+        if faults:
+            first = first or faults[0]
+        else:
+            values[field.name] = value
+    return values, first

@@ -1,0 +1,239 @@
+"""A model card: what a model takes and gives. Values become a checked payload."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import jsonschema.validators
+import referencing
+from jsonschema.protocols import Validator
+
+from dreamina_ui.cards.fields import Field, field_of, kind_of_value, plain_schema
+from dreamina_ui.cards.problems import PROBLEMS, bad_address, not_sendable, problem_of, reason_of, shown
+from dreamina_ui.errors import CardError, InvalidInput
+
+__all__ = ["PROBLEMS", "SEED_MOST", "Card", "Field", "card_of", "load_card", "seed_most"]
+
+SEED_MOST = 2**31 - 1
+"""The largest seed drawn here. The service documents no upper limit; this fits every common integer type."""
+
+_SIZE = re.compile(r"(\d{2,5})\s*[×xX]\s*(\d{2,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`frames_per_second` is None for models that do not say; `validator` holds the card's input schema."""
+
+    model_id: str
+    title: str
+    frames_per_second: float | None
+    fields: tuple[Field, ...]
+    validator: Validator
+    source: Mapping[str, Any]
+
+    def field(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name), None)
+
+    @property
+    def prompt(self) -> Field | None:
+        """What says in words what to make: `prompt`, else the first required text, else the first text."""
+        texts = [field for field in self.fields if field.kind == "text"]
+        named = [field for field in texts if field.name == "prompt"]
+        return next(iter(named + [field for field in texts if field.required] + texts), None)
+
+    def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A payload to send: `values` with the card's defaults where a value is None or absent.
+
+        A None that is given is sent as null where the card takes that and has another default. Raises `InvalidInput` for
+        the first field, in the card's order, that breaks the card.
+        """
+        for name in values:
+            if self.field(name) is None:
+                raise InvalidInput(name, "unknown_field", f"{name}: this model has no such field")
+        payload: dict[str, Any] = {}
+        for field in self.fields:
+            value = _given(field, values)
+            if value is not None or _is_null_meant(field, values):
+                payload[field.name] = value
+        found, whole = self._faults(payload)
+        for field in self.fields:
+            if field.name not in payload:
+                if field.required:
+                    raise InvalidInput(field.name, "missing", f"{field.name}: a value is needed")
+            elif fault := self._fault(field, payload[field.name], found.get(field.name)):
+                raise fault
+        # A part of the card, which `faults_of` asks about, cannot know what goes with what.
+        if whole is not None and len(self.fields) == len(self.validator.schema["properties"]):  # type: ignore[index]
+            reason = reason_of(whole)
+            raise InvalidInput("", "not_together", reason, reason=reason)
+        return payload
+
+    def _faults(
+        self, payload: Mapping[str, Any]
+    ) -> tuple[dict[str, jsonschema.ValidationError], jsonschema.ValidationError | None]:
+        """What the schema finds: the first fault of each field, and the first of all of them together."""
+        try:
+            errors = list(self.validator.iter_errors(payload))
+        except RecursionError:
+            raise InvalidInput("", "not_together", "nested too deep", reason="nested too deep") from None
+        found = {str(error.absolute_path[0]): error for error in reversed(errors) if error.absolute_path}
+        whole = [error for error in errors if not error.absolute_path and error.validator != "required"]
+        return found, whole[0] if whole else None
+
+    def _fault(self, field: Field, value: Any, error: jsonschema.ValidationError | None) -> InvalidInput | None:
+        if field.kind == "number" and (fault := not_sendable(field, value)):
+            return fault  # NaN is also in no step and beyond no limit
+        if error is not None:
+            return problem_of(field, value, error)
+        if value is None:
+            return None
+        if _draws_itself(field) and value < field.default:
+            message = f"{field.name}: {value}, at least {field.default}"
+            return InvalidInput(field.name, "too_small", message, held=value, limit=field.default)
+        if fault := not_sendable(field, value) or bad_address(field, value):
+            return fault
+        if field.required and field.kind == "text" and not value.strip():
+            return InvalidInput(field.name, "blank", f"{field.name}: a value is needed")
+        return None
+
+    def with_seed(self, payload: Mapping[str, Any], draw: Callable[[int], int], variation: int = 0) -> dict[str, Any]:
+        """The payload with a random seed (−1, as the card's default says) replaced by one drawn here.
+
+        The service tells nobody which seed it drew; a seed of our own makes every video repeatable.
+        `draw(n)` gives a whole number from 0 to n − 1. A given seed is counted up by the `variation` (0 for the first), so
+        that the variations of one click differ.
+        """
+        seed = self.field("seed")
+        if seed is None or seed.kind != "integer" or payload.get("seed") is None:
+            return dict(payload)
+        count = seed_most(seed) + 1
+        if _draws_itself(seed) and payload["seed"] == seed.default:
+            return {**payload, "seed": draw(count)}
+        return {**payload, "seed": (payload["seed"] + variation) % count if variation else payload["seed"]}
+
+    def size(self, payload: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Width and height in pixels, from the ratio string ("1920×1088(16:9)"); None if it names none."""
+        found = _SIZE.search(str(payload.get("aspect_ratio", "")))
+        return (int(found[1]), int(found[2])) if found else None
+
+    def duration_s(self, payload: Mapping[str, Any]) -> float | None:
+        """Seconds of video asked for, from `frames` and the card's frames per second."""
+        frames = payload.get("frames")
+        if self.frames_per_second is None or not isinstance(frames, int) or isinstance(frames, bool):
+            return None
+        return frames / self.frames_per_second
+
+
+def load_card(path: Path) -> Card:
+    """Read a card.
+
+    Raises `CardError` with one sentence that names what is wrong.
+    """
+    try:
+        source = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CardError(f"{path.name} is not a readable JSON file: {error}") from error
+    return card_of(path.name, source)
+
+
+def card_of(name: str, source: Any) -> Card:
+    """The card of what its file, called `name`, holds. Raises `CardError`, as `load_card` does."""
+    schema = source.get("input_schema") if isinstance(source, dict) else None
+    if not isinstance(schema, dict) or schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
+        raise CardError(f"{name} has no input_schema of type object with properties")
+    if not isinstance(source.get("model_id"), str) or not source["model_id"].strip("/ "):
+        raise CardError(f"{name} has no model_id")
+    try:
+        _Validator.check_schema(schema)
+        schema = plain_schema(name, schema)
+    except jsonschema.SchemaError as error:
+        raise CardError(f"{name}: {error.json_path}: {reason_of(error)}") from error
+    except RecursionError as error:
+        raise CardError(f"{name}: its input_schema is nested too deep") from error
+    # Without a registry of its own, a validator would fetch what a card refers to.
+    validator = _Validator(schema, registry=referencing.Registry())
+    required = schema.get("required", [])
+    fields = tuple(field_of(name, each, spec, each in required) for each, spec in schema["properties"].items())
+    for field in fields:
+        if not _default_fits(field, validator):
+            raise CardError(f"{name}: the default of {field.name} is outside its own limits ({shown(field.default)})")
+    fps = source.get("frames_per_second")
+    return Card(
+        model_id=source["model_id"].strip("/ "),
+        title=str(source.get("title") or source["model_id"]),
+        frames_per_second=float(fps) if isinstance(fps, int | float) and fps > 0 else None,
+        fields=fields,
+        validator=validator,
+        source=source,
+    )
+
+
+def seed_most(seed: Field) -> int:
+    """The largest seed to draw: ours, or the card's if that is smaller."""
+    return SEED_MOST if seed.most is None else max(0, min(SEED_MOST, int(seed.most)))
+
+
+def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
+    """As people count: 0.3 is three times 0.1, though not for a machine that divides by halves."""
+    if kind_of_value(value) != "number":
+        return
+    try:
+        fits = (Fraction(str(value)) / Fraction(str(step))).denominator == 1
+    except (ValueError, ZeroDivisionError):
+        fits = False
+    if not fits:
+        yield jsonschema.ValidationError(f"{value} is not a multiple of {step}")
+
+
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
+
+
+def _given(field: Field, values: Mapping[str, Any]) -> Any:
+    """The value of a field as its kind writes it; the default for none, where none is not what is meant."""
+    value = values.get(field.name)
+    if value == "" and (field.kind == "address" or (field.nullable and "" not in field.choices)):
+        value = None
+    if value is None:
+        return None if field.required or _is_null_meant(field, values) else field.default
+    if field.kind == "choice":
+        alike = (
+            choice for choice in field.choices if kind_of_value(choice) == kind_of_value(value) and choice == value
+        )
+        return next(alike, value)
+    if field.kind == "list" and field.item is not None and isinstance(value, list):
+        item = field.item
+        return [whole(each) if item.kind == "integer" else each for each in value]
+    return whole(value) if field.kind == "integer" else value
+
+
+def whole(value: Any) -> Any:
+    """JSON has one kind of number; forms send 7 as 7.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_null_meant(field: Field, values: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be sent as null: where leaving the field out would be something else."""
+    if not field.nullable or field.name not in values or values[field.name] not in (None, ""):
+        return False
+    if values[field.name] == "" and "" in field.choices:
+        return False
+    return field.required or field.default is not None
+
+
+def _default_fits(field: Field, validator: Validator) -> bool:
+    if field.default is None:
+        return True
+    spec = validator.schema["properties"][field.name]  # type: ignore[index]
+    if any(validator.descend(field.default, spec)):  # type: ignore[attr-defined]
+        return False
+    return bad_address(field, field.default) is None and not_sendable(field, field.default) is None
+
+
+def _draws_itself(field: Field) -> bool:
+    """Whether this is a seed whose −1 asks the service to draw one; any other seed is not negative."""
+    return field.name == "seed" and field.kind == "integer" and field.default == -1

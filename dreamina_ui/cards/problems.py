@@ -1,0 +1,187 @@
+"""What can be wrong with a value of a card's field, as an `InvalidInput` with the value's measure and the limit. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+
+from dreamina_ui.cards.fields import Field
+from dreamina_ui.errors import InvalidInput
+
+__all__ = ["PROBLEMS", "bad_address", "not_sendable", "problem_of", "reason_of", "shown"]
+
+PROBLEMS = (
+    "missing",
+    "blank",
+    "too_long",
+    "too_short",
+    "too_large",
+    "too_small",
+    "not_larger",
+    "not_smaller",
+    "not_step",
+    "not_allowed",
+    "not_text",
+    "not_integer",
+    "not_number",
+    "not_boolean",
+    "not_address",
+    "no_upload",
+    "not_list",
+    "too_many_items",
+    "too_few_items",
+    "not_json",
+    "not_fitting",
+    "not_together",
+    "unknown_field",
+    "invalid",
+)
+"""What can be wrong with a value. Each has a sentence in `ui/wording.py`."""
+
+ADDRESS_MOST = 4096
+REASON_MOST = 200
+_LIMITS = {
+    "maximum": ("too_large", "at most"),
+    "minimum": ("too_small", "at least"),
+    "exclusiveMaximum": ("not_smaller", "less than"),
+    "exclusiveMinimum": ("not_larger", "more than"),
+    "multipleOf": ("not_step", "in steps of"),
+}
+_LENGTHS = {
+    "maxLength": ("too_long", "characters, at most"),
+    "minLength": ("too_short", "characters, at least"),
+    "maxItems": ("too_many_items", "entries, at most"),
+    "minItems": ("too_few_items", "entries, at least"),
+}
+_EXPECTED = {
+    "text": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "boolean",
+    "address": "https address",
+    "list": "list",
+}
+
+
+def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> InvalidInput:
+    """The broken rule of one field. What is wrong inside a list is told as its entry's own problem."""
+    path = list(error.absolute_path)[1:]
+    if field.kind == "list" and field.item is not None and path and isinstance(path[0], int):
+        return problem_of(replace(field.item, name=field.name), value[path[0]], _at_top(error))
+    keyword, limit = str(error.validator), _plain(error.validator_value)
+    if field.kind == "choice":
+        # A wrong type is also outside every enum; the choices are the better answer.
+        allowed = ", ".join(str(choice) for choice in field.choices)
+        message = f"{field.name}: {shown(value)} is not one of {allowed}"
+        return InvalidInput(field.name, "not_allowed", message, held=shown(value), allowed=allowed)
+    if field.kind == "json":
+        return _json_problem(field, value, error)
+    if keyword == "type":
+        return _wrong_kind(field, value)
+    if keyword in _LENGTHS:
+        problem, words = _LENGTHS[keyword]
+        message = f"{field.name}: {len(value)} {words} {limit}"
+        return InvalidInput(field.name, problem, message, held=len(value), limit=limit)
+    if keyword in _LIMITS:
+        problem, words = _LIMITS[keyword]
+        return InvalidInput(field.name, problem, f"{field.name}: {value}, {words} {limit}", held=value, limit=limit)
+    reason = reason_of(error)
+    return InvalidInput(field.name, "not_fitting", f"{field.name}: {reason}", reason=reason)
+
+
+def _wrong_kind(field: Field, value: Any) -> InvalidInput:
+    if field.kind == "address" and _is_handed_in(value):
+        return InvalidInput(
+            field.name, "no_upload", f"{field.name}: no file can be handed in here, only an https address"
+        )
+    problem = f"not_{field.kind}"
+    message = f"{field.name}: {shown(value)} is not a {_EXPECTED[field.kind]}"
+    return InvalidInput(field.name, problem, message.replace("a https", "an https"), held=shown(value))
+
+
+def bad_address(field: Field, value: Any) -> InvalidInput | None:
+    """What is wrong with an address, or with one in a list; None if nothing is."""
+    if field.kind == "list" and field.item is not None and isinstance(value, list):
+        item = replace(field.item, name=field.name)
+        return next((problem for each in value if (problem := bad_address(item, each))), None)
+    if field.kind == "address" and not _is_address(value):
+        return _wrong_kind(field, value)
+    return None
+
+
+def _is_handed_in(value: Any) -> bool:
+    """Whether a program gives a file, as Gradio's clients do, where an address is wanted."""
+    return isinstance(value, Mapping) and ("path" in value or "meta" in value)
+
+
+def not_sendable(field: Field, value: Any) -> InvalidInput | None:
+    """What cannot be written as JSON cannot be sent: half a character, and numbers that are none."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return InvalidInput(field.name, "invalid", f"{field.name}: holds half a character (a lone surrogate)")
+    except (TypeError, ValueError, RecursionError):
+        if field.kind in ("integer", "number"):
+            return _wrong_kind(field, value)
+        return InvalidInput(field.name, "invalid", f"{field.name}: cannot be sent", held=shown(value))
+    return None
+
+
+def reason_of(error: jsonschema.ValidationError | jsonschema.SchemaError) -> str:
+    """The schema's own words, in one line without what a page or a terminal would obey."""
+    text = "".join(letter if letter.isprintable() else " " for letter in error.message)
+    text = " ".join(text.split())
+    return text if len(text) <= REASON_MOST else text[: REASON_MOST - 1] + "…"
+
+
+def _plain(limit: Any) -> str | int | float | None:
+    return limit if isinstance(limit, str | int | float) else None
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence may hold it: short, and on one line."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = "…"
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _json_problem(field: Field, value: Any, error: jsonschema.ValidationError) -> InvalidInput:
+    if isinstance(value, str):  # what was written is no JSON, or it would be what it says by now
+        try:
+            json.loads(value)
+        except json.JSONDecodeError as fault:
+            message = f"{field.name}: this is not JSON (line {fault.lineno}, column {fault.colno})"
+            return InvalidInput(field.name, "not_json", message, line=fault.lineno, column=fault.colno)
+        except (ValueError, RecursionError):
+            pass
+    reason = reason_of(error)
+    return InvalidInput(field.name, "not_fitting", f"{field.name}: {reason}", reason=reason)
+
+
+def _is_address(value: Any) -> bool:
+    if not isinstance(value, str) or len(value) > ADDRESS_MOST or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        # Reading the port raises for one that cannot be.
+        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _at_top(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """The same fault, seen from the entry of the list."""
+    inner = jsonschema.ValidationError(
+        error.message,
+        validator=error.validator,
+        validator_value=error.validator_value,
+        path=list(error.absolute_path)[1:],
+    )
+    inner.context = error.context
+    return inner

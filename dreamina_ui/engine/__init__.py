@@ -1,0 +1,1 @@
+"""Runs jobs, from the click to the saved files."""

@@ -1,0 +1,65 @@
+"""Batches: many videos submitted at once, which are sent a few at a time. A batch is found by its visitor and its id."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dreamina_ui.crash_points import unobserved
+from dreamina_ui.engine.submission import Submission
+from dreamina_ui.engine.supervisor import Supervisor
+from dreamina_ui.engine.updates import Updates
+from dreamina_ui.jobs import Job
+from dreamina_ui.storage.job_queries import JobQueries
+from dreamina_ui.storage.job_store import can_be_an_id
+
+__all__ = ["Batches"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """`passed` observes the crash points."""
+
+    submission: Submission
+    supervisor: Supervisor
+    updates: Updates
+    queries: JobQueries
+    passed: Callable[[str], Awaitable[None]] = unobserved
+
+    async def submit(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+        """Check the values of many videos and make their jobs, all or none; each is sent when its turn comes.
+
+        At most as many of a visitor's batch jobs are under way as the visitor may have active; the rest wait, also over
+        restarts, and delay no click. The same `batch_id` (1 to 100 characters) of the same visitor gives the same jobs again.
+        Raises what `Engine.submit` does, except `TooManyActive`; then nothing was sent.
+        """
+        jobs = await self.submission.batch(visitor_id, batch, batch_id)
+        await self.passed("after_click")
+        await self.supervisor.sweep()
+        return jobs
+
+    async def jobs(self, visitor_id: str, batch_id: str) -> list[Job]:
+        """The jobs of a visitor's batch, in their order, without deleted ones."""
+        return await self.queries.of_batch(visitor_id, batch_id) if can_be_an_id(batch_id) else []
+
+    async def last(self, visitor_id: str) -> str | None:
+        """The id of the visitor's newest batch."""
+        return await self.queries.last_batch(visitor_id)
+
+    async def watch(self, visitor_id: str, batch_id: str) -> AsyncIterator[list[Job]]:
+        """All jobs of a visitor's batch, in their order, at each change of one, until all have ended; empty without any."""
+        async for jobs in self.updates.watch_all(await self.jobs(visitor_id, batch_id)):
+            yield jobs
+
+    async def pause(self, visitor_id: str, batch_id: str) -> int:
+        """Pause what of a visitor's batch is not sent yet; gives how many jobs that changed."""
+        return len(await self.updates.pause(visitor_id, batch_id)) if can_be_an_id(batch_id) else 0
+
+    async def go_on(self, visitor_id: str, batch_id: str) -> int:
+        """Let a visitor's paused batch go on; gives how many jobs that changed."""
+        changed = await self.updates.go_on(visitor_id, batch_id) if can_be_an_id(batch_id) else []
+        await self.supervisor.sweep()
+        return len(changed)
+
+    async def cancel(self, visitor_id: str, batch_id: str) -> int:
+        """Cancel what of a visitor's batch is not sent yet; gives how many jobs. The others go on."""
+        return len(await self.updates.cancel_waiting(visitor_id, batch_id)) if can_be_an_id(batch_id) else 0

@@ -1,0 +1,263 @@
+"""The engine owns a job from the click to the saved files. Pages come and go; they only watch."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+
+from dreamina_ui.engine.batches import Batches
+from dreamina_ui.engine.history import History
+from dreamina_ui.engine.keys import Keys
+from dreamina_ui.engine.polling import Durations, PollLimiter
+from dreamina_ui.engine.rebuild import rebuild
+from dreamina_ui.engine.saver import Saver
+from dreamina_ui.engine.sender import Sender
+from dreamina_ui.engine.settings import EngineSettings
+from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
+from dreamina_ui.engine.supervisor import Supervisor
+from dreamina_ui.engine.updates import Updates
+from dreamina_ui.engine.worker import Worker
+from dreamina_ui.errors import IllegalMove, JobNotFound
+from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.library import Library, SavedFile, origin_of
+from dreamina_ui.retrying import RetryBudget
+from dreamina_ui.runcomfy.client import RunComfy
+from dreamina_ui.runcomfy.prices import Prices
+from dreamina_ui.storage.allowances import Allowances
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import JobQueries
+from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.leases import Leases
+from dreamina_ui.storage.maintenance import empty_bin
+
+__all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
+
+
+class Engine:
+    """Makes its parts from its settings, database, service client and library included.
+
+    Making one prepares the database and the library's folder; it blocks. Raises `StoreUnusable`, `StoreUnavailable` or
+    `LibraryError`. As an async context manager, it picks up every unfinished job on entering; on leaving it stops watching
+    them, waits for the answers to paid POSTs, and closes what it has opened. It is entered once.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.card = card = settings.card
+        self.backend = backend = settings.backend
+        self._clock = clock = settings.clock
+        self._passed = passed = settings.passed
+
+        budget = RetryBudget(clock)
+        origin = origin_of(settings.service_base)
+        self.service = RunComfy(settings.service_base, transport=settings.transport, clock=clock, budget=budget)
+        self.library = Library(
+            settings.data_dir / "videos",
+            trusted_origins={origin, *settings.trusted_origins},
+            mounts={origin: settings.transport} if settings.transport else None,
+            room_needed=settings.room_needed,
+            passed=passed,
+        )
+        self.database = Database(settings.database_url, threads=settings.threads)
+        self.database.prepare()
+        self.library.prepare()
+        self.store = JobStore(self.database)
+        self.queries = JobQueries(self.database)
+        self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
+        self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
+
+        wake = asyncio.Event()
+        durations = Durations(self.queries, clock)
+        self.keys = Keys(
+            service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
+        )
+        self.updates = Updates(self.store, self.keys, clock, wake)
+        self.worker = Worker(
+            service=self.service,
+            sender=Sender(service=self.service, updates=self.updates, keys=self.keys, clock=clock, passed=passed),
+            saver=Saver(
+                service=self.service,
+                library=self.library,
+                updates=self.updates,
+                keys=self.keys,
+                clock=clock,
+                passed=passed,
+            ),
+            updates=self.updates,
+            keys=self.keys,
+            limiter=PollLimiter(clock),
+            durations=durations,
+            budget=budget,
+            clock=clock,
+            deadline_s=settings.deadline_s,
+            passed=passed,
+        )
+        self.supervisor = Supervisor(
+            worker=self.worker,
+            updates=self.updates,
+            keys=self.keys,
+            leases=self.leases,
+            limits=settings.limits,
+            wake=wake,
+            clean=partial(empty_bin, self.queries, self.library, clock),
+        )
+        self._submission = Submission(
+            card=card,
+            backend=backend,
+            store=self.store,
+            library=self.library,
+            limits=settings.limits,
+            keys=self.keys,
+            clock=clock,
+        )
+        self._prices = Prices(self.service, card, clock)
+        self.history = History(card=card, backend=backend, queries=self.queries, durations=durations, clock=clock)
+        self.batches = Batches(
+            submission=self._submission,
+            supervisor=self.supervisor,
+            updates=self.updates,
+            queries=self.queries,
+            passed=passed,
+        )
+        self._running = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, self.database.close)
+            await stack.enter_async_context(self.service)
+            await stack.enter_async_context(self.library)
+            await rebuild(self.store, self.library)
+            await stack.enter_async_context(self.supervisor)
+            self._running = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._running.aclose()
+
+    async def submit(
+        self,
+        visitor_id: str,
+        values: Mapping[str, Any],
+        *,
+        count: int = 1,
+        click_id: str | None = None,
+        key: str | None = None,
+    ) -> list[Job]:
+        """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
+
+        `values` are by field name; a field that is None or absent takes the card's default. A random seed is drawn for each
+        of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor gives the
+        same jobs again. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else
+        with the shared one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `DiskFull`, `LibraryError`,
+        `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `StoreError`; then nothing was sent.
+        """
+        own = await self.keys.checked(key) if key is not None and self.keys.offered else None
+        jobs = await self._submission.click(visitor_id, values, count=count, click_id=click_id, key=own)
+        await self._passed("after_click")
+        await self.supervisor.sweep()
+        return jobs
+
+    async def job(self, asker: Asker, job_id: str) -> Job:
+        """Raises `JobNotFound`: where there is none, and where it is not the asker's."""
+        job = await self.store.get(job_id)
+        if asker is not HOLDER and job.visitor_id != asker:
+            raise JobNotFound
+        return job
+
+    async def files(self, job: Job) -> list[SavedFile]:
+        """The saved files of a job, in the order in which they are shown."""
+        return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
+
+    async def watch(self, asker: Asker, job_id: str) -> AsyncIterator[Job]:
+        """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.
+
+        Raises `JobNotFound`.
+        """
+        job = await self.job(asker, job_id)
+        async for snapshot in self.updates.watch(job.job_id):
+            yield snapshot
+
+    async def watch_click(self, asker: Asker, job_id: str) -> AsyncIterator[list[Job]]:
+        """All variations of the click that made this job, in their order, at each change of one, until all have ended.
+
+        Raises `JobNotFound`.
+        """
+        job = await self.job(asker, job_id)
+        siblings = await self.history.siblings(job) or [job]  # its whole click may be in the bin
+        async for jobs in self.updates.watch_all(siblings):
+            yield jobs
+
+    async def cancel(self, asker: Asker, job_id: str) -> Job:
+        """Cancel the job if that is still possible; the state of the answer says whether it was.
+
+        Raises `JobNotFound`, or `ServiceError` or `KeyNeeded` if the service could not be asked.
+        """
+        job = await self.job(asker, job_id)
+        job = await self.updates.change(job.job_id, lambda row: row.cancel(self._clock.now()))
+        return await self.worker.cancel(job)
+
+    async def adopt(self, asker: Asker, job_id: str, request_id: str) -> Job:
+        """Give an uncertain job the request id that its owner found: it is watched and saved like any other.
+
+        Raises `JobNotFound`, `IllegalMove` for a job in another state, `RequestTaken` if another video has that request,
+        or `ServiceError` or `KeyNeeded` if the service does not know it or cannot be asked; then nothing is changed.
+        """
+        job = await self.job(asker, job_id)
+        if job.state is not State.UNCERTAIN:
+            raise IllegalMove(job_id=job_id)
+        await self.service.status(request_id, key=self.keys.of(job))
+        job = await self.updates.adopt(job_id, request_id)
+        await self.supervisor.sweep()
+        return job
+
+    async def dismiss(self, asker: Asker, job_id: str) -> Job:
+        """Take note of an uncertain job: it is no longer explained, and still counts as spent.
+
+        Raises `JobNotFound`, or `IllegalMove` for a job in another state.
+        """
+        job = await self.job(asker, job_id)
+
+        def dismissed(row: Job) -> Job:
+            if row.state is not State.UNCERTAIN:
+                raise IllegalMove(job_id=job_id)
+            return row.move(row.state, dismissed=True)
+
+        return await self.updates.change(job.job_id, dismissed)
+
+    async def resume(self, asker: Asker, job_id: str) -> Job:
+        """Look again for the files of a job that has ended without all of them; nothing is sent.
+
+        A finished job fetches what is missing of it. For one that was given up, a new job watches the same request. Raises
+        `JobNotFound`, or `IllegalMove` for a job that cannot be resumed.
+        """
+        job = await self.job(asker, job_id)
+        if not job.can_resume:
+            raise IllegalMove(job_id=job_id)
+        if job.is_incomplete:
+            resumed = await self.updates.resume(job_id)
+        else:
+            resumed = await self._watch_request_of(job)
+        await self.supervisor.sweep()
+        return resumed
+
+    async def estimate_usd(self, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
+        """What such a video would cost, or None where the service does not say, or nobody's key is here to ask with."""
+        if not self.backend.charges:
+            return 0.0
+        return await self._prices.estimate_usd(values, self.keys.for_price(visitor_id))
+
+    async def _watch_request_of(self, job: Job) -> Job:
+        """A new job that watches the request of one that was given up. The same, if that was asked for before."""
+        made = self._submission.made(job.visitor_id, job.payload, click_id=f"resume {job.job_id} {job.version}")
+        again = replace(
+            made,
+            state=State.IN_QUEUE,
+            request_id=job.request_id,
+            submitted_at=self._clock.now(),
+            own_key=job.own_key,
+        )
+        if job.own_key and (key := self.keys.own_of(job)) is not None:
+            self.keys.bind(again.job_id, again.visitor_id, key)
+        [resumed] = await self.store.add([again])
+        return resumed

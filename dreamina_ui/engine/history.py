@@ -1,0 +1,73 @@
+"""Looks back: a visitor's jobs as pages, what was shared, the bin, and how long videos usually take."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.clock import Clock
+from dreamina_ui.engine.polling import Durations
+from dreamina_ui.errors import JobNotFound
+from dreamina_ui.jobs import Job
+from dreamina_ui.media.library import SHARE_ID
+from dreamina_ui.storage.job_queries import JobQueries, Search
+from dreamina_ui.storage.job_store import can_be_an_id
+
+__all__ = ["History"]
+
+PAGE_MOST = 100
+OFFSET_MOST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Everything goes by the visitor's id, except what is shared."""
+
+    card: Card
+    backend: Backend
+    queries: JobQueries
+    durations: Durations
+    clock: Clock
+
+    async def page(
+        self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None
+    ) -> tuple[list[Job], int]:
+        """A visitor's jobs, newest first, at most 100 at once; and how many are found in all."""
+        limit, offset = min(max(limit, 1), PAGE_MOST), min(max(offset, 0), OFFSET_MOST)
+        return await self.queries.page(visitor_id, _plain(search or Search()), limit=limit, offset=offset)
+
+    async def siblings(self, job: Job) -> list[Job]:
+        """The variations of the click that made this job, itself included; the videos of a batch are not variations."""
+        if job.click_id is None or job.batch_id is not None:
+            return [job]
+        return await self.queries.of_click(job.visitor_id, job.click_id)
+
+    async def shared(self, share_id: str) -> Job:
+        """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`, also for deleted ones."""
+        found = await self.queries.shared([share_id]) if SHARE_ID.fullmatch(share_id) else []
+        if not found:
+            raise JobNotFound
+        return found[0]
+
+    async def delete(self, visitor_id: str, job_ids: Sequence[str]) -> int:
+        """Put a visitor's own jobs that have ended into the bin; gives how many. The next clean-up removes their files."""
+        return await self.queries.delete(visitor_id, list(filter(can_be_an_id, job_ids)), self.clock.now())
+
+    async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
+        """Take jobs back from the bin; gives how many were still there."""
+        return await self.queries.restore(visitor_id, list(filter(can_be_an_id, job_ids)))
+
+    async def usual_s(self, values: Mapping[str, Any]) -> float | None:
+        """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""
+        return (await self.durations.of(self.backend, self.card.model_id, values)).usual_s
+
+
+def _plain(search: Search) -> Search:
+    """Without what no database takes: NUL, halves of surrogate pairs, numbers out of range."""
+    words, state, ratio = (
+        "".join(letter if letter.isprintable() else " " for letter in text)
+        for text in (search.words, search.state, search.aspect_ratio)
+    )
+    frames = search.frames if search.frames is None or abs(search.frames) <= OFFSET_MOST else -1
+    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames)

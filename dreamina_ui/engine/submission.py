@@ -1,0 +1,124 @@
+"""Makes jobs: checks the values, counts the limits, and writes the rows of a click or of a batch."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.clock import Clock
+from dreamina_ui.engine.keys import Keys
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import Job
+from dreamina_ui.media.library import Library
+from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.job_store import JobStore
+
+__all__ = ["VARIATIONS_MOST", "Submission"]
+
+VARIATIONS_MOST = 4
+CLICK_ID_MOST = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    card: Card
+    store: JobStore
+    library: Library
+    limits: Limits
+    backend: Backend
+    keys: Keys
+    clock: Clock
+
+    async def click(
+        self, visitor_id: str, values: Mapping[str, Any], *, count: int, click_id: str | None, key: str | None = None
+    ) -> list[Job]:
+        """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
+        payload = self.card.validate(values)
+        if not 1 <= count <= VARIATIONS_MOST:
+            raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
+        key = await self._check_can_make(visitor_id, key)
+        seeded = [self.card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
+        click_id = _kept(click_id)
+        made = [
+            self.made(visitor_id, payload, click_id=click_id, variation=number) for number, payload in enumerate(seeded)
+        ]
+        return await self._add(made, key)
+
+    async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+        """The jobs of a batch, as `Batches.submit` says."""
+        payloads = [self.card.validate(values) for values in batch]
+        if not 1 <= len(payloads) <= BATCH_MOST:
+            raise InvalidInput("batch", "not_allowed", f"batch: {len(payloads)} videos are not 1 to {BATCH_MOST}")
+        if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
+            raise InvalidInput("batch_id", "invalid", f"batch_id: 1 to {CLICK_ID_MOST} characters are needed")
+        key = await self._check_can_make(visitor_id)
+        at = self.clock.now()
+        made = [
+            self.made(
+                visitor_id,
+                self.card.with_seed(payload, self.clock.draw),
+                created_at=at,
+                click_id=batch_id,
+                variation=number,
+                batch_id=batch_id,
+            )
+            for number, payload in enumerate(payloads)
+        ]
+        return await self._add(made, key)
+
+    def made(self, visitor_id: str, payload: Mapping[str, Any], **values: Any) -> Job:
+        """A new job for a payload that is checked and has its seed. Does not write its row."""
+        width, height = self.card.size(payload) or (None, None)
+        standard = {"created_at": self.clock.now(), "width": width, "height": height}
+        return Job(
+            job_id=secrets.token_hex(16),
+            share_id=secrets.token_hex(16),
+            visitor_id=visitor_id,
+            backend=self.backend,
+            model_id=self.card.model_id,
+            payload=payload,
+            duration_s=self.card.duration_s(payload),
+            **{**standard, **values},
+        )
+
+    async def _add(self, made: Sequence[Job], key: str | None) -> list[Job]:
+        """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
+        if key is None:
+            return await self.store.add(made, self.limits)
+        made = [replace(job, own_key=True) for job in made]
+        for job in made:
+            self.keys.bind(job.job_id, job.visitor_id, key)
+        try:
+            jobs = await self.store.add(made, self.limits)
+        except DreaminaError:
+            self._release(made)
+            raise
+        if jobs[0].job_id != made[0].job_id:
+            # The click was made before. Its jobs keep their key; a job that lost its key in a restart gets this one.
+            self._release(made)
+            for job in jobs:
+                if job.own_key and not job.ended and self.keys.own_of(job) is None:
+                    self.keys.bind(job.job_id, job.visitor_id, key)
+        return jobs
+
+    def _release(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self.keys.release(job.job_id)
+
+    async def _check_can_make(self, visitor_id: str, key: str | None = None) -> str | None:
+        """Check that there is a key and room on the disk; gives the visitor's own key if the jobs go with it.
+
+        Raises `KeyMissing`, `DiskFull` or `LibraryError`.
+        """
+        own = self.keys.for_click(visitor_id, key)
+        await self.library.check_room()
+        return own
+
+
+def _kept(click_id: str | None) -> str | None:
+    """A click's id without what the database cannot keep. Ids that differ only in that name the same click."""
+    kept = "".join(letter for letter in click_id or "" if letter.isprintable())
+    return kept[:CLICK_ID_MOST] or None

@@ -1,0 +1,336 @@
+"""Saved outputs on the disk: fetched whole, told by their bytes, and only then given their name.
+
+A file lies in the library under its job's share id, 128 random bits, so that nobody can guess its path. A file with its final
+name is complete: everything is written under a temporary name, flushed to the disk, and renamed. The job's record goes into
+the file, or lies beside it where the kind of file takes none.
+"""
+
+import asyncio
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from dreamina_ui.crash_points import unobserved
+from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
+from dreamina_ui.jobs import Job
+from dreamina_ui.media.addresses import origin_of
+from dreamina_ui.media.embed import embed_record, read_record
+from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
+from dreamina_ui.media.fetch import Fetcher
+from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
+
+__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
+
+ROOM_NEEDED = 300 * 2**20
+"""Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
+SIZE_MOST = 500 * 2**20
+TIME_MOST_S = 600.0
+SHARE_ID = re.compile(r"[0-9a-f]{32}")
+POSTER_WIDTH = 640
+OUTPUTS_MOST = 16
+"""Of one job that are fetched; what a service names beyond is told to the person."""
+RECORD_MOST = 2**20
+"""Bytes of a record beside its file that are read."""
+_NAME = re.compile(r"([0-9a-f]{32})(?:-(\d{1,2}))?(\.[a-z0-9.]+)")
+_POSTER, _RECORD = ".webp", ".record.json"
+_BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
+"""The endings of files whose rows do not name them yet."""
+_FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
+"""In the order in which the files of one job are shown."""
+_IN_USE = (".picture.part", ".recorded.part", ".record.part")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """One output on the disk. `number` counts a job's outputs from 1, as the service named them."""
+
+    number: int
+    path: Path
+    kind: Kind
+
+    @property
+    def poster(self) -> Path:
+        """Where its poster lies, if it has one."""
+        return self.path.with_name(self.path.name.removesuffix(self.kind.ending) + _POSTER)
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name behind the share id, as `Job.files` keeps it."""
+        return self.path.name[32:]
+
+
+class Library:
+    """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
+
+    An output has at most `size_most` bytes and `time_most_s` seconds; `transport` is the way to the open net.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        trusted_origins: Collection[str] = (),
+        mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
+        room_needed: int = ROOM_NEEDED,
+        passed: Callable[[str], Awaitable[None]] = unobserved,
+        transport: httpx.AsyncBaseTransport | None = None,
+        size_most: int = SIZE_MOST,
+        time_most_s: float = TIME_MOST_S,
+    ) -> None:
+        self.folder = folder
+        self._room_needed = room_needed
+        self._passed = passed
+        self._fetcher = Fetcher(
+            trusted_origins=trusted_origins,
+            mounts=mounts,
+            transport=transport,
+            size_most=size_most,
+            time_most_s=time_most_s,
+        )
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.prepare)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._fetcher.aclose()
+
+    def prepare(self) -> None:
+        """Make the folder, and clear it of what a crash left; blocks. Raises `LibraryError`."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(f"{self.folder} cannot be made: {error.strerror}") from error
+        with _disk_errors():
+            for part in self.folder.glob(".*.part"):
+                # Left by a crash; young ones may be another replica's, at work.
+                if time.time() - part.stat().st_mtime > TIME_MOST_S * 2:
+                    part.unlink(missing_ok=True)
+
+    async def check_room(self) -> None:
+        """Raises `DiskFull` if a video might not fit, or `LibraryError` if the folder cannot be written."""
+        await asyncio.to_thread(self._check_room)
+
+    def files(self, job: Job) -> list[SavedFile]:
+        """The saved outputs of a job that are here: videos, pictures, sounds, then other files; blocks."""
+        suffixes = job.files or tuple(self._suffixes_of_old(job.share_id))
+        found = [_saved_file(self.folder / f"{job.share_id}{suffix}") for suffix in suffixes]
+        return _in_order(file for file in found if file is not None and file.path.is_file())
+
+    async def save(
+        self, share_id: str, number: int, url: str, record: Mapping[str, Any] | None = None, *, at_last: bool = False
+    ) -> tuple[SavedFile, Facts]:
+        """Fetch output `number` (1 to 16) at `url` and keep it as it came, with `record` in it or beside it.
+
+        Does not fetch what is already here. A file that is cut short is worth another try, and kept `at_last`. Raises
+        `OutputRefused`, `DownloadFailed`, `NotAnOutput`, `DiskFull` or `LibraryError`, and leaves nothing behind.
+        """
+        stem = _stem(share_id, number)
+        if here := await asyncio.to_thread(self._find, stem):
+            return here, await asyncio.to_thread(_facts, here)
+        part = self.folder / f".{stem}.{secrets.token_hex(4)}.part"
+        try:
+            await self._download(url, part)
+            facts = await asyncio.to_thread(self._prepare, part, record, at_last)
+            await self._passed("before_rename")
+            saved = await asyncio.to_thread(self._give_names, stem, part, facts)
+            await self._passed("after_rename")
+        finally:
+            for left in (part, *(part.with_suffix(ending) for ending in _IN_USE)):
+                left.unlink(missing_ok=True)
+        return saved, facts
+
+    def share_ids(self) -> list[str]:
+        """The share ids of all saved files; blocks."""
+        return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
+
+    def remove(self, share_ids: Iterable[str]) -> int:
+        """Delete all files of these jobs; blocks. Returns how many jobs had any."""
+        removed = 0
+        for files in self.all_of(share_ids).values():
+            removed += bool(_outputs(files))
+            for path in files:
+                path.unlink(missing_ok=True)
+        return removed
+
+    def all_of(self, share_ids: Iterable[str]) -> dict[str, list[Path]]:
+        """All files of these jobs with posters and records, of those that have any; reads the folder once, blocks."""
+        wanted = set(share_ids)
+        return {share_id: files for share_id, files in self._scan().items() if share_id in wanted}
+
+    def records(self, share_ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], list[SavedFile], Facts]]:
+        """The record, the files and the first file's facts of these jobs, of those that have a record; blocks."""
+        found = {}
+        for share_id, files in self.all_of(share_ids).items():
+            outputs = _outputs(files)
+            with suppress(OSError):
+                record = next(filter(None, map(read_record, [file.path for file in outputs])), None)
+                if record is None:
+                    record = next(
+                        filter(None, map(_read_beside, [path for path in files if path.name.endswith(_RECORD)])), None
+                    )
+                if record is not None and outputs:
+                    found[share_id] = record, outputs, _facts(outputs[0])
+        return found
+
+    def _scan(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(self.folder)):
+                if match := _NAME.fullmatch(name):
+                    found[match[1]].append(self.folder / name)
+        return found
+
+    def _find(self, stem: str) -> SavedFile | None:
+        paths = (self.folder / f"{stem}{kind.ending}" for kind in KINDS)
+        return next((_saved_file(path) for path in paths if path.exists()), None)
+
+    def _suffixes_of_old(self, share_id: str) -> Iterator[str]:
+        for number in range(1, OUTPUTS_MOST + 1):
+            suffixes = [_stem(share_id, number)[32:] + ending for ending in _BEFORE_FILES_COLUMN]
+            here = next((suffix for suffix in suffixes if (self.folder / f"{share_id}{suffix}").exists()), None)
+            if here is None:
+                return
+            yield here
+
+    def _check_room(self) -> None:
+        with _disk_errors():
+            free = shutil.disk_usage(self.folder).free
+            if free < self._room_needed:
+                raise DiskFull(free_mb=free // 2**20, needed_mb=self._room_needed // 2**20)
+            probe = self.folder / f".{secrets.token_hex(4)}.part"
+            probe.touch()
+            probe.unlink()
+
+    async def _download(self, url: str, part: Path) -> None:
+        with _disk_errors():
+            file = part.open("xb")
+
+        async def take(piece: bytes) -> None:
+            with _disk_errors():
+                await asyncio.to_thread(file.write, piece)
+            await self._passed("mid_download")
+
+        with _disk_errors(), file:
+            await self._fetcher.fetch(url, take)
+            file.flush()
+            await asyncio.to_thread(_flush, part)
+
+    def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
+        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`."""
+        picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
+        with _disk_errors():
+            with part.open("rb") as file:
+                head = file.read(HEAD_BYTES)
+            if not head:
+                raise NotAnOutput("an empty file")
+            if is_web_page(head):
+                raise NotAnOutput("a web page")
+            facts = examine(part, kind_of(head), picture, width=POSTER_WIDTH)
+            if facts.problem == CUT_SHORT and not at_last:
+                raise NotAnOutput("a file that is cut short")
+            if facts.has_poster:
+                _flush(picture)
+            if record is not None:
+                if embed_record(part, recorded, facts.kind, record):
+                    _flush(recorded)
+                    recorded.replace(part)
+                else:
+                    beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+                    _flush(beside)
+            return facts
+
+    def _give_names(self, stem: str, part: Path, facts: Facts) -> SavedFile:
+        picture, _, beside = (part.with_suffix(ending) for ending in _IN_USE)
+        with _disk_errors():
+            # The file comes last: where it has its name, its poster and its record are there.
+            for made, ending in ((picture, _POSTER), (beside, _RECORD)):
+                named = self.folder / f"{stem}{ending}"
+                if made.exists():
+                    made.replace(named)
+                else:
+                    named.unlink(missing_ok=True)  # left by a save that was interrupted
+            path = self.folder / f"{stem}{facts.kind.ending}"
+            part.replace(path)
+            _flush_folder(self.folder)
+        saved = _saved_file(path)
+        assert saved is not None
+        return saved
+
+
+def _stem(share_id: str, number: int) -> str:
+    return share_id if number == 1 else f"{share_id}-{number}"
+
+
+def _saved_file(path: Path) -> SavedFile | None:
+    """None for a poster, a record, or a name that is none of ours."""
+    match = _NAME.fullmatch(path.name)
+    kind = kind_named(path.name) if match and match[3] not in (_POSTER, _RECORD) else None
+    return SavedFile(int(match[2] or 1), path, kind) if match and kind and match[3] == kind.ending else None
+
+
+def file_order(file: SavedFile) -> tuple[int, int]:
+    """The order in which the files of one job are shown: videos, pictures, sounds, other files."""
+    return _FAMILIES.index(file.kind.family), file.number
+
+
+def _in_order(files: Iterable[SavedFile]) -> list[SavedFile]:
+    return sorted(files, key=file_order)
+
+
+def _outputs(paths: Iterable[Path]) -> list[SavedFile]:
+    return _in_order(filter(None, map(_saved_file, paths)))
+
+
+def _facts(file: SavedFile) -> Facts:
+    """The facts of a file that is saved already."""
+    return replace(examine(file.path, file.kind), has_poster=file.poster.exists())
+
+
+def _read_beside(path: Path) -> dict[str, Any] | None:
+    try:
+        with path.open("rb") as file:
+            held = json.loads(file.read(RECORD_MOST))
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, dict) and held.get("app") == "dreamina-ui" else None
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFull from error
+        raise LibraryError(error.strerror or type(error).__name__) from error
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """A rename is only durable once its folder is; Windows neither needs nor allows this."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

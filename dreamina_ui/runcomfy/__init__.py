@@ -1,0 +1,1 @@
+"""RunComfy's HTTP API: the client, its replies and prices."""

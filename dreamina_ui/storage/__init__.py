@@ -1,0 +1,1 @@
+"""Rows: the database, jobs, leases, allowances."""

@@ -1,0 +1,248 @@
+"""What the owner's key may be used for: limits, the uses of a day as rows, and visitors who are blocked.
+
+Each job that is to be sent with the shared key has one row from its click on, written in the job's own transaction. It is
+given back once, in the transaction that ends the job, and only where the service cannot have charged. It outlives the job:
+deleting a video gives nothing back. A job that is made with a request id (one that is looked for again) sends nothing and
+uses nothing; that is read from the row, as a click's name is its sender's to choose.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import sqlalchemy as sa
+
+from dreamina_ui.errors import DailyLimitReached, TooManyActive, VisitorBlocked
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.settings import Settings
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import change_rows, jobs
+
+__all__ = [
+    "DAY_S",
+    "Allowances",
+    "Block",
+    "Left",
+    "Limits",
+    "admit",
+    "cost_nothing",
+    "give_back",
+    "midnight",
+    "reserve",
+]
+
+DAY_S = 86_400
+
+uses = sa.table(
+    "allowance_uses",
+    sa.column("job_id", sa.Text),
+    sa.column("visitor_id", sa.Text),
+    sa.column("backend", sa.Text),
+    sa.column("reserved_at", sa.Double),
+    sa.column("given_back_at", sa.Double),
+)
+blocks = sa.table("blocks", sa.column("visitor_id", sa.Text), sa.column("reason", sa.Text), sa.column("at", sa.Double))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many jobs may be unfinished at once, and how many may be made in a day (UTC); None is no limit."""
+
+    active: int
+    active_per_visitor: int
+    daily: int | None = None
+    daily_per_visitor: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            active=settings.max_active,
+            active_per_visitor=settings.max_active_per_visitor,
+            daily=settings.daily_limit,
+            daily_per_visitor=settings.daily_limit_per_visitor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Videos that are left of today, for one visitor and in all; None is no limit. `renews_at` is the next midnight UTC."""
+
+    per_visitor: int | None
+    in_all: int | None
+    renews_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    visitor_id: str
+    reason: str
+    at: float
+
+
+def midnight(now: float) -> float:
+    """When the day (UTC) of a moment began; both in seconds since the epoch."""
+    return now // DAY_S * DAY_S
+
+
+def cost_nothing(job: Job) -> bool:
+    """Whether the service cannot have charged: taken back before it was begun, or refused or given up unsent.
+
+    What failed at the service, and what may have been accepted (`uncertain`), counts as paid.
+    """
+    if job.state is State.CANCELLED:
+        return job.started_at is None
+    return job.state is State.FAILED and job.request_id is None
+
+
+def admit(connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> None:
+    """Whether the jobs of one click may be made, in the serialised transaction that makes them.
+
+    Raises `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`.
+    """
+    first = made[0]
+    if first.request_id is None and connection.execute(_block_of(first.visitor_id)).first():
+        raise VisitorBlocked
+    if limits:
+        _check_active(connection, first, len(made), limits)
+        if not first.own_key:
+            _check_day(connection, first, len(made), limits)
+
+
+def reserve(connection: sa.Connection, made: Sequence[Job]) -> None:
+    """Write the uses of jobs, in the transaction that makes them; not of those on a visitor's own key."""
+    reserved = [
+        {
+            "job_id": job.job_id,
+            "visitor_id": job.visitor_id,
+            "backend": job.backend,
+            "reserved_at": job.created_at,
+            "given_back_at": None,
+        }
+        for job in made
+        if not job.own_key and not cost_nothing(job)
+    ]
+    if reserved:
+        connection.execute(sa.insert(uses), reserved)
+
+
+def give_back(connection: sa.Connection, changed: Sequence[Job]) -> None:
+    """Give back the uses of those that cost nothing, in the transaction that ends them. A second time changes nothing."""
+    for job in changed:
+        if cost_nothing(job):
+            this = sa.update(uses).where(uses.c.job_id == job.job_id, uses.c.given_back_at.is_(None))
+            connection.execute(this.values(given_back_at=job.finished_at or job.created_at))
+
+
+class Allowances:
+    """What is used and left today at one service; and who may use nothing. `now` gives seconds since the epoch."""
+
+    def __init__(
+        self, database: Database, limits: Limits, backend: str, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._backend = backend
+        self._now = now
+
+    async def left(self, visitor_id: str) -> Left:
+        """As the next click would count it. Never negative, also where a limit was lowered in the middle of a day."""
+        today = midnight(self._now())
+
+        def rest(connection: sa.Connection, limit: int | None, *mine: sa.ColumnElement[bool]) -> int | None:
+            return None if limit is None else max(0, limit - _used(connection, self._backend, today, *mine))
+
+        def work(connection: sa.Connection) -> Left:
+            return Left(
+                rest(connection, self._limits.daily_per_visitor, uses.c.visitor_id == visitor_id),
+                rest(connection, self._limits.daily),
+                today + DAY_S,
+            )
+
+        return await self._database.read(work)
+
+    async def used(self) -> dict[str, int]:
+        """Today's videos by visitor, the most first."""
+        count = sa.func.count()
+        mine = sa.select(uses.c.visitor_id, count).where(*_of_day(self._backend, midnight(self._now())))
+        query = mine.group_by(uses.c.visitor_id).order_by(count.desc(), uses.c.visitor_id)
+        return await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
+
+    async def block(self, visitor_id: str, reason: str = "") -> int:
+        """Refuse a visitor's clicks from now on, and take back what is not sent yet; gives how many jobs that were.
+
+        What is under way goes on, as it is paid for. A second block replaces the reason.
+        """
+        now = self._now()
+
+        def refuse(connection: sa.Connection) -> None:
+            self._database.serialise(connection)  # no click may stand between its look at the blocks and its rows
+            connection.execute(sa.delete(blocks).where(blocks.c.visitor_id == visitor_id))
+            connection.execute(sa.insert(blocks).values(visitor_id=visitor_id, reason=reason, at=now))
+
+        # One after the other: a claim holds rows while it waits to be alone, and would wait for this as this for it.
+        await self._database.run(refuse)
+        return await self._database.run(lambda connection: _cancel_waiting(connection, visitor_id, now))
+
+    async def unblock(self, visitor_id: str) -> bool:
+        """Gives whether the visitor was blocked."""
+        lifted = sa.delete(blocks).where(blocks.c.visitor_id == visitor_id)
+        return await self._database.run(lambda connection: connection.execute(lifted).rowcount > 0)
+
+    async def blocked(self) -> list[Block]:
+        """The oldest first."""
+        query = sa.select(blocks).order_by(blocks.c.at, blocks.c.visitor_id)
+        return await self._database.read(lambda connection: [Block(*row) for row in connection.execute(query)])
+
+    async def forget(self, before: float) -> None:
+        """Remove the uses of days before a time; today's stay, whatever it is."""
+        old = sa.delete(uses).where(uses.c.reserved_at < min(before, midnight(self._now())))
+        await self._database.run(lambda connection: connection.execute(old))
+
+
+def _check_active(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
+    # A batch waits for its turn instead of being refused, and takes no turn from a click: `Leases` counts it.
+    if job.batch_id is not None:
+        return
+    # Jobs on visitors' own keys are as many again: they take no place from the shared key's, and do not fill the machine.
+    active = sa.and_(jobs.c.finished_at.is_(None), jobs.c.own_key.is_(sa.true() if job.own_key else sa.false()))
+    in_line = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
+
+    def count(*conditions: sa.ColumnElement[bool]) -> int:
+        return connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(active, *conditions)) or 0
+
+    if count(jobs.c.visitor_id == job.visitor_id, jobs.c.batch_id.is_(None)) + more > limits.active_per_visitor:
+        raise TooManyActive(scope="visitor", limit=limits.active_per_visitor)
+    if count(sa.not_(in_line)) + more > limits.active:
+        raise TooManyActive(scope="all", limit=limits.active)
+
+
+def _check_day(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
+    today = midnight(job.created_at)
+    each, in_all = limits.daily_per_visitor, limits.daily
+    mine = uses.c.visitor_id == job.visitor_id
+    if each is not None and _used(connection, job.backend, today, mine) + more > each:
+        raise DailyLimitReached(scope="visitor", limit=each)
+    if in_all is not None and _used(connection, job.backend, today) + more > in_all:
+        raise DailyLimitReached(scope="all", limit=in_all)
+
+
+def _of_day(backend: str, today: float) -> tuple[sa.ColumnElement[bool], ...]:
+    # With no end: a replica whose clock is a day behind must not find yesterday's allowance.
+    return (uses.c.backend == backend, uses.c.reserved_at >= today, uses.c.given_back_at.is_(None))
+
+
+def _used(connection: sa.Connection, backend: str, today: float, *conditions: sa.ColumnElement[bool]) -> int:
+    used = sa.select(sa.func.count()).select_from(uses).where(*_of_day(backend, today), *conditions)
+    return connection.scalar(used) or 0
+
+
+def _block_of(visitor_id: str) -> sa.Select[tuple[str]]:
+    return sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == visitor_id)
+
+
+def _cancel_waiting(connection: sa.Connection, visitor_id: str, now: float) -> int:
+    waiting = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.state == State.WAITING)
+    changed = change_rows(connection, waiting, lambda job: job.cancel(now))
+    give_back(connection, changed)
+    return len(changed)

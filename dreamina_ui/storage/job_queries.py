@@ -1,0 +1,242 @@
+"""Reads many rows: a visitor's jobs as a history that is searched, paged and deleted from; and all jobs, for the owner."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from dreamina_ui.jobs import TERMINAL, Job, State
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import job_of, jobs
+
+__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
+
+AT_ONCE = 500
+"""Rows that one statement removes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for; an empty value does not narrow. `words` must all stand in the prompt, in any order and case."""
+
+    words: str = ""
+    state: str = ""
+    aspect_ratio: str = ""
+    frames: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds that the newest finished videos of a kind took: of the service's work alone, and from sending to ready."""
+
+    at_work_s: tuple[float, ...]
+    in_all_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Videos that were paid, or may have been, at one service with one kind of key; and what is known of their cost.
+
+    `unpriced` of them have no known cost: they are not ready yet, or the service did not say.
+    """
+
+    backend: str
+    own_key: bool
+    videos: int
+    usd: float
+    unpriced: int
+
+
+RUNNING = "running"
+"""The search for every state that goes on."""
+
+
+class JobQueries:
+    """One visitor's at a time, but for what is shared: a job id of somebody else's changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
+    ) -> tuple[list[Job], int]:
+        """The jobs that are found, newest first, and how many there are in all."""
+        found = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.deleted_at.is_(None), *_conditions(search or Search()))
+        page = (
+            sa.select(jobs)
+            .where(found)
+            .order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        count = sa.select(sa.func.count()).select_from(jobs).where(found)
+
+        def work(connection: sa.Connection) -> tuple[list[Job], int]:
+            shown = [job_of(row) for row in connection.execute(page)]
+            if offset == 0 and len(shown) < limit:  # nothing is left to be counted
+                return shown, len(shown)
+            return shown, connection.scalar(count) or 0
+
+        return await self._database.read(work)
+
+    async def shared(self, share_ids: Sequence[str]) -> list[Job]:
+        """The jobs behind share ids, of those that exist and are not in the bin; whoever's, and in no order."""
+        query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
+        """The variations of one click, in their order."""
+        query = (
+            sa.select(jobs)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.click_id == click_id, jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.variation)
+        )
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def of_batch(self, visitor_id: str, batch_id: str) -> list[Job]:
+        """The jobs of a batch, in their order."""
+        query = (
+            sa.select(jobs)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id, jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.variation)
+        )
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def last_batch(self, visitor_id: str) -> str | None:
+        """The newest batch of which something is left."""
+        query = (
+            sa.select(jobs.c.batch_id)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id.is_not(None), jobs.c.deleted_at.is_(None))
+            .order_by(jobs.c.created_at.desc())
+            .limit(1)
+        )
+        return await self._database.read(lambda connection: connection.scalar(query))
+
+    async def taken(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> Taken:
+        """Of whoever's videos; at most so many of each."""
+        same_length = jobs.c.frames.is_(None) if frames is None else jobs.c.frames == frames
+        kind = sa.and_(jobs.c.backend == backend, jobs.c.model_id == model_id, same_length)
+        at_work = sa.select(jobs.c.took_s).where(kind, jobs.c.took_s.is_not(None))
+        ended = sa.and_(kind, jobs.c.state == State.SUCCEEDED, jobs.c.finished_at.is_not(None))
+        in_all = sa.select(jobs.c.finished_at - jobs.c.submitted_at).where(ended, jobs.c.submitted_at.is_not(None))
+
+        def work(connection: sa.Connection) -> Taken:
+            newest = (query.order_by(jobs.c.finished_at.desc()).limit(limit) for query in (at_work, in_all))
+            return Taken(*(tuple(connection.scalars(query)) for query in newest))
+
+        return await self._database.read(work)
+
+    async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
+        """Put jobs that have ended into the bin; gives how many were put there."""
+        return await self._mark(visitor_id, job_ids, now)
+
+    async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
+        """Take jobs back from the bin; gives how many were there."""
+        return await self._mark(visitor_id, job_ids, None)
+
+    async def binned(self, before: float) -> list[Job]:
+        """Finished jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""
+        query = sa.select(jobs).where(jobs.c.deleted_at < before, jobs.c.state == State.SUCCEEDED).limit(500)
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def forget(self, before: float, *, made_before: float) -> None:
+        """Remove the rows that were put into the bin before a time, of jobs made before another."""
+        ended = jobs.c.finished_at.is_not(None)  # an uncertain job may have been adopted from the bin, and run
+        old = sa.delete(jobs).where(jobs.c.deleted_at < before, jobs.c.created_at < made_before, ended)
+        await self._database.run(lambda connection: connection.execute(old))
+
+    async def _mark(self, visitor_id: str, job_ids: Sequence[str], deleted_at: float | None) -> int:
+        was_there = jobs.c.deleted_at.is_not(None) if deleted_at is None else jobs.c.deleted_at.is_(None)
+        change = (
+            sa.update(jobs)
+            .where(jobs.c.visitor_id == visitor_id, jobs.c.job_id.in_(job_ids), jobs.c.state.in_(TERMINAL), was_there)
+            .values(deleted_at=deleted_at)
+        )
+        return await self._database.run(lambda connection: connection.execute(change).rowcount)
+
+
+class Overview:
+    """What the owner asks of all visitors' rows: what was spent, what runs, what is uncertain, and what is old."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def spending(self, since: float) -> list[Spending]:
+        """Of the jobs made since a time. A request that was looked for again is one video, and was paid once."""
+        free = sa.or_(
+            sa.and_(jobs.c.state == State.CANCELLED, jobs.c.started_at.is_(None)),
+            sa.and_(jobs.c.state == State.FAILED, jobs.c.request_id.is_(None)),
+        )
+        video = sa.func.coalesce(jobs.c.request_id, jobs.c.job_id)
+        videos = (
+            sa.select(jobs.c.backend, jobs.c.own_key, sa.func.max(jobs.c.cost_usd).label("usd"))
+            .where(jobs.c.created_at >= since, sa.not_(free))
+            .group_by(jobs.c.backend, jobs.c.own_key, video)
+            .subquery()
+        )
+        priced = sa.func.count(videos.c.usd)
+        query = (
+            sa.select(videos.c.backend, videos.c.own_key, sa.func.count(), sa.func.sum(videos.c.usd), priced)
+            .group_by(videos.c.backend, videos.c.own_key)
+            .order_by(videos.c.backend, videos.c.own_key)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [
+            Spending(backend, bool(own), count, usd or 0.0, count - known) for backend, own, count, usd, known in rows
+        ]
+
+    async def by_state(self) -> dict[State, int]:
+        """How many jobs stand in each state, in the order of a job's life; states without any are left out."""
+        query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+        found = await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
+        return {state: found[state] for state in State if state in found}
+
+    async def oldest_unfinished(self) -> Job | None:
+        query = sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at).limit(1)
+        return next(iter(await self._jobs(query)), None)
+
+    async def uncertain(self) -> list[Job]:
+        """The newest first, also dismissed and deleted ones: their money may be spent all the same."""
+        query = sa.select(jobs).where(jobs.c.state == State.UNCERTAIN)
+        return await self._jobs(query.order_by(jobs.c.created_at.desc(), jobs.c.job_id))
+
+    async def knows(self, visitor_id: str) -> bool:
+        """Whether a visitor ever asked for a video that is still remembered."""
+        query = sa.select(jobs.c.job_id).where(jobs.c.visitor_id == visitor_id).limit(1)
+        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
+
+    async def old(self, before: float) -> list[tuple[str, str]]:
+        """Job id and share id of what ended before a time, the oldest first; never of what is uncertain."""
+        query = sa.select(jobs.c.job_id, jobs.c.share_id).where(_is_old(before)).order_by(jobs.c.finished_at)
+        return await self._database.read(lambda connection: [(row[0], row[1]) for row in connection.execute(query)])
+
+    async def forget(self, job_ids: Sequence[str], before: float) -> int:
+        """Remove the rows of those that `old` gave, if they still are; gives how many."""
+
+        def work(connection: sa.Connection) -> int:
+            parts = (job_ids[start : start + AT_ONCE] for start in range(0, len(job_ids), AT_ONCE))
+            old = (sa.delete(jobs).where(jobs.c.job_id.in_(part), _is_old(before)) for part in parts)
+            return sum(connection.execute(part).rowcount for part in old)
+
+        return await self._database.run(work)
+
+    async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+
+def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
+    conditions = [jobs.c.prompt.contains(word, autoescape=True) for word in search.words.lower().split()[:20]]
+    if search.state == RUNNING:
+        conditions.append(jobs.c.finished_at.is_(None))
+    elif search.state:
+        conditions.append(jobs.c.state == search.state)
+    if search.aspect_ratio:
+        conditions.append(jobs.c.aspect_ratio == search.aspect_ratio)
+    if search.frames is not None:
+        conditions.append(jobs.c.frames == search.frames)
+    return conditions
+
+
+def _is_old(before: float) -> sa.ColumnElement[bool]:
+    return sa.and_(jobs.c.finished_at < before, jobs.c.state != State.UNCERTAIN)

@@ -1,0 +1,133 @@
+"""The table of jobs, and a job as a row of it: read, written and changed."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from dreamina_ui.jobs import Failure, Job, State, prompt_in
+
+__all__ = ["change_rows", "job_of", "jobs", "search_values", "values_of", "write_row"]
+
+jobs = sa.table(
+    "jobs",
+    sa.column("job_id", sa.Text),
+    sa.column("share_id", sa.Text),
+    sa.column("visitor_id", sa.Text),
+    sa.column("click_id", sa.Text),
+    sa.column("variation", sa.Integer),
+    sa.column("batch_id", sa.Text),
+    sa.column("held", sa.Boolean),
+    sa.column("own_key", sa.Boolean),
+    sa.column("backend", sa.Text),
+    sa.column("model_id", sa.Text),
+    sa.column("payload", sa.Text),
+    sa.column("state", sa.Text),
+    sa.column("version", sa.Integer),
+    sa.column("request_id", sa.Text),
+    sa.column("queue_position", sa.Integer),
+    sa.column("outputs", sa.Text),
+    sa.column("files", sa.Text),
+    sa.column("remarks", sa.Text),
+    sa.column("failure", sa.Text),
+    sa.column("not_before", sa.Double),
+    sa.column("cancel_requested", sa.Boolean),
+    sa.column("cancel_outcome", sa.Text),
+    sa.column("dismissed", sa.Boolean),
+    sa.column("created_at", sa.Double),
+    sa.column("submitted_at", sa.Double),
+    sa.column("started_at", sa.Double),
+    sa.column("finished_at", sa.Double),
+    sa.column("took_s", sa.Double),
+    sa.column("width", sa.Integer),
+    sa.column("height", sa.Integer),
+    sa.column("duration_s", sa.Double),
+    sa.column("cost_usd", sa.Double),
+    sa.column("generation", sa.Integer),
+    # Kept beside the payload so that a history can be searched; the prompt in lower case.
+    sa.column("prompt", sa.Text),
+    sa.column("aspect_ratio", sa.Text),
+    sa.column("frames", sa.Integer),
+    sa.column("deleted_at", sa.Double),
+    # The lease is between the replicas and the database; a job knows only its generation.
+    sa.column("lease_owner", sa.Text),
+    sa.column("lease_until", sa.Double),
+)
+
+_TRUTHS = ("cancel_requested", "dismissed", "held", "own_key")
+_FIELDS = tuple(field.name for field in fields(Job))
+_IN_ROW = itemgetter(*([column.name for column in jobs.c].index(name) for name in _FIELDS))
+
+
+def job_of(row: sa.Row[Any]) -> Job:
+    """The job of a row with all columns of `jobs`, in their order: a page of the history reads 24 at every opening."""
+    values = dict(zip(_FIELDS, _IN_ROW(row), strict=True))
+    failure = values["failure"]
+    values["payload"] = json.loads(values["payload"])
+    values["state"] = State(values["state"])
+    values["outputs"] = tuple(json.loads(values["outputs"]))
+    values["files"] = tuple(json.loads(values["files"])) if values["files"] else ()
+    values["remarks"] = tuple(Failure(**each) for each in json.loads(values["remarks"])) if values["remarks"] else ()
+    values["failure"] = Failure(**json.loads(failure)) if failure else None
+    for name in _TRUTHS:
+        values[name] = bool(values[name])
+    return Job(**values)
+
+
+def search_values(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What a history is searched by; None where a model has no such field."""
+    ratio, frames = payload.get("aspect_ratio"), payload.get("frames")
+    return {
+        "prompt": _kept(prompt_in(payload).lower()) or None,
+        "aspect_ratio": _kept(ratio) if isinstance(ratio, str) else None,
+        "frames": frames if isinstance(frames, int) and abs(frames) < 2**31 else None,
+    }
+
+
+def _kept(text: str) -> str:
+    return text.replace("\0", "")  # PostgreSQL keeps no NUL in a text
+
+
+def values_of(job: Job) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in _FIELDS}
+    return {
+        **values,
+        **search_values(job.payload),
+        "payload": json.dumps(dict(job.payload), ensure_ascii=False),
+        "state": str(job.state),
+        "outputs": json.dumps(list(job.outputs)),
+        "files": json.dumps(list(job.files)) if job.files else None,
+        "remarks": json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
+        "failure": json.dumps(_plain(job.failure)) if job.failure else None,
+    }
+
+
+def _plain(failure: Failure) -> dict[str, Any]:
+    return {"code": failure.code, "message": failure.message, "facts": dict(failure.facts)}
+
+
+# Made once: SQLAlchemy finds a compiled statement by its identity.
+_WRITE = sa.update(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
+
+
+def write_row(connection: sa.Connection, job: Job) -> None:
+    """Write all of a job into its row; a job that has ended is owned by nobody."""
+    values = values_of(job)
+    if job.ended:
+        values |= {"lease_owner": None, "lease_until": None}
+    connection.execute(_WRITE, {**values, "of_job": job.job_id})
+
+
+def change_rows(
+    connection: sa.Connection, condition: sa.ColumnElement[bool], change: Callable[[Job], Job]
+) -> list[Job]:
+    """Change the jobs that meet a condition, in the connection's transaction; gives those that this changed."""
+    rows = sa.select(jobs).where(condition).order_by(jobs.c.variation).with_for_update()
+    before = [job_of(row) for row in connection.execute(rows)]
+    changed = [after for job in before if (after := replace(change(job), generation=job.generation)) != job]
+    for job in changed:
+        write_row(connection, job)
+    return changed

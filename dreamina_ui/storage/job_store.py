@@ -1,0 +1,202 @@
+"""Jobs as rows: made once per click, changed only by legal moves, and by whoever owns them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from dreamina_ui.errors import IllegalMove, JobNotFound, LeaseLost, RequestTaken
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.storage.allowances import Limits, admit, give_back, reserve
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import change_rows, job_of, jobs, values_of, write_row
+
+__all__ = ["JobStore", "can_be_an_id"]
+
+ID_MOST = 100
+
+
+class JobStore:
+    """The rows, in a database that is prepared."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, made: Sequence[Job], limits: Limits | None = None) -> list[Job]:
+        """Make the rows of one click, all or none; one transaction counts against the limits and adds.
+
+        A click that was here before gives the jobs it made then, and makes none. Raises `VisitorBlocked`, `TooManyActive`
+        or `DailyLimitReached`; then nothing is written.
+        """
+        return await self._database.run(lambda connection: self._add(connection, made, limits))
+
+    async def restore(self, made: Sequence[Job]) -> int:
+        """Make the rows of finished jobs whose share ids have none; gives how many. Replicas may do so at once."""
+
+        def work(connection: sa.Connection) -> int:
+            self._database.serialise(connection)
+            known = sa.select(jobs.c.share_id).where(jobs.c.share_id.in_([job.share_id for job in made]))
+            taken = set(connection.scalars(known))
+            missing = [job for job in made if job.share_id not in taken]
+            if missing:
+                connection.execute(sa.insert(jobs), [values_of(job) for job in missing])
+                reserve(connection, missing)  # a database that was lost gives no day back
+            return len(missing)
+
+        return await self._database.run(work)
+
+    async def get(self, job_id: str) -> Job:
+        """Raises `JobNotFound`, also for what can be no id at all."""
+        if not can_be_an_id(job_id):
+            raise JobNotFound
+        return await self._one(jobs.c.job_id == job_id)
+
+    async def get_shared(self, share_id: str) -> Job:
+        """Raises `JobNotFound`."""
+        return await self._one(jobs.c.share_id == share_id)
+
+    async def get_many(self, job_ids: Sequence[str]) -> list[Job]:
+        """Those that exist, in no order."""
+        return await self._all(sa.select(jobs).where(jobs.c.job_id.in_(job_ids)))
+
+    async def page(self, visitor_id: str, limit: int, offset: int) -> list[Job]:
+        """A visitor's jobs, newest first."""
+        mine = sa.select(jobs).where(jobs.c.visitor_id == visitor_id)
+        newest_first = mine.order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
+        return await self._all(newest_first.limit(limit).offset(offset))
+
+    async def unfinished(self) -> list[Job]:
+        """All jobs that have not ended, oldest first."""
+        return await self._all(sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at))
+
+    async def share_ids(self) -> set[str]:
+        """Of all jobs."""
+        query = sa.select(jobs.c.share_id)
+        return await self._database.read(lambda connection: set(connection.scalars(query)))
+
+    async def change(self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None) -> Job:
+        """Read, change and write one row in one transaction. What `change` raises passes through, with nothing written.
+
+        `change` runs in a thread and must be pure. A `generation` is an owner's claim: raises `LeaseLost` if the job has
+        had a later owner. Raises `JobNotFound`.
+        """
+        return await self._database.run(lambda connection: _change(connection, job_id, change, generation))
+
+    async def pause(self, visitor_id: str, batch_id: str) -> list[Job]:
+        """Hold what of a batch is not sent yet; gives the jobs that this changed."""
+        # A job whose POST is under way is held, too: it may come back unsent.
+        unsent = jobs.c.state.in_([State.WAITING, State.SUBMITTING])
+        return await self._change_batch(visitor_id, batch_id, unsent, lambda job: job.move(job.state, held=True))
+
+    async def go_on(self, visitor_id: str, batch_id: str) -> list[Job]:
+        """Let a paused batch go on; gives the jobs that this changed."""
+        unfinished = jobs.c.finished_at.is_(None)
+        return await self._change_batch(visitor_id, batch_id, unfinished, lambda job: job.move(job.state, held=False))
+
+    async def cancel_waiting(self, visitor_id: str, batch_id: str, now: float) -> list[Job]:
+        """Cancel what of a batch is not sent yet; gives the jobs that this changed."""
+        waiting = jobs.c.state == State.WAITING
+        return await self._change_batch(visitor_id, batch_id, waiting, lambda job: job.cancel(now))
+
+    async def adopt(self, job_id: str, request_id: str, now: float) -> Job:
+        """Give an uncertain job its request id: it goes on, and the next replica to look will own it.
+
+        Raises `IllegalMove` for a job in another state, `RequestTaken` if another video has that request.
+        """
+
+        def adopted(row: Job) -> Job:
+            if row.request_id is not None:  # of two adoptions at once, the later must not replace the first one's id
+                raise IllegalMove(job_id=job_id)
+            return row.move(
+                State.IN_QUEUE, request_id=request_id, submitted_at=now, finished_at=None, failure=None, dismissed=False
+            )
+
+        def work(connection: sa.Connection) -> Job:
+            self._database.serialise(connection)
+            others = sa.select(jobs.c.job_id).where(jobs.c.request_id == request_id, jobs.c.job_id != job_id)
+            if connection.execute(others).first():
+                raise RequestTaken
+            job = _change(connection, job_id, adopted, None)
+            # Back from the bin, too: nobody pays for a video that the next clean-up removes.
+            connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
+            return job
+
+        return await self._database.run(work)
+
+    async def resume(self, job_id: str) -> Job:
+        """Let a finished job fetch what is missing of it: the next replica to look will own it.
+
+        Raises `IllegalMove` for a job that lacks nothing.
+        """
+
+        def resumed(row: Job) -> Job:
+            if not row.is_incomplete:
+                raise IllegalMove(job_id=job_id)
+            return row.move(State.SAVING, finished_at=None, failure=None, not_before=None)
+
+        def work(connection: sa.Connection) -> Job:
+            job = _change(connection, job_id, resumed, None)
+            # Out of the bin, too: the next clean-up would remove what is fetched.
+            connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
+            return job
+
+        return await self._database.run(work)
+
+    def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> list[Job]:
+        self._database.serialise(connection)
+        first = made[0]
+        if first.click_id is not None:
+            same_click = (jobs.c.visitor_id == first.visitor_id, jobs.c.click_id == first.click_id)
+            rows = connection.execute(sa.select(jobs).where(*same_click).order_by(jobs.c.variation)).all()
+            if rows:
+                return [job_of(row) for row in rows]
+        admit(connection, made, limits)
+        connection.execute(sa.insert(jobs), [values_of(job) for job in made])
+        reserve(connection, [job for job in made if job.request_id is None])
+        return list(made)
+
+    async def _change_batch(
+        self, visitor_id: str, batch_id: str, condition: sa.ColumnElement[bool], change: Callable[[Job], Job]
+    ) -> list[Job]:
+        those = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id, condition)
+
+        def work(connection: sa.Connection) -> list[Job]:
+            changed = change_rows(connection, those, change)
+            give_back(connection, changed)
+            return changed
+
+        return await self._database.run(work)
+
+    async def _one(self, condition: sa.ColumnElement[bool]) -> Job:
+        found = await self._all(sa.select(jobs).where(condition))
+        if not found:
+            raise JobNotFound
+        return found[0]
+
+    async def _all(self, query: sa.Select[Any]) -> list[Job]:
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+
+def can_be_an_id(value: object) -> bool:
+    """Whether a value can name a job or a batch. The page's events are open to programs, which can send anything."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= ID_MOST
+
+
+# Made once: SQLAlchemy finds a compiled statement by its identity.
+_ROW = sa.select(jobs).where(jobs.c.job_id == sa.bindparam("of_job")).with_for_update()
+
+
+def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:
+    row = connection.execute(_ROW, {"of_job": job_id}).one_or_none()
+    if row is None:
+        raise JobNotFound
+    job = job_of(row)
+    if generation is not None and job.generation != generation:
+        raise LeaseLost(job_id=job_id)
+    # An owner's number is not for a change to touch.
+    changed = replace(change(job), generation=job.generation)
+    if changed != job:
+        write_row(connection, changed)
+        give_back(connection, [changed])
+    return changed

@@ -1,0 +1,177 @@
+"""How the database came to have its tables.
+
+Migrations are append-only: a released one is never edited, and a new one gets the next number. The statements are plain
+SQL that SQLite and PostgreSQL both read.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from dreamina_ui.errors import StoreUnusable
+from dreamina_ui.storage.job_rows import jobs, search_values
+
+__all__ = ["MIGRATIONS", "Migration", "migrate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """`then` does what plain SQL cannot, after the statements."""
+
+    name: str
+    statements: tuple[str, ...]
+    then: Callable[[sa.Connection], None] | None = None
+
+
+def _fill_search_columns(connection: sa.Connection) -> None:
+    for job_id, payload in connection.execute(sa.select(jobs.c.job_id, jobs.c.payload)).all():
+        found = search_values(json.loads(payload))
+        connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**found))
+
+
+MIGRATIONS: Sequence[Migration] = (
+    Migration(
+        "0001_jobs",
+        (
+            """
+            CREATE TABLE jobs (
+                job_id TEXT PRIMARY KEY,
+                share_id TEXT NOT NULL UNIQUE,
+                visitor_id TEXT NOT NULL,
+                backend TEXT NOT NULL,
+                model_id TEXT NOT NULL,
+                payload TEXT NOT NULL,
+                state TEXT NOT NULL,
+                request_id TEXT,
+                queue_position INTEGER,
+                outputs TEXT NOT NULL,
+                failure TEXT,
+                cancel_requested BOOLEAN NOT NULL,
+                created_at DOUBLE PRECISION NOT NULL,
+                version INTEGER NOT NULL,
+                submitted_at DOUBLE PRECISION,
+                started_at DOUBLE PRECISION,
+                finished_at DOUBLE PRECISION,
+                width INTEGER,
+                height INTEGER,
+                duration_s DOUBLE PRECISION,
+                cost_usd DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX jobs_by_visitor ON jobs (visitor_id, created_at, job_id)",
+            "CREATE INDEX jobs_by_day ON jobs (backend, created_at)",
+            "CREATE INDEX jobs_unfinished ON jobs (state) WHERE finished_at IS NULL",
+        ),
+    ),
+    Migration(
+        "0002_clicks_and_leases",
+        (
+            "ALTER TABLE jobs ADD COLUMN click_id TEXT",
+            "ALTER TABLE jobs ADD COLUMN variation INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE jobs ADD COLUMN not_before DOUBLE PRECISION",
+            "ALTER TABLE jobs ADD COLUMN cancel_outcome TEXT",
+            "ALTER TABLE jobs ADD COLUMN dismissed BOOLEAN NOT NULL DEFAULT FALSE",
+            "ALTER TABLE jobs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE jobs ADD COLUMN lease_owner TEXT",
+            "ALTER TABLE jobs ADD COLUMN lease_until DOUBLE PRECISION",
+            "CREATE UNIQUE INDEX jobs_by_click ON jobs (visitor_id, click_id, variation)",
+            "CREATE INDEX jobs_by_request ON jobs (request_id)",
+        ),
+    ),
+    Migration(
+        "0003_history",
+        (
+            "ALTER TABLE jobs ADD COLUMN prompt TEXT",
+            "ALTER TABLE jobs ADD COLUMN aspect_ratio TEXT",
+            "ALTER TABLE jobs ADD COLUMN frames INTEGER",
+            "ALTER TABLE jobs ADD COLUMN deleted_at DOUBLE PRECISION",
+        ),
+        then=_fill_search_columns,
+    ),
+    Migration(
+        "0004_batches",
+        (
+            "ALTER TABLE jobs ADD COLUMN batch_id TEXT",
+            "ALTER TABLE jobs ADD COLUMN held BOOLEAN NOT NULL DEFAULT FALSE",
+            "CREATE INDEX jobs_by_batch ON jobs (visitor_id, batch_id)",
+        ),
+    ),
+    Migration(
+        # In the history's own order, so that no page of it is sorted, and counted without a look at a row; what runs has
+        # its own, in the same order, so that it is found without a look at all that does not.
+        "0005_history_order",
+        (
+            "CREATE INDEX jobs_shown ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE deleted_at IS NULL",
+            "CREATE INDEX jobs_running ON jobs (visitor_id, created_at DESC, variation, job_id DESC) "
+            "WHERE finished_at IS NULL",
+            "CREATE INDEX jobs_last_batch ON jobs (visitor_id, created_at) WHERE batch_id IS NOT NULL",
+        ),
+    ),
+    Migration("0006_own_keys", ("ALTER TABLE jobs ADD COLUMN own_key BOOLEAN NOT NULL DEFAULT FALSE",)),
+    Migration(
+        "0007_allowances",
+        (
+            """
+            CREATE TABLE allowance_uses (
+                job_id TEXT PRIMARY KEY,
+                visitor_id TEXT NOT NULL,
+                backend TEXT NOT NULL,
+                reserved_at DOUBLE PRECISION NOT NULL,
+                given_back_at DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX uses_by_day ON allowance_uses (backend, reserved_at) WHERE given_back_at IS NULL",
+            "CREATE INDEX uses_by_visitor ON allowance_uses (visitor_id, backend, reserved_at) WHERE given_back_at IS NULL",
+            "CREATE TABLE blocks (visitor_id TEXT PRIMARY KEY, reason TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)",
+            # Whoever starts this version in the middle of a day has used of it what the jobs say.
+            "INSERT INTO allowance_uses (job_id, visitor_id, backend, reserved_at) "
+            "SELECT job_id, visitor_id, backend, created_at FROM jobs WHERE NOT own_key "
+            "AND NOT (state = 'cancelled' AND started_at IS NULL) AND NOT (state = 'failed' AND request_id IS NULL)",
+        ),
+    ),
+    Migration(
+        # How long the service worked on a video, from which it is learned when to look at the next one.
+        "0008_durations",
+        (
+            "ALTER TABLE jobs ADD COLUMN took_s DOUBLE PRECISION",
+            "UPDATE jobs SET took_s = finished_at - started_at WHERE state = 'succeeded' AND started_at < finished_at",
+            "CREATE INDEX jobs_taken ON jobs (backend, model_id, frames, finished_at) WHERE took_s IS NOT NULL",
+            "CREATE INDEX jobs_finished ON jobs (backend, model_id, frames, state, finished_at) "
+            "WHERE finished_at IS NOT NULL",
+        ),
+    ),
+    Migration(
+        # Which files a job has, and what is to be said about a finished one.
+        "0009_files_and_remarks",
+        ("ALTER TABLE jobs ADD COLUMN files TEXT", "ALTER TABLE jobs ADD COLUMN remarks TEXT"),
+    ),
+)
+
+_applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))
+
+
+def migrate(connection: sa.Connection, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the database up to the newest migration, in the connection's transaction.
+
+    Raises `StoreUnusable` for a database of another program, or of a newer version of this one.
+    """
+    tables = set(sa.inspect(connection).get_table_names())
+    if tables and "schema_migrations" not in tables:
+        raise StoreUnusable("this database belongs to another program")
+    connection.execute(
+        sa.text(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, applied_at DOUBLE PRECISION NOT NULL)"
+        )
+    )
+    applied = set(connection.scalars(sa.select(_applied.c.name)))
+    if applied - {migration.name for migration in migrations}:
+        raise StoreUnusable("this database was written by a newer version of the program")
+    for migration in migrations:
+        if migration.name not in applied:
+            for statement in migration.statements:
+                connection.execute(sa.text(statement))
+            if migration.then:
+                migration.then(connection)
+            connection.execute(sa.insert(_applied).values(name=migration.name, applied_at=now))

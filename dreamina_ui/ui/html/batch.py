@@ -1,0 +1,189 @@
+"""What the batch shows, as HTML: the plan before it is sent, and the table that fills in. Pure."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from dreamina_ui.cards.batches import LineProblem
+from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.kinds import Family, kind_named
+from dreamina_ui.media.record import file_name
+from dreamina_ui.ui.form import choice_label
+from dreamina_ui.ui.html.outputs import poster_address
+from dreamina_ui.wording import Words
+
+__all__ = [
+    "columns_html",
+    "invitation_html",
+    "plan_html",
+    "problems_html",
+    "progress_html",
+    "states_json",
+    "table_html",
+]
+
+PAUSED = "held"
+"""What a job that waits in a paused batch is shown as, beside the states."""
+NO_FILE = "no_file"
+"""What a job that was finished without a file is shown as."""
+
+_INVITATION = Markup('<div class="batch-empty"><p class="lead">{}</p><p class="hint">{}</p></div>')
+_COLUMNS = Markup('<p class="hint">{} <a href="{}" download="batch.csv">{}</a></p>')
+_PLAN = Markup('<div class="batch-plan"><p class="batch-sum" role="status"><b>{}</b> {}</p>{}</div>')
+_PROBLEMS = Markup('<div class="batch-problems" role="alert"><p><b>{}</b></p><ul>{}</ul></div>')
+_PROBLEM = Markup("<li>{}</li>")
+_TABLE = Markup(
+    '<div class="batch-scroll" tabindex="0" role="region" aria-label="{name}"><table class="batch-table"{data}>'
+    "<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
+)
+_HEADING = Markup('<th scope="col" class="{}">{}</th>')
+_ROW = Markup("<tr{}>{}</tr>")
+_CELL = Markup('<td class="{}">{}</td>')
+_JOB = Markup(' data-job="{}" data-share="{}" data-name="{}" data-poster="{}" data-state=""')
+_OPEN = Markup('<button type="button" class="batch-open" data-open>{}</button>')
+_STATE = Markup('<span class="batch-state"></span><span class="batch-note"></span>')
+_PROGRESS = Markup(
+    '<div class="batch-progress"><p class="batch-sum" role="status" aria-live="polite"><b>{}</b> {}</p>'
+    '<progress max="{}" value="{}" aria-label="{}"></progress></div>'
+)
+
+
+def invitation_html(words: Words) -> Markup:
+    return _INVITATION.format(words.say("batch.empty"), words.say("batch.empty.hint"))
+
+
+def columns_html(card: Card, words: Words) -> Markup:
+    """How a table is to be written, and an example to begin with."""
+    columns = [field.name for field in card.fields]
+    example = {field.name: field.default for field in card.fields} | {"seed": ""}
+    table = "\n".join(
+        [",".join(columns), ",".join('"{}"'.format(str(example[name] or "").replace('"', '""')) for name in columns)]
+    )
+    link = "data:text/csv;charset=utf-8," + quote(table + "\n")
+    return _COLUMNS.format(
+        words.say("batch.csv.hint", columns=", ".join(columns)), link, words.say("batch.csv.example")
+    )
+
+
+def plan_html(payloads: Sequence[Mapping[str, Any]], card: Card, price: str, words: Words) -> Markup:
+    """How many videos there will be, their length and cost in all, and each one in a row."""
+    length_s = sum(card.duration_s(payload) or 0.0 for payload in payloads)
+    length = words.say("batch.length", time=words.seconds(length_s)) if length_s else ""
+    facts = " · ".join(filter(None, (length, price)))
+    rows = Markup().join(
+        _ROW.format("", _CELL.format("number", number) + _cells(payload, card))
+        for number, payload in enumerate(payloads, start=1)
+    )
+    table = _TABLE.format(name=words.say("batch.plan"), data="", header=_header(card, words), rows=rows)
+    return _PLAN.format(words.say("batch.count", count=len(payloads)), facts, table)
+
+
+def problems_html(problems: Sequence[LineProblem], card: Card, words: Words) -> Markup:
+    """Everything that is wrong, by line; nothing of the batch is sent while there is something."""
+    if [problem.problem for problem in problems] == ["empty"]:
+        return invitation_html(words)
+    items = Markup().join(_PROBLEM.format(_sentence(problem, card, words)) for problem in problems)
+    return _PROBLEMS.format(words.say("batch.problems"), items)
+
+
+def table_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words) -> Markup:
+    """All jobs of a batch; `states_json` says where each stands, and the script fills it in."""
+    said = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
+    said |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
+    texts = json.dumps(said, ensure_ascii=False)
+    rows = Markup()
+    for job in jobs:
+        data = _JOB.format(job.job_id, job.share_id, file_name(job), poster_address(folder / f"{job.share_id}.webp"))
+        cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
+        rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
+    header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))
+    data = Markup(' data-words="{}"').format(texts)
+    return _TABLE.format(name=words.say("batch.table"), data=data, header=header, rows=rows)
+
+
+def states_json(jobs: Sequence[Job], words: Words) -> str:
+    """Where each job of the table stands, and what is to be said of one that has ended; always all of it, so that none
+    can be missed. `made` tells of a job whose first file is not the MP4 video that the table counts on: the name of a
+    download, what kind of file it is, and the end of its poster's name (empty if it has none).
+    """
+    notes = {
+        number: words.explain(job)
+        for number, job in enumerate(jobs)
+        if job.ended and (job.state not in (State.SUCCEEDED, State.CANCELLED) or job.remarks)
+    }
+    made = {number: _made(job, words) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"}
+    states = [_state(job) for job in jobs]
+    return json.dumps({"states": states, "notes": notes, "made": made}, ensure_ascii=False)
+
+
+def _made(job: Job, words: Words) -> tuple[str, str, str]:
+    suffix = job.files[0]
+    kind = kind_named(suffix)
+    number, _, _ = suffix.removeprefix("-").partition(".")
+    name = file_name(job, int(number) if number.isdecimal() else 1, kind.ending, kind.family)
+    has_poster = kind.family in (Family.VIDEO, Family.PICTURE)
+    return name, words.say(f"kind.{kind.family}"), f"{suffix.partition('.')[0]}.webp" if has_poster else ""
+
+
+def progress_html(jobs: Sequence[Job], words: Words) -> Markup:
+    """How many are ready, and what became of the others."""
+    counts = Counter(_standing(job) for job in jobs)
+    ready, count = counts.pop("succeeded", 0), len(jobs)
+    others = " · ".join(words.say(f"batch.{kind}.count", count=counts[kind]) for kind in _KINDS if counts[kind])
+    sentence = words.say("batch.ready.count", ready=ready, count=count)
+    ended = sum(job.ended for job in jobs)
+    return _PROGRESS.format(sentence, others, count, ended, sentence)
+
+
+_KINDS = ("running", "waiting", PAUSED, NO_FILE, "failed", "uncertain", "cancelled")
+
+
+def _standing(job: Job) -> str:
+    state = _state(job)
+    return state if job.ended or state in (State.WAITING, PAUSED) else "running"
+
+
+def _state(job: Job) -> str:
+    if job.has_no_file:
+        return NO_FILE
+    return PAUSED if job.held and job.state is State.WAITING else str(job.state)
+
+
+def _header(card: Card, words: Words) -> Markup:
+    titles = ((_kind_of(field), words.field_title(field.name, field.title)) for field in card.fields)
+    return Markup().join(_HEADING.format(kind, title) for kind, title in (("number", "#"), *titles))
+
+
+def _cells(payload: Mapping[str, Any], card: Card, *, opens: bool = False) -> Markup:
+    cells = Markup()
+    for number, field in enumerate(card.fields):
+        value = payload.get(field.name)
+        text = "" if value is None else choice_label(card, field, value)
+        if field.name == "seed" and value == -1:
+            text = "⚄"
+        shown = _OPEN.format(text) if opens and number == 0 else text
+        cells += _CELL.format(_kind_of(field), shown)
+    return cells
+
+
+def _kind_of(field: Field) -> str:
+    return "long" if field.kind == "text" else "short"
+
+
+def _sentence(problem: LineProblem, card: Card, words: Words) -> str:
+    sentence = _problem(problem, card, words)
+    return words.say("batch.line", line=problem.line, problem=sentence) if problem.line else sentence
+
+
+def _problem(problem: LineProblem, card: Card, words: Words) -> str:
+    if problem.field is None or problem.problem == "duplicate_column":
+        return words.say(f"plan.{problem.problem}", **problem.facts)
+    field = card.field(problem.field)
+    title = words.field_title(problem.field, field.title if field else problem.field)
+    return words.say(f"problem.{problem.problem}", title=title, **problem.facts)

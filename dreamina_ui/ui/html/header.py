@@ -1,0 +1,32 @@
+"""The page's header: the model, what the videos are made by, and the languages. Pure."""
+
+from markupsafe import Markup
+
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.wording import LANGUAGES, Words, texts_of
+
+__all__ = ["header_html"]
+
+_HEADER = Markup(
+    '<div class="brand"><span class="logo" aria-hidden="true"></span><h1>Dreamina UI</h1>'
+    '<span class="model">{model}</span></div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
+    '<p class="languages">{languages}<button type="button" data-keys title="{keys}" aria-label="{keys}">?</button></p>'
+)
+_LANGUAGE = Markup('<button type="button" data-language="{0}" lang="{0}"{2}>{1}</button>')
+_CHOSEN = Markup(' aria-current="true"')
+
+
+def header_html(card: Card, backend: str, words: Words) -> Markup:
+    return _HEADER.format(
+        model=card.title,
+        backend=backend,
+        name=words.say(f"badge.{backend}"),
+        meaning=words.say(f"badge.{backend}.meaning"),
+        keys=words.say("keys.title"),
+        languages=Markup().join(
+            _LANGUAGE.format(
+                language, texts_of(language)["language.name"], _CHOSEN if language == words.language else ""
+            )
+            for language in LANGUAGES
+        ),
+    )

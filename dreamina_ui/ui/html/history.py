@@ -1,0 +1,148 @@
+"""A visitor's jobs as posters."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.kinds import Family, kind_named
+from dreamina_ui.ui.form import choice_label
+from dreamina_ui.wording import Words
+
+__all__ = ["Posters"]
+
+KEPT_MOST = 2000
+"""Written posters of 200 bytes each; a page of 24 is written at every opening, and after each video that gets ready."""
+
+_SAID = {  # what the script says by itself
+    "compare": "compare.title",
+    "compare.pick": "compare.pick",
+    "close": "close",
+    "play": "play",
+    "pause": "pause",
+    "position": "position",
+    "selected": "picked",
+    "differs": "compare.differs",
+    "deleted": "deleted",
+    "undo": "undo",
+    "pick": "pick",
+    "download": "download",
+    "undecodable": "undecodable",
+    "kind.video": "kind.video",
+    "kind.picture": "kind.picture",
+    "kind.sound": "kind.sound",
+    "kind.file": "kind.file",
+}
+_STATES = {Family.VIDEO: 0, Family.PICTURE: 1, Family.SOUND: 2, Family.FILE: 3}
+_ROOT = Markup(
+    '<div class="history-root" data-words="{words}"{data}><div class="picked-bar" hidden>'
+    '<span class="picked-count" aria-live="polite"></span>'
+    '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="zip">{zip}</button>'
+    '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
+    '<div class="undo-bar" role="status" hidden><span></span>'
+    '<button type="button" data-do="undo">{undo}</button></div>{sentence}</div>'
+)
+_DATA = Markup(' data-folder="{folder}" data-fields="{fields}" data-posters=\'[{posters}]\'')
+
+
+class Posters:
+    """`folder` holds the videos and posters. What does not change is written once in each language.
+
+    The posters are data, and `assets/js/posters.js` makes them: as HTML, a page of them would weigh as much as all the rest.
+    Each is `[job_id, share_id, state, can it be picked, word, prompt, value of a field…]`, as JSON. A state of a finished
+    job is 0 if its first file is a video that browsers may play, 1 for a picture, 2 for a sound, 3 for any other file, and
+    4 without a file; `[state, end]` names the end of that file's name behind the share id where it is not ".mp4". A value
+    is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
+    """
+
+    def __init__(self, card: Card, folder: Path) -> None:
+        self._card = card
+        self._address = "gradio_api/file=" + quote(f"{folder}/")
+        self._written: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
+
+    def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False) -> Markup:
+        """`searched` tells an empty history from an empty search."""
+        data = sentence = Markup()
+        if jobs:
+            data = _DATA.format(
+                folder=self._address,
+                fields=_json(_fields(self._card, words)),
+                posters=Markup(",").join(self._kept(job, words) for job in jobs),
+            )
+        else:
+            key = "history.nothing_found" if searched else "history.empty"
+            sentence = Markup('<p class="history-empty">{}</p>').format(words.say(key))
+        return _ROOT.format(
+            words=_json({name: words.text(key) for name, key in _SAID.items()}),
+            data=data,
+            sentence=sentence,
+            **{name: words.say(name) for name in ("compare", "zip", "delete", "unpick", "undo")},
+        )
+
+    def _kept(self, job: Job, words: Words) -> Markup:
+        key = (job.share_id, job.version, words.language)
+        written = self._written.get(key)
+        if written is None:
+            written = self._written[key] = _quoted(_json(_item(job, self._card, words)))
+            if len(self._written) > KEPT_MOST:
+                self._written.popitem(last=False)
+        else:
+            self._written.move_to_end(key)
+        return written
+
+
+def _item(job: Job, card: Card, words: Words) -> list[Any]:
+    done = job.state is State.SUCCEEDED
+    state, word = _made(job, words) if done else (str(job.state), words.state_word(job.state))
+    values = [_value(card, field, job.payload, job.prompt) for field in card.fields] if done else []
+    return [job.job_id, job.share_id, state, int(job.ended), word, job.prompt, *values]
+
+
+def _made(job: Job, words: Words) -> tuple[Any, str]:
+    """The state of a finished job for the script, and the word on its poster."""
+    if job.has_no_file:
+        return 4, words.say("poster.no_file")
+    # Rows that do not name their files are of MP4 videos and of images; what has no duration is an image.
+    suffix = job.files[0] if job.files else ".mp4" if job.duration_s else ".image.png"
+    kind = kind_named(suffix)
+    state = _STATES[kind.family] if kind.inline else 3
+    size = f"{job.width}×{job.height}" if job.width and job.height else kind.name
+    length = words.seconds(job.duration_s) if job.duration_s else kind.name
+    word = (length, size, length, kind.name)[state]
+    return (0 if suffix == ".mp4" else [state, suffix]), word
+
+
+def _fields(card: Card, words: Words) -> list[tuple[str, list[str]]]:
+    """Titles, with the labels of the choices: the settings, as the compare view sets them side by side."""
+    return [
+        (
+            words.field_title(field.name, field.title),
+            [choice_label(card, field, choice) for choice in field.choices or ()],
+        )
+        for field in card.fields
+    ]
+
+
+def _value(card: Card, field: Field, payload: Mapping[str, Any], prompt: str) -> Any:
+    if field.name not in payload:
+        return None
+    value = payload[field.name]
+    if field.choices and value in field.choices:
+        return field.choices.index(value)
+    label = choice_label(card, field, value)
+    return True if label == prompt else label
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _quoted(text: str) -> Markup:
+    """As it stands in an attribute in single quotes: JSON is full of double ones, each of which would cost five bytes."""
+    return Markup(text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704

@@ -1,0 +1,48 @@
+"""A job's saved files as the page shows them, with their sizes and their posters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dreamina_ui.jobs import Job
+from dreamina_ui.media.kinds import Family, Kind
+from dreamina_ui.media.library import SavedFile
+from dreamina_ui.media.record import file_name
+
+__all__ = ["Shown", "playable", "shown_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One file. `name` is the name of a download, `size` is in bytes; `poster` is None if it has none."""
+
+    number: int
+    path: Path
+    kind: Kind
+    name: str
+    size: int
+    poster: Path | None
+
+    @property
+    def is_playable(self) -> bool:
+        """Whether it is a video that browsers may play."""
+        return self.kind.inline and self.kind.family is Family.VIDEO
+
+
+def playable(files: Sequence[Shown]) -> Shown | None:
+    """The video that gets the player: the first one that browsers may play."""
+    return next((file for file in files if file.is_playable), None)
+
+
+def shown_files(job: Job, files: Sequence[SavedFile]) -> list[Shown]:
+    """These files of a job with what the page says of them, in the same order; blocks."""
+    shown = []
+    for file in files:
+        try:
+            size = file.path.stat().st_size
+        except OSError:
+            continue  # deleted since the files were listed
+        name = file_name(job, file.number, file.kind.ending, file.kind.family)
+        poster = file.poster if file.poster.exists() else None
+        shown.append(Shown(file.number, file.path, file.kind, name, size, poster))
+    return shown

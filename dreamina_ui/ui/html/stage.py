@@ -1,0 +1,226 @@
+"""What the stage shows, as HTML and as a video: pure, values in, markup out."""
+
+from abc import ABCMeta
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.component_meta import ComponentMeta
+from gradio.data_classes import FileData
+from markupsafe import Markup
+
+from dreamina_ui.backends import charges
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.kinds import Family, kind_named
+from dreamina_ui.ui.html.outputs import address_of, poster_address
+from dreamina_ui.ui.html.shown import Shown
+from dreamina_ui.wording import Words
+
+__all__ = [
+    "SavedVideo",
+    "actions_html",
+    "empty_html",
+    "facts_html",
+    "problem_html",
+    "screen_html",
+    "shared_html",
+    "status_html",
+    "variations_html",
+]
+
+STEPS: Sequence[tuple[State, str]] = (
+    (State.SUBMITTING, "step.sent"),
+    (State.IN_QUEUE, "step.queue"),
+    (State.IN_PROGRESS, "step.rendering"),
+    (State.SAVING, "step.saving"),
+    (State.SUCCEEDED, "step.ready"),
+)
+_ORDER = [State.WAITING, *(state for state, _ in STEPS)]
+
+_EMPTY = Markup(
+    '<div class="screen empty"><div class="screen-inner"><span class="reel" aria-hidden="true"></span>'
+    "<p class='lead'>{lead}</p><p class='hint'>{hint}</p></div></div>"
+)
+_STATUS = Markup(
+    '<div class="status {state}{fileless}" data-state="{state}"{data} data-job="{job_id}" data-ready="{ready}" '
+    'data-failed="{failed}">'
+    '<div class="status-line">'
+    '<span class="status-words" role="status" aria-live="polite">{line}</span>{clock}</div>{steps}{note}</div>'
+)
+_SCREEN = Markup(
+    '<div class="screen {state}"><div class="screen-inner"><span class="{mark}" aria-hidden="true"></span>'
+    "<p class='lead'>{lead}</p>{note}</div></div>"
+)
+_CLOCK = Markup(
+    '<span class="times"><span class="estimate" data-usual="{usual}" data-left="{left}" data-over="{over}"></span>'
+    '<span class="clock" data-elapsed="{elapsed:.1f}" data-runs="{runs}"></span></span>'
+)
+_VARIATION = Markup(
+    '<li><button type="button" class="variation {state}" data-variation="{job_id}"{chosen}>{picture}'
+    "<span>{name}</span><span class='variation-state'>{word}</span></button></li>"
+)
+_PICTURE = Markup('<img src="{}" alt="" data-poster="{}">')
+_NO_PICTURE = Markup('<span class="poster-blank kind-{}" aria-hidden="true"></span>')
+_ACTIONS = Markup('<div class="links">{}</div>')
+_DOWNLOAD = Markup('<a class="action" href="{}" download="{}">{}</a>')
+_COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
+_SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p class="note">{}</p></div>')
+_PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
+_NOTE = Markup('<p class="note">{}</p>')
+_FACT = Markup("<div class='fact'><dt>{}</dt><dd>{}</dd></div>")
+
+
+class _WithoutStub(ComponentMeta):
+    """Gradio's metaclass writes a `.pyi` beside the source of each component; this one leaves the folder alone."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
+        return ABCMeta.__new__(cls, name, bases, attrs)
+
+
+class SavedVideo(gr.Video, metaclass=_WithoutStub):
+    """A player for videos of the library.
+
+    Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would
+    feel. A value here is the saved file, whose name, kind and size are known.
+    """
+
+    is_template = True
+    """Tells Gradio to use the browser side of its own video component."""
+
+    def postprocess(self, value: Shown | None) -> FileData | None:
+        if value is None:
+            return None
+        return FileData(path=str(value.path), orig_name=value.name, mime_type=value.kind.media_type, size=value.size)
+
+
+def empty_html(words: Words) -> Markup:
+    return _EMPTY.format(lead=words.say("stage.empty.lead"), hint=words.say("stage.empty.hint"))
+
+
+def shared_html(words: Words) -> Markup:
+    return _SHARED.format(words.say("shared.title"), words.say("shared.note"))
+
+
+def problem_html(words: str) -> Any:
+    """A sentence that appears beside what it is about."""
+    return gr.update(value=_PROBLEM.format(words), visible=True)
+
+
+def screen_html(job: Job, words: Words) -> Markup:
+    """What stands where the video will be, or where it is not."""
+    ended = job.ended
+    note = words.explain(job) if ended else ""
+    if job.state is State.SUCCEEDED and not job.has_no_file:
+        note = words.say("stage.gone")  # its files were here once
+    return _SCREEN.format(
+        state=job.state,
+        mark="ending-mark" if ended else "reel turning",
+        lead=words.state_line(job),
+        note=_NOTE.format(note) if note else "",
+    )
+
+
+def status_html(job: Job, now: float, words: Words, usual_s: float | None = None) -> Markup:
+    """The line of words, the clock and the estimate (they tick in the browser), the steps, and what needs saying.
+
+    `usual_s` is how long such a job usually takes, in seconds.
+    """
+    # What ended a job without a video stands on the screen, in the video's place.
+    note = "" if job.ended and (job.state is not State.SUCCEEDED or job.has_no_file) else words.explain(job)
+    return _STATUS.format(
+        state=job.state,
+        fileless=" no-file" if job.has_no_file else "",
+        data=Markup(' data-no-file="yes"') if job.has_no_file else "",
+        job_id=job.job_id,
+        ready=words.state_word(State.SUCCEEDED),
+        failed=words.state_word(State.FAILED) if not job.ended else words.ending_word(job),
+        line=words.state_line(job),
+        clock=_CLOCK.format(
+            elapsed=job.elapsed_s(now),
+            runs="no" if job.ended else "yes",
+            usual="" if usual_s is None or job.ended else f"{usual_s:.1f}",
+            left=words.text("estimate.left"),
+            over=words.text("estimate.over"),
+        ),
+        steps=_steps(job, words),
+        note=_NOTE.format(note) if note else "",
+    )
+
+
+def _steps(job: Job, words: Words) -> Markup:
+    if job.state not in _ORDER or job.has_no_file:
+        return Markup()
+    reached = _ORDER.index(job.state)
+    items = Markup()
+    for index, (_, key) in enumerate(STEPS, start=1):
+        kind = "done" if index < reached or job.state is State.SUCCEEDED else "now" if index == reached else "ahead"
+        current = Markup(' aria-current="step"') if index == reached else ""
+        items += Markup('<li class="{}"{}>{}</li>').format(kind, current, words.say(key))
+    return Markup('<ol class="steps">{}</ol>').format(items)
+
+
+def variations_html(jobs: Sequence[Job], current: str, folder: Path, words: Words) -> Markup:
+    """The variations of one click, of which `current` is the one on the stage; nothing for a single one."""
+    if len(jobs) < 2:
+        return Markup()
+    items = Markup()
+    for number, job in enumerate(jobs, start=1):
+        done = job.state is State.SUCCEEDED
+        items += _VARIATION.format(
+            state=job.state,
+            job_id=job.job_id,
+            chosen=Markup(' aria-current="true"') if job.job_id == current else "",
+            picture=_variation_picture(job, folder, words) if done else "",
+            name=words.say("variation", number=number),
+            word="" if done and not job.has_no_file else words.ending_word(job),
+        )
+    return Markup('<ul class="variations">{}</ul>').format(items)
+
+
+def _variation_picture(job: Job, folder: Path, words: Words) -> Markup:
+    """The poster of a job's first file, or what stands for a file that has none."""
+    if job.has_no_file:
+        return _NO_PICTURE.format("none")
+    suffix = job.files[0] if job.files else ".mp4"
+    family = kind_named(suffix).family
+    if family in (Family.SOUND, Family.FILE):
+        return _NO_PICTURE.format(family)
+    poster = poster_address(folder / f"{job.share_id}{suffix.partition('.')[0]}.webp")
+    return _PICTURE.format(poster, words.say(f"kind.{family}"))
+
+
+def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_link: str, words: Words) -> Markup:
+    """What can be done with a finished job in the browser alone: download its `main` file, copy its link, its settings."""
+    if job.state is not State.SUCCEEDED:
+        return Markup()
+    actions = Markup()
+    if main is not None:
+        is_first = main.number == files[0].number
+        address = f"dreamina/video/{job.share_id}" if is_first else address_of(job, main.number)
+        actions += _DOWNLOAD.format(address, main.name, words.say("download"))
+        actions += _COPY.format(f"?video={job.share_id}", words.say("copied"), words.say("copy_link"))
+    actions += _COPY.format(settings_link, words.say("copied"), words.say("copy_settings"))
+    return _ACTIONS.format(actions)
+
+
+def facts_html(job: Job, words: Words, *, shared: bool = False) -> Markup:
+    """The facts of a job: settings, size, cost, request id. A shared video tells only what belongs to the picture."""
+    facts: list[tuple[str, str]] = []
+    if job.width and job.height:
+        facts.append((words.say("fact.size"), f"{job.width} × {job.height}"))
+    if job.duration_s:
+        facts.append((words.say("fact.length"), words.seconds(job.duration_s)))
+    if (seed := job.payload.get("seed")) is not None:
+        facts.append((words.say("fact.seed"), str(seed)))
+    if shared:
+        pass
+    elif not charges(job.backend):
+        facts.append((words.say("fact.cost"), words.say("fact.free")))
+    elif job.cost_usd is not None:
+        facts.append((words.say("fact.cost"), f"${words.number(job.cost_usd, 2)}"))
+    if job.request_id and not shared:
+        facts.append((words.say("fact.request_id"), job.request_id))
+    rows = Markup().join(_FACT.format(name, value) for name, value in facts)
+    prompt = Markup('<p class="stage-prompt" data-seed="{}">{}</p>').format(job.payload.get("seed", -1), job.prompt)
+    return prompt + Markup('<dl class="facts">{}</dl>').format(rows)

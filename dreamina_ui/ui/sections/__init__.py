@@ -1,0 +1,1 @@
+"""The sections of the page: components and what happens on them."""

@@ -1,0 +1,122 @@
+"""The account: what is left of today's allowance, and the visitor's own key."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import gradio as gr
+from markupsafe import Markup
+
+from dreamina_ui.engine.engine import Engine
+from dreamina_ui.errors import DreaminaError, KeyMissing
+from dreamina_ui.ui.html.stage import problem_html
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.callers import Asking
+from dreamina_ui.wording import Words
+
+__all__ = ["Account", "AskLeft", "Left", "left_html"]
+
+_LEFT = Markup('<p class="left">{}</p>')
+_NOTE = Markup('<p class="note" role="status">{}</p>')
+
+
+class Left(Protocol):
+    """Videos that are left of today, for one visitor and in all; None is no limit. `renews_at`: seconds since the epoch."""
+
+    @property
+    def per_visitor(self) -> int | None: ...
+    @property
+    def in_all(self) -> int | None: ...
+    @property
+    def renews_at(self) -> float: ...
+
+
+AskLeft = Callable[[str], Awaitable[Left]]
+
+
+def left_html(left: Left, words: Words) -> Markup:
+    """Nothing where there is no limit."""
+    limits = [count for count in (left.per_visitor, left.in_all) if count is not None]
+    if not limits:
+        return Markup("")
+    renewed = datetime.fromtimestamp(left.renews_at, UTC).strftime("%H:%M")
+    return _LEFT.format(words.say("account.left", count=min(limits), time=renewed))
+
+
+class Account:
+    """The section in the header. `left` tells of a visitor's allowance; without it nothing is shown of one.
+
+    A key travels from its field to the engine and no further: the field is emptied by every try, and nothing that is shown
+    holds any part of it.
+    """
+
+    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed, left: AskLeft | None, *, login: bool) -> None:
+        self._engine = engine
+        self._asking = asking
+        self._ask_left = left
+        with gr.Row(elem_classes="account", equal_height=False):
+            self.left = gr.HTML("", elem_id="allowance")
+            if login:
+                gr.LoginButton(size="sm", elem_id="login", scale=0, min_width=160)
+            with gr.Accordion(
+                fixed.text("own_key.title"), open=False, visible=engine.keys.offered, elem_id="own-key"
+            ) as self.disclosure:
+                with gr.Row(equal_height=False):
+                    self.key = gr.Textbox(
+                        type="password",
+                        label=fixed.text("own_key.field"),
+                        info=fixed.text("own_key.hint"),
+                        html_attributes=gr.InputHTMLAttributes(spellcheck=False),
+                        elem_id="key",
+                        scale=3,
+                        min_width=180,
+                    )
+                    self.save = gr.Button(fixed.text("own_key.save"), elem_id="key-save", scale=1, min_width=80)
+                    self.forget = gr.Button(
+                        fixed.text("own_key.forget"), elem_id="key-forget", scale=1, min_width=80, visible=False
+                    )
+                self.told = gr.HTML("", elem_id="key-told")
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.left, self.told, self.forget]
+
+    def connect(self, quiet: dict[str, Any]) -> None:
+        gr.on(
+            [self.save.click, self.key.submit],
+            self.take_key,
+            inputs=self.key,
+            outputs=[self.key, *self.outputs],
+            **quiet,
+        )
+        self.forget.click(self.forget_key, outputs=[self.key, *self.outputs], **quiet)
+
+    async def show(self, request: gr.Request) -> list[Any]:
+        """In the order of `outputs`."""
+        words, visitor_id = self._asking.words(request), self._asking.visitor(request)
+        in_use = self._engine.keys.has(visitor_id)
+        told = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
+        return [await self._left(visitor_id, words, in_use), told, gr.update(visible=in_use)]
+
+    async def take_key(self, key: str, request: gr.Request) -> list[Any]:
+        """Empty the field, whatever comes of it."""
+        try:
+            await self._engine.keys.bring(self._asking.visitor(request), key)
+        except DreaminaError as error:
+            words = self._asking.words(request)
+            told = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
+            return ["", gr.skip(), problem_html(told), gr.skip()]
+        return ["", *await self.show(request)]
+
+    async def forget_key(self, request: gr.Request) -> list[Any]:
+        self._engine.keys.forget(self._asking.visitor(request))
+        left, _, forget = await self.show(request)
+        return ["", left, _NOTE.format(self._asking.words(request).say("own_key.forgotten")), forget]
+
+    async def _left(self, visitor_id: str, words: Words, in_use: bool) -> Markup:
+        if self._ask_left is None or in_use:
+            return Markup("")
+        try:
+            return left_html(await self._ask_left(visitor_id), words)
+        except DreaminaError:
+            return Markup("")

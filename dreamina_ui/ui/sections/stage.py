@@ -1,0 +1,225 @@
+"""The stage: where a job stands, its video, the facts about it, and what can be done with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from dreamina_ui.cards.links import link_of
+from dreamina_ui.engine.engine import Engine
+from dreamina_ui.errors import DreaminaError, JobNotFound
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
+from dreamina_ui.ui.html.shown import Shown, playable, shown_files
+from dreamina_ui.ui.html.stage import (
+    SavedVideo,
+    actions_html,
+    empty_html,
+    facts_html,
+    problem_html,
+    screen_html,
+    shared_html,
+    status_html,
+    variations_html,
+)
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.callers import Asking
+from dreamina_ui.wording import Words
+
+__all__ = ["Stage", "Update"]
+
+Update = dict[Any, Any]
+VARIATIONS_SCRIPT = "window.dreamina.connect('variations', trigger)"
+_NOTE = Markup('<p class="note">{}</p>')
+
+
+class Stage:
+    """The components, and what happens on them. `current` holds the job on the stage.
+
+    It is held by the page and not by a session of the server, so that it outlives a restart.
+    """
+
+    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+        self._engine = engine
+        self._asking = asking
+        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen")
+        self.player = SavedVideo(
+            visible=False,
+            autoplay=True,
+            loop=True,
+            show_label=False,
+            interactive=False,
+            buttons=[],
+            elem_id="player",
+        )
+        self.undecodable = gr.HTML("", elem_id="undecodable")
+        self.status = gr.HTML("", elem_id="status")
+        self.variations = gr.HTML("", elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
+        with gr.Group(visible=False, elem_id="uncertain") as self.uncertain, gr.Row(equal_height=True):
+            self.request_id = gr.Textbox(
+                label=fixed.text("adopt.field"),
+                placeholder=fixed.text("adopt.placeholder"),
+                elem_id="request-id",
+                scale=3,
+            )
+            self.adopt = gr.Button(fixed.text("adopt"), elem_id="adopt", scale=1)
+            self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
+        self.resume = gr.Button(fixed.text("resume"), visible=False, elem_id="resume")
+        # What kept the buttons above from doing what they say.
+        self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+        with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
+            self.links = gr.HTML("", elem_id="links")
+            self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
+            self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
+            self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
+        self.facts = gr.HTML("", elem_id="facts")
+        self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        self.again = gr.Button(visible="hidden", elem_id="watch-again")
+        # Changes when the job on the stage goes on after an end, so that it is watched anew.
+        self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
+
+    @property
+    def outputs(self) -> list[Any]:
+        shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.facts, self.links]
+        return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
+
+    def connect(self, quiet: dict[str, Any]) -> None:
+        by_id, goes_on = [self.current, self.request_id], [self.adoption, self.again_for]
+        gr.on([self.adopt.click, self.request_id.submit], self.take_in, inputs=by_id, outputs=goes_on, **quiet)
+        self.dismiss.click(self.take_note, inputs=self.current, outputs=goes_on, **quiet)
+        self.resume.click(self.resume_job, inputs=self.current, outputs=[self.current, *goes_on], **quiet)
+        self.variations.select(self.choose, outputs=self.current, **quiet)
+
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, int]]:
+        """Each change on the stage, the job it shows, and how many of its click have ended; until all have, or until
+        another job takes the stage.
+
+        Raises `DreaminaError`.
+        """
+        words = self._asking.words(request)
+        shown: Job | None = None
+        async for jobs in self._asking.latest_only(
+            request, self._engine.watch_click(self._asking.visitor(request), job_id)
+        ):
+            job = next((job for job in jobs if job.job_id == job_id), jobs[0])
+            update = await self._status(job, jobs, words)
+            if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
+                update |= await self._render(job, words)
+            yield update, job, sum(job.ended for job in jobs)
+            shown = job
+
+    async def show_shared(self, share_id: str, words: Words) -> Update:
+        """One video, read-only: nothing here names its job. Raises `JobNotFound`."""
+        job = await self._engine.history.shared(share_id)
+        files = await self._files(job)
+        if not files:
+            raise JobNotFound
+        return {
+            **self.empty(words),
+            **self._screen(job, files, words),
+            self.status: shared_html(words),
+            self.facts: _others_html(job, files, words) + facts_html(job, words, shared=True),
+        }
+
+    def empty(self, words: Words) -> Update:
+        return {
+            self.screen: gr.update(value=empty_html(words), visible=True),
+            self.player: gr.update(value=None, visible=False),
+            self.undecodable: "",
+            self.status: "",
+            self.variations: "",
+            self.facts: "",
+            self.links: "",
+            self.actions: gr.update(visible=False),
+            self.uncertain: gr.update(visible=False),
+            self.resume: gr.update(visible=False),
+            self.adoption: gr.update(value="", visible=False),
+        }
+
+    def tell(self, error: DreaminaError, words: Words) -> Update:
+        """An empty stage that says why."""
+        return {**self.empty(words), self.status: _NOTE.format(words.sentence(error))}
+
+    async def take_in(self, job_id: str, request_id: str, request: gr.Request) -> tuple[Any, Any]:
+        """Adopt the video of an uncertain job by the request id its owner found."""
+        try:
+            job = await self._engine.adopt(self._asking.visitor(request), job_id, str(request_id).strip())
+            return gr.update(visible=False), _changed(job)
+        except DreaminaError as error:
+            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+
+    async def take_note(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
+        try:
+            return gr.update(visible=False), _changed(await self._engine.dismiss(self._asking.visitor(request), job_id))
+        except DreaminaError as error:
+            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+
+    async def resume_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Put the job that looks for missing files on the stage: another one, or the same one, which goes on."""
+        try:
+            job = await self._engine.resume(self._asking.visitor(request), job_id)
+        except DreaminaError as error:
+            return gr.skip(), problem_html(self._asking.words(request).sentence(error)), gr.skip()
+        clear = gr.update(visible=False)
+        return (gr.skip(), clear, _changed(job)) if job.job_id == job_id else (job.job_id, clear, gr.skip())
+
+    async def choose(self, event: gr.EventData) -> str:
+        """The job a script named goes on the stage; whether it is there is for the engine to say."""
+        data = event._data if isinstance(event._data, dict) else {}
+        job_id = data.get("job_id")
+        return job_id if isinstance(job_id, str) else ""
+
+    async def _files(self, job: Job) -> list[Shown]:
+        """The saved files of a job, in the order in which they are shown."""
+        files = await self._engine.files(job)
+        return await asyncio.to_thread(shown_files, job, files) if files else []
+
+    async def _status(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
+        """What changes while a job is being made."""
+        usual_s = None if job.ended else await self._engine.history.usual_s(job.payload)
+        return {
+            self.status: status_html(job, self._asking.now(), words, usual_s),
+            self.variations: variations_html(jobs, job.job_id, self._engine.library.folder, words),
+        }
+
+    async def _render(self, job: Job, words: Words) -> Update:
+        """What changes when a job comes into another state."""
+        files = await self._files(job)
+        main = playable(files) or (files[0] if files else None)
+        addresses = addresses_html(job, words) if files else ""
+        return {
+            **self._screen(job, files, words),
+            self.facts: _others_html(job, files, words) + addresses + facts_html(job, words),
+            self.links: actions_html(job, files, main, link_of(self._engine.card, job.payload), words),
+            self.actions: gr.update(visible=job.ended),
+            self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
+            self.resume: gr.update(visible=job.can_resume),
+            self.adoption: gr.update(value="", visible=False),
+        }
+
+    def _screen(self, job: Job, files: Sequence[Shown], words: Words) -> Update:
+        """The player with a video, or what stands in its place."""
+        if video := playable(files):
+            return {
+                self.screen: gr.update(visible=False),
+                self.player: gr.update(value=video, visible=True),
+                self.undecodable: undecodable_html(job, video, "player", words),
+            }
+        shown = outputs_html(job, files, words) or screen_html(job, words) + addresses_html(job, words)
+        return {
+            self.screen: gr.update(value=shown, visible=True),
+            self.player: gr.update(value=None, visible=False),
+            self.undecodable: "",
+        }
+
+
+def _others_html(job: Job, files: Sequence[Shown], words: Words) -> Markup:
+    """The files beside the one in the player; without a player, all of them stand in its place."""
+    video = playable(files)
+    return outputs_html(job, [file for file in files if file is not video], words) if video else Markup()
+
+
+def _changed(job: Job) -> str:
+    return f"{job.job_id} {job.version}"

@@ -1,0 +1,1 @@
+"""HTTP around Gradio: who may call, who is calling, files in and out."""

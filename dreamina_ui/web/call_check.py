@@ -1,0 +1,181 @@
+"""What a call of an event has to look like, before Gradio reads it.
+
+Gradio takes what strangers send at its word: a body that is barely JSON, an event that is not there, a value that is none of
+the choices end in a traceback in the log, or in an answer of 500. Here they end in one sentence.
+"""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from gradio.block_function import BlockFunction
+from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["BODY_MOST", "Envelope", "replayed"]
+
+API = "/gradio_api"
+JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
+WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
+BODY_MOST = 8 * 2**20
+"""Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
+DEPTH_MOST = 32
+FILE_DATA = {"_type": "gradio.FileData"}
+
+
+class Envelope:
+    """Middleware. `events` are by their number; `knows` tells whether a session or a call waits for an answer.
+
+    `uploads` is the folder of what was handed in, the only one that a file may be named from.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        events: Mapping[int, BlockFunction],
+        knows: Callable[[str], bool],
+        uploads: Path,
+        say: Callable[[Request, str], str],
+    ) -> None:
+        self._app = app
+        self._events = events
+        self._knows = knows
+        self._uploads = uploads
+        self._say = say
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and scope["method"] == "GET" and path.startswith((DATA, CALL)):
+            answer: Response | None = self._missed(Request(scope), path)
+        elif scope["type"] == "http" and scope["method"] == "POST" and path.startswith(WITH_BODY):
+            body, receive = await replayed(receive, BODY_MOST)
+            uploads = self._uploads_named(path, body)
+            answer = None if uploads is not None and await _are_files(uploads) else self._refused(Request(scope))
+        else:
+            answer = None
+        await (answer or self._app)(scope, receive, send)
+
+    def _refused(self, request: Request) -> Response:
+        # As the endpoints' own errors are told: programs read the code, Gradio's browser side the sentence.
+        return JSONResponse({"code": "invalid_call", "message": self._say(request, "guard.envelope")}, 422)
+
+    def _missed(self, request: Request, path: str) -> Response | None:
+        """Gradio's own words for a stream that is not there, without its traceback."""
+        if path == DATA:
+            if self._knows(request.query_params.get("session_hash", "")):
+                return None
+            told = {"msg": "unexpected_error", "message": "404: Not Found", "session_not_found": True, "success": False}
+            return Response(f"data: {json.dumps(told)}\n\n", media_type="text/event-stream")
+        name, _, call = path.removeprefix(CALL).partition("/")
+        if self._public(name) is not None and self._knows(call):
+            return None
+        return Response('event: error\ndata: "404: Not Found"\n\n', media_type="text/event-stream")
+
+    def _uploads_named(self, path: str, body: bytes) -> list[Path] | None:
+        """The uploads a call names; None if the call does not fit its event. Whether they are there is not looked at."""
+        try:
+            held = json.loads(body.decode(), parse_constant=_refuse)
+            if not isinstance(held, dict) or not _is_plain(held):
+                return None
+        except (ValueError, RecursionError):
+            return None
+        if not path.startswith((JOIN, CALL)):
+            return []
+        event = self._joined(held.get("fn_index")) if path == JOIN else self._public(path.removeprefix(CALL))
+        data = held.get("data")
+        if event is None or event.fn is None or not isinstance(data, list) or len(data) != len(event.inputs):
+            return None
+        said = held.get("event_data")  # by a listener: what changed, which may be a file that came
+        if _names_a_file(said) and not self._is_upload(said):
+            return None
+        if not all(self._may_hold(block, value) for block, value in zip(event.inputs, data, strict=True)):
+            return None
+        return [Path(value["path"]) for value in (said, *data) if isinstance(value, dict) and "path" in value]
+
+    def _joined(self, number: object) -> BlockFunction | None:
+        return self._events.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
+
+    def _public(self, name: str) -> BlockFunction | None:
+        named = (event for event in self._events.values() if event.api_name == name)
+        return next((event for event in named if event.api_visibility == "public"), None)
+
+    def _may_hold(self, block: Any, value: Any) -> bool:
+        if isinstance(block, File | UploadButton):
+            return value is None or self._is_upload(value)
+        if _names_a_file(value):
+            return False
+        if isinstance(block, CheckboxGroup) or (isinstance(block, Dropdown) and block.multiselect):
+            return value is None or (isinstance(value, list) and all(_is_choice(block, one) for one in value))
+        if isinstance(block, Radio) or (isinstance(block, Dropdown) and not block.allow_custom_value):
+            return value is None or _is_choice(block, value)
+        return True
+
+    def _is_upload(self, value: Any) -> bool:
+        """Whether it names an uploaded file the way Gradio's own page does."""
+        if not isinstance(value, dict) or not isinstance(value.get("path"), str) or value.get("meta") != FILE_DATA:
+            return False
+        path = PurePath(value["path"])
+        texts = all(
+            value.get(name) is None or isinstance(value[name], str) for name in ("url", "orig_name", "mime_type")
+        )
+        sized = value.get("size") is None or isinstance(value["size"], int)
+        inside = path.is_relative_to(self._uploads) and ".." not in path.parts and "\0" not in value["path"]
+        return texts and sized and inside
+
+
+async def _are_files(paths: Sequence[Path]) -> bool:
+    return not paths or await asyncio.to_thread(lambda: all(path.is_file() for path in paths))
+
+
+async def replayed(receive: Receive, most: int) -> tuple[bytes, Receive]:
+    """The body of a request, as far as `most` bytes and a piece; and where all of it is read again."""
+    messages: list[Message] = []
+    size, more = 0, True
+    while more and size <= most:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return b"".join(message.get("body", b"") for message in messages), again
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether it can be written again: no half of a character, no number beyond all bounds, no endless nesting."""
+    if depth > DEPTH_MOST:
+        return False
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, list):
+        return all(_is_plain(one, depth + 1) for one in value)
+    if isinstance(value, dict):
+        return all(_is_plain(name) and _is_plain(one, depth + 1) for name, one in value.items())
+    return True
+
+
+def _is_choice(block: Any, value: Any) -> bool:
+    return any(value == choice and isinstance(value, bool) is isinstance(choice, bool) for _, choice in block.choices)
+
+
+def _names_a_file(value: Any) -> bool:
+    """Whether Gradio would take it, or something in it, for a file and go and fetch that."""
+    if isinstance(value, dict):
+        return "path" in value or any(map(_names_a_file, value.values()))
+    return isinstance(value, list) and any(map(_names_a_file, value))

@@ -1,0 +1,194 @@
+"""Videos to take home: one by its share id, or many in a zip.
+
+Holding a share id is enough to see its video, and gives nothing else: what is not shared, was deleted, or never was is
+answered alike.
+"""
+
+import asyncio
+import io
+import os
+import re
+import zipfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from dreamina_ui.errors import StoreError
+from dreamina_ui.jobs import State
+from dreamina_ui.media.library import SHARE_ID, Library, SavedFile
+from dreamina_ui.media.record import file_name
+from dreamina_ui.storage.job_queries import JobQueries
+
+__all__ = ["ZIPPED_MOST", "Downloads"]
+
+ZIPPED_MOST = 200
+CHUNK = 2**18
+KEPT_S = 86_400
+ZIP_EPOCH = 315_619_200
+"""1980 in seconds since 1970: a zip knows no earlier time."""
+_GUARDED = {"X-Content-Type-Options": "nosniff"}
+_KEPT = {**_GUARDED, "Cache-Control": f"private, max-age={KEPT_S}, immutable"}
+_NOT_KEPT = {**_GUARDED, "Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Video:
+    """A file that is there, under the `name` of a download; `made_at` is in seconds since the epoch."""
+
+    file: SavedFile
+    name: str
+    made_at: float
+    facts: os.stat_result
+
+
+class Downloads:
+    """`say` gives the text of a key in the asker's language."""
+
+    def __init__(self, queries: JobQueries, library: Library, say: Callable[[Request, str], str]) -> None:
+        self._queries = queries
+        self._library = library
+        self._say = say
+
+    @property
+    def routes(self) -> list[Route]:
+        return [
+            Route("/dreamina/video/{share_id}", self._one, name="dreamina_video"),
+            Route("/dreamina/zip", self._many, name="dreamina_zip"),
+        ]
+
+    async def _one(self, request: Request) -> Response:
+        """One file to keep, the first or number `n`; with `inline=1` to be shown, where a browser may show such a file."""
+        try:
+            found = await self._find([request.path_params["share_id"]])
+            number = int(request.query_params.get("n", found[0].file.number))
+            [video] = [video for video in found if video.file.number == number]
+        except ValueError:
+            return self._refuse(request, 404, "download.not_found")
+        except StoreError:
+            return self._refuse(request, 503, "download.unavailable")
+        kind = video.file.kind
+        shown = kind.inline and request.query_params.get("inline") == "1"
+        headers = {**_KEPT, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
+        media_type = kind.media_type if kind.inline else "application/octet-stream"
+        return FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.facts)
+
+    async def _many(self, request: Request) -> Response:
+        """The videos of `video=…&video=…` in one zip, in this order, each once."""
+        share_ids = list(dict.fromkeys(request.query_params.getlist("video")))
+        if len(share_ids) > ZIPPED_MOST:
+            return self._refuse(request, 400, "download.too_many")
+        try:
+            videos = await self._find(share_ids)
+        except ValueError:
+            return self._refuse(request, 404, "download.not_found")
+        except StoreError:
+            return self._refuse(request, 503, "download.unavailable")
+        name = f"dreamina-{datetime.now(UTC).date().isoformat()}-{len(videos)}.zip"
+        headers = {**_NOT_KEPT, "Content-Disposition": _disposition("attachment", name)}
+        if request.method == "HEAD":
+            return Response(media_type="application/zip", headers=headers)
+        return _Streamed(_zipped(videos), headers)
+
+    async def _find(self, share_ids: Sequence[str]) -> list[_Video]:
+        """All files of these jobs. Raises `ValueError` if there are none or one cannot be had, or `StoreError`."""
+        if not share_ids or not all(SHARE_ID.fullmatch(share_id) for share_id in share_ids):
+            raise ValueError("not share ids")
+        found = {job.share_id: job for job in await self._queries.shared(share_ids) if job.state is State.SUCCEEDED}
+        if len(found) < len(share_ids):
+            raise ValueError("not all are there")
+
+        def look() -> list[_Video]:
+            videos = []
+            for share_id in share_ids:
+                job, files = found[share_id], self._library.files(found[share_id])
+                if not files:
+                    raise FileNotFoundError(share_id)
+                for file in files:
+                    name = file_name(job, file.number, file.kind.ending, file.kind.family)
+                    videos.append(_Video(file, name, job.created_at, file.path.stat()))
+            return videos
+
+        try:
+            return await asyncio.to_thread(look)
+        except OSError as error:
+            raise ValueError("a file is gone") from error
+
+    def _refuse(self, request: Request, status: int, key: str) -> Response:
+        return PlainTextResponse(self._say(request, key), status, headers=_NOT_KEPT)
+
+
+class _Streamed(StreamingResponse):
+    """A zip on its way; what it is read from is closed at the end, also when the asker goes away in the middle."""
+
+    def __init__(self, pieces: Generator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(pieces, media_type="application/zip", headers=headers)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+
+def _disposition(kind: str, name: str) -> str:
+    """A Content-Disposition for a name in any script: plain ASCII for old programs, and all of it (RFC 5987, 6266)."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "", name)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+class _Pipe(io.RawIOBase):
+    """What a zip is written to and taken from piece by piece; it cannot seek, and keeps nothing that was taken."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+def _zipped(videos: Sequence[_Video]) -> Generator[bytes]:
+    """The zip in pieces; blocks. Videos do not get smaller, so they are stored as they are."""
+    pipe = _Pipe()
+    names = _numbered([video.name for video in videos])
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+        for name, video in zip(names, videos, strict=True):
+            entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, ZIP_EPOCH), UTC).timetuple()[:6])
+            entry.external_attr = 0o644 << 16
+            entry.file_size = video.facts.st_size  # tells whether the entry needs the large format
+            with video.file.path.open("rb") as file, archive.open(entry, "w") as target:
+                while chunk := file.read(CHUNK):
+                    target.write(chunk)
+                    yield pipe.take()
+    yield pipe.take()
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, later ones of the same with a number; told apart as Windows does."""
+    given: set[str] = set()
+    numbered = []
+    for name in names:
+        stem, dot, ending = name.rpartition(".")
+        unique, number = name, 1
+        while unique.casefold() in given:
+            number += 1
+            unique = f"{stem}-{number}{dot}{ending}"
+        given.add(unique.casefold())
+        numbered.append(unique)
+    return numbered

@@ -1,0 +1,188 @@
+"""The guard around Gradio: what comes from somebody else's page, and what the page does not need, goes no further.
+
+Gradio answers whoever asks, by any name, from any page; fetches addresses for strangers; keeps what it is handed. Here
+is the list of what is open. All else is closed, in this version of Gradio and in those to come.
+"""
+
+from collections.abc import Callable, Collection
+from pathlib import Path, PurePath
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dreamina_ui.hosts import Hosts
+from dreamina_ui.media.kinds import KINDS
+from dreamina_ui.web.uploads import Uploads
+
+__all__ = ["Guard"]
+
+API = "/gradio_api"
+UPLOAD, FILE = f"{API}/upload", f"{API}/file="
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+# What the page, gradio_client and the description of the endpoints ask for; under a name that ends in "/", all.
+READ = {
+    *("/", "/config", "/healthz", "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
+    *("/assets/", "/static/", "/svelte/", "/dreamina/"),
+    *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css", f"{API}/startup-events"),
+    *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
+    *("/login/huggingface", "/login/callback", "/logout", f"{API}/mcp", f"{API}/mcp/"),  # where they are turned on
+}
+WRITE = {
+    *(UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset"),
+    *(f"{API}/call/", f"{API}/mcp", f"{API}/mcp/"),
+}
+READ_WITH_EFFECTS = {
+    # Reading a stream takes its messages out of the queue, and leaving it ends what runs for it.
+    *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
+    *("/logout", f"{API}/mcp", f"{API}/mcp/"),
+}
+NO_DOCUMENT = ("text/javascript", "application/javascript", "text/css", "font/", "image/webp")
+"""What holds no script of its own to be shown by, so that a page's rules mean nothing to it; eighty such files make a page."""
+SHOWN = frozenset(kind.ending.removeprefix(".image") for kind in KINDS if kind.inline)
+"""How the names of files end that browsers show, and that can run nothing while they do; posters are among them."""
+
+Say = Callable[..., str]
+
+
+class Guard:
+    """Middleware, to stand outermost; streams pass through it as they come.
+
+    `folders` hold the files that may be had by their path; `say` gives the sentence of a key in the asker's language.
+    `behind_proxy`: the proxy's word for the host and scheme it was asked by is believed. `on_space`: that proxy alone
+    can be reached, and asks by names of its own; and the page may be shown in the Space's frame. `media`: pictures, videos
+    and sounds may be handed in, too.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Hosts,
+        folders: Collection[Path],
+        say: Say,
+        behind_proxy: bool = False,
+        on_space: bool = False,
+        media: bool = False,
+    ) -> None:
+        self._app = app
+        self._uploads = Uploads(app, say, media=media)
+        self._hosts = hosts
+        self._folders = {path for folder in folders for path in (folder, folder.resolve())}
+        self._say = say
+        self._behind_proxy = behind_proxy
+        self._on_space = on_space
+        self._headers = _headers(on_space)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = self._believed(scope)
+        headers = Headers(scope=scope)
+        hosts = [host for host in (_first(headers, "x-forwarded-host"), headers.get("host")) if host]
+        foreign = self._is_foreign(scope, headers, hosts)
+        send = self._with_headers(send, foreign)
+        if refusal := self._refusal(scope, hosts, foreign):
+            status, key = refusal
+            await PlainTextResponse(self._say(Request(scope), key), status)(scope, receive, send)
+        elif scope["path"] == UPLOAD and scope["method"] == "POST":
+            await self._uploads(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _believed(self, scope: Scope) -> Scope:
+        """The request with the proxy's word where there is a proxy, and with nobody's where there is none."""
+        headers = MutableHeaders(raw=list(scope["headers"]))
+        del headers["x-gradio-server"]
+        if not self._behind_proxy:
+            # uvicorn has by now set the scheme by what a proxy on this very machine says.
+            for name in ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"):
+                del headers[name]
+        https = scope["scheme"] == "https" or _first(headers, "x-forwarded-proto") == "https"
+        return {**scope, "headers": headers.raw, "scheme": "https" if https else "http"}
+
+    def _is_foreign(self, scope: Scope, headers: Headers, hosts: Collection[str]) -> bool:
+        """Whether a browser says that the request was made by a page that is not ours. A program says nothing."""
+        origin = headers.get("origin")
+        if origin is not None and not self._hosts.is_own(origin, hosts, https=scope["scheme"] == "https"):
+            return True
+        return headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+    def _refusal(self, scope: Scope, hosts: list[str], foreign: bool) -> tuple[int, str] | None:
+        """Status and sentence, if the request goes no further."""
+        path, safe = scope["path"], scope["method"] in SAFE
+        named = hosts[:1] if self._on_space else hosts
+        if not named or not all(map(self._hosts.knows, named)):
+            return 403, "guard.host"
+        if foreign and (not safe or _is_in(path, READ_WITH_EFFECTS)):
+            return 403, "guard.foreign"
+        if path.startswith(FILE):
+            return None if safe and self._may_be_had(path.removeprefix(FILE)) else (404, "guard.closed")
+        return None if _is_in(path, READ if safe else WRITE) else (404, "guard.closed")
+
+    def _may_be_had(self, file: str) -> bool:
+        """Whether it is the path of a file that is no secret: never an address, nor a way out of the folders."""
+        path = PurePath(file)
+        if path.suffix.lower() not in SHOWN:
+            return False  # a page, an archive, a job's record: what is no picture, video or sound has its own address
+        if ".." in path.parts or "\x00" in file or not path.is_absolute():
+            return False
+        return any(
+            path.is_relative_to(folder) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            for folder in self._folders
+        )
+
+    def _with_headers(self, send: Send, foreign: bool) -> Send:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = list(message.get("headers", ()))
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith(NO_DOCUMENT):
+                    headers["X-Content-Type-Options"] = "nosniff"
+                else:
+                    headers.update(self._headers)
+                if foreign:
+                    # Gradio lets every origin read along, once it is not asked by a name of this machine.
+                    for name in [name for name in headers if name.startswith("access-control-")]:
+                        del headers[name]
+            await send(message)
+
+        return send_with_headers
+
+
+def _is_in(path: str, names: Collection[str]) -> bool:
+    return path in names or any(name.endswith("/") and path.startswith(name) and name != "/" for name in names)
+
+
+def _first(headers: Headers, name: str) -> str:
+    """Of several proxies' words the first, which is the outermost one's."""
+    return headers.get(name, "").split(",")[0].strip()
+
+
+def _headers(on_space: bool) -> dict[str, str]:
+    framed_by = " https://huggingface.co https://*.hf.space" if on_space else ""
+    policy = {
+        "default-src": "'self'",
+        # Gradio's page is made of scripts and styles within itself, and makes functions of what `js=` gives it.
+        "script-src": "'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "connect-src": "'self' data: blob:",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": f"'self'{framed_by}",
+    }
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        # An address may hold a share id: no other site is told it.
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    }

@@ -1,0 +1,150 @@
+"""Every sentence a person reads, in each language. Pure: values in, words out; escaping is the caller's.
+
+The texts are in `words/*.json`, one file for each language, with the same keys. A sentence about a failure says what
+happened, what it cost, and what to do now.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from dreamina_ui.backends import Backend
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import Failure, Job, State
+
+__all__ = ["LANGUAGES", "Words", "iso_time", "texts_of"]
+
+_REFUSED = ("key_refused", "no_balance", "permission_denied", "unknown_model", "input_refused", "refused")
+_NOT_SENT = ("key_missing", "store_unavailable")
+UNSPENT: Mapping[str, str] = {
+    **dict.fromkeys(_REFUSED, "money.not_charged"),
+    **dict.fromkeys(_NOT_SENT, "money.not_sent"),
+}
+"""What may be said about money beside a failure, by its code, where the service has accepted nothing."""
+CAUSES = ("name", "certificate", "proxy", "refused", "network", "timeout", "dropped", "server")
+"""What can keep the service from being reached; each has words."""
+LANGUAGES = ("en", "de")
+"""The first one is spoken to whoever asks for none of them."""
+
+
+@cache
+def texts_of(language: str) -> Mapping[str, str]:
+    """All texts of a language, by key."""
+    path = Path(__file__).parent / "words" / f"{language}.json"
+    texts: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return texts
+
+
+class Words:
+    """One language's voice."""
+
+    def __init__(self, language: str = LANGUAGES[0]) -> None:
+        self.language = language if language in LANGUAGES else LANGUAGES[0]
+        self._texts = texts_of(self.language)
+
+    @classmethod
+    def of(cls, wishes: Sequence[str | None]) -> "Words":
+        """The first wish that can be met; a wish is a language ("de") or an Accept-Language header."""
+        for wish in wishes:
+            for part in (wish or "").split(","):
+                language = part.split(";")[0].strip().lower()[:2]
+                if language in LANGUAGES:
+                    return cls(language)
+        return cls()
+
+    def say(self, key: str, **values: object) -> str:
+        """The text of a key. A value that is missing shows as "?": a stored failure may lack what a later text names."""
+        return self._texts[key].format_map(_Lenient(values))
+
+    def text(self, key: str) -> str:
+        """The text as it stands, for a script that fills in the values."""
+        return self._texts[key]
+
+    def state_word(self, state: State) -> str:
+        return self.say(f"state.{state}")
+
+    def ending_word(self, job: Job) -> str:
+        """As `state_word`; of a job that was finished without a file, that."""
+        return self.say("line.no_file") if job.has_no_file else self.state_word(job.state)
+
+    def state_line(self, job: Job) -> str:
+        """One line for where a job stands; why it waits or ended is in `explain`."""
+        if job.state is State.IN_QUEUE and job.queue_position:
+            return self.say("line.next" if job.queue_position == 1 else "line.place", place=job.queue_position)
+        if job.state is State.CANCELLED:
+            return self.say("line.cancelled")
+        if job.has_no_file:
+            return self.say("line.no_file")
+        return self.state_word(job.state)
+
+    def explain(self, job: Job) -> str:
+        """Why a job has no video, what holds it up, or what a cancel achieved; empty where there is nothing to say."""
+        if job.dismissed:
+            return self.say("explain.dismissed")
+        sent = job.request_id is not None
+        if job.failure:
+            return self.sentence(job.failure, sent=sent)
+        if job.cancel_requested and not job.ended:
+            if job.cancel_outcome == "not_cancellable" or job.state in (State.IN_PROGRESS, State.SAVING):
+                return self.say("explain.too_late")
+            return self.say("explain.cancel_asked", service=self.say(f"service.{job.backend}"))
+        said = [self.sentence(remark, sent=sent) for remark in job.remarks]
+        if job.cancel_requested and job.state is State.SUCCEEDED:
+            said.insert(0, self.say("explain.finished_first"))
+        return " ".join(said)
+
+    def sentence(self, error: DreaminaError | Failure, *, sent: bool | None = None) -> str:
+        """One sentence for a failure or a remark, fresh or stored.
+
+        `sent` tells whether the service has accepted the request: only where it has not, the sentence says that nothing was
+        charged. None says nothing about money.
+        """
+        message = error.message.rstrip(". ") or self.say("failure.no_reason")
+        key = f"failure.{error.code}"
+        cause = error.facts.get("cause")
+        why = self.say(f"cause.{cause}", **error.facts) if cause in CAUSES else ""
+        if error.code == "outcome_unknown" and error.facts.get("answered"):
+            key = "failure.outcome_unknown.answered"
+        facts = {**error.facts, "message": message, "why": f" ({why})" if why else ""}
+        text = self.say(key if key in self._texts else "failure.error", **facts)
+        unspent = UNSPENT.get(error.code)
+        return f"{text} {self.say(unspent)}" if sent is False and unspent else text
+
+    def field_title(self, name: str, title: str) -> str:
+        """What a field is called: in the person's language where we know it, else as its card says."""
+        return self._texts.get(f"field.{name}", title)
+
+    def field_problem(self, error: InvalidInput, title: str) -> str:
+        """One sentence for the field it stands beside."""
+        return self.say(f"problem.{error.problem}", title=title, **error.facts)
+
+    def price(self, backend: Backend, usd: float | None) -> str:
+        if not backend.charges:
+            return self.say("price.free")
+        return self.say("price.unknown") if usd is None else self.say("price.about", usd=self.number(usd, 2))
+
+    def seconds(self, duration_s: float) -> str:
+        """A video's length as people say it: 121 frames at 24 a second are 5 seconds."""
+        return self.say("seconds", seconds=self.number(duration_s, 0 if duration_s >= 1 else 1))
+
+    def size(self, size: int) -> str:
+        """Bytes as people say them."""
+        if size < 1_000_000:
+            return f"{max(1, round(size / 1000))} KB"
+        return f"{self.number(size / 1_000_000, 1)} MB"
+
+    def number(self, value: float, digits: int) -> str:
+        written = f"{value:.{digits}f}"
+        return written.replace(".", ",") if self.language == "de" else written
+
+
+def iso_time(at: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+class _Lenient(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        return "?"

@@ -1,0 +1,316 @@
+"""Agents, as the official client speaks to a started app: four tools, and nobody else's jobs."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from mcp import ClientSession, types
+from mcp.client.streamable_http import streamable_http_client
+
+from dreamina_ui.api.tools import Tools
+from dreamina_ui.jobs import HOLDER
+from dreamina_ui.web.visitors import Visitors
+from tests.rig import make_clip, rigged
+from tests.servers import ROOT, Server, SimulatorServer
+
+KEY, OWN, OTHER = "rc-test-key-0123456789", "rc-own-key-0123456789", "rc-other-key-0123456789"
+TOOLS = ["generate_video", "job_status", "cancel_job", "list_videos"]
+SCHEMA = json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8"))
+TRANSCRIPT = ROOT / "docs" / "mcp.md"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
+    """The simulator over a socket, with a key and a price, and a queue that gives time to cancel."""
+    folder = tmp_path_factory.mktemp("service")
+    clip = make_clip(folder / "clip.mp4")
+    options = ("--token", KEY, "--queue", "1", "--quick", "1", "--clip", str(clip), "--price", "0.05")
+    server = SimulatorServer(folder, *options)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -> Iterator[Server]:
+    """To this studio the simulator over a socket is RunComfy, and agents are let in."""
+    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address, "DREAMINA_MCP": "on"}
+    server = Server(tmp_path_factory.mktemp("studio"), **settings)
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log
+    assert not any(key in server.log for key in (KEY, OWN, OTHER))
+
+
+@pytest.fixture(scope="module")
+def free_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """As it is without any setting."""
+    server = Server(tmp_path_factory.mktemp("free"))
+    server.start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log
+
+
+def door(studio: Server) -> str:
+    return studio.address.rstrip("/") + "/gradio_api/mcp"
+
+
+@asynccontextmanager
+async def agent(studio: Server, key: str | None = None) -> AsyncIterator[ClientSession]:
+    headers = {"X-RunComfy-Key": key} if key else {}
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=60) as http,
+        streamable_http_client(door(studio), http_client=http) as (read, write, *_),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        yield session
+
+
+def told(result: types.CallToolResult) -> dict[str, Any]:
+    """What a tool gave back; its text and its structure say the same."""
+    [content] = result.content
+    assert isinstance(content, types.TextContent)
+    answer: dict[str, Any] = json.loads(content.text)
+    assert result.isError or result.structuredContent == answer
+    return answer
+
+
+def sent(service: SimulatorServer) -> int:
+    return len(service.control("ledger", KEY)["requests"])
+
+
+def test_the_tools_are_four(studio: Server) -> None:
+    """None of the page's events is a tool; the card's fields are the inputs, and the price is stated."""
+
+    async def look() -> list[types.Tool]:
+        async with agent(studio) as session:
+            return (await session.list_tools()).tools
+
+    tools = asyncio.run(look())
+    assert [tool.name for tool in tools] == TOOLS
+    inputs = tools[0].inputSchema
+    assert list(inputs["properties"]) == ["prompt", "aspect_ratio", "frames", "seed"]
+    assert inputs["required"] == ["prompt"]
+    assert "0.25 US dollars of real money" in str(tools[0].description)
+    for tool in tools:
+        jsonschema.Draft202012Validator.check_schema(tool.inputSchema)
+
+
+def test_generate_reports_and_gives_the_video(studio: Server, service: SimulatorServer) -> None:
+    """Progress is told at each change; the video can be fetched; one call is one paid request."""
+    before, heard = sent(service), []
+
+    async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async def make() -> dict[str, Any]:
+        async with agent(studio) as session:
+            wish = {"prompt": "a lighthouse", "seed": 5}
+            return told(await session.call_tool("generate_video", wish, progress_callback=hear))
+
+    answer = asyncio.run(make())
+    jsonschema.validate(answer["job"], SCHEMA)
+    assert (answer["job"]["state"], answer["job"]["seed"]) == ("succeeded", 5)
+    assert heard[-1] == "Ready"
+    assert len(heard) > 2
+    video = httpx.get(answer["video_url"])
+    assert video.headers["content-type"] == "video/mp4"
+    assert sent(service) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "values", "field", "words"),
+    [
+        ("generate_video", {}, "prompt", "prompt: please fill this in."),
+        ("generate_video", {"prompt": 3}, "prompt", "prompt: 3 is not a text."),
+        ("generate_video", {"prompt": "x", "frames": 5}, "frames", "frames: 5 is not one of 121, 241."),
+        ("generate_video", {"prompt": "x", "more": 5}, "more", "more: this model has no such field."),
+        ("job_status", {}, "job_id", "job_id: please fill this in."),
+        ("job_status", {"job_id": 3}, "job_id", "job_id: 3 is not a text."),
+        ("cancel_job", {"id": "x"}, "id", "id: this model has no such field."),
+        ("list_videos", {"limit": "x"}, "limit", 'limit: "x" is not a whole number.'),
+        ("list_videos", {"offset": True}, "offset", "offset: true is not a whole number."),
+    ],
+)
+def test_bad_arguments_are_one_sentence(
+    studio: Server, service: SimulatorServer, tool: str, values: dict[str, Any], field: str, words: str
+) -> None:
+    """A missing, unknown or wrong argument is an error with a code, and nothing is sent."""
+    before = sent(service)
+
+    async def call() -> types.CallToolResult:
+        async with agent(studio) as session:
+            return await session.call_tool(tool, values)
+
+    result = asyncio.run(call())
+    assert result.isError
+    assert told(result) == {"code": "invalid_input", "field": field, "message": words}
+    assert sent(service) == before
+
+
+def test_what_is_not_there_is_one_sentence(studio: Server) -> None:
+    """A job nobody has, and a tool that is none (an event of the page)."""
+
+    async def call(tool: str, values: dict[str, Any]) -> dict[str, Any]:
+        async with agent(studio) as session:
+            result = await session.call_tool(tool, values)
+            assert result.isError
+            return told(result)
+
+    assert asyncio.run(call("job_status", {"job_id": "nope"}))["code"] == "job_not_found"
+    assert asyncio.run(call("cancel_job", {"job_id": "nope"}))["code"] == "job_not_found"
+    assert asyncio.run(call("submit", {"prompt": "x"}))["code"] == "unknown_tool"
+
+
+def test_a_queued_job_is_taken_back(studio: Server) -> None:
+    """While one call waits for its video, another one finds the job and cancels it; the first one ends with that."""
+
+    async def change_of_mind() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with agent(studio) as session:
+            waiting = asyncio.create_task(session.call_tool("generate_video", {"prompt": "a boat"}))
+            while not (videos := told(await session.call_tool("list_videos", {}))["videos"]):
+                assert not waiting.done()
+            cancelled = told(await session.call_tool("cancel_job", {"job_id": videos[0]["job"]["job_id"]}))
+            return cancelled, told(await waiting)
+
+    cancelled, ended = asyncio.run(change_of_mind())
+    assert cancelled["job"]["cancel_requested"]
+    assert (ended["job"]["state"], ended["video_url"]) == ("cancelled", None)
+
+
+def test_nobody_lists_anothers(free_studio: Server) -> None:
+    """Without a key a session has its own list; with one the key has, in any session."""
+
+    async def listed(key: str | None, prompt: str | None = None) -> list[str]:
+        async with agent(free_studio, key) as session:
+            if prompt:
+                job = told(await session.call_tool("generate_video", {"prompt": prompt}))["job"]
+                assert job["state"] == "succeeded"
+            videos = told(await session.call_tool("list_videos", {}))["videos"]
+            return [video["job"]["prompt"] for video in videos]
+
+    assert asyncio.run(listed(OWN, "with a key")) == ["with a key"]
+    assert asyncio.run(listed(None, "with a session")) == ["with a session"]
+    assert asyncio.run(listed(OWN)) == ["with a key"]
+    assert asyncio.run(listed(OTHER)) == []
+    assert asyncio.run(listed(None)) == []
+
+
+def test_a_callers_own_key_is_the_one_that_is_used(studio: Server, service: SimulatorServer) -> None:
+    """A key that the service refuses is not replaced by the shared one: nothing is made."""
+    before = sent(service)
+
+    async def make() -> types.CallToolResult:
+        async with agent(studio, OWN) as session:
+            return await session.call_tool("generate_video", {"prompt": "x"})
+
+    result = asyncio.run(make())
+    assert result.isError
+    assert told(result)["code"] == "key_refused"
+    assert sent(service) == before
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_another_websites_page_is_refused(studio: Server, method: str, headers: dict[str, str]) -> None:
+    """A foreign page, and one that has rebound its name to this machine, reach no tool."""
+    assert httpx.request(method, door(studio), headers=headers).status_code in (403, 404)
+    assert httpx.request("POST", door(studio), headers=headers).status_code == 403
+
+
+def test_a_paid_studio_lets_no_agent_in_by_itself(
+    tmp_path: Path, service: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if the environment turns on Gradio's own, which would offer the page's events."""
+    monkeypatch.setenv("GRADIO_MCP_SERVER", "True")
+    server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    try:
+        for path in ("", "/", "/sse"):
+            assert httpx.post(door(server) + path, json={}).status_code in (404, 405)
+    finally:
+        server.stop()
+
+
+def test_the_transcript_in_the_docs_is_a_real_one(free_studio: Server) -> None:
+    """The same calls give answers of the same shape as those written down; `pytest -s` prints them anew."""
+    lines: list[str] = []
+
+    async def talk() -> None:
+        async with agent(free_studio) as session:
+            lines.append(f"tools: {', '.join(tool.name for tool in (await session.list_tools()).tools)}")
+            answer = await said(session, lines, "generate_video", {"prompt": "A paper boat", "seed": 7})
+            job_id = answer["job"]["job_id"]
+            await said(session, lines, "job_status", {"job_id": job_id})
+            await said(session, lines, "cancel_job", {"job_id": job_id})
+            await said(session, lines, "list_videos", {"limit": 1})
+            await said(session, lines, "generate_video", {})
+
+    asyncio.run(talk())
+    print("\n".join(lines))
+    [written] = re.findall(r"^```text\n(.*?)\n```$", TRANSCRIPT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert [shape(line) for line in written.splitlines()] == [shape(line) for line in lines]
+
+
+async def said(session: ClientSession, lines: list[str], tool: str, values: dict[str, Any]) -> dict[str, Any]:
+    answer = told(await session.call_tool(tool, values))
+    lines.append(f"> {tool} {json.dumps(values, ensure_ascii=False)}")
+    lines.append(f"< {json.dumps(answer, ensure_ascii=False)}")
+    return answer
+
+
+def shape(line: str) -> object:
+    """A line without what differs from one time to the next: ids, times, addresses."""
+    if not line.startswith("< "):
+        return re.sub(r"[0-9a-f]{32}", "ID", line)
+    return _shape(json.loads(line[2:]))
+
+
+def _shape(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _shape(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [_shape(held) for held in value]
+    if isinstance(value, float):
+        return 0.0
+    return (
+        re.sub(r"[0-9a-f]{8}-[-0-9a-f]{27}|[0-9a-f]{32}|\d{4}-\d\d-\d\dT.*|http.*", "…", value)
+        if isinstance(value, str)
+        else value
+    )
+
+
+@pytest.mark.anyio
+async def test_a_long_video_is_not_waited_for(tmp_path: Path) -> None:
+    """After a while the call gives back the job as it is, with the hint to ask; the video arrives all the same."""
+    async with rigged(tmp_path) as rig:
+        rig.gate.open.clear()  # the service keeps everybody waiting
+        manager = Tools(rig.engine, Visitors("s" * 16), rig.clock.now, wait_s=0.05).manager()
+        transport = httpx.ASGITransport(manager.handle_request)
+        async with (
+            manager.run(),
+            httpx.AsyncClient(transport=transport) as http,
+            streamable_http_client("http://studio/gradio_api/mcp", http_client=http) as (read, write, *_),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            answer = told(await session.call_tool("generate_video", {"prompt": "a slow boat"}))
+            assert (answer["job"]["finished_at"], answer["video_url"]) == (None, None)
+            assert "ask job_status" in answer["next"]
+            rig.gate.open.set()
+            await rig.finish(await rig.engine.job(HOLDER, answer["job"]["job_id"]))
+            later = told(await session.call_tool("job_status", {"job_id": answer["job"]["job_id"]}))
+        assert later["job"]["state"] == "succeeded"
+        assert rig.gate.posts == 1

@@ -1,0 +1,390 @@
+"""Batches: sent as they were meant, or answered line by line before anything is sent."""
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dreamina_ui.cards.batches import (
+    BATCH_MOST,
+    BYTES_MOST,
+    PLAN_PROBLEMS,
+    PROBLEMS_MOST,
+    Plan,
+    plan_csv,
+    plan_lines,
+    plan_sweep,
+)
+from dreamina_ui.cards.model_card import PROBLEMS, Card
+from tests.rig import CARD, OTHER_CARD
+
+WIDE, SQUARE = "1920×1088(16:9)", "1440×1440(1:1)"
+DEFAULTS = {"aspect_ratio": WIDE, "frames": 121, "seed": -1}
+
+
+def told(plan: Plan) -> list[tuple[int, str | None, str]]:
+    """The problems without their facts; a plan with problems has no payloads."""
+    assert not plan.problems or not plan.payloads
+    return [(problem.line, problem.field, problem.problem) for problem in plan.problems]
+
+
+def of_csv(text: str, shared: dict[str, Any] | None = None, card: Card = CARD) -> Plan:
+    return plan_csv(card, text.encode(), shared or {})
+
+
+# Lines
+
+
+def test_each_line_is_a_prompt() -> None:
+    """Blank lines count as lines but make nothing; what the lines share comes from the form."""
+    plan = plan_lines(CARD, "a lighthouse\n\n  two boats \r\n\t\rthe sea", {"aspect_ratio": SQUARE, "seed": 7})
+    shared = {**DEFAULTS, "aspect_ratio": SQUARE, "seed": 7}
+    assert plan == Plan(tuple({"prompt": prompt, **shared} for prompt in ("a lighthouse", "two boats", "the sea")))
+
+
+def test_a_shared_prompt_is_replaced_by_the_lines() -> None:
+    """The form's own prompt is not sent along."""
+    plan = plan_lines(CARD, "one", {"prompt": "of the form"})
+    assert [payload["prompt"] for payload in plan.payloads] == ["one"]
+
+
+def test_a_bad_line_is_named_and_nothing_is_planned() -> None:
+    """One line too long among good ones: its number, its field and its measure."""
+    plan = plan_lines(CARD, f"good\n\n{'x' * 812}\ngood", {})
+    assert told(plan) == [(3, "prompt", "too_long")]
+    assert plan.problems[0].facts == {"held": 812, "limit": 800}
+
+
+def test_what_all_lines_share_is_wrong_once() -> None:
+    """A value of the form that is outside the card is told as the form's, not once for each line."""
+    plan = plan_lines(CARD, "one\ntwo\nthree", {"frames": 7, "sead": 1})
+    assert told(plan) == [(0, "sead", "unknown_field"), (0, "frames", "not_allowed")]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\r\n ", "\u3000"])
+def test_nothing_to_send(text: str) -> None:
+    """Blanks alone are no batch."""
+    assert told(plan_lines(CARD, text, {})) == [(0, None, "empty")]
+
+
+def test_the_prompt_goes_where_the_card_wants_text() -> None:
+    """Another model's prompt may have another name."""
+    [payload] = plan_lines(OTHER_CARD, "a cat", {"steps": 5}).payloads
+    assert (payload["text"], payload["steps"], payload["negative"]) == ("a cat", 5, "blurry")
+
+
+@pytest.mark.parametrize("count", [BATCH_MOST + 1, 10_000])
+def test_too_many_are_one_problem(count: int) -> None:
+    """Ten thousand lines are answered by their number and the limit, whatever else is wrong with them."""
+    for plan in (plan_lines(CARD, "x\n" * count, {"frames": 7}), of_csv("prompt,frames\n" + "x,7\n" * count)):
+        assert told(plan) == [(0, None, "too_many")]
+        assert plan.problems[0].facts == {"held": count, "limit": BATCH_MOST}
+
+
+def test_as_many_as_a_batch_may_hold() -> None:
+    """The limit itself is allowed."""
+    assert len(plan_lines(CARD, "x\n" * BATCH_MOST, {}).payloads) == BATCH_MOST
+    assert len(of_csv("prompt\n" + "x\n" * BATCH_MOST).payloads) == BATCH_MOST
+
+
+def test_what_is_too_big_is_not_read() -> None:
+    """More than a mebibyte is refused by its size."""
+    for plan in (plan_lines(CARD, "x" * (BYTES_MOST + 1), {}), of_csv("x" * (BYTES_MOST + 1))):
+        assert told(plan) == [(0, None, "too_big")]
+        assert plan.problems[0].facts == {"held": BYTES_MOST + 1, "limit": BYTES_MOST}
+
+
+# Tables
+
+ROWS = [
+    {"prompt": "Müller's café, “quoted”; and\ttabbed", "aspect_ratio": SQUARE, "frames": 241, "seed": 7},
+    {"prompt": "two\nlines", "aspect_ratio": WIDE, "frames": 121, "seed": -1},
+    {"prompt": "海の灯台 🌊 \u202eevil", "aspect_ratio": "2176×928(21:9)", "frames": 241, "seed": 2**31 - 1},
+]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("codec", "mark"),
+    [
+        ("utf-8", b""),
+        ("utf-8", codecs.BOM_UTF8),
+        ("utf-16-le", codecs.BOM_UTF16_LE),
+        ("utf-16-be", codecs.BOM_UTF16_BE),
+    ],
+)
+def test_a_table_as_programs_write_it(delimiter: str, end: str, codec: str, mark: bytes) -> None:
+    """Every usual delimiter, line end and encoding gives the same payloads."""
+    file = io.StringIO(newline="")
+    table = csv.DictWriter(file, list(ROWS[0]), delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
+    table.writeheader()
+    table.writerows(ROWS)
+    assert plan_csv(CARD, mark + file.getvalue().encode(codec), {}) == Plan(tuple(ROWS))
+
+
+def test_cells_are_read_by_their_field() -> None:
+    """Short ways to write a ratio, blanks around cells, columns in any order and case; empty is shared or default."""
+    text = "Seed, PROMPT ,aspect_ratio,frames\n 7 , a , 9:16 , 241 \n,b,1440x1440 (1:1),\n7.0,c,,,,\n"
+    plan = of_csv(text, {"frames": 241})
+    assert plan.payloads == (
+        {"prompt": "a", "aspect_ratio": "1088×1920(9:16)", "frames": 241, "seed": 7},
+        {"prompt": "b", "aspect_ratio": SQUARE, "frames": 241, "seed": -1},
+        {"prompt": "c", "aspect_ratio": WIDE, "frames": 241, "seed": 7},
+    )
+
+
+def test_an_empty_prompt_is_the_shared_one_or_missing() -> None:
+    """A table may hold seeds alone for the form's prompt; without one, each such line says what it lacks."""
+    text = "prompt,seed\n,1\nown,2\n,3\n"
+    assert [payload["prompt"] for payload in of_csv(text, {"prompt": "of the form"}).payloads] == [
+        *("of the form", "own", "of the form")
+    ]
+    assert told(of_csv(text)) == [(2, "prompt", "missing"), (4, "prompt", "missing")]
+
+
+@pytest.mark.parametrize("ratio", ["1:9", "6:9", "16:9:1", "16", "9", "x", "16:9)", "1920", "(16:9)"])
+def test_a_ratio_is_whole_or_it_is_none(ratio: str) -> None:
+    """A piece of a ratio stands for nothing."""
+    assert told(of_csv(f"prompt,aspect_ratio\na,{ratio}\n")) == [(2, "aspect_ratio", "not_allowed")]
+
+
+def test_every_problem_is_told_by_its_line() -> None:
+    """All of a table's mistakes at once, each on the physical line where its row begins."""
+    text = (
+        'prompt,aspect_ratio,frames,seed\n"good\none",,,\n\n'
+        '"two\nlines",5:4,121,x\n' + "x" * 801 + ",1:1,122,-2\n,,,5,6\n"
+        ',,,"\n"\n"open" quote,,,\ngood,,,1e3\n'
+    )
+    assert told(of_csv(text)) == [
+        (5, "aspect_ratio", "not_allowed"),
+        (5, "seed", "not_integer"),
+        (7, "prompt", "too_long"),
+        (7, "frames", "not_allowed"),
+        (7, "seed", "too_small"),
+        (8, None, "too_many_cells"),
+        (11, None, "quotes"),
+        (12, "seed", "not_integer"),
+    ]
+
+
+def test_problems_are_listed_up_to_fifty() -> None:
+    """The rest is a count."""
+    plan = of_csv("prompt,frames,seed\n" + "x,7,y\n" * 100)
+    assert len(plan.problems) == PROBLEMS_MOST + 1
+    assert (plan.problems[-1].problem, plan.problems[-1].facts) == ("more", {"count": 150})
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", (0, None, "empty")),
+        (b"\xef\xbb\xbf", (0, None, "empty")),
+        (b"\xff\xfe", (0, None, "empty")),
+        (b" " * BYTES_MOST, (0, None, "empty")),
+        (b"\n \r\n", (0, None, "empty")),
+        (b"prompt,seed\n", (0, None, "empty")),
+        (b"prompt,seed\n,,\n;\n"[:-2], (0, None, "empty")),
+        ("prompt\ngood\nMüller\n".encode("latin-1"), (3, None, "encoding")),
+        ("prompt\ngood\nMüller\n".encode("cp1252"), (3, None, "encoding")),
+        ("prompt\rgood\rMüller\r".encode("latin-1"), (3, None, "encoding")),
+        ("\ufeffprompt\nx\n".encode("utf-16-le") + b"x", (3, None, "encoding")),
+        (b"\xff\xfe\x00\xd8\x00\xd8", (1, None, "encoding")),
+        ("prompt\nx\n".encode("utf-16-le"), (1, None, "nul")),
+        ("prompt\nx\n".encode("utf-32"), (1, None, "nul")),
+        (b"prompt\nx\ny\0z\n", (3, None, "nul")),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", (1, None, "encoding")),
+        (b"PK\x03\x04\x14\x00\x00\x00", (1, None, "nul")),
+        (b"a lighthouse\ntwo boats\n", (1, None, "no_header")),
+        (b"\n\na lighthouse, calm\n", (3, None, "no_header")),
+        (b"<!doctype html><title>Prompt</title>", (1, None, "no_header")),
+        (b'{"prompt": "a lighthouse"}', (1, None, "no_header")),
+        (b"\tprompt\n0\tx\n", (1, None, "unknown_column")),
+        (b"," * 5000, (1, None, "no_header")),
+        (b"prompt," + b"x," * 5000, (1, None, "too_many_cells")),
+        (b"prompt,seed,mood\nx,1,calm\n", (1, None, "unknown_column")),
+        (b"prompt,,seed\nx,,1\n", (1, None, "unknown_column")),
+        (b"prompt,=cmd|' /C calc'!A0\nx,1\n", (1, None, "unknown_column")),
+        (b"prompt,seed,Prompt\nx,1,y\n", (1, "prompt", "duplicate_column")),
+        (b'"prompt\nx\n', (1, None, "quotes")),
+        (b'prompt\nx\n"never\nended\n', (3, None, "quotes")),
+        (b"prompt\na, b\n", (2, None, "too_many_cells")),
+        (b'prompt\n"' + b"x" * 140_000 + b'"\n', (2, None, "quotes")),
+    ],
+)
+def test_a_table_that_cannot_be_used(data: bytes, problem: tuple[int, str | None, str]) -> None:
+    """One problem with its line, whatever kind of file it is."""
+    assert told(plan_csv(CARD, data, {})) == [problem]
+
+
+def test_a_wrong_header_is_told_with_what_is_allowed() -> None:
+    """Every wrong column at once; the rows under it would mean nothing."""
+    plan = of_csv("prompt,sead,mood,seed,seed\nx,y,z\n")
+    assert [(problem.problem, problem.facts.get("held")) for problem in plan.problems] == [
+        ("unknown_column", "sead"),
+        ("unknown_column", "mood"),
+        ("duplicate_column", "seed"),
+    ]
+    assert plan.problems[0].facts["allowed"] == "prompt, aspect_ratio, frames, seed"
+
+
+def test_a_table_for_another_card() -> None:
+    """Numbers, yes and no, and choices that are no text are read by their kind."""
+    text = "text;strength;steps;loop;size;negative\na;0.25;3;yes;0.5;\nb;1;+7;FALSE;2;dull\nc;.5;1;nein;1;\n"
+    assert [{**payload, "seed": 0} for payload in of_csv(text, card=OTHER_CARD).payloads] == [
+        {"text": "a", "negative": "blurry", "strength": 0.25, "steps": 3, "loop": True, "size": 0.5, "seed": 0},
+        {"text": "b", "negative": "dull", "strength": 1.0, "steps": 7, "loop": False, "size": 2, "seed": 0},
+        {"text": "c", "negative": "blurry", "strength": 0.5, "steps": 1, "loop": False, "size": 1, "seed": 0},
+    ]
+    wrong = of_csv("text;strength;steps;loop;size\na;nan;1.5;maybe;3\nb;1e999;99;;\nc;0,5;٣;;\n", card=OTHER_CARD)
+    assert told(wrong) == [
+        (2, "steps", "not_integer"),
+        (2, "strength", "not_number"),
+        (2, "loop", "not_boolean"),
+        (2, "size", "not_allowed"),
+        (3, "steps", "too_large"),
+        (3, "strength", "not_number"),
+        (4, "steps", "not_integer"),
+        (4, "strength", "not_number"),
+    ]
+
+
+# Sweeps
+
+
+def test_a_sweep_is_every_combination() -> None:
+    """Ratios by lengths by seeds, the seeds turning fastest; the rest is the form's."""
+    plan = plan_sweep(CARD, {"prompt": "x", "frames": 121}, [WIDE, SQUARE], [121, 241], [1, 2, 3])
+    assert len(plan.payloads) == 12
+    assert [(p["aspect_ratio"], p["frames"], p["seed"]) for p in plan.payloads[:4]] == [
+        *((WIDE, 121, 1), (WIDE, 121, 2), (WIDE, 121, 3), (WIDE, 241, 1))
+    ]
+    assert {payload["prompt"] for payload in plan.payloads} == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "swept"),
+    [
+        ([], [7]),
+        ("", [7]),
+        ([1, 2, 1], [1, 2]),
+        ("1, 2;3 4\n5", [1, 2, 3, 4, 5]),
+        ("3 random", [-1, -1, -1]),
+        ("2 RANDOM", [-1, -1]),
+        ("3 zufällige", [-1, -1, -1]),
+        ([-1, -1, 5, 5], [-1, -1, 5]),
+    ],
+)
+def test_seeds_as_they_are_given(seeds: Sequence[int] | str, swept: list[int]) -> None:
+    """A list, a text, or a number of random ones; none keeps the form's. Only a random seed is worth a repeat."""
+    plan = plan_sweep(CARD, {"prompt": "x", "seed": 7}, [], [], seeds)
+    assert [payload["seed"] for payload in plan.payloads] == swept
+
+
+@pytest.mark.parametrize("seeds", ["x", "1, x", "0 random", "random", "1-5", "3 random 4", "½", "1.5"])
+def test_seeds_that_are_none(seeds: str) -> None:
+    """A text that means no seeds is told once, and for the seed."""
+    plan = plan_sweep(CARD, {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
+    assert {(problem.line, problem.field, problem.problem) for problem in plan.problems} == {(0, "seed", "not_integer")}
+
+
+def test_a_sweep_outside_the_card_is_told_once() -> None:
+    """Each wrong value once, and not for each combination it is part of."""
+    plan = plan_sweep(CARD, {"prompt": " "}, [WIDE, "5:4"], [121, 122, 123], [1, 2, -5])
+    assert told(plan) == [
+        (0, "prompt", "blank"),
+        (0, "seed", "too_small"),
+        (0, "frames", "not_allowed"),
+        (0, "frames", "not_allowed"),
+        (0, "aspect_ratio", "not_allowed"),
+    ]
+    assert told(plan_sweep(CARD, {}, [WIDE, SQUARE], [], [])) == [(0, "prompt", "missing")]
+
+
+@pytest.mark.parametrize("seeds", ["99999 random", range(201), " ".join(map(str, range(2000)))])
+def test_a_sweep_that_is_too_large(seeds: Sequence[int] | str) -> None:
+    """The count and the limit, and no combination is made for it."""
+    plan = plan_sweep(CARD, {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
+    assert told(plan) == [(0, None, "too_many")]
+
+
+def test_a_card_without_ratios_cannot_be_swept_over_them() -> None:
+    """A dimension that the card does not have is an unknown field; one with its own kind of seed draws none."""
+    assert told(plan_sweep(OTHER_CARD, {"text": "x"}, [WIDE], [], [])) == [(0, "aspect_ratio", "unknown_field")]
+    assert told(plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 random")) == [(0, "seed", "not_integer")]
+    assert [payload["seed"] for payload in plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 4").payloads] == [3, 4]
+
+
+# Anything
+
+
+def is_sound(plan: Plan, card: Card) -> None:
+    """Payloads that fit the card, or problems that have a name; never both, never more than a page of them."""
+    assert bool(plan.payloads) is not bool(plan.problems)
+    assert len(plan.payloads) <= BATCH_MOST
+    assert len(plan.problems) <= PROBLEMS_MOST + 1
+    for payload in plan.payloads:
+        assert card.validate(payload) == payload
+    for problem in plan.problems:
+        assert problem.problem in {*PROBLEMS, *PLAN_PROBLEMS}
+        assert problem.line >= 0
+        assert all(len(str(fact)) < 500 for fact in problem.facts.values())
+
+
+PIECES = [
+    *("prompt", "text", "seed", "frames", "size", "strength", "loop", ",", ";", "\t", "\n", "\r\n", '"', '""'),
+    *("16:9", "241", "-1", "1e9", "nan", "yes", "\0", "\ufeff", "é", "🌊", " ", "x" * 900, "9" * 50),
+]
+table_like = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=2000) | table_like.map(str.encode) | table_like.map(lambda text: text.encode("utf-16")))
+@example(b'prompt,"')
+@example(b"prompt\n\xed\xa0\x80")
+def test_any_bytes_give_a_plan(data: bytes) -> None:
+    """Whatever is dropped on the page is answered, and never by an exception."""
+    for card in (CARD, OTHER_CARD):
+        is_sound(plan_csv(card, data, {}), card)
+        is_sound(plan_csv(card, b",".join(field.name.encode() for field in card.fields) + b"\n" + data, {}), card)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=500) | table_like)
+def test_any_text_gives_a_plan(text: str) -> None:
+    """The same for lines and for seeds."""
+    for card, base in ((CARD, {"prompt": "x"}), (OTHER_CARD, {"text": "x"})):
+        is_sound(plan_lines(card, text, {}), card)
+        is_sound(plan_sweep(card, base, [], [], text), card)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "prompt": st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
+                .map(str.strip)
+                .filter(bool),
+                "aspect_ratio": st.sampled_from(CARD.fields[1].choices),
+                "frames": st.sampled_from([121, 241]),
+                "seed": st.integers(-1, 10**12),
+            }
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.sampled_from(",;\t"),
+)
+def test_what_a_program_writes_is_what_is_planned(rows: list[dict[str, Any]], delimiter: str) -> None:
+    """Any prompt survives a table that Python's own writer makes."""
+    file = io.StringIO(newline="")
+    table = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    table.writeheader()
+    table.writerows(rows)
+    assert of_csv(file.getvalue()) == Plan(tuple(rows))

@@ -1,0 +1,397 @@
+"""Replicas: several programs on one PostgreSQL server, each with a connection, an owner and a disk lock of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from dreamina_ui.engine.engine import Engine
+from dreamina_ui.errors import DailyLimitReached, LeaseLost, StoreError, TooManyActive
+from dreamina_ui.jobs import HOLDER, Job, State
+from dreamina_ui.simulator import QuickRenderer, create_app
+from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import jobs
+from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.leases import LEASE_S, RENEWED_EVERY_S, Leases
+from tests.rig import CARD, VALUES, Gate, engine_settings, make_clip, video_of
+from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+AT_ONCE = 50
+
+
+@dataclass
+class Replica:
+    """What one program has of the database."""
+
+    database: Database
+    store: JobStore
+    leases: Leases
+
+    async def claim(self) -> list[Job]:
+        return await self.leases.claim(active=1000, batch_active=1000)
+
+
+@pytest.fixture
+def replicas(postgres_url: str, tmp_path: Path) -> Iterator[list[Replica]]:
+    with closing(Database(postgres_url)) as one, closing(Database(postgres_url)) as two:
+        made = []
+        for number, database in enumerate((one, two)):
+            database.prepare()
+            leases = Leases(database, tmp_path / str(number))
+            leases.open()
+            made.append(Replica(database, JobStore(database), leases))
+        yield made
+
+
+def lease_of(replica: Replica, job_id: str) -> tuple[str | None, float | None]:
+    """Whose a job is, and for how many seconds, by the database's clock."""
+    left = jobs.c.lease_until - replica.database.now
+    query = sa.select(jobs.c.lease_owner, left).where(jobs.c.job_id == job_id)
+    owner, left_s = replica.database.transact(lambda connection: connection.execute(query).one())
+    return owner, left_s
+
+
+def let_pass(replica: Replica, seconds: float) -> None:
+    """Leases are so much older."""
+    older = sa.update(jobs).values(lease_until=jobs.c.lease_until - seconds)
+    replica.database.transact(lambda connection: connection.execute(older))
+
+
+# Clicks
+
+
+@pytest.mark.parametrize(
+    ("limits", "fit"),
+    [
+        (Limits(active=7, active_per_visitor=100), 7),
+        (Limits(active=100, active_per_visitor=3), 15),
+        (Limits(active=100, active_per_visitor=100, daily=11), 11),
+        (Limits(active=100, active_per_visitor=100, daily_per_visitor=2), 10),
+    ],
+    ids=["active", "active of a visitor", "of the day", "of a visitor's day"],
+)
+async def test_parallel_clicks_never_pass_a_limit(replicas: list[Replica], limits: Limits, fit: int) -> None:
+    """Fifty clicks of five visitors at once, through two replicas: exactly as many fit as may."""
+
+    async def click(number: int) -> bool:
+        job = a_job(f"job-{number}", visitor_id=f"visitor-{number % 5}", click_id=f"click-{number}")
+        try:
+            await replicas[number % 2].store.add([job], limits)
+        except (TooManyActive, DailyLimitReached):
+            return False
+        return True
+
+    made = await asyncio.gather(*(click(number) for number in range(AT_ONCE)))
+    assert sum(made) == fit == len(await replicas[0].store.unfinished())
+
+
+async def test_the_same_click_on_two_replicas_is_one(replicas: list[Replica]) -> None:
+    """Whoever comes second is answered with the first one's jobs."""
+
+    def click(number: int) -> list[Job]:
+        return [a_job(f"{number}-{v}", visitor_id="ann", click_id="click-1", variation=v) for v in range(3)]
+
+    answers = await asyncio.gather(*(replicas[n % 2].store.add(click(n), NO_LIMIT) for n in range(AT_ONCE)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(await replicas[0].store.unfinished()) == 3
+
+
+async def test_a_click_without_its_check_is_stopped_by_the_database(replicas: list[Replica]) -> None:
+    """The table itself refuses a second row for one video of one click."""
+    await replicas[0].store.add([a_job("a", click_id="click-1")])
+    with pytest.raises(StoreError):
+        replicas[1].database.transact(
+            lambda connection: connection.exec_driver_sql(
+                "INSERT INTO jobs SELECT 'b', 'share-b', visitor_id, backend, model_id, payload, state, request_id, "
+                "queue_position, outputs, failure, cancel_requested, created_at, version, submitted_at, started_at, "
+                "finished_at, width, height, duration_s, cost_usd, click_id FROM jobs"
+            )
+        )
+    assert len(await replicas[0].store.unfinished()) == 1
+
+
+async def test_one_request_is_adopted_once(replicas: list[Replica]) -> None:
+    """Two uncertain jobs adopt the same request on two replicas at the same moment: one has it."""
+    for round_ in range(5):
+        names = [f"{round_}-{number}" for number in range(2)]
+        for name in names:
+            await replicas[0].store.add([ended(a_job(name), State.UNCERTAIN)])
+        answers = await asyncio.gather(
+            *(replicas[n].store.adopt(names[n], f"request-{round_}", 1.0) for n in range(2)), return_exceptions=True
+        )
+        assert sum(isinstance(answer, Job) for answer in answers) == 1, answers
+
+
+# Leases
+
+
+async def test_claims_are_disjoint(replicas: list[Replica]) -> None:
+    """Many claims at once on two replicas: every job is claimed once, and by one."""
+    await replicas[0].store.add([a_job(f"job-{number:03}") for number in range(200)])
+    claims = await asyncio.gather(*(replicas[number % 2].claim() for number in range(10)))
+    claimed = [job.job_id for claim in claims for job in claim]
+    assert sorted(claimed) == [f"job-{number:03}" for number in range(200)]
+    assert {job.generation for claim in claims for job in claim} == {1}
+
+
+async def test_a_claim_passes_by_what_another_is_claiming(replicas: list[Replica]) -> None:
+    """SKIP LOCKED: rows in the hands of a claim that is not yet committed are neither waited for nor taken."""
+    await replicas[0].store.add([a_job("a"), a_job("b")])
+    one = replicas[0].database
+    with one._engine.connect() as connection, connection.begin():
+        held = connection.execute(
+            sa.select(jobs.c.job_id).where(jobs.c.job_id == "a").with_for_update(skip_locked=True)
+        ).all()
+        assert len(held) == 1
+        async with asyncio.timeout(10):
+            assert [job.job_id for job in await replicas[1].claim()] == ["b"]
+    assert [job.job_id for job in await replicas[0].claim()] == ["a"]
+
+
+async def test_what_is_owned_or_ended_is_not_claimed(replicas: list[Replica]) -> None:
+    """A claim takes what is free and unfinished, oldest first."""
+    await replicas[0].store.add([a_job("old", created_at=1.0), a_job("new", created_at=2.0)])
+    await replicas[0].store.add([ended(a_job("ended"))])
+    assert [job.job_id for job in await replicas[0].claim()] == ["old", "new"]
+    assert await replicas[1].claim() == []
+    assert await replicas[0].claim() == []
+
+
+async def test_a_lease_is_renewed_by_the_databases_clock(replicas: list[Replica], monkeypatch: Any) -> None:
+    """A program whose own clock is wrong holds its jobs as long as any other."""
+    one, two = replicas
+    await one.store.add([a_job()])
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    await one.claim()
+    for _ in range(3):
+        owner, left_s = lease_of(two, "job-1")
+        assert owner == one.leases.owner
+        assert left_s is not None
+        assert LEASE_S - 5 < left_s <= LEASE_S
+        let_pass(two, 10)
+        await one.leases.renew()
+        assert await two.claim() == []
+
+
+async def test_a_dead_owners_job_is_taken_over(replicas: list[Replica], tmp_path: Path) -> None:
+    """When a lease has run out another replica takes the job, with the next generation; the former's writes bounce."""
+    one, two = replicas
+    await one.store.add([a_job()])
+    one.leases = Leases(one.database, tmp_path, lease_s=0.3)
+    [former] = await one.claim()
+    taken: list[Job] = []
+
+    async def taken_over() -> bool:
+        taken.extend(await two.claim())
+        return bool(taken)
+
+    await until(taken_over)
+    assert [job.generation for job in taken] == [former.generation + 1]
+    assert lease_of(one, "job-1")[0] == two.leases.owner
+    with pytest.raises(LeaseLost):
+        await one.store.change("job-1", sent, generation=former.generation)
+    await one.leases.renew()  # renews nothing any more
+    assert lease_of(one, "job-1")[0] == two.leases.owner
+    assert (await two.store.change("job-1", sent, generation=former.generation + 1)).state is State.IN_QUEUE
+    assert (await one.store.get("job-1")).state is State.IN_QUEUE
+
+
+async def test_a_lease_that_ran_out_is_renewed_while_nobody_wants_it(replicas: list[Replica]) -> None:
+    """A pause that nobody noticed costs nothing: the same owner goes on with the same generation."""
+    one, two = replicas
+    await one.store.add([a_job()])
+    [job] = await one.claim()
+    let_pass(one, 60)
+    await one.leases.renew()
+    assert await two.claim() == []
+    assert (await one.store.change("job-1", sent, generation=job.generation)).state is State.IN_QUEUE
+
+
+async def test_a_stopped_owner_lets_go_at_once(replicas: list[Replica]) -> None:
+    """A clean stop leaves its jobs to the next claim; an ended job belongs to nobody."""
+    one, two = replicas
+    await one.store.add([a_job("a"), a_job("b")])
+    claimed = await one.claim()
+    await one.store.change("b", ended, generation=claimed[1].generation)
+    assert lease_of(one, "b") == (None, None)
+    await one.leases.aclose()
+    assert [job.job_id for job in await two.claim()] == ["a"]
+
+
+async def test_a_start_does_not_free_anothers_jobs(replicas: list[Replica], tmp_path: Path) -> None:
+    """Only a lease tells who lives: another machine's lock files say nothing."""
+    one, two = replicas
+    await one.store.add([a_job()])
+    await one.claim()
+    Leases(two.database, tmp_path / "third").open()
+    assert lease_of(one, "job-1")[0] == one.leases.owner
+
+
+def test_a_takeover_is_within_thirty_seconds() -> None:
+    """A dead owner's lease and the next look of a live one, together."""
+    assert LEASE_S + RENEWED_EVERY_S < 30
+    assert RENEWED_EVERY_S * 3 < LEASE_S  # two renewals may fail
+
+
+async def test_parallel_changes_of_many_rows_all_count(replicas: list[Replica]) -> None:
+    """Two replicas change five rows in every order at once: nothing is lost, and nothing deadlocks."""
+    await replicas[0].store.add([a_job(str(number), queue_position=0) for number in range(5)])
+
+    def more(job: Job) -> Job:
+        return replace(job, queue_position=(job.queue_position or 0) + 1)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(replicas[n % 2].store.change(str(n % 5), more) for n in range(100)))
+    assert [(await replicas[0].store.get(str(n))).queue_position for n in range(5)] == [20] * 5
+
+
+# Engines
+
+
+@dataclass
+class World:
+    """A service, a shared library, and as many programs as a test starts."""
+
+    folder: Path
+    url: str
+    gate: Gate
+    simulator: Any
+    stack: AsyncExitStack
+
+    @property
+    def accepted(self) -> int:
+        return len(self.simulator.ledger.records)
+
+    async def start(self, *, lease_s: float = 3.0, limits: Limits | None = None) -> tuple[Engine, JobStore]:
+        settings = engine_settings(
+            self.folder, self.gate, database_url=self.url, lease_s=lease_s, limits=limits or NO_LIMIT
+        )
+        engine = await self.stack.enter_async_context(Engine(settings))
+        return engine, engine.store
+
+
+@asynccontextmanager
+async def a_world(folder: Path, url: str, *, queue_s: float = 0.0, render_s: float = 0.0) -> AsyncIterator[World]:
+    clip = make_clip(folder / "clip.mp4")
+    app = create_app(
+        folder / "simulator", cards=[CARD.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(app.state.simulator.aclose)
+        yield World(folder, url, Gate(app), app.state.simulator, stack)
+
+
+def pause(engine: Engine) -> None:
+    """The program stands still, as under SIGSTOP: nothing of its own goes on, and it renews nothing."""
+    for task in (*engine.supervisor.loops, *engine.supervisor.runs):
+        task.cancel()
+
+
+async def test_a_job_is_watched_from_another_replica(tmp_path: Path, postgres_url: str) -> None:
+    """A page on replica B sees the states of a job that replica A runs, in order, to the end."""
+    async with a_world(tmp_path, postgres_url, render_s=1.2) as world:
+        a, _ = await world.start()
+        b, _ = await world.start()
+        [job] = await a.submit("ann", VALUES)
+        async with asyncio.timeout(30):
+            seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
+        assert seen[-1].state is State.SUCCEEDED
+        assert State.IN_PROGRESS in [snapshot.state for snapshot in seen]
+        versions = [snapshot.version for snapshot in seen]
+        assert versions == sorted(set(versions))
+        assert (world.gate.posts, world.accepted) == (1, 1)
+
+
+async def test_a_job_is_cancelled_from_another_replica(tmp_path: Path, postgres_url: str) -> None:
+    """Cancel in the queue, asked of replica B: the service's word ends the job, and A's watchers hear it too."""
+    async with a_world(tmp_path, postgres_url, queue_s=60) as world:
+        a, store = await world.start()
+        b, _ = await world.start()
+        [job] = await a.submit("ann", VALUES)
+
+        async def queued() -> bool:
+            return (await store.get(job.job_id)).state is State.IN_QUEUE
+
+        await until(queued)
+        assert (await b.cancel(HOLDER, job.job_id)).state is State.CANCELLED
+        async with asyncio.timeout(30):
+            seen = [snapshot async for snapshot in a.watch(HOLDER, job.job_id)]
+        assert seen[-1].state is State.CANCELLED
+        [record] = world.simulator.ledger.records.values()
+        assert record.state == "cancelled"
+
+
+async def test_a_dead_replicas_jobs_end_on_another(tmp_path: Path, postgres_url: str) -> None:
+    """Replica A stands still while its videos render: B takes over, saves them, and nothing is sent again."""
+    async with a_world(tmp_path, postgres_url, render_s=0.5) as world:
+        a, store = await world.start(lease_s=0.6)
+        jobs = await a.submit("ann", VALUES, count=4)
+
+        async def all_sent() -> bool:
+            return all([(await store.get(job.job_id)).request_id for job in jobs])
+
+        await until(all_sent)
+        pause(a)
+        b, _ = await world.start()
+        for job in jobs:
+            async with asyncio.timeout(30):
+                seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
+            assert seen[-1].state is State.SUCCEEDED
+            assert video_of(b.library, job.share_id).exists()
+        assert (world.gate.posts, world.accepted) == (4, 4)
+        assert {(await store.get(job.job_id)).generation for job in jobs} == {2}
+
+
+async def test_a_post_in_a_paused_replica_is_adopted_by_its_answer(tmp_path: Path, postgres_url: str) -> None:
+    """A sleeps in the middle of its POST, B calls the job uncertain, A's answer comes: B ends it, paid once."""
+    async with a_world(tmp_path, postgres_url) as world:
+        a, store = await world.start(lease_s=0.6)
+        world.gate.open.clear()
+        [job] = await a.submit("ann", VALUES)
+        await until(lambda: world.gate.posts == 1)
+        for loop in a.supervisor.loops:
+            loop.cancel()
+        b, _ = await world.start()
+
+        async def state_is(state: State) -> bool:
+            return (await store.get(job.job_id)).state is state
+
+        await until(lambda: state_is(State.UNCERTAIN))
+        world.gate.open.set()
+        await until(lambda: state_is(State.SUCCEEDED))
+        row = await store.get(job.job_id)
+        assert list(world.simulator.ledger.records) == [row.request_id]
+        assert (world.gate.posts, row.failure) == (1, None)
+        assert video_of(b.library, job.share_id).exists()
+
+
+async def test_clicks_on_two_replicas_are_all_paid_once(tmp_path: Path, postgres_url: str) -> None:
+    """Thirty clicks, each made twice, on whichever replica: thirty videos, thirty POSTs."""
+    async with a_world(tmp_path, postgres_url) as world:
+        engines = [(await world.start())[0] for _ in range(2)]
+        answers = await asyncio.gather(
+            *(
+                engines[(number + again) % 2].submit("ann", {**VALUES, "seed": number}, click_id=f"click-{number}")
+                for number in range(30)
+                for again in range(2)
+            )
+        )
+        made = {job.job_id for [job] in answers}
+        assert len(made) == 30
+        for job_id in made:
+            async with asyncio.timeout(60):
+                async for snapshot in engines[0].watch(HOLDER, job_id):
+                    last = snapshot
+            assert last.state is State.SUCCEEDED
+        assert (world.gate.posts, world.accepted) == (30, 30)
+        seeds = [record.input["seed"] for record in world.simulator.ledger.records.values()]
+        assert sorted(seeds) == list(range(30))

@@ -1,0 +1,38 @@
+"""Pure modules: what takes values and returns values knows nothing of the network, the database, threads or the clock."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "dreamina_ui"
+PURE = [
+    "backends",
+    "errors",
+    "hosts",
+    "jobs",
+    "retrying",
+    "wording",
+    "cards.batches",
+    "cards.links",
+    "cards.model_card",
+    "cards.values",
+    "engine.schedule",
+    "media.addresses",
+    "media.kinds",
+    "runcomfy.addresses",
+    "runcomfy.outputs",
+    "runcomfy.replies",
+    "runcomfy.texts",
+    "runcomfy.words",
+]
+IMPURE = {"asyncio", "httpx", "sqlalchemy", "threading", "time", "random", "gradio"}
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_do_not_wait_or_store(module: str) -> None:
+    """Nothing that waits, stores or draws is imported."""
+    tree = ast.parse((PACKAGE / Path(*module.split(".")).with_suffix(".py")).read_text(encoding="utf-8"))
+    names = {a.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    names |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not names & IMPURE

@@ -1,0 +1,114 @@
+"""The page's scripts: each says what it does and needs, one answer serves all of them, and the page asks for it first."""
+
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from dreamina_ui.web.page_head import ADDRESS, PageHead, PageScripts
+from tests.servers import ROOT
+
+FOLDER = ROOT / "assets" / "js"
+SCRIPTS = sorted(FOLDER.glob("*.js"))
+
+
+def head_and_code(script: Path) -> tuple[str, str]:
+    """The comment at the top of a script, and the rest."""
+    lines = script.read_text(encoding="utf-8").splitlines()
+    length = next(number for number, line in enumerate(lines) if not line.startswith("//"))
+    return "\n".join(lines[:length]), "\n".join(line for line in lines[length:] if not line.strip().startswith("//"))
+
+
+def attributes(code: str) -> set[str]:
+    """The data attributes and ids that a script names."""
+    found = set(re.findall(r"\bdata-[a-z-]+", code)) | set(re.findall(r"[\"'` (,](#[a-z][a-z-]+)", code))
+    names = re.findall(r"dataset\.(\w+)", code)
+    for group in re.findall(r"\{ ([\w, ]+) \} = \w+(?:\.\w+)*\.dataset", code):
+        names += group.split(", ")
+    return found | {"data-" + re.sub(r"[A-Z]", lambda letter: f"-{letter[0].lower()}", name) for name in names}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_says_what_it_does_and_needs(script: Path) -> None:
+    """One sentence first, then the elements and attributes that its code names."""
+    head, code = head_and_code(script)
+    first, _, rest = head.removeprefix("// ").partition("\n")
+    assert first[0].isupper()
+    assert "// Needs:" in rest
+    assert not {name for name in attributes(code) if not re.search(rf"{re.escape(name)}\b", head)}
+
+
+def test_every_attribute_is_written_somewhere() -> None:
+    """What a script looks for is in the markup of the page's code, or made by a script."""
+    code = "\n".join(head_and_code(script)[1] for script in SCRIPTS)
+    markup = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "dreamina_ui" / "ui").rglob("*.py"))
+    for name in attributes(code):
+        if name.startswith("#"):
+            ids = (f'id="{name[1:]}"', f'elem_id="{name[1:]}"', f'id: "{name[1:]}"')
+            assert any(one in markup or one in code for one in ids) or name.startswith("#field-"), name
+        else:
+            camel = re.sub(r"-(\w)", lambda letter: letter[1].upper(), name.removeprefix("data-"))
+            assert name in markup or f'"{name}"' in code or f"dataset.{camel} =" in code, name
+
+
+async def ask(scripts: PageScripts, address: str, encoding: str = "identity") -> httpx.Response:
+    transport = httpx.ASGITransport(Starlette(routes=scripts.routes))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as browser:
+        return await browser.get(address, headers={"Accept-Encoding": encoding})
+
+
+def address_in(tag: str) -> str:
+    [address] = re.findall(r'^<script src="(dreamina/scripts\.js\?v=[0-9a-f]{16})"></script>$', tag)
+    return f"/{address}"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("encoding", ["identity", "br"])
+async def test_all_scripts_are_one_answer(encoding: str) -> None:
+    """The helpers first, then every other script as it is; compressed for browsers that can read that."""
+    scripts = PageScripts(FOLDER)
+    reply = await ask(scripts, address_in(scripts.tag), encoding)
+    assert reply.text.startswith((FOLDER / "dreamina.js").read_text(encoding="utf-8"))
+    assert all(script.read_text(encoding="utf-8") in reply.text for script in SCRIPTS)
+    assert reply.headers["content-type"].startswith("text/javascript")
+    assert reply.headers.get("content-encoding", "identity") == encoding
+    if encoding == "br":
+        assert int(reply.headers["content-length"]) < len(reply.text) / 2
+
+
+@pytest.mark.anyio
+async def test_the_address_changes_with_the_scripts(tmp_path: Path) -> None:
+    """So they may be kept for a year; those of another version may not, which a page of another replica asks for."""
+    shutil.copytree(FOLDER, tmp_path / "js")
+    before = PageScripts(tmp_path / "js")
+    (tmp_path / "js" / "seed.js").write_text("// changed")
+    after = PageScripts(tmp_path / "js")
+    assert before.tag != after.tag
+    assert "immutable" in (await ask(after, address_in(after.tag))).headers["cache-control"]
+    for address in (address_in(before.tag), ADDRESS):
+        assert (await ask(after, address)).headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.anyio
+async def test_the_page_asks_for_them_before_all_else() -> None:
+    """The tag stands at the start of the page's head, and in no other answer."""
+    html = "<!doctype html><html><head><title>a</title></head></html>"
+
+    async def page(_request: Request) -> HTMLResponse:
+        return HTMLResponse(html)
+
+    app = Starlette(
+        routes=[Route("/", page), Route("/other", page)], middleware=[Middleware(PageHead, html="<script></script>")]
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
+        reply = await browser.get("/")
+        assert reply.text == html.replace("<head>", "<head><script></script>")
+        assert int(reply.headers["content-length"]) == len(reply.content)
+        assert (await browser.get("/other")).text == html

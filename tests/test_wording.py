@@ -1,0 +1,143 @@
+"""Every sentence, in every language."""
+
+import re
+import string
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dreamina_ui import errors
+from dreamina_ui.cards.batches import PLAN_PROBLEMS
+from dreamina_ui.cards.model_card import PROBLEMS
+from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.wording import LANGUAGES, Words, texts_of
+
+ENGLISH = texts_of("en")
+JOB = Job(job_id="j", share_id="s", visitor_id="v", backend="runcomfy", model_id="m", payload={}, created_at=0.0)
+PACKAGE = Path(__file__).parents[1] / "dreamina_ui"
+SOURCES = [*(PACKAGE / "ui").rglob("*.py"), *(PACKAGE / "api").glob("*.py"), PACKAGE / "wording.py"]
+
+
+def codes(of: type[DreaminaError] = DreaminaError) -> Iterator[str]:
+    yield of.code
+    for kind in of.__subclasses__():
+        yield from codes(kind)
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_translation_is_missing(language: str) -> None:
+    """Every language has every text, with the same values in it, and none that nobody knows."""
+    texts = texts_of(language)
+    assert texts.keys() == ENGLISH.keys()
+    assert {key: placeholders(text) for key, text in texts.items()} == {
+        key: placeholders(text) for key, text in ENGLISH.items()
+    }
+    assert all(text.strip() for text in texts.values())
+
+
+def test_no_text_is_left_in_english() -> None:
+    """A translation that equals the English text is a name, a number, or forgotten."""
+    same = {key for key, text in texts_of("de").items() if text == ENGLISH[key]}
+    assert same <= {
+        "badge.simulator",
+        "badge.runcomfy",
+        "service.runcomfy",
+        "seconds",
+        "batch.lines",
+        "batch.count",
+        "output.unshown.file",
+        "cause.server",
+        "failure.setting",
+        "failure.invalid_input",
+    } | {key for key in same if ENGLISH[key].isupper() or len(ENGLISH[key]) <= 6}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_that_can_happen_has_words(language: str) -> None:
+    """Every exception, every state and every problem of a value has a text."""
+    texts = texts_of(language)
+    assert set(codes()) == {getattr(errors, name).code for name in errors.__all__}
+    assert {f"failure.{code}" for code in codes() if code != "remark"} <= texts.keys()
+    assert {f"state.{state}" for state in State} <= texts.keys()
+    assert {f"problem.{problem}" for problem in PROBLEMS} <= texts.keys()
+    assert {f"plan.{problem}" for problem in PLAN_PROBLEMS} <= texts.keys()
+
+
+def test_every_text_that_is_said_exists() -> None:
+    """Each literal key in the program is one of the texts."""
+    said = {
+        key
+        for path in SOURCES
+        for key in re.findall(r'(?:words|self|fixed)\.(?:say|text)\(\s*"([^"]+)"', path.read_text("utf-8"))
+    }
+    assert said <= ENGLISH.keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_failure_with_missing_facts_still_reads(language: str) -> None:
+    """A row of an older version may lack what a newer sentence names."""
+    words = Words(language)
+    for code in codes():
+        sentence = words.sentence(Failure(code))
+        assert sentence
+        assert "{" not in sentence
+    assert words.sentence(Failure("of a later version")) == words.say("failure.error")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "language"),
+    [
+        (["de", "en-US"], "de"),
+        ([None, "de-AT,de;q=0.9,en;q=0.8"], "de"),
+        ([None, "fr-FR,fr;q=0.9,de;q=0.5"], "de"),
+        ([None, "fr-FR"], "en"),
+        (["klingon", None], "en"),
+        ([], "en"),
+    ],
+)
+def test_the_first_wish_that_can_be_met(wishes: list[str | None], language: str) -> None:
+    """The choice goes before the browser's languages, and English is spoken to everybody else."""
+    assert Words.of(wishes).language == language
+
+
+def test_braces_in_a_message_are_only_text() -> None:
+    """What the service says is put in, never read as a template."""
+    assert "{limit} {0}" in Words().sentence(Failure("generation_failed", "{limit} {0}"))
+
+
+def test_numbers_are_written_as_the_language_does() -> None:
+    """A comma in German, a point in English."""
+    assert Words("de").price("runcomfy", 0.25) == "Etwa 0,25 $"
+    assert Words("en").price("runcomfy", 0.25) == "About $0.25"
+    assert Words("de").price("runcomfy", None) == "Preis unbekannt"
+
+
+def test_a_field_problem_names_title_measure_and_limit() -> None:
+    """The sentence beside a field says what it held and what it may hold."""
+    error = InvalidInput("prompt", "too_long", "", held=812, limit=800)
+    assert Words("en").field_problem(error, "Prompt") == "Prompt: 812 characters, at most 800."
+
+
+@pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        (JOB.move(State.SUBMITTING).move(State.IN_QUEUE, queue_position=1), "In the queue, next"),
+        (JOB.move(State.SUBMITTING).move(State.IN_QUEUE, queue_position=3), "In the queue, place 3"),
+        (JOB.move(State.SUBMITTING).move(State.IN_QUEUE), "In the queue"),
+        (
+            replace(JOB, state=State.SUCCEEDED, remarks=(Failure("no_file_found", "a page"),)),
+            "Finished without a file",
+        ),
+        (JOB.move(State.CANCELLED), "Cancelled before it was made; nothing was charged"),
+    ],
+)
+def test_where_a_job_stands(job: Job, line: str) -> None:
+    """One line says it, with the place in the queue where there is one."""
+    assert Words().state_line(job) == line

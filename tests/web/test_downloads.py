@@ -1,0 +1,452 @@
+"""Downloads: what is shared comes whole and under its name, everything else is not there."""
+
+import asyncio
+import gc
+import io
+import re
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import gradio as gr
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from dreamina_ui.errors import StoreUnavailable
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.library import Library
+from dreamina_ui.media.record import file_name
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import JobQueries
+from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.web.downloads import ZIPPED_MOST, Downloads
+from tests.rig import video_of
+
+pytestmark = pytest.mark.anyio
+
+NOON = 1_700_049_600.0  # 2023-11-15 12:00 UTC
+NOT_FOUND = "There is no such video."
+
+
+def share(number: int) -> str:
+    return f"{number:032x}"
+
+
+def a_job(number: int, prompt: str = "a lighthouse", **values: Any) -> Job:
+    standard: dict[str, Any] = {
+        "job_id": f"job-{number}",
+        "share_id": share(number),
+        "visitor_id": "ann",
+        "backend": "simulator",
+        "model_id": "m",
+        "payload": {"prompt": prompt, "seed": 7},
+        "created_at": NOON + number,
+        "state": State.SUCCEEDED,
+        "finished_at": NOON + 60,
+    }
+    return Job(**{**standard, **values})
+
+
+@dataclass
+class House:
+    """The routes over a store and a library of their own; `said` keeps which texts were asked for."""
+
+    store: JobStore
+    queries: JobQueries
+    library: Library
+    said: list[str] = field(default_factory=list)
+
+    def say(self, _: Request, key: str) -> str:
+        self.said.append(key)
+        return NOT_FOUND if key == "download.not_found" else f"({key})"
+
+    @property
+    def downloads(self) -> Downloads:
+        return Downloads(self.queries, self.library, self.say)
+
+    @property
+    def app(self) -> Starlette:
+        return Starlette(routes=self.downloads.routes)
+
+    async def add(self, job: Job, content: bytes | None = b"a video") -> Job:
+        await self.store.add([job])
+        if content is not None:
+            video_of(self.library, job).write_bytes(content)
+        return job
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    database = Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")
+    database.prepare()
+    library = Library(tmp_path / "videos")
+    library.prepare()
+    yield House(JobStore(database), JobQueries(database), library)
+    database.close()
+
+
+@pytest.fixture
+async def web(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://studio") as client:
+        yield client
+
+
+def name_of(reply: httpx.Response) -> str:
+    """The name a browser saves the file under: the one in all scripts, which goes before the plain one."""
+    found = re.search(r"filename\*=UTF-8''(\S+)$", reply.headers["content-disposition"])
+    assert found
+    return unquote(found[1])
+
+
+# One video
+
+
+async def test_a_video_comes_whole_under_its_name(house: House, web: httpx.AsyncClient) -> None:
+    """As a file to keep, guarded against being taken for something else, and kept by the asker's browser alone."""
+    job = await house.add(a_job(1), b"0123456789" * 1000)
+    reply = await web.get(f"/dreamina/video/{job.share_id}")
+    assert (reply.status_code, reply.content) == (200, b"0123456789" * 1000)
+    assert name_of(reply) == "2023-11-15-a-lighthouse-7.mp4" == file_name(job)
+    headers = reply.headers
+    assert headers["content-disposition"].startswith('attachment; filename="2023-11-15-a-lighthouse-7.mp4"')
+    assert (headers["content-type"], headers["x-content-type-options"]) == ("video/mp4", "nosniff")
+    assert {"private", "immutable"} <= set(headers["cache-control"].split(", "))
+
+
+async def test_a_video_can_be_shown_instead(house: House, web: httpx.AsyncClient) -> None:
+    """With `inline=1` the browser plays it, and still knows its name."""
+    job = await house.add(a_job(1))
+    reply = await web.get(f"/dreamina/video/{job.share_id}?inline=1")
+    assert reply.headers["content-disposition"].startswith("inline; ")
+    assert name_of(reply) == file_name(job)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "said"),
+    [
+        ("bytes=0-0", 206, b"0", "bytes 0-0/10"),
+        ("bytes=3-5", 206, b"345", "bytes 3-5/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
+        ("bytes=10-", 416, None, "bytes */10"),
+    ],
+)
+async def test_a_player_gets_the_part_it_asks_for(
+    house: House, web: httpx.AsyncClient, asked: str, status: int, content: bytes | None, said: str
+) -> None:
+    """Scrubbing works: a range is answered by just that range."""
+    job = await house.add(a_job(1), b"0123456789")
+    reply = await web.get(f"/dreamina/video/{job.share_id}?inline=1", headers={"range": asked})
+    assert (reply.status_code, reply.headers["content-range"]) == (status, said)
+    if content is not None:
+        assert reply.content == content
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("Müller's «Café» am Meer", "2023-11-15-müller-s-café-am-meer-7.mp4"),
+        ("海の灯台 🌊", "2023-11-15-海の灯台-7.mp4"),
+        ('a"b\r\nSet-Cookie: x=1', "2023-11-15-a-b-set-cookie-x-1-7.mp4"),
+        ("../../etc/passwd", "2023-11-15-etc-passwd-7.mp4"),
+        ("\u202egnp.exe", "2023-11-15-gnp-exe-7.mp4"),
+        ("🌊🌊", "2023-11-15-video-7.mp4"),
+    ],
+)
+async def test_names_in_any_script(house: House, web: httpx.AsyncClient, prompt: str, name: str) -> None:
+    """A name is the prompt's letters in their own script, in one plain header line, and never a path."""
+    job = await house.add(a_job(1, prompt))
+    reply = await web.get(f"/dreamina/video/{job.share_id}")
+    assert name_of(reply) == name
+    assert re.fullmatch(
+        r"attachment; filename=\"[\w.-]+\"; filename\*=\S+", reply.headers["content-disposition"], re.ASCII
+    )
+    assert "set-cookie" not in reply.headers
+    zipped = await web.get("/dreamina/zip", params={"video": job.share_id})
+    assert zipfile.ZipFile(io.BytesIO(zipped.content)).namelist() == [name]
+
+
+async def test_a_name_holds_no_more_than_a_number_for_a_seed(house: House, web: httpx.AsyncClient) -> None:
+    """A record from elsewhere may hold anything as its seed; none of it becomes a path."""
+    job = await house.add(a_job(1, payload={"prompt": "x", "seed": "../../evil"}))
+    assert name_of(await web.get(f"/dreamina/video/{job.share_id}")) == "2023-11-15-x.mp4"
+
+
+# What is not there
+
+HOSTILE = [
+    "",
+    "nope",
+    "job-1",
+    share(99),
+    share(1).upper() + "A",
+    "../secret",
+    "%2e%2e%2fsecret",
+    "%00",
+    "é" * 32,
+    "0" * 33,
+]
+
+
+@pytest.mark.parametrize("share_id", HOSTILE)
+@pytest.mark.parametrize(
+    "path", ["/dreamina/video/{}", "/dreamina/zip?video={}", f"/dreamina/zip?video={share(1)}&video={{}}"]
+)
+async def test_what_is_not_a_shared_video_is_not_there(
+    house: House, web: httpx.AsyncClient, path: str, share_id: str
+) -> None:
+    """An unknown or malformed share id is one plain sentence, and nothing of what does exist comes with it."""
+    await house.add(a_job(1))
+    reply = await web.get(path.format(share_id))
+    assert reply.status_code == 404
+    if reply.text != "Not Found":  # not even one of our addresses
+        assert (reply.text, reply.headers["content-type"]) == (NOT_FOUND, "text/plain; charset=utf-8")
+        assert reply.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.SUCCEEDED])
+async def test_a_job_without_a_video_has_no_download(house: House, web: httpx.AsyncClient, state: State) -> None:
+    """A file that is there before its job has succeeded is nobody's yet."""
+    job = await house.add(a_job(1, state=state))
+    assert (await web.get(f"/dreamina/video/{job.share_id}")).status_code == 404
+    assert (await web.get(f"/dreamina/zip?video={job.share_id}")).status_code == 404
+
+
+async def test_a_file_that_is_gone_is_not_found(house: House, web: httpx.AsyncClient) -> None:
+    """A row whose file was taken away by hand is answered like any other missing video."""
+    job = await house.add(a_job(1), content=None)
+    for path in (f"/dreamina/video/{job.share_id}", f"/dreamina/zip?video={job.share_id}"):
+        reply = await web.get(path)
+        assert (reply.status_code, reply.text) == (404, NOT_FOUND)
+    video_of(house.library, job).mkdir()
+    assert (await web.get(f"/dreamina/video/{job.share_id}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("end", "media_type", "is_shown"),
+    [
+        (".webm", "video/webm", True),
+        (".mov", "video/quicktime", True),
+        (".image.gif", "image/gif", True),
+        (".mp3", "audio/mpeg", True),
+        (".avi", "application/octet-stream", False),
+        (".zip", "application/octet-stream", False),
+        (".bin", "application/octet-stream", False),
+    ],
+)
+async def test_a_file_of_any_kind_comes_as_what_it_is(
+    house: House, web: httpx.AsyncClient, end: str, media_type: str, is_shown: bool
+) -> None:
+    """Under the ending of its kind; what a browser does not show, or could run, is only to keep, whatever is asked for."""
+    job = await house.add(a_job(1, files=(end, f"-2{end}")), content=None)
+    for name in job.files:
+        (house.library.folder / f"{job.share_id}{name}").write_bytes(b"<script>1</script>")
+    reply = await web.get(f"/dreamina/video/{job.share_id}?n=2&inline=1", headers={"Range": "bytes=1-6"})
+    assert (reply.status_code, reply.content) == (206, b"script")
+    assert (reply.headers["content-type"], reply.headers["x-content-type-options"]) == (media_type, "nosniff")
+    assert reply.headers["content-disposition"].startswith("inline" if is_shown else "attachment")
+    assert name_of(reply) == f"2023-11-15-a-lighthouse-7-2{end.removeprefix('.image')}"
+
+
+async def test_a_deleted_video_is_not_served_until_it_is_taken_back(house: House, web: httpx.AsyncClient) -> None:
+    """The bin is closed to everybody who holds a share id."""
+    job = await house.add(a_job(1))
+    paths = (f"/dreamina/video/{job.share_id}", f"/dreamina/zip?video={job.share_id}")
+    await house.queries.delete("ann", [job.job_id], NOON)
+    assert [(await web.get(path)).status_code for path in paths] == [404, 404]
+    await house.queries.restore("ann", [job.job_id])
+    assert [(await web.get(path)).status_code for path in paths] == [200, 200]
+
+
+async def test_a_share_id_shows_a_video_and_gives_nothing_else(house: House, web: httpx.AsyncClient) -> None:
+    """No job id, no visitor and no path of the disk is in an answer; another method than reading is refused."""
+    job = await house.add(a_job(1))
+    for path in (f"/dreamina/video/{job.share_id}", f"/dreamina/zip?video={job.share_id}"):
+        reply = await web.get(path)
+        told = str(reply.headers.raw).encode() + reply.content
+        assert not any(word in told for word in (b"job-1", b"ann", str(house.library.folder).encode()))
+        assert (await web.post(path)).status_code == 405
+        assert (await web.delete(path)).status_code == 405
+
+
+async def test_a_database_that_is_away_is_said(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not found would be a lie then."""
+
+    class Away(JobQueries):
+        async def shared(self, share_ids: Any) -> list[Job]:
+            raise StoreUnavailable
+
+    app = Starlette(routes=Downloads(Away(None), house.library, house.say).routes)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio") as web:
+        for path in (f"/dreamina/video/{share(1)}", f"/dreamina/zip?video={share(1)}"):
+            reply = await web.get(path)
+            assert (reply.status_code, reply.text) == (503, "(download.unavailable)")
+
+
+# Many videos
+
+
+async def test_a_zip_holds_the_videos_as_they_are(house: House, web: httpx.AsyncClient) -> None:
+    """In the order asked for, each once, stored under its name and its day, with nothing wrong in any tool's eyes."""
+    contents = {share(n): bytes([n]) * (n * 100_000) for n in (1, 2, 3)}
+    for n in (1, 2, 3):
+        await house.add(a_job(n, f"prompt {n}"), contents[share(n)])
+    order = [share(3), share(1), share(3), share(2)]
+    reply = await web.get("/dreamina/zip", params={"video": order})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/zip")
+    assert re.fullmatch(r"dreamina-\d{4}-\d\d-\d\d-3\.zip", name_of(reply))
+    archive = zipfile.ZipFile(io.BytesIO(reply.content))
+    assert archive.testzip() is None
+    assert archive.namelist() == [f"2023-11-15-prompt-{n}-7.mp4" for n in (3, 1, 2)]
+    for entry, n in zip(archive.infolist(), (3, 1, 2), strict=True):
+        assert archive.read(entry) == contents[share(n)]
+        assert entry.compress_type == zipfile.ZIP_STORED
+        assert datetime(*entry.date_time, tzinfo=UTC).date().isoformat() == "2023-11-15"
+
+
+async def test_equal_names_are_numbered(house: House, web: httpx.AsyncClient) -> None:
+    """No video takes another one's place, also where a number is already part of a name."""
+    for n in (1, 2, 3):
+        await house.add(a_job(n), bytes([n]))
+    await house.add(a_job(4, "a lighthouse 7", payload={"prompt": "A Lighthouse 7", "seed": 2}), bytes([4]))
+    reply = await web.get("/dreamina/zip", params={"video": [share(n) for n in (4, 1, 2, 3)]})
+    archive = zipfile.ZipFile(io.BytesIO(reply.content))
+    stem = "2023-11-15-a-lighthouse-7"
+    assert archive.namelist() == [f"{stem}-2.mp4", f"{stem}.mp4", f"{stem}-3.mp4", f"{stem}-4.mp4"]
+    assert [archive.read(name) for name in archive.namelist()] == [bytes([n]) for n in (4, 1, 2, 3)]
+
+
+async def test_as_many_as_a_zip_may_hold(house: House, web: httpx.AsyncClient) -> None:
+    """Two hundred at once; one more is refused with its own sentence, before any of them is looked for."""
+    jobs = [a_job(n) for n in range(1, ZIPPED_MOST + 1)]
+    await house.store.add(jobs)
+    for job in jobs:
+        video_of(house.library, job).write_bytes(b"x")
+    share_ids = [job.share_id for job in jobs]
+    reply = await web.get("/dreamina/zip", params={"video": [*share_ids, share_ids[0]]})
+    assert len(zipfile.ZipFile(io.BytesIO(reply.content)).namelist()) == ZIPPED_MOST
+    refused = await web.get("/dreamina/zip", params={"video": [*share_ids, share(0)]})
+    assert (refused.status_code, refused.text) == (400, "(download.too_many)")
+    assert (await web.get("/dreamina/zip")).status_code == 404
+
+
+async def test_asking_for_the_headers_reads_no_video(house: House, web: httpx.AsyncClient) -> None:
+    """HEAD tells type and name, and costs nothing."""
+    job = await house.add(a_job(1))
+    reply = await web.head("/dreamina/zip", params={"video": job.share_id})
+    assert (reply.status_code, reply.content, reply.headers["content-type"]) == (200, b"", "application/zip")
+    assert (await web.head(f"/dreamina/video/{job.share_id}")).headers["content-length"] == "7"
+
+
+# Large ones
+
+SIZE = 300 * 2**20
+PIECE_MOST = 2**20
+
+
+@dataclass
+class Sink:
+    """A client that keeps nothing of what it receives: httpx's transport for tests would keep all of it."""
+
+    size: int = 0
+    crc: int = 0
+    largest: int = 0
+    tail: bytes = b""
+    gone_after: float = float("inf")
+
+    async def send(self, message: Any) -> None:
+        body = message.get("body", b"")
+        self.size += len(body)
+        self.crc = zlib.crc32(body, self.crc)
+        self.largest = max(self.largest, len(body))
+        self.tail = (self.tail + body)[-200:]
+        if self.size > self.gone_after:
+            raise OSError("the browser was closed")
+
+    async def receive(self) -> Any:
+        await asyncio.Event().wait()
+
+    async def ask(self, app: Starlette, path: str, query: str = "") -> None:
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [],
+            "scheme": "http",
+            "server": ("studio", 80),
+        }
+        await app(scope, self.receive, self.send)
+
+
+@pytest.fixture
+async def large(house: House) -> Job:
+    """A video of 300 MB that takes no room on the disk."""
+    job = await house.add(a_job(1), b"")
+    with video_of(house.library, job).open("r+b") as file:
+        file.truncate(SIZE)
+    return job
+
+
+@pytest.mark.parametrize(("path", "query"), [("/dreamina/video/{}", ""), ("/dreamina/zip", "video={}")])
+async def test_large_videos_do_not_go_through_memory(house: House, large: Job, path: str, query: str) -> None:
+    """300 MB are passed on in small pieces; the program never holds more than some of them."""
+    sink, app = Sink(), house.app
+    tracemalloc.start()
+    try:
+        await sink.ask(app, path.format(large.share_id), query.format(large.share_id))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert SIZE <= sink.size < SIZE + 1000
+    assert sink.largest <= PIECE_MOST
+    assert peak < 16 * 2**20
+
+
+async def test_a_browser_that_goes_away_leaves_nothing_open(house: House, large: Job) -> None:
+    """A download that breaks off closes its file; another one still gets everything."""
+    sink = Sink(gone_after=2**20)
+    with pytest.raises(Exception, match=r"^$|closed"):
+        await sink.ask(house.app, "/dreamina/zip", f"video={large.share_id}")
+    video = str(video_of(house.library, large))
+    assert not any(str(link.resolve()) == video for link in Path("/proc/self/fd").glob("*"))
+
+
+# In Gradio's own app
+
+
+# Gradio's search for a free port leaves sockets open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_gradio_serves_the_routes_before_its_own(house: House) -> None:
+    """Handed over with `app_kwargs`, the routes answer, ranges and refusals too, and the page is still there."""
+    job = await house.add(a_job(1), b"0123456789")
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        gr.Textbox()
+    try:
+        _, address, _ = blocks.launch(
+            prevent_thread_lock=True, quiet=True, run_history=False, ssr_mode=False,
+            app_kwargs={"routes": house.downloads.routes},
+        )  # fmt: skip
+        async with httpx.AsyncClient(base_url=address, trust_env=False) as web:
+            reply = await web.get(f"/dreamina/video/{job.share_id}", headers={"range": "bytes=2-4"})
+            assert (reply.status_code, reply.content) == (206, b"234")
+            reply = await web.get(f"/dreamina/zip?video={job.share_id}")
+            assert "content-encoding" not in reply.headers
+            archive = zipfile.ZipFile(io.BytesIO(reply.content))
+            assert [archive.read(name) for name in archive.namelist()] == [b"0123456789"]
+            reply = await web.get(f"/dreamina/zip?video={share(2)}")
+            assert (reply.status_code, reply.text) == (404, NOT_FOUND)
+            assert "gradio" in (await web.get("/")).text
+    finally:
+        await asyncio.to_thread(blocks.close, verbose=False)
+        gc.collect()  # what Gradio left behind goes here, and not in the middle of another test

@@ -1,0 +1,145 @@
+"""Files for address fields: kept where the owner set a public place, fetched by their name, and refused elsewhere."""
+
+import os
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.errors import SettingError
+from dreamina_ui.settings import Settings
+from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.public_files import KEPT_S, PLACE_PROBLEMS, PublicPlace
+from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
+from dreamina_ui.wording import LANGUAGES, texts_of
+from tests.servers import Server
+
+pytestmark = pytest.mark.anyio
+
+URL = "https://studio.example.com"
+CARD = Path(__file__).parents[1] / "cards" / "image-to-video.json"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 60
+BEGINNINGS = {
+    "png": PNG,
+    "jpg": b"\xff\xd8\xff\xe0" + b"\0" * 60,
+    "webp": b"RIFF\0\0\0\0WEBP" + b"\0" * 60,
+    "mp4": b"\0\0\0\x18ftypisom" + b"\0" * 60,
+    "webm": b"\x1a\x45\xdf\xa3" + b"\0" * 60,
+    "wav": b"RIFF\0\0\0\0WAVE" + b"\0" * 60,
+    "mp3": b"ID3" + b"\0" * 60,
+}
+
+
+def place_in(folder: Path, all_most: int = 2**20) -> PublicPlace:
+    return PublicPlace(folder / "uploads", URL, lambda _, key: key, all_most=all_most)
+
+
+def written(folder: Path, data: bytes, name: str = "a.bin") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+async def asked(place: PublicPlace, address: str) -> httpx.Response:
+    transport = httpx.ASGITransport(Starlette(routes=place.routes))
+    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+        return await client.get(address)
+
+
+@pytest.mark.parametrize("ending", [kind.ending for kind in MEDIA])
+async def test_a_file_gets_an_address_where_it_is_served(ending: str, tmp_path: Path) -> None:
+    """By its bytes, whatever its name said; as a file with which a browser does nothing."""
+    place = place_in(tmp_path)
+    address, problem = await place.keep(written(tmp_path, BEGINNINGS[ending], "x.html"))
+    assert problem is None
+    assert address.startswith(URL + "/dreamina/upload/")
+    assert address.endswith("." + ending)
+    reply = await asked(place, address)
+    assert (reply.status_code, reply.content) == (200, BEGINNINGS[ending])
+    assert reply.headers["content-type"] == next(kind.mime for kind in MEDIA if kind.ending == ending)
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in reply.headers["content-security-policy"]
+
+
+async def test_what_cannot_be_kept_has_a_reason(tmp_path: Path) -> None:
+    """Another kind, too big, no room, or gone before it was looked at; nothing of it stays."""
+    place = place_in(tmp_path, all_most=100)
+    assert await place.keep(written(tmp_path, b"<svg/>")) == ("", "kind")
+    big = written(tmp_path, PNG)
+    os.truncate(big, VIDEO_MOST + 1)
+    assert await place.keep(big) == ("", "size")
+    small = written(tmp_path, PNG)
+    assert (await place.keep(small))[1] is None
+    assert await place.keep(small) == ("", "full")
+    assert await place.keep(tmp_path / "none") == ("", "failed")
+    assert len(list((tmp_path / "uploads").iterdir())) == 1
+
+
+async def test_old_files_make_room(tmp_path: Path) -> None:
+    """After a week a file is gone, and its address with it."""
+    clock = [1_700_000_000]
+    place = PublicPlace(tmp_path / "uploads", URL, lambda _, key: key, all_most=100, now=lambda: clock[0])
+    old, _ = await place.keep(written(tmp_path, PNG))
+    clock[0] += int(KEPT_S) + 1
+    new, problem = await place.keep(written(tmp_path, PNG))
+    assert problem is None
+    assert (await asked(place, old)).status_code == 404
+    assert (await asked(place, new)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["0" * 32 + ".png", "0" * 32 + ".svg", "a.png", "..%2fdreamina.sqlite3", ".x.png.part"]
+)
+async def test_other_names_are_not_found(name: str, tmp_path: Path) -> None:
+    """Nothing else in the folder, or beside it, can be had."""
+    (tmp_path / "dreamina.sqlite3").write_bytes(b"secret")
+    assert (await asked(place_in(tmp_path), f"{URL}/dreamina/upload/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize("uploads", [True, False])
+async def test_only_with_a_place_there_is_an_upload(uploads: bool) -> None:
+    """Beside each field of an address; elsewhere the form has none."""
+    with gr.Blocks(analytics_enabled=False):
+        form = build_form(load_card(CARD), Fixed(), uploads=uploads)
+    assert list(form.uploads) == (["image", "last_image"] if uploads else [])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_has_a_sentence(language: str) -> None:
+    """In each language."""
+    assert {f"place.{problem}" for problem in PLACE_PROBLEMS} <= texts_of(language).keys()
+
+
+def test_the_public_address_is_a_setting(tmp_path: Path) -> None:
+    """An https address, whose host may then be asked by; anything else stops the start."""
+    settings = Settings.from_env({"DREAMINA_PUBLIC_URL": URL + "/", "DREAMINA_DATA_DIR": str(tmp_path)})
+    assert settings.public_url == URL
+    assert "studio.example.com" in settings.allowed_hosts
+    assert Settings.from_env({"DREAMINA_DATA_DIR": str(tmp_path)}).public_url is None
+    for held in ("http://localhost:7860", "studio.example.com", "https://me@studio.example.com", "https://x/?y"):
+        with pytest.raises(SettingError, match="DREAMINA_PUBLIC_URL"):
+            Settings.from_env({"DREAMINA_PUBLIC_URL": held, "DREAMINA_DATA_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("public", [URL, ""])
+def test_a_studio_takes_pictures_only_with_a_place(public: str, tmp_path: Path) -> None:
+    """A program's upload is refused with a sentence where nobody could fetch it from, and by its bytes elsewhere."""
+    server = Server(tmp_path, DREAMINA_BACKEND="simulator", DREAMINA_MODEL_CARD=str(CARD), DREAMINA_PUBLIC_URL=public)
+    server.start()
+    try:
+        upload = f"{server.address}/gradio_api/upload"
+        reply = httpx.post(upload, files={"files": ("a.png", PNG)})
+        fake = httpx.post(upload, files={"files": ("a.png", b"<svg onload=alert(1)>" * 5)})
+        page = httpx.get(f"{server.address}/config").text
+        missing = httpx.get(f"{server.address}/dreamina/upload/{'0' * 32}.png", headers={"Host": "studio.example.com"})
+    finally:
+        server.stop()
+    assert (reply.status_code, fake.status_code) == (200, 415)  # a picture may hold settings in any case
+    assert ("upload-image" in page) is bool(public)
+    assert fake.text.startswith("Only pictures" if public else "This file cannot be read")
+    assert missing.status_code == (404 if public else 403)
+    assert "Traceback" not in server.log

@@ -1,0 +1,74 @@
+"""A page's session belongs to the visitor who used it first."""
+
+import json
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from dreamina_ui.web.sessions import SESSIONS_MOST, Sessions
+from dreamina_ui.web.visitors import COOKIE, Visitors
+
+pytestmark = pytest.mark.anyio
+VISITORS = Visitors("a secret for the tests")
+API = "/gradio_api"
+MINE = {"session_hash": "mine", "data": ["a boat"], "fn_index": 1}
+
+
+async def echo(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(await request.body())
+
+
+def client(app: Sessions, cookie: str | None) -> httpx.AsyncClient:
+    cookies = {COOKIE: cookie} if cookie else {}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio", cookies=cookies)
+
+
+@pytest.fixture
+def app() -> Sessions:
+    routes = [Route("/{path:path}", echo, methods=["GET", "POST"])]
+    return Sessions(Starlette(routes=routes), VISITORS, lambda _, key: key)
+
+
+async def test_another_visitor_may_not_use_it(app: Sessions) -> None:
+    """Neither read its stream nor send, cancel, reset or keep it alive in its name; its owner may do it all."""
+    async with client(app, VISITORS.issue()) as ann, client(app, VISITORS.issue()) as ben, client(app, None) as nobody:
+        assert (await ann.post(f"{API}/queue/join", json=MINE)).json() == MINE
+        for other in (ben, nobody):
+            for path in ("queue/join", "cancel", "reset", "call/submit"):
+                refused = await other.post(f"{API}/{path}", json=MINE)
+                assert (refused.status_code, refused.text) == (403, "guard.session")
+            for path in ("queue/data?session_hash=mine", "heartbeat/mine"):
+                assert (await other.get(f"{API}/{path}")).status_code == 403
+        for path in ("queue/data?session_hash=mine", "heartbeat/mine"):
+            assert (await ann.get(f"{API}/{path}")).status_code == 200
+
+
+async def test_a_program_without_a_cookie_is_served(app: Sessions) -> None:
+    """It has a session nobody else knows the name of, until somebody with a cookie uses it."""
+    async with client(app, None) as program:
+        assert (await program.post(f"{API}/queue/join", json=MINE)).status_code == 200
+        assert (await program.get(f"{API}/queue/data?session_hash=mine")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"session_hash": 7}', b"[" * 100_000, json.dumps({"data": "x" * 2**21}).encode()]
+)
+async def test_a_body_that_names_none_goes_on_as_it_came(app: Sessions, body: bytes) -> None:
+    """Whatever it is, what stands behind gets all of it, and answers it."""
+    async with client(app, VISITORS.issue()) as ann:
+        reply = await ann.post(f"{API}/queue/join", content=body)
+    assert (reply.status_code, reply.content) == (200, body)
+
+
+async def test_only_so_many_are_remembered(app: Sessions) -> None:
+    """Whoever invents names fills no memory with them."""
+    async with client(app, VISITORS.issue()) as ann:
+        await ann.get(f"{API}/heartbeat/first")
+        app._owners.update({str(number): "somebody" for number in range(SESSIONS_MOST)})
+        await ann.get(f"{API}/heartbeat/last")
+    assert len(app._owners) <= SESSIONS_MOST + 1
+    assert "first" not in app._owners

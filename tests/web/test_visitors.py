@@ -1,0 +1,157 @@
+"""Visitors: a cookie nobody can forge, set before anything else happens, and a page in the language they chose."""
+
+import gzip
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from dreamina_ui.settings import Settings
+from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
+from dreamina_ui.web.visitors import COOKIE, Visitors, signing_secret
+
+pytestmark = pytest.mark.anyio
+VISITORS = Visitors("a-secret-of-16-or-more")
+
+
+async def who(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(VISITORS.read(request.cookies.get(COOKIE)) or "nobody")
+
+
+APP = VisitorCookie(Starlette(routes=[Route("/", who)]), VISITORS)
+
+
+PAGE = "<!doctype html><html><head><title>Ü</title></head><body><head></body></html>"
+
+
+async def html(_request: Request) -> Response:
+    return HTMLResponse(PAGE)
+
+
+async def packed(_request: Request) -> Response:
+    return Response(gzip.compress(PAGE.encode()), headers={"Content-Encoding": "gzip"}, media_type="text/html")
+
+
+async def in_pieces(_request: Request) -> Response:
+    return StreamingResponse(iter([PAGE[:30], PAGE[30:]]), media_type="text/html")
+
+
+async def other(_request: Request) -> Response:
+    return PlainTextResponse(PAGE)
+
+
+async def empty(_request: Request) -> Response:
+    return HTMLResponse(status_code=304)
+
+
+PAGES = ChosenLanguage(
+    Starlette(routes=[Route(f"/{page.__name__}", page) for page in (html, packed, in_pieces, other, empty)]),
+    "language",
+    ("en", "de"),
+)
+
+
+def client(base: str = "http://app") -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url=base)
+
+
+async def test_a_new_visitor_is_known_at_once_and_again() -> None:
+    """The first request already has a visitor, and the cookie brings the same one back."""
+    async with client() as browser:
+        first = await browser.get("/")
+        assert len(first.text) == 32
+        again = await browser.get("/")
+        assert again.text == first.text
+        assert "set-cookie" not in again.headers
+
+
+async def test_cookie_attributes_follow_the_scheme() -> None:
+    """Scripts never see the cookie; over https it also works inside a Space's frame."""
+    async with client() as browser:
+        plain = (await browser.get("/")).headers["set-cookie"]
+    async with client("https://app") as browser:
+        secure = (await browser.get("/")).headers["set-cookie"]
+    assert "HttpOnly" in plain
+    assert "SameSite=Lax" in plain
+    assert all(part in secure for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned"))
+
+
+@pytest.mark.parametrize(
+    "forge", [lambda c: c[:-1], lambda c: "f" * 32 + c[32:], lambda _: "", lambda _: "x.y", str.upper]
+)
+async def test_a_forged_cookie_is_replaced(forge: object) -> None:
+    """A cookie that is not signed by us names nobody; its bearer becomes a new visitor, other cookies untouched."""
+    assert callable(forge)
+    cookie = forge(VISITORS.issue())
+    async with client() as browser:
+        reply = await browser.get("/", headers={"Cookie": f"other=1; {COOKIE}={cookie}"})
+    assert reply.text not in ("nobody", cookie[:32])
+    assert COOKIE in reply.headers["set-cookie"]
+
+
+def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
+    """Without a set secret one is made, kept readable only by its owner, and found again."""
+    settings = Settings(data_dir=tmp_path)
+    secret = signing_secret(settings)
+    assert len(secret) == 64
+    assert signing_secret(settings) == secret
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+    assert signing_secret(Settings(data_dir=tmp_path, secret="x" * 20)) == "x" * 20
+
+
+async def page(path: str, cookie: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(PAGES), base_url="http://app") as browser:
+        return await browser.get(path, headers={"Cookie": cookie})
+
+
+@pytest.mark.parametrize("path", ["/html", "/in_pieces"])
+async def test_a_page_in_a_chosen_language_says_so_first(path: str) -> None:
+    """A script stands before all else in its head, once; the rest is as it was, and the length is right."""
+    reply = await page(path, "language=de")
+    before, script, after = reply.text.partition("<script>")[0], reply.text, reply.text.partition("</script>")[2]
+    assert before == "<!doctype html><html><head>"
+    assert before + after == PAGE
+    assert script.count("<script>") == 1
+    assert '["language", "de"], ["languages", ["de"]]' in script
+    if path == "/html":
+        assert int(reply.headers["content-length"]) == len(reply.content) > len(PAGE.encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "cookie"),
+    [
+        ("/html", ""),
+        ("/html", "language="),
+        ("/html", "language=fr"),
+        ("/html", 'language="];alert(1)//'),
+        ("/html", "other=de"),
+        ("/other", "language=de"),
+        ("/packed", "language=de"),
+    ],
+)
+async def test_any_other_page_is_as_it_was(path: str, cookie: str) -> None:
+    """Without a choice, or with one of a language there is not; what is no page, or one that is packed."""
+    reply = await page(path, cookie)
+    assert reply.text == PAGE
+    if path != "/packed":
+        assert int(reply.headers["content-length"]) == len(PAGE.encode())
+
+
+async def test_a_page_without_a_body_stays_without() -> None:
+    """An answer that has none gets no script."""
+    reply = await page("/empty", "language=de")
+    assert (reply.status_code, reply.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/a.js", "/dreamina/scripts.js", "/favicon.ico", "/healthz", "/gradio_api/file=/a.mp4"]
+)
+async def test_what_is_the_same_for_everybody_gives_no_cookie(path: str) -> None:
+    """A part of the page, or a look at the server's health, makes no visitor."""
+    async with client() as browser:
+        assert "set-cookie" not in (await browser.get(path)).headers
