@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dreamina_ui import errors
+from dreamina_ui.backends import Backend
 from dreamina_ui.cards.batches import PLAN_PROBLEMS
 from dreamina_ui.cards.model_card import PROBLEMS
 from dreamina_ui.errors import DreaminaError, InvalidInput
@@ -114,9 +115,9 @@ def test_braces_in_a_message_are_only_text() -> None:
 
 def test_numbers_are_written_as_the_language_does() -> None:
     """A comma in German, a point in English."""
-    assert Words("de").price("runcomfy", 0.25) == "Etwa 0,25 $"
-    assert Words("en").price("runcomfy", 0.25) == "About $0.25"
-    assert Words("de").price("runcomfy", None) == "Preis unbekannt"
+    assert Words("de").price(Backend.RUNCOMFY, 0.25) == "Etwa 0,25 $"
+    assert Words("en").price(Backend.RUNCOMFY, 0.25) == "About $0.25"
+    assert Words("de").price(Backend.RUNCOMFY, None) == "Preis unbekannt"
 
 
 def test_a_field_problem_names_title_measure_and_limit() -> None:

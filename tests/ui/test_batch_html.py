@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dreamina_ui.backends import Backend
 from dreamina_ui.cards.batches import LineProblem, plan_csv, plan_lines
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.ui.html.batch import (
@@ -33,7 +34,7 @@ def a_job(number: int, state: State = State.WAITING, **values: object) -> Job:
 def test_a_plan_says_how_many_how_long_and_what_it_costs() -> None:
     """The sum comes first, then each video in a row."""
     plan = plan_lines(CARD, "one\ntwo\n\nthree", {"frames": 241})
-    html = plan_html(plan.payloads, CARD, WORDS.price("runcomfy", 1.5), WORDS)
+    html = plan_html(plan.payloads, CARD, WORDS.price(Backend.RUNCOMFY, 1.5), WORDS)
     assert "Videos: 3" in html
     assert "30 s in all · About $1.50" in html
     assert html.count("<tr>") == 4
