@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=20_260)
     parser.add_argument("--report", type=Path, help=f"a document to keep the tables in, between {BEGIN} and {END}")
     options = parser.parse_args(argv)
+    if options.report and (problem := _why_not(options.report)):
+        parser.error(problem)  # before ten minutes are spent, not after
     lies: list[str] = []
     parts: list[str] = []
 
@@ -191,6 +193,15 @@ def _states(verdict: Verdict) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(map(str, row)) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def _why_not(document: Path) -> str:
+    """Why the tables cannot be kept in this document; empty if they can."""
+    try:
+        text = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return f"--report {document} cannot be read: {error}"
+    return "" if BEGIN in text and END in text else f"--report {document} lacks {BEGIN} and {END}"
 
 
 def _keep(document: Path, parts: Sequence[str]) -> None:

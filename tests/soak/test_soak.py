@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.trial import Service, Trial, serving
+from tests.soak.__main__ import main
 from tests.soak.faulty import soak
 from tests.soak.outage import outage, patience
 from tests.soak.takeover import takeover
@@ -61,3 +62,14 @@ def test_a_living_owner_keeps_its_jobs(tmp_path: Path, service: Service) -> None
         idle = trial.start("--submit", 0, "--until-idle", "--lease", 3.0)
         assert (owner.wait(), idle.wait()) == (0, 0)
         assert [row.generation for row in owner.rows] == [1, 1, 1]
+
+
+def test_a_report_that_cannot_be_kept_is_said_before_the_soak(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing document, or one without the marks, is one sentence at once."""
+    (tmp_path / "plain.md").write_text("no marks")
+    for name, says in (("missing.md", "cannot be read"), ("plain.md", "lacks <!-- figures -->")):
+        with pytest.raises(SystemExit):
+            main(["--report", str(tmp_path / name)])
+        assert says in capsys.readouterr().err
