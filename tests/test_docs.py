@@ -21,6 +21,7 @@ BENCHMARKS = ("tests/benchmarks/test_pacing.py", '"-m", "benchmarks"')
 PLACES: dict[str, tuple[str, str]] = {
     "bash scripts/run": ("tests/test_docs.py", '"scripts" / "run"'),
     "bash scripts/test": (".ci/run", "bash scripts/test"),
+    "bash scripts/test --fast": ("tests/test_fast.py", '"--fast"'),
     "git clone REPOSITORY dreamina-ui": IN_A_CLONE,
     "cd dreamina-ui": IN_A_CLONE,
     INSTALL: ("scripts/test", INSTALL),
