@@ -37,7 +37,7 @@ PIXELS_PER_REM = 16
 
 
 def _scaling(size: sizes.Size) -> sizes.Size:
-    """Gradio's sizes in rem: on a beamer, or for who reads larger letters, all of them grow with the page."""
+    """Gradio's sizes in rem: on a projector, or for people who read larger letters, all of them grow with the page."""
     steps = {name: _in_rem(str(getattr(size, name))) for name in ("xxs", "xs", "sm", "md", "lg", "xl", "xxl")}
     return sizes.Size(name=f"{size.name}_rem", **steps)
 

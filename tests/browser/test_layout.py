@@ -1,4 +1,4 @@
-"""Nothing is cut off, nothing lies over something else, and nothing jumps: from a phone to a beamer."""
+"""Nothing is cut off, nothing lies over something else, and nothing jumps: from a phone to a projector."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def test_nothing_overlaps_or_is_cut_off(
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
 def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: tuple[int, int, str]) -> None:
-    """On a laptop and a beamer the button and the picture share the first screen; on a phone the button is whole."""
+    """On a laptop and a projector the button and the picture share the first screen; on a phone the button is whole."""
     page, _ = opened(browser, quick_server, view)
     width, height, _ = view
     x, y, wide, high = page.locator("#generate").evaluate(BOX)
