@@ -163,7 +163,7 @@ def test_the_page_speaks_german_when_it_is_asked_to(quick_page: Page) -> None:
     expect_language("de", **german)
     prompt(quick_page).fill(" ")
     quick_page.click("#generate")
-    expect(quick_page.locator("#problem-prompt")).to_contain_text("bitte beschreibe")
+    expect(quick_page.locator("#problem-prompt")).to_contain_text("Bitte beschreibe")
     quick_page.click("[data-language=en]")
     expect(quick_page.locator("#generate")).to_have_text("Generate")
     expect(quick_page.locator("#history .history-empty")).to_contain_text("Nothing here yet")

@@ -205,6 +205,6 @@ def test_an_uncertain_video_can_be_dismissed(quick_page: Page, quick_service: Si
     """Taking note of it ends the questions; it stays uncertain, and is not sent again."""
     lose_an_answer(quick_page, quick_service)
     quick_page.click("#dismiss")
-    expect(quick_page.locator("#screen")).to_contain_text("taken note")
+    expect(quick_page.locator("#screen")).to_contain_text("noted")
     expect(quick_page.locator("#uncertain")).to_be_hidden()
     expect(status(quick_page, "uncertain")).to_be_visible()
