@@ -30,6 +30,8 @@ __all__ = ["Page", "build_page"]
 
 NEW_S = 5.0
 """A job this young is not in the history that the page shows; a page that counted its visitor's videos counts anew."""
+JUST_ENDED_S = 60.0
+"""A job that ended so recently may have ended before the page watched it again: the history still shows it as it was."""
 
 
 class Page:
@@ -174,7 +176,8 @@ class Page:
             ended_before: int | None = None
             async for update, job, ended in self.stage.watch(job_id, request):
                 is_new = ended_before is None and now - job.created_at < NEW_S
-                if is_new or ended_before not in (None, ended):
+                just_ended = ended_before is None and now - (job.finished_at or 0.0) < JUST_ENDED_S
+                if is_new or just_ended or ended_before not in (None, ended):
                     shown = await self.history.show(words_sought, state, ratio, frames, 0 if is_new else at, request)
                     update |= dict(zip(self.history.outputs, shown, strict=True))
                 if is_new:
