@@ -59,13 +59,15 @@ class Saver:
     passed: Callable[[str], Awaitable[None]] = unobserved
 
     async def start(self, job: Job, result: Result, **changes: object) -> Job:
-        """Move the job to `saving`, with the addresses of its files. Raises `LeaseLost`."""
+        """Move the job to `saving`, with the addresses of its files, and the reason if they are a part. Raises `LeaseLost`."""
+        failed = result.outcome is Outcome.FAILED
         job = await self.updates.move(
             job,
             State.SAVING,
             outputs=result.outputs,
             cost_usd=result.cost_usd if result.cost_usd is not None else job.cost_usd,
             queue_position=None,
+            remarks=(Failure.of(PartFailed(result.error)),) if failed else job.remarks,
             failure=None,
             **changes,
         )

@@ -24,7 +24,6 @@ from dreamina_ui.errors import (
     KeyNeeded,
     LeaseLost,
     OutcomeUnknown,
-    PartFailed,
     ServiceError,
     StoreError,
     TooManyRequests,
@@ -216,7 +215,7 @@ class Worker:
             case Outcome.SUCCEEDED:
                 return await self.saver.start(job, result, took_s=poller.took_s())
             case Outcome.FAILED if result.outputs:
-                return await self.saver.start(job, result, remarks=(Failure.of(PartFailed(result.error)),))
+                return await self.saver.start(job, result)
             case Outcome.FAILED:
                 return await self.updates.fail(job, GenerationFailed(result.error), cost_usd=result.cost_usd)
             case Outcome.CANCELLED:

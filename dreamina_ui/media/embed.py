@@ -14,7 +14,7 @@ from dreamina_ui.media.movie_comments import edits_of_movie, movie_comments
 from dreamina_ui.media.mp3_comments import edits_of_mp3, mp3_comments
 from dreamina_ui.media.picture_comments import edits_of_jpeg, edits_of_png, jpeg_comments, png_comments
 
-__all__ = ["embed_record", "read_record"]
+__all__ = ["embed_record", "read_record", "read_record_alone"]
 
 APP = "dreamina-ui"
 RECORD_MOST = 2**20
@@ -56,6 +56,16 @@ def read_record(path: Path) -> dict[str, Any] | None:
     """The record that a file carries, whichever program has copied it since; None if it carries none. Raises OSError."""
     with path.open("rb") as file:
         return _read(file)
+
+
+def read_record_alone(path: Path, most: int = RECORD_MOST) -> dict[str, Any] | None:
+    """The record in a file of its own, of at most `most` bytes, as it lies beside a file that carries none. Raises OSError."""
+    if path.stat().st_size > most:
+        return None
+    content = path.read_bytes()
+    if not content.lstrip().startswith(b"{"):
+        return None
+    return _ours_in(content)
 
 
 def _read(file: BinaryIO) -> dict[str, Any] | None:
@@ -112,8 +122,12 @@ def _composed(record: Mapping[str, Any], comments: Sequence[str]) -> str:
 def _record_in(comment: str) -> dict[str, Any] | None:
     if len(comment) > RECORD_MOST or APP not in comment:
         return None
+    return _ours_in(comment)
+
+
+def _ours_in(text: str | bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(comment)
+        record = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and record.get("app") == APP else None

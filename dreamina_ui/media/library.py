@@ -26,7 +26,7 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.addresses import origin_of
-from dreamina_ui.media.embed import embed_record, read_record
+from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
 from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
@@ -41,8 +41,6 @@ SHARE_ID = re.compile(r"[0-9a-f]{32}")
 POSTER_WIDTH = 640
 OUTPUTS_MOST = 16
 """Of one job that are fetched; what a service names beyond is told to the person."""
-RECORD_MOST = 2**20
-"""Bytes of a record beside its file that are read."""
 _NAME = re.compile(r"([0-9a-f]{32})(?:-(\d{1,2}))?(\.[a-z0-9.]+)")
 _POSTER, _RECORD = ".webp", ".record.json"
 _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
@@ -182,7 +180,8 @@ class Library:
                 record = next(filter(None, map(read_record, [file.path for file in outputs])), None)
                 if record is None:
                     record = next(
-                        filter(None, map(_read_beside, [path for path in files if path.name.endswith(_RECORD)])), None
+                        filter(None, map(read_record_alone, [path for path in files if path.name.endswith(_RECORD)])),
+                        None,
                     )
                 if record is not None and outputs:
                     found[share_id] = record, outputs, _facts(outputs[0])
@@ -300,15 +299,6 @@ def _outputs(paths: Iterable[Path]) -> list[SavedFile]:
 def _facts(file: SavedFile) -> Facts:
     """The facts of a file that is saved already."""
     return replace(examine(file.path, file.kind), has_poster=file.poster.exists())
-
-
-def _read_beside(path: Path) -> dict[str, Any] | None:
-    try:
-        with path.open("rb") as file:
-            held = json.loads(file.read(RECORD_MOST))
-    except (ValueError, RecursionError):
-        return None
-    return held if isinstance(held, dict) and held.get("app") == "dreamina-ui" else None
 
 
 @contextmanager

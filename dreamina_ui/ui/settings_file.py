@@ -1,12 +1,11 @@
 """The settings inside a file that somebody uploads to fill the form."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.values import faults_of
-from dreamina_ui.media.embed import read_record
+from dreamina_ui.media.embed import read_record, read_record_alone
 from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
 
 __all__ = ["SETTINGS_PROBLEMS", "settings_of"]
@@ -42,17 +41,6 @@ def _record(path: Path) -> dict[str, Any] | None:
     try:
         if not path.is_file() or path.stat().st_size > VIDEO_MOST:
             return None
-        return read_record(path) or _record_alone(path)
+        return read_record(path) or read_record_alone(path, TABLE_MOST)
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def _record_alone(path: Path) -> dict[str, Any] | None:
-    """The record that is a file of its own, as it lies beside a file that can carry none. Raises `ValueError`."""
-    if path.stat().st_size > TABLE_MOST:
-        return None
-    content = path.read_bytes()
-    if not content.lstrip().startswith(b"{"):
-        return None
-    held = json.loads(content)
-    return held if isinstance(held, dict) and held.get("app") == "dreamina-ui" else None

@@ -89,7 +89,7 @@ def ending(page: Page, service: SimulatorServer) -> Iterator[str]:
     service.control("faults", KEY, {"on": "submit", "kind": "failed_result", "error": "out of memory"})
     generate(page, "failed")
     yield "failed"
-    # Taken back while it is being sent, which lasts as long as is told here; in the queue it would be for a second.
+    # Cancelled while it is being sent: the fault above says how long that lasts; the queue would last a second.
     service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": SENDING_S})
     generate(page, "submitting", "A harbour at night, neon glow")
     page.click("#cancel")

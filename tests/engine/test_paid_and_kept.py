@@ -167,6 +167,17 @@ async def test_every_file_is_kept_as_it_came(tmp_path: Path, name: str) -> None:
     assert script.asked["submit"] == 1
 
 
+async def test_a_part_that_is_read_late_keeps_its_reason(tmp_path: Path, served: dict[str, bytes]) -> None:
+    """The result cannot be read at first, so the job is being saved already when it names a part: the reason is shown."""
+    part = {"status": "failed", "error": "1 of 2 videos failed", "output": ["{URL}"]}
+    case = Case(name="late part", right="part", result=(b"<html>", b"<html>", b"<html>", part))
+    script = Scripted(case, served, places(served))
+    async with rigged(tmp_path, service_app=script.app) as rig:
+        job = await ended(rig)
+        assert (job.state, len(rig.library.files(job))) == (State.SUCCEEDED, 1)
+        assert "1 of 2 videos failed" in said(job)
+
+
 async def test_what_is_missing_is_fetched_again_without_the_rest(tmp_path: Path, served: dict[str, bytes]) -> None:
     """One of two files is gone; looking again fetches that one alone, into the same job, and sends nothing."""
     case = next(case for case in CASES if case.name == "two, one of them gone")

@@ -186,7 +186,7 @@ def polls(**bounds: float) -> PollLimiter:
 
 
 def test_a_few_jobs_get_what_they_wish() -> None:
-    """Below the bound, each rests as long as it wishes."""
+    """Below the bound, each job rests as long as it asks for."""
 
     async def scenario() -> None:
         schedule, begun = polls(per_s=10), asyncio.get_running_loop().time()
@@ -198,7 +198,7 @@ def test_a_few_jobs_get_what_they_wish() -> None:
 
 
 def test_many_jobs_share_what_there_is() -> None:
-    """A hundred jobs that wish for two looks a second each get the 20 there are, and not a look more."""
+    """A hundred jobs that ask for two polls a second each get the 20 that are allowed, and not one more."""
 
     async def scenario() -> None:
         schedule, looks = polls(per_s=20), 0
