@@ -100,8 +100,7 @@ class Page:
         )
         compose.generate.click(
             self.start,
-            # Gradio sorts a set by age: the click's id, which the script fills in, comes last.
-            inputs={*compose.controls, compose.form.variations, compose.click_id},
+            inputs=compose.sent,
             outputs=[stage.current, *compose.messages],
             js="window.dreamina.withClickId",
             trigger_mode="once",
@@ -156,8 +155,8 @@ class Page:
         running, _ = await self._engine.history.page(self._asking.visitor(request), 1, search=Search(state=RUNNING))
         return update | ({self.stage.current: running[0].job_id} if running else {})
 
-    async def start(self, held: dict[Any, Any], request: gr.Request) -> Update:
-        job, update = await self.compose.submit(held, request)
+    async def start(self, request: gr.Request, *values: Any) -> Update:
+        job, update = await self.compose.submit(request, values)
         return update if job is None else {**update, self.stage.current: job.job_id}
 
     async def watch(

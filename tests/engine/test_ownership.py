@@ -200,10 +200,8 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
         await page.stage.take_in(held, held, request)
         await page.put_on_stage(chosen)
         assert await page.take_example(chosen)
-        form = page.compose.form
-        wished = dict.fromkeys([*form.controls.values(), form.variations, page.compose.click_id], held)
-        assert page.compose.messages[0] in await page.start(wished, request)
-        await page.compose.show_price(wished, request)
+        assert page.compose.messages[0] in await page.start(request, *[held] * len(page.compose.sent))
+        await page.compose.show_price(request, *[held] * len(page.compose.priced))
         assert await page.compose.take_file(held, request)
         assert (await page.account.take_key(held, request))[0] == ""
         assert rig.gate.posts == 0
