@@ -4,6 +4,7 @@ import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from starlette.applications import Starlette
 from dreamina_ui.api.job_json import told
 from dreamina_ui.cards.model_card import Card, card_of, load_card
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.media import library
+from dreamina_ui.media.examine import Facts, examine
 from dreamina_ui.media.kinds import AVI, GIF, HEIC, MP3, MP4, PNG, WEBM, ZIP, Kind
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.job_queries import JobQueries
@@ -22,7 +25,9 @@ from dreamina_ui.ui.html.stage import actions_html, screen_html, status_html
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.wording import Words
 from tests.filled import past_job
-from tests.rig import CARD, Rig, rigged
+from tests.replies import Case
+from tests.rig import CARD, Rig, make_clip, rigged
+from tests.scripted import ORIGIN, Scripted
 
 pytestmark = pytest.mark.anyio
 WORDS = Words("en")
@@ -99,6 +104,27 @@ async def test_a_sound_has_the_length_that_was_asked_for(tmp_path: Path) -> None
             async with httpx.AsyncClient(transport=rig.gate) as client:
                 pieces.add((await client.get(job.outputs[0])).content)
     assert len(pieces) == 2
+
+
+async def test_a_kept_file_is_not_examined_at_each_try_for_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is decoded when it is saved; the tries that follow fetch what is missing, and nothing else."""
+    examined: list[Path] = []
+
+    def counted(path: Path, *others: Any, **named: Any) -> Facts:
+        examined.append(path)
+        return examine(path, *others, **named)
+
+    monkeypatch.setattr(library, "examine", counted)
+    addresses = [f"{ORIGIN}/{name}" for name in ("gone.mp4", "clip.mp4")]
+    case = Case(name="gone", right="saved", result=({"status": "succeeded", "output": {"videos": addresses}},))
+    service = Scripted(case, {"clip.mp4": make_clip(tmp_path / "clip.mp4").read_bytes()}, {})
+    async with rigged(tmp_path, service_app=service.app) as rig:
+        job = await made(rig)
+    assert (job.state, job.files, job.width) == (State.SUCCEEDED, ("-2.mp4",), 64)
+    assert service.fetched["gone.mp4"] > service.fetched["clip.mp4"] == 1
+    assert len(examined) == 1
 
 
 def shown(number: int, kind: Kind, *, poster: bool = False, size: int = 3_140_000) -> Shown:
