@@ -188,7 +188,7 @@ class Studio:
         gc.freeze()
         gc.set_threshold(*COLLECTED_AFTER)
         gc.enable()
-        states = PageStates()  # type: ignore[no-untyped-call]
+        states = PageStates()
         states.set_blocks(self.blocks)
         app.state_holder = states  # type: ignore[attr-defined]
         if app.middleware_stack:

@@ -49,9 +49,12 @@ class Owner:
     def holds(self, *jobs: Job) -> None:
         """Jobs that were clicked, and came to where these stand."""
         for job in jobs:
-            click = replace(job, state=State.WAITING, request_id=None, started_at=None, finished_at=None)
-            asyncio.run(self.store.add([click]))
-            asyncio.run(self.store.change(job.job_id, lambda _, job=job: job))
+            self._hold(job)
+
+    def _hold(self, job: Job) -> None:
+        click = replace(job, state=State.WAITING, request_id=None, started_at=None, finished_at=None)
+        asyncio.run(self.store.add([click]))
+        asyncio.run(self.store.change(job.job_id, lambda _: job))
 
     def left(self) -> set[str]:
         return {job.job_id for job in asyncio.run(self.store.page("ann", 100, 0))}

@@ -90,6 +90,9 @@ def calm(blocks: gr.Blocks) -> None:
 class PageStates(StateHolder):
     """What the server keeps of each session: what differs from the page, and no description of it."""
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __getitem__(self, session_id: str) -> SessionState:
         if session_id not in self.session_data:
             self.session_data[session_id] = _PageState(self.blocks)

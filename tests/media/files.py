@@ -99,7 +99,7 @@ def movie(
         video.width, video.height, video.pix_fmt = size[0], size[1], pix_fmt
         video.thread_count = 1
         if aspect:
-            video.codec_context.sample_aspect_ratio = aspect  # type: ignore[attr-defined]
+            video.codec_context.sample_aspect_ratio = aspect
         if tag:
             video.codec_context.codec_tag = tag
         if timecode:
@@ -168,7 +168,7 @@ def _tone(target: "av.container.OutputContainer", codec: str) -> "av.AudioStream
     assert isinstance(stream, av.AudioStream)
     stream.codec_context.layout = "mono"
     if "wma" in codec:
-        stream.bit_rate = 64_000  # type: ignore[misc]
+        stream.bit_rate = 64_000
     if codec == "vorbis":  # FFmpeg's own encoder
         stream.codec_context.layout = "stereo"
         stream.codec_context.options = {"strict": "experimental"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -27,7 +27,7 @@ async def crowd(path: Path) -> AsyncIterator[tuple[Database, list[int]]]:
         yield database, commits
 
 
-def put(number: int) -> object:
+def put(number: int) -> Callable[[sa.Connection], int]:
     return lambda connection: connection.exec_driver_sql(f"INSERT INTO numbers VALUES ({number})").rowcount
 
 
@@ -57,7 +57,7 @@ async def test_who_waits_together_is_written_together(tmp_path: Path) -> None:
     """Forty writes that wait for the disk need one commit; each gets its own answer, and all is there."""
     async with crowd(tmp_path / "a.sqlite3") as (database, commits):
         async with held_up(database):
-            writes = [asyncio.create_task(database.run(put(number))) for number in range(40)]  # type: ignore[arg-type]
+            writes = [asyncio.create_task(database.run(put(number))) for number in range(40)]
             await asyncio.sleep(0)
         assert await asyncio.gather(*writes) == [1] * 40
         assert await numbers(database) == list(range(40))
@@ -76,7 +76,7 @@ async def test_one_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
             base = len(await numbers(database)) + 1
             works = [put(base), failing, put(base + 1), put(base + 2)]
             async with held_up(database):
-                writes = [asyncio.create_task(database.run(work)) for work in works]  # type: ignore[arg-type]
+                writes = [asyncio.create_task(database.run(work)) for work in works]
                 await asyncio.sleep(0)
             first, failed, *rest = await asyncio.gather(*writes, return_exceptions=True)
             assert [first, *rest] == [1, 1, 1]
@@ -88,18 +88,18 @@ async def test_a_write_outlives_its_asker(tmp_path: Path) -> None:
     """Whoever goes away while waiting for the common commit is written all the same."""
     async with crowd(tmp_path / "a.sqlite3") as (database, _):
         async with held_up(database):
-            gone = asyncio.create_task(database.run(put(7)))  # type: ignore[arg-type]
+            gone = asyncio.create_task(database.run(put(7)))
             await asyncio.sleep(0)
             gone.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await gone
-        await database.run(put(8))  # type: ignore[arg-type]
+        await database.run(put(8))
         assert await numbers(database) == [7, 8]
 
 
 async def test_a_reader_does_not_wait_for_the_writer(tmp_path: Path) -> None:
     """What is read is what was committed last, also while a write takes long."""
     async with crowd(tmp_path / "a.sqlite3") as (database, _):
-        await database.run(put(1))  # type: ignore[arg-type]
+        await database.run(put(1))
         async with held_up(database):
             assert await numbers(database) == [1]

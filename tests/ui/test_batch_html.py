@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,16 @@ FOLDER = Path("/videos")
 HOSTILE = '<img src=x onerror="window.pwned=1">'
 
 
-def a_job(number: int, state: State = State.WAITING, **values: object) -> Job:
-    settings = {"job_id": f"{number:032x}", "share_id": f"{number + 100:032x}", "visitor_id": "ann", "created_at": 0.0}
+def a_job(number: int, state: State = State.WAITING, **values: Any) -> Job:
+    settings: dict[str, Any] = {
+        "job_id": f"{number:032x}",
+        "share_id": f"{number + 100:032x}",
+        "visitor_id": "ann",
+        "created_at": 0.0,
+    }
     payload = {**VALUES, "prompt": f"number {number}"}
     made = {"backend": "runcomfy", "model_id": "m", "payload": payload, "variation": number, "state": state}
-    return Job(**{**settings, **made, **values})  # type: ignore[arg-type]
+    return Job(**{**settings, **made, **values})
 
 
 def test_a_plan_says_how_many_how_long_and_what_it_costs() -> None:
