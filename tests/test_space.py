@@ -144,7 +144,7 @@ def test_it_starts_from_nothing_but_its_folder(space: Path, tmp_path: Path) -> N
             assert "SameSite=None; Partitioned" in page.headers["set-cookie"]
             assert browser.get("/healthz").json()["status"] == "ok"
             example = next((copy / "assets" / "examples").glob("*.webp"))
-            assert browser.get(f"/gradio_api/file={example}").content == example.read_bytes()
+            assert browser.get(f"/dreamina/examples/{example.name}").content == example.read_bytes()
     finally:
         process.terminate()
         process.wait(WITHIN_S)

@@ -32,7 +32,7 @@ async def test_from_the_click_to_the_saved_file_the_loop_touches_no_disk(tmp_pat
     service = Scripted(case, {"clip.mp4": clip, "notes.txt": b"a note"}, {})
     async with rigged(tmp_path, service_app=service.app) as rig:
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), tmp_path, None, login=False)
+            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
         with disk_calls(tmp_path) as calls:
             [job] = await rig.engine.submit("ann", VALUES)
             async for _ in page.watch(job.job_id, "", "", "", "", 0, request_of("ann")):

@@ -143,9 +143,9 @@ JOB = past_job(7, "anna", prompt="a <b>lighthouse</b> at dawn")
         (shown(1, MP3), ["<audio controls", "?n=1&amp;inline=1", "a-1.mp3</span>"]),
         (
             shown(2, WEBM, poster=True),
-            ["<video controls", ' poster="gradio_api/file=/videos/2.webp"', "data-undecodable"],
+            ["<video controls", ' poster="dreamina/saved/2.webp"', "data-undecodable"],
         ),
-        (shown(1, AVI, poster=True), ["file=/videos/1.webp", "Video (AVI), 3.1 MB: this browser cannot play it."]),
+        (shown(1, AVI, poster=True), ["dreamina/saved/1.webp", "Video (AVI), 3.1 MB: this browser cannot play it."]),
         (shown(1, HEIC), ["Picture (HEIC), 3.1 MB: this browser cannot show it."]),
         (shown(1, ZIP, size=900), ["File (ZIP), 1 KB"]),
     ],
@@ -156,7 +156,7 @@ def test_each_kind_is_shown_as_browsers_can(file: Shown, parts: list[str]) -> No
     html = str(outputs_html(JOB, [file], WORDS))
     assert all(part in html for part in parts), html
     assert html.count(" download=") == 1
-    assert html.count("/videos/") == bool(file.poster)
+    assert html.count("dreamina/saved/") == bool(file.poster)
     assert "<b>" not in html
 
 

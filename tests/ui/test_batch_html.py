@@ -1,7 +1,6 @@
 """The batch as HTML: the plan, the problems, the table."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from dreamina_ui.wording import LANGUAGES, Words
 from tests.rig import CARD, OTHER_CARD, VALUES
 
 WORDS = Words()
-FOLDER = Path("/videos")
 HOSTILE = '<img src=x onerror="window.pwned=1">'
 
 
@@ -91,7 +89,7 @@ def test_nothing_yet_is_no_problem() -> None:
 
 def test_the_table_holds_prompts_as_text_only() -> None:
     """A prompt with markup is shown, and does nothing."""
-    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, FOLDER, WORDS)
+    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, WORDS)
     assert "<img" not in html
     assert "&lt;img src=x" in html
 

@@ -119,7 +119,7 @@ class Batch:
         async for jobs in self._asking.latest_only(request, following, "batch"):
             update = self._standing(jobs, words)
             if not drawn:
-                update[self.table] = table_html(jobs, self._engine.card, self._engine.library.folder, words)
+                update[self.table] = table_html(jobs, self._engine.card, words)
                 drawn = True
             yield update, sum(job.ended for job in jobs)
 
