@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamina_ui.simulator.calls import Simulator
     from dreamina_ui.simulator.faults import Fault
     from dreamina_ui.simulator.renderers import (
         QuickRenderer,
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
         RenderJob,
         SubprocessRenderer,
     )
-    from dreamina_ui.simulator.service import create_app
+    from dreamina_ui.simulator.service import Simulator, create_app
 
 __all__ = [
     "Fault",
@@ -31,7 +30,7 @@ __all__ = [
     "create_app",
 ]
 
-_HOMES = {"Fault": "faults", "Simulator": "calls", "create_app": "service"}
+_HOMES = {"Fault": "faults", "Simulator": "service", "create_app": "service"}
 
 
 def __getattr__(name: str) -> Any:

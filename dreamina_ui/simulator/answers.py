@@ -1,4 +1,4 @@
-"""Answers on their way out: as they should be, or as a scripted fault makes them."""
+"""HTTP: what the handlers read from a request, and replies as they should be or as a scripted fault makes them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from dreamina_ui.simulator.catalogue import Refusal
 from dreamina_ui.simulator.faults import SHAPES, Fault
 
-__all__ = ["FAILED", "WIRE", "HangUp", "Reply", "spoil"]
+__all__ = ["FAILED", "WIRE", "HangUp", "Reply", "call_urls", "iso_time", "origin", "read_json", "spoil"]
 
 WIRE = "dreamina.simulator.send"
 """The key in the ASGI scope under which the server's own `send` is kept."""
@@ -44,20 +47,42 @@ _HTML = "<!doctype html><html><head><title>Error</title></head><body><h1>Bad gat
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it goes on the wire: an HTTP status with a JSON object, a file, or what was made for it alone."""
+    """A handler's reply: an HTTP status with a JSON object, a file, or bytes."""
 
     code: int = 200
     body: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
-    made: bytes | None = None
+    content: bytes | None = None
     media_type: str = ""
 
     def response(self) -> Response:
-        if self.made is not None:
-            return Response(self.made, media_type=self.media_type)
+        if self.content is not None:
+            return Response(self.content, media_type=self.media_type)
         if self.file is not None:
             return FileResponse(self.file, media_type="video/mp4")
         return _json(self.body, self.code)
+
+
+async def read_json(request: Request) -> Any:
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError, ClientDisconnect) as error:
+        detail = {"loc": ["body"], "msg": "The body is not JSON.", "type": "json_invalid"}
+        raise Refusal.invalid([detail]) from error
+
+
+def origin(request: Request) -> str:
+    """Scheme, host and port that the request was sent to."""
+    return str(request.base_url).rstrip("/")
+
+
+def call_urls(request: Request, request_id: str, *calls: str) -> dict[str, str]:
+    base = f"{origin(request)}/v1/requests/{request_id}"
+    return {f"{call}_url": f"{base}/{call}" for call in calls}
+
+
+def iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def spoil(fault: Fault, reply: Reply, now: Callable[[], float] = time.time) -> Response:

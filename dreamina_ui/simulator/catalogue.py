@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from dreamina_ui.simulator.outputs import STILL_FRAMES, makes_images, makes_sounds
+from dreamina_ui.simulator.renderers import RenderJob
 
 __all__ = ["Card", "Catalogue", "Refusal"]
 
@@ -25,6 +27,10 @@ _SMALLEST, _LARGEST = 64, 2560
 """Sides of a picture in pixels, whatever a card asks for."""
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
 _HEIGHT = re.compile(r"(\d{3,4})p")
+_OUTPUTS_MOST = 16
+_STILL_FRAMES = 2 * _OUTPUTS_MOST
+"""A model of images needs a video only as long as there are different pictures to be taken from it."""
+_COUNTS = ("num_images", "num_outputs", "num_videos", "batch_size", "num_audios", "n")
 
 
 class Refusal(Exception):
@@ -73,27 +79,34 @@ class Card:
             raise Refusal.invalid(detail)
         return given
 
-    def picture(self, given: Mapping[str, Any]) -> tuple[int, int, int, int]:
-        """Width and height in pixels, frames, seed; what was not given is the schema's default."""
+    def render_job(self, request_id: str, given: Mapping[str, Any]) -> RenderJob:
+        """What the renderer is to make of an input; what was not given is the schema's default."""
         properties = self.input_schema.get("properties", {})
 
         def value(name: str, otherwise: Any) -> Any:
             return given.get(name, properties.get(name, {}).get("default", otherwise))
 
         width, height = _size(value)
-        fps, seed = self.frames_per_second, _number(value("seed", None))
+        seed = _number(value("seed", None))
+        if seed is None or seed < 0:  # from the id, so that a resumed request makes the same video
+            seed = int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:4], "big")
+        return RenderJob(
+            request_id, self._prompt(given), width, height, self._frames(value), self.frames_per_second, int(seed)
+        )
+
+    def _frames(self, value: Callable[[str, Any], Any]) -> int:
+        if self.makes_images:
+            return _STILL_FRAMES
         frames = _number(value("frames", value("num_frames", None)))
         seconds = _number(value("duration", value("duration_s", value("seconds", None))))
-        if makes_images(self.output_schema):
-            return width, height, STILL_FRAMES, -1 if seed is None else int(seed)
-        # A video of five seconds has one picture more than five seconds of a sound have.
-        more = 0 if makes_sounds(self.output_schema) else 1
+        fps, sounds = self.frames_per_second, self.makes_sounds
+        # A video of five seconds has one frame more than five seconds of sound.
+        more = 0 if sounds else 1
         count = frames if frames is not None else 5 * fps + 1 if seconds is None else seconds * fps + more
-        longest_s = _LONGEST_SOUND_S if makes_sounds(self.output_schema) else _LONGEST_S
-        return width, height, int(min(max(count, 1), longest_s * fps)), -1 if seed is None else int(seed)
+        return int(min(max(count, 1), (_LONGEST_SOUND_S if sounds else _LONGEST_S) * fps))
 
-    def prompt(self, given: Mapping[str, Any]) -> str:
-        """What is to be drawn, in words: the prompt, or the first text that is given and is no address."""
+    def _prompt(self, given: Mapping[str, Any]) -> str:
+        """The prompt, or the first given text that is neither a link nor a choice, or the model's title."""
         if isinstance(prompt := given.get("prompt"), str):
             return prompt
         properties = self.input_schema.get("properties", {})
@@ -103,6 +116,36 @@ class Card:
             if isinstance(given.get(name), str) and not {"format", "enum"} & set(about) and "://" not in given[name]
         )
         return next(texts, self.title)
+
+    @property
+    def makes_images(self) -> bool:
+        return bool(self._outputs & {"image", "images"}) and not self._outputs & {"video", "videos"}
+
+    @property
+    def makes_sounds(self) -> bool:
+        return bool(self._outputs & {"audio", "audios"}) and not self._outputs & {"video", "videos", "image", "images"}
+
+    @property
+    def _outputs(self) -> AbstractSet[str]:
+        names: AbstractSet[str] = self.output_schema.get("properties", {}).keys()
+        return names
+
+    def outputs(self, given: Mapping[str, Any], url: str) -> dict[str, Any]:
+        """The result's `output`: the files' URLs by the names that the schema has for them.
+
+        `url` is the video's, without its suffix. Further videos of the same request show the same pictures.
+        """
+        asked = next((given[name] for name in _COUNTS if isinstance(given.get(name), int)), 2)
+        count = min(max(asked, 1), _OUTPUTS_MOST)
+        if self.makes_images:
+            images = [f"{url}.{number}.png" for number in range(1, count + 1)]
+            return {"images": images} if "images" in self._outputs else {"image": images[0]}
+        if self.makes_sounds:
+            sounds = [f"{url}.{number}.mp3" for number in range(1, count + 1)]
+            return {"audios": sounds} if "audios" in self._outputs else {"audio": sounds[0]}
+        if "videos" in self._outputs and "video" not in self._outputs:
+            return {"videos": [f"{url}.mp4", *(f"{url}.{number}.mp4" for number in range(2, count + 1))]}
+        return {"video": f"{url}.mp4"}
 
 
 class Catalogue:

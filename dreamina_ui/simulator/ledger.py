@@ -47,6 +47,11 @@ class Record:
     def ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def status(self) -> str:
+        """The word of the status call, which says `completed` for a failed request, too."""
+        return "completed" if self.state in {"succeeded", "failed"} else self.state
+
 
 @dataclass(slots=True)
 class Counters:

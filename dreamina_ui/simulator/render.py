@@ -20,11 +20,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from av import VideoFrame
 
+from dreamina_ui.simulator.canvas import Array, Setting, view_at
 from dreamina_ui.simulator.caption import Lettering
-from dreamina_ui.simulator.encode import write_mp4
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.finish import Bloom, Finish, Grain
-from dreamina_ui.simulator.picture import Planes, Setting, view_at
+from dreamina_ui.simulator.frame import Bloom, Finish, Grain, Planes
+from dreamina_ui.simulator.media import write_mp4
 from dreamina_ui.simulator.prompt_words import read_prompt
 from dreamina_ui.simulator.scenes import build_scene
 from dreamina_ui.simulator.scenes.flakes import weather

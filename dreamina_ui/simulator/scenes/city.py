@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, Waves, blend, light, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.heaven import Heaven
 
 __all__ = ["build"]

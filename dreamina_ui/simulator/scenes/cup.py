@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import light
+from dreamina_ui.simulator.canvas import Array, light
 
 __all__ = ["Cup"]
 

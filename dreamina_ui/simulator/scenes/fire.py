@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, dye, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, light, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, Waves, blend, dye, light, smoothstep, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.flakes import Embers
 from dreamina_ui.simulator.scenes.heaven import Heaven
 from dreamina_ui.simulator.scenes.ridges import firs

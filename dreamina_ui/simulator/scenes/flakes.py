@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, Planes, Setting, View
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View
+from dreamina_ui.simulator.frame import Planes
 from dreamina_ui.simulator.prompt_words import Colour
 
 __all__ = ["Embers", "Rain", "Snow", "weather"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, dye, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Setting, View, light
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, dye, light, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.frame import Planes
 
 __all__ = ["Heaven"]
 

@@ -2,8 +2,20 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, light, view_at
+from dreamina_ui.simulator.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    Waves,
+    blend,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+    view_at,
+)
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.flakes import Embers
 
 __all__ = ["build"]

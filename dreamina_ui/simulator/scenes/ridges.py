@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, View
+from dreamina_ui.simulator.canvas import Array, Canvas, View
 
 __all__ = ["Ridge", "firs", "hills", "peaks"]
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, light, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, light, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.heaven import Heaven
 
 __all__ = ["build"]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, blend, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.heaven import Heaven
 from dreamina_ui.simulator.scenes.ridges import hills
 

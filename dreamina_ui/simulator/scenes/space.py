@@ -2,8 +2,20 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, dye, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, light, view_at
+from dreamina_ui.simulator.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    View,
+    dye,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+    view_at,
+)
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 
 __all__ = ["build"]
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, Waves, blend, light, smoothstep, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.cup import Cup
 
 __all__ = ["build"]
