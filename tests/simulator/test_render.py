@@ -158,6 +158,15 @@ def test_every_camera_moves_smoothly(camera: str) -> None:
         assert difference(drawing.frame(start).to_ndarray(), drawing.frame(start + 1).to_ndarray()) < 6
 
 
+@pytest.mark.parametrize("weather", ["rain", "snow"])
+@pytest.mark.parametrize("scene", scene_names())
+def test_every_scene_draws_in_every_weather(scene: str, weather: str) -> None:
+    """A weather word changes no scene into a failure."""
+    prompt = f"{PROMPTS[scene]} in the {weather}"
+    assert read_prompt(prompt).weather == weather
+    assert draw(prompt)[:176].std() > 8
+
+
 @pytest.mark.parametrize("scene", scene_names())
 def test_another_seed_is_another_composition(scene: str) -> None:
     """The seed moves things visibly; the same seed moves nothing."""

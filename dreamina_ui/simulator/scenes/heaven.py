@@ -38,7 +38,7 @@ class Heaven:
         self.shine = 0.3 if rain else 1.0  # the sun through a rain cloud
         self.drift = float(rng.uniform(0.008, 0.016) * rng.choice([-1, 1]))
         self.offset = rng.uniform(0, 1000, 4)
-        if clouds:
+        if self.clouds:
             self.tile = noise_tile(rng, 256, 1024, slope=1.95, longest=0.42)
             # How much thinner the cloud gets towards the light: its bright edge.
             self.edge = self.tile - np.roll(self.tile, (5, int(np.sign(sun[0]) * 5)), axis=(0, 1))
