@@ -1,4 +1,4 @@
-"""HTTP: what the handlers read from a request, and replies as they should be or as a scripted fault makes them."""
+"""Reads requests and makes responses: regular ones, and those that a scripted fault changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dreamina_ui.simulator.faults import SHAPES, Fault
 __all__ = ["FAILED", "WIRE", "HangUp", "Reply", "call_urls", "iso_time", "origin", "read_json", "spoil"]
 
 WIRE = "dreamina.simulator.send"
-"""The key in the ASGI scope under which the server's own `send` is kept."""
+"""Key of the server's own `send` in the ASGI scope."""
 
 FAILED = "The model could not make this video."
 _SYNONYMS = {
@@ -64,6 +64,7 @@ class Reply:
 
 
 async def read_json(request: Request) -> Any:
+    """The body as JSON. Raises `Refusal` if it is not."""
     try:
         return json.loads(await request.body())
     except (ValueError, RecursionError, ClientDisconnect) as error:
@@ -86,7 +87,7 @@ def iso_time(seconds: float) -> str:
 
 
 def spoil(fault: Fault, reply: Reply, now: Callable[[], float] = time.time) -> Response:
-    """The answer as this fault makes it; `reply` is the true one (for an early fault, only the id)."""
+    """The response that `fault` makes of `reply`; for an early fault, `reply` holds only the request id."""
     kind = fault.kind
     if kind in {"reset", "lose_answer"}:
         return HangUp()
@@ -104,13 +105,13 @@ def spoil(fault: Fault, reply: Reply, now: Callable[[], float] = time.time) -> R
     if kind == "cut_video":
         return _CutFile(reply.file) if reply.file else HangUp()
     if kind in {"cancel_requested_only", "cancel_word"}:
-        asked = {"status": "cancellation_requested"}
+        requested = {"status": "cancellation_requested"}
         refused = {**reply.body, "status": "completed", "outcome": "not_cancellable"}
-        return _json(refused if kind == "cancel_word" else asked, fault.code or 202)
-    return _json(_bent(fault, dict(reply.body)), fault.code or reply.code)
+        return _json(refused if kind == "cancel_word" else requested, fault.code or 202)
+    return _json(_changed(fault, dict(reply.body)), fault.code or reply.code)
 
 
-def _bent(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
+def _changed(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
     if fault.kind == "failed_result":
         body.pop("output", None)
         return {**body, "status": "failed", "error": fault.error or FAILED}
@@ -122,7 +123,7 @@ def _bent(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
     if fault.kind == "other_word":
         return {**body, "status": fault.word or _SYNONYMS.get(body["status"], body["status"])}
     shape = fault.shape or SHAPES[fault.kind][0]
-    if fault.kind == "no_request_id":  # no addresses either: they hold the id
+    if fault.kind == "no_request_id":  # no URLs either: they contain the id
         ids: dict[str, Any] = {"null": None, "empty": "", "malformed": "../etc/passwd"}
         return {"status": "in_queue", **({"request_id": ids[shape]} if shape in ids else {})}
     first = next(iter(body["output"].values()))
@@ -152,12 +153,12 @@ def _refusal(fault: Fault, now: Callable[[], float]) -> Response:
 
 
 def _json(body: Mapping[str, Any], code: int) -> Response:
-    # ASCII with escapes: a prompt may hold half a surrogate pair, which UTF-8 cannot.
+    # ASCII with escapes: a prompt may contain half a surrogate pair, which UTF-8 cannot encode.
     return Response(json.dumps(dict(body)), code, media_type="application/json")
 
 
 class HangUp(Response):
-    """No answer: the connection is reset (RST). In the process, without one, `httpx.ReadError` is raised."""
+    """Resets the connection (RST). Called in the process, without a connection, it raises `httpx.ReadError`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport = _transport(scope)
@@ -168,13 +169,13 @@ class HangUp(Response):
             raise httpx.ReadError(message)
         _reset_on_close(transport)
         transport.abort()
-        await _gone(receive)
+        await _disconnected(receive)
 
 
 class _CutFile(Response):
-    """A download that ends half-way: `Content-Length` promises the whole file.
+    """Sends half of a file under the `Content-Length` of all of it, then closes the connection.
 
-    In the process there is no connection to close: the body is short all the same, and only its length tells.
+    Called in the process, without a connection to close, the body is only too short.
     """
 
     def __init__(self, path: Path) -> None:
@@ -189,8 +190,8 @@ class _CutFile(Response):
         body = whole[: len(whole) // 2]
         await send({"type": "http.response.body", "body": body, "more_body": transport is not None})
         if transport is not None:
-            transport.close()  # lets the half go out first
-            await _gone(receive)
+            transport.close()  # after the half is sent
+            await _disconnected(receive)
 
 
 def _transport(scope: Scope) -> asyncio.Transport | None:
@@ -201,15 +202,15 @@ def _transport(scope: Scope) -> asyncio.Transport | None:
 
 
 def _reset_on_close(transport: asyncio.Transport) -> None:
-    wire = transport.get_extra_info("socket")
-    if wire is not None:
-        # Lingering for zero seconds makes the kernel send RST instead of FIN. On a duplicate, as some loops
-        # hand out a socket that cannot be changed.
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # Lingering for zero seconds makes the kernel send RST instead of FIN. Set on a duplicate, because the
+        # socket objects of some event loops do not allow it.
         no_linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-        with socket.fromfd(wire.fileno(), wire.family, wire.type) as duplicate:
+        with socket.fromfd(connection.fileno(), connection.family, connection.type) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

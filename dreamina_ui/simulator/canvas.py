@@ -22,10 +22,10 @@ _STRIP = 45_000
 
 
 class Waves:
-    """A sum of plane waves, each drifting at its own pace: endless, never repeating, free to pan and zoom.
+    """A sum of plane waves, each drifting at its own pace, that never repeats in space or time.
 
     sin(ax + by) splits into products of a row and a column, so a hundred waves over a whole picture are one
-    matrix product. That is what makes full motion affordable.
+    matrix product, which is fast enough for every frame.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Waves:
         self.kx = number * np.cos(turn)
         self.ky = number * np.sin(turn)
         self.phase = rng.uniform(0, 2 * np.pi, count)
-        # Long waves roll on faster than short ones do, as in water; it reads as depth.
+        # Long waves move faster than short ones, as in water.
         self.pace = speed * rng.uniform(0.6, 1.4, count) * np.sqrt(longest / lengths)
         amplitude = (lengths / longest) ** slope
         self.amplitude = amplitude / np.sqrt(np.sum(amplitude**2) / 2)
@@ -85,7 +85,7 @@ def sample(tile: Array, x: Array, y: Array) -> Array:
     fx, fy = (x - left).astype(np.float32), (y - top).astype(np.float32)[:, None]
     start, first = int(left[0]), int(top[0])
     i, j = left.astype(np.intp) - start, top.astype(np.intp) - first
-    # Only the part of the tile in view is worth touching.
+    # Copy only the part of the tile in view.
     seen_rows = np.arange(first, first + int(j[-1]) + 2) % height
     seen = tile[seen_rows[:, None], np.arange(start, start + int(i[-1]) + 2) % width]
     rows = seen[j]
@@ -105,7 +105,7 @@ def dye(colours: Sequence[Array], fields: Sequence[Array]) -> Array:
 
 
 def smoothstep(low: float, high: float, value: Array) -> Array:
-    """0 below `low`, 1 above `high`, and an even S between."""
+    """0 below `low`, 1 above `high`, and a smooth S-curve between."""
     s: Array = (value - low) * (1.0 / (high - low))
     np.clip(s, 0.0, 1.0, out=s)
     curve = 3.0 - 2.0 * s
@@ -128,7 +128,7 @@ def blend(a: Colour, b: Colour, part: float) -> Colour:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a scene is built from; its random numbers come from `rng()` so that a seed is a composition."""
+    """The inputs of a scene. Its random numbers come from `rng()`, so the same seed gives the same composition."""
 
     width: int
     height: int
@@ -143,8 +143,8 @@ class Setting:
 class Canvas:
     """A grid `fineness` times smaller than the video.
 
-    `x` and `y` are in units of the shorter side, zero in the middle, y downwards; `rows` is the part of the
-    whole that a strip covers.
+    `x` and `y` are in units of the shorter side, zero in the middle, y downwards; `rows` are those that a strip
+    covers.
     """
 
     def __init__(self, setting: Setting, fineness: float) -> None:
@@ -178,7 +178,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class View:
-    """Where the camera is: an offset and a magnification, felt by a layer according to its depth."""
+    """The camera's offset, magnification and roll; they affect a layer according to its depth."""
 
     x: float
     y: float
@@ -186,7 +186,7 @@ class View:
     roll: float
 
     def grid(self, canvas: Canvas, depth: float = 1.0) -> tuple[Array, Array]:
-        """The columns and rows of a layer: depth 0 is the sky's, 1 the subject's, above 1 nearer still."""
+        """The columns and rows of a layer: depth 0 is the sky, 1 the subject, above 1 nearer."""
         scale = 1.0 / (1.0 + (self.zoom - 1.0) * depth)
         return canvas.x * scale + self.x * depth, canvas.y * scale + self.y * depth
 
@@ -197,7 +197,7 @@ class View:
 
 
 def view_at(camera: Camera, t: float, duration: float) -> View:
-    """The camera's place at `t` seconds: one continuous move over the whole clip."""
+    """The camera's view at `t` seconds: one continuous move over the whole clip."""
     along = t / duration if duration else 0.0
     centred = (along - 0.5) * camera.sign
     sway = float(np.sin(t * 0.5))

@@ -1,4 +1,4 @@
-"""The models on offer: their cards, what they accept, and what they would cost."""
+"""The models: the inputs that their cards accept, their outputs, and their prices."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _LONGEST_MESSAGE = 300
 _LONGEST_S = 30
 _LONGEST_SOUND_S = 300
 _SMALLEST, _LARGEST = 64, 2560
-"""Sides of a picture in pixels, whatever a card asks for."""
+"""Limits of width and height, in pixels."""
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
 _HEIGHT = re.compile(r"(\d{3,4})p")
 _OUTPUTS_MOST = 16
 _STILL_FRAMES = 2 * _OUTPUTS_MOST
-"""A model of images needs a video only as long as there are different pictures to be taken from it."""
+"""Frames of the video that images are taken from: enough for `_OUTPUTS_MOST` different ones."""
 _COUNTS = ("num_images", "num_outputs", "num_videos", "batch_size", "num_audios", "n")
 
 
 class Refusal(Exception):
-    """A call that is refused: `code` is the HTTP status, `body` the JSON that goes with it."""
+    """Refuses a call: `code` is the HTTP status, `body` the JSON of the reply."""
 
     def __init__(self, code: int, error_code: int, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class Refusal(Exception):
 
     @classmethod
     def invalid(cls, detail: list[dict[str, Any]]) -> Refusal:
-        """422001 with where (`loc`), what (`msg`) and which rule (`type`) of each mistake."""
+        """422001; `detail` has the place (`loc`), the message (`msg`) and the rule (`type`) of each error."""
         return cls(422, 422001, "The input is not valid.", detail=detail)
 
 
@@ -69,7 +69,7 @@ class Card:
         )  # fmt: skip
 
     def check(self, given: Any) -> dict[str, Any]:
-        """The input as it came, or a refusal that names every mistake."""
+        """Return `given` unchanged. Raises `Refusal` with every error of it."""
         errors = sorted(self.validator.iter_errors(given), key=lambda error: str(error.json_path))
         if errors or not isinstance(given, dict):
             detail = [
@@ -80,7 +80,7 @@ class Card:
         return given
 
     def render_job(self, request_id: str, given: Mapping[str, Any]) -> RenderJob:
-        """What the renderer is to make of an input; what was not given is the schema's default."""
+        """The renderer's job for an input; values that are absent are the schema's defaults."""
         properties = self.input_schema.get("properties", {})
 
         def value(name: str, otherwise: Any) -> Any:
@@ -106,7 +106,7 @@ class Card:
         return int(min(max(count, 1), (_LONGEST_SOUND_S if sounds else _LONGEST_S) * fps))
 
     def _prompt(self, given: Mapping[str, Any]) -> str:
-        """The prompt, or the first given text that is neither a link nor a choice, or the model's title."""
+        """The prompt; else the first text that is neither a URL nor a choice; else the model's title."""
         if isinstance(prompt := given.get("prompt"), str):
             return prompt
         properties = self.input_schema.get("properties", {})
@@ -135,8 +135,8 @@ class Card:
 
         `url` is the video's, without its suffix. Further videos of the same request show the same pictures.
         """
-        asked = next((given[name] for name in _COUNTS if isinstance(given.get(name), int)), 2)
-        count = min(max(asked, 1), _OUTPUTS_MOST)
+        wanted = next((given[name] for name in _COUNTS if isinstance(given.get(name), int)), 2)
+        count = min(max(wanted, 1), _OUTPUTS_MOST)
         if self.makes_images:
             images = [f"{url}.{number}.png" for number in range(1, count + 1)]
             return {"images": images} if "images" in self._outputs else {"image": images[0]}
@@ -184,24 +184,24 @@ class Catalogue:
         schemas = {"input_schema": card.input_schema, "output_schema": card.output_schema}
         return {**body, **(schemas if with_schema else {})}
 
-    def search(self, asked: Mapping[str, str]) -> dict[str, Any]:
+    def search(self, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of the catalogue by `search`, `category`, `kind`, `include_schema`, `limit` and `offset`."""
-        limit, offset = _count(asked, "limit", 50), _count(asked, "offset", 0)
-        word = asked.get("search", "").casefold()
-        task = asked.get("category") or asked.get("kind")
+        limit, offset = _count(query, "limit", 50), _count(query, "offset", 0)
+        word = query.get("search", "").casefold()
+        task = query.get("category") or query.get("kind")
         found = [
             card.model_id
             for card in self._cards.values()
             if word in f"{card.model_id} {card.title}".casefold() and task in {None, card.task}
         ]
-        with_schema = asked.get("include_schema", "").lower() in {"true", "1"}
+        with_schema = query.get("include_schema", "").lower() in {"true", "1"}
         page = found[offset : offset + limit]
         models = [self.describe(model_id, with_schema=with_schema) for model_id in page]
         return {"models": models, "total": len(found)}
 
 
 def _size(value: Callable[[str, Any], Any]) -> tuple[int, int]:
-    """Width and height in pixels, from whatever names the card has for them; 1280×720 where it has none."""
+    """Width and height in pixels, by whichever fields the card has for them; 1280×720 by default."""
     for name in ("aspect_ratio", "size", "resolution", "image_size"):
         if size := _SIZE.search(str(value(name, "")).replace("x", "×").replace("*", "×")):
             return _side(int(size[1])), _side(int(size[2]))
@@ -231,7 +231,7 @@ def _number(value: Any) -> float | None:
 
 
 def _with_nulls(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`nullable: true`, which JSON Schema does not know, said as it does."""
+    """The schema with `nullable: true` written as `anyOf` with null, as JSON Schema wants it."""
     properties = {
         name: {"anyOf": [about, {"type": "null"}]}
         if isinstance(about, dict) and about.get("nullable") is True
@@ -242,7 +242,7 @@ def _with_nulls(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    """By decimals: 0.3 is three times 0.1."""
+    """Compares decimals: 0.3 is a multiple of 0.1."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         steps = Decimal(str(value)) / Decimal(str(step))
         if not steps.is_finite() or steps != steps.to_integral_value():
@@ -252,8 +252,8 @@ def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Iterat
 _Validator = extend(Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
-def _count(asked: Mapping[str, str], name: str, usual: int) -> int:
-    text = asked.get(name, str(usual))
+def _count(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise Refusal.invalid([{"loc": ["query", name], "msg": "Not a count.", "type": "int_parsing"}])
     return int(text)

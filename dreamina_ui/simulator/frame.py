@@ -39,7 +39,7 @@ def _plane_view(plane: VideoPlane, kind: type[np.unsignedinteger[Any]]) -> Array
 
 
 class Planes:
-    """The three planes of a full-size frame, open for drawing details straight into them."""
+    """The three planes of a full-size frame, to draw details into."""
 
     def __init__(self, frame: VideoFrame) -> None:
         self.y, self.u, self.v = (_plane_view(plane, np.uint8) for plane in frame.planes)
@@ -54,8 +54,8 @@ class Planes:
         x, y, gain = (values[shown].astype(np.float32) for values in (x, y, gain))
         _stamp(self.y, x, y, radius, gain, luma, joined)
         if radius < 1.6 and max(colour) - min(colour) < 0.2:
-            return  # too small and too white for its tint to be seen
-        # Chroma of a tiny light needs less strength than its luma, or dim dots look like confetti.
+            return  # the tint of small white dots is invisible
+        # Less chroma than luma, or small dim dots look like confetti.
         for plane, value in ((self.u, blue), (self.v, red)):
             _stamp(plane, x / 2 - 0.25, y / 2 - 0.25, max(0.8, radius / 2), gain * 0.8, value, joined)
 
@@ -104,7 +104,7 @@ def _stamp(plane: Array, x: Array, y: Array, radius: float, gain: Array, value: 
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             row, column, weight = row[inside], column[inside], weight[inside]
         if joined:
-            # Where dots share a pixel the last one written stays: let it be the strongest.
+            # The last dot written to a pixel stays: write the strongest last.
             row, column, weight = (each.ravel() for each in np.broadcast_arrays(row, column, weight))
             order = np.argsort(weight)
             row, column, weight = row[order], column[order], weight[order]
@@ -156,8 +156,8 @@ class Finish:
         self._lens: Array = (1.0 - 0.5 * np.clip(reach / 1.42, 0, 1) ** 2.6).astype(np.float32)
         if dim is not None:
             self._lens *= dim
-        self._lens *= -1  # the tone curve wants it so
-        # Sixteen bits here let the scaler dither on its way to eight: gradients stay free of bands.
+        self._lens *= -1  # for exp(-light) in the tone curve
+        # With sixteen bits the scaler dithers to eight, which avoids bands in gradients.
         self._small = VideoFrame(canvas.width, canvas.height, "yuv444p16le")
         self._into = [_plane_view(plane, np.uint16) for plane in self._small.planes]
         self._matrix, self._offset = _TO_YUV * 256, _YUV_ZERO[:, None] * 256
@@ -169,7 +169,7 @@ class Finish:
 
         The light is that `part` of the way from one picture (3, height, width) to another.
         """
-        # A few rows at a time: what stays in the processor's cache costs half as much.
+        # A few rows at a time, which stay in the processor's cache: twice as fast.
         step = self._strip.shape[1]
         for top in range(0, before.shape[1], step):
             rows = slice(top, top + step)
@@ -193,9 +193,9 @@ class Finish:
 
 
 class Grain:
-    """Film grain too fine to notice, which keeps the encoder from making bands of slow gradients.
+    """Fine film grain, which keeps the encoder from making bands in slow gradients.
 
-    It stands still: moving, it would cost the encoder twice the time and show no better.
+    It does not move: moving grain would double the encoding time and look no better.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -204,6 +204,6 @@ class Grain:
         self._grain = np.tile(tile, (height // 256 + 1, width // 512 + 1))[:height, :width].copy()
 
     def add(self, planes: Planes) -> None:
-        # The enlargement rings at hard edges. Within 16…235 the sum below cannot wrap round.
+        # The enlargement overshoots at hard edges. Within 16…235 the sum below cannot overflow.
         np.clip(planes.y, 16, 235, out=planes.y)
         np.add(planes.y, self._grain, out=planes.y)

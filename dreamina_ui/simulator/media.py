@@ -1,4 +1,4 @@
-"""Media files: frames into an MP4, a frame of it as PNG, and a quiet piece of music as MP3."""
+"""Media files: frames to an MP4, a frame of it as PNG, and a short piece of music as MP3."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _Wave = npt.NDArray[np.float32]
 
 _BT709 = 1
 _LIMITED_RANGE = 1
-# NumPy and x264 both let go of the interpreter lock, so drawing keeps every core busy that encoding leaves.
+# NumPy and x264 release the GIL, so drawing uses the cores that encoding leaves idle.
 _DRAWING_THREADS = 2
-# Frames drawn ahead of the encoder; enough to smooth out key frames, few enough to stay small.
+# Frames drawn ahead of the encoder: enough to bridge a key frame, at 3 MB each.
 _AHEAD = 4
 _RATE = 32_000
 """Samples a second."""
@@ -29,7 +29,7 @@ _LOUDEST = 0.25
 """The peak, of 1: about 12 dB below the loudest that a file can hold."""
 _FADE_S = 0.8
 _SCALES: Sequence[Sequence[int]] = ((0, 2, 4, 7, 9), (0, 3, 5, 7, 10), (0, 2, 5, 7, 9))
-"""Five notes of an octave each, in half tones above the lowest: any of them sound well together."""
+"""Five notes of an octave each, in half tones above the lowest; any of them sound well together."""
 _CHORDS: Sequence[Sequence[int]] = ((0, 2, 4), (1, 3, 5), (0, 3, 4), (2, 4, 6))
 """Notes of the scale by number; from 5 on, those of the next octave."""
 
@@ -46,8 +46,8 @@ def write_mp4(
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=frames_per_second)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # A fixed number of threads, because x264's output depends on it; a key frame every two seconds. Where to put
-        # B-frames is not worth a tenth of the time to find out: they come as often as may be.
+        # x264's output depends on the number of threads, so it is fixed. A key frame comes every two seconds.
+        # Without a search for the best places of B-frames, encoding takes a tenth less time.
         stream.options = {
             "preset": "superfast",
             "crf": "21",
@@ -67,7 +67,7 @@ def write_mp4(
 
 
 def _drawn_ahead(draw: Callable[[int], av.VideoFrame], frames: int) -> Iterator[av.VideoFrame]:
-    """The frames in order, a few of them always being drawn already."""
+    """The frames in order; the next few are drawn meanwhile."""
     with ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="drawing") as threads:
         waiting: deque[Future[av.VideoFrame]] = deque()
         try:
@@ -83,7 +83,7 @@ def _drawn_ahead(draw: Callable[[int], av.VideoFrame], frames: int) -> Iterator[
 
 
 def still(video: Path, number: int) -> bytes:
-    """A picture of the video as PNG: for each `number`, from 1 on, another one; blocks."""
+    """A frame of the video as PNG, another one for each `number` from 1; blocks."""
     with av.open(str(video)) as container:
         last = None
         for index, frame in enumerate(container.decode(video=0)):
@@ -93,9 +93,9 @@ def still(video: Path, number: int) -> bytes:
         if last is None:
             message = "the video has no picture"
             raise ValueError(message)
-        held = io.BytesIO()
-        last.to_image().save(held, "PNG")  # type: ignore[no-untyped-call]
-    return held.getvalue()
+        png = io.BytesIO()
+        last.to_image().save(png, "PNG")  # type: ignore[no-untyped-call]
+    return png.getvalue()
 
 
 def music(prompt: str, seed: int, duration_s: float) -> bytes:
@@ -116,7 +116,7 @@ def _compose(prompt: str, seed: int, seconds: float) -> _Wave:
         if beat % 8 == 0:
             for note in _CHORDS[beat // 8 % len(_CHORDS)]:
                 _add(made, at_s, _tone(_pitch(lowest, scale, note), 9 * beat_s, attack_s=0.6, overtones=2), 0.16)
-        # A melody goes by small steps, and rests now and then.
+        # The melody moves in small steps, with some rests.
         place = int(np.clip(place + random.integers(-2, 3), 3, 12))
         if random.random() < 0.8:
             _add(made, at_s, _tone(_pitch(lowest, scale, place), 1.6, attack_s=0.015, overtones=4), 0.3)
@@ -132,7 +132,7 @@ def _pitch(lowest: float, scale: Sequence[int], note: int) -> float:
 
 
 def _tone(pitch: float, seconds: float, *, attack_s: float, overtones: int) -> _Wave:
-    """A soft tone: it swells, and fades away like a string that was plucked."""
+    """A soft tone that swells and then decays like a plucked string."""
     at: _Wave = np.arange(round(seconds * _RATE), dtype=np.float32) / np.float32(_RATE)
     tone: _Wave = np.zeros_like(at)
     for number in range(1, overtones + 1):
@@ -148,8 +148,8 @@ def _add(made: _Wave, at_s: float, tone: _Wave, loudness: float) -> None:
 
 
 def _mp3(samples: _Wave) -> bytes:
-    held = io.BytesIO()
-    with av.open(held, "w", format="mp3", options={"fflags": "+bitexact"}) as container:
+    mp3 = io.BytesIO()
+    with av.open(mp3, "w", format="mp3", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libmp3lame", rate=_RATE, layout="mono")
         stream.bit_rate = 128_000
         stream.options = {"compression_level": "9"}  # the quickest
@@ -157,4 +157,4 @@ def _mp3(samples: _Wave) -> bytes:
         frame.sample_rate, frame.pts = _RATE, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    return held.getvalue()
+    return mp3.getvalue()

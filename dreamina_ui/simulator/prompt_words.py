@@ -1,18 +1,18 @@
-"""What a prompt asks for: its scene, colours, light, camera and weather, by the words it uses, English or German."""
+"""Reads scene, colours, light, camera and weather from the English or German words of a prompt."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-__all__ = ["Camera", "Colour", "Palette", "Reading", "read_prompt", "scene_names"]
+__all__ = ["Camera", "Colour", "Palette", "Reading", "read_prompt"]
 
 Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Five display colours (red, green, blue from 0 to 1) every scene is painted with."""
+    """The five display colours of a picture (red, green, blue from 0 to 1)."""
 
     zenith: Colour
     horizon: Colour
@@ -31,7 +31,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Reading:
-    """A prompt understood: everything a scene may want to know."""
+    """What was read from a prompt; `coloured` if it names a colour."""
 
     scene: str
     hour: str
@@ -153,7 +153,7 @@ _PALETTES: Mapping[str, Palette] = {
     ),
 }
 
-# What hour a scene shows when the prompt names none.
+# The hour of a scene when the prompt names none.
 _USUAL_HOUR = {
     "sea": "golden", "sky": "sunset", "fire": "night", "lava": "night", "forest": "dawn", "city": "night",
     "mountains": "dawn", "space": "night", "tea": "golden", "silk": "",
@@ -188,13 +188,8 @@ _WEATHER = {
 }
 
 
-def scene_names() -> tuple[str, ...]:
-    """Every scene there is; the last is the one for prompts that name no other."""
-    return (*_SCENES, "silk")
-
-
 def read_prompt(prompt: str, seed: int = 0) -> Reading:
-    """Understand a prompt; any text gives a reading, and the seed only chooses among abstract palettes."""
+    """Read a prompt. Any text gives a reading; the seed only chooses among abstract palettes."""
     words = _words(prompt)
     scene = _scene(words)
     hour = next((name for name, patterns in _HOURS.items() if _first(words, patterns) is not None), "")
@@ -218,7 +213,7 @@ def read_prompt(prompt: str, seed: int = 0) -> Reading:
 def _words(prompt: str) -> list[str]:
     text = unicodedata.normalize("NFC", prompt[:4000]).casefold().replace("ß", "ss")
     single = re.findall(r"[^\W_]+", text)
-    # Pairs let a pattern ask for two words in a row ("zoom out", "golden hour").
+    # Pairs match patterns of two words in a row ("zoom out", "golden hour").
     after = [*single[1:], ""]
     return [word for one, other in zip(single, after, strict=False) for word in (one, f"{one}-{other}")]
 
@@ -243,14 +238,14 @@ def _scene(words: list[str]) -> str:
         for weight, patterns in groups:
             listed = patterns.split()
             hits = [at for at, word in enumerate(words) if any(_matches(word, pattern) for pattern in listed)]
-            # What is named first is most often the subject; a second word of the family confirms it.
+            # The first match is most often the subject; further words of the scene add a little.
             scores[scene] += sum(weight / (1 + 0.02 * at) / (1 + 1.5 * rank) for rank, at in enumerate(hits))
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] > 0 else "silk"
 
 
 def _beside(words: list[str], scene: str) -> bool:
-    """Whether a colour stands directly before a word of the scene."""
+    """Whether a colour directly precedes a word of the scene."""
     colours = " ".join(patterns for patterns, _, _ in _COLOURS.values())
     things = " ".join(patterns for _, patterns in _SCENES[scene])
     pairs = (word.split("-") for word in words if "-" in word.strip("-"))
@@ -263,7 +258,7 @@ def _mix(a: Colour, b: Colour, part: float) -> Colour:
 
 
 def _tinted(palette: Palette, names: list[str], *, whole: bool) -> Palette:
-    """Dye a palette with the prompt's colours: wholly if it is abstract, else as the light's tint."""
+    """Colour a palette by the prompt's colours: all of it if `whole`, else its light."""
     _, body, light = _COLOURS[names[0]]
     _, other, _ = _COLOURS[names[1] if len(names) > 1 else names[0]]
     dark = _mix(body, (0.0, 0.0, 0.02), 0.86)

@@ -94,7 +94,7 @@ class Simulator:
                 response = await self._answer(on, request, handler)
             except Refusal as refusal:
                 response = Reply(refusal.code, refusal.body).response()
-            self.ledger.counters.answer("reset" if isinstance(response, HangUp) else str(response.status_code))
+            self.ledger.counters.add_reply("reset" if isinstance(response, HangUp) else str(response.status_code))
             return response
 
         return endpoint

@@ -1,4 +1,4 @@
-"""Scripted faults: when they strike, what they answer, and that a reset is one."""
+"""Scripted faults: when they apply, what they reply, and that a reset is a real one."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ REPLIES: list[tuple[dict[str, Any], int, Any]] = [
 
 
 @pytest.mark.parametrize(("fault", "code", "expected"), REPLIES, ids=[f"{f['on']}-{f['kind']}" for f, _, _ in REPLIES])
-async def test_a_fault_strikes_once_and_is_over(app, calling, fault, code, expected) -> None:
-    """Each kind answers as it says, once, and the next call is answered as ever."""
+async def test_a_fault_applies_once(app, calling, fault, code, expected) -> None:
+    """Each kind changes one reply, and the next one is as before."""
     async with calling(app) as client:
         request_id = await finished(client)
         true = await call(client, fault["on"], request_id)
@@ -133,8 +133,8 @@ async def test_a_fault_strikes_once_and_is_over(app, calling, fault, code, expec
         ("image", "image", False), ("videos_string", "videos", False),
     ],
 )  # fmt: skip
-async def test_outputs_come_in_many_shapes(app, calling, shape, name, listed) -> None:
-    """The output stands under another name, alone or in a list; before there is one, nothing happens."""
+async def test_output_shapes(app, calling, shape, name, listed) -> None:
+    """The output has another name, alone or in a list; a result without output is not changed."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="never_finishes")
         early = await submit(client)
@@ -146,7 +146,7 @@ async def test_outputs_come_in_many_shapes(app, calling, shape, name, listed) ->
         assert output == {name: [url] if listed else url}
 
 
-async def test_cut_json_cannot_be_read(app, calling) -> None:
+async def test_truncated_json_is_invalid(app, calling) -> None:
     """A truncated submit was accepted, says 200, and is not JSON."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="truncated")
@@ -157,7 +157,7 @@ async def test_cut_json_cannot_be_read(app, calling) -> None:
         assert await accepted(client) == 1
 
 
-async def test_too_many_says_when_to_come_back(tmp_path, card, calling) -> None:
+async def test_retry_after(tmp_path, card, calling) -> None:
     """`Retry-After` comes in seconds, as an HTTP date, or not at all."""
     app = create_app(tmp_path, cards=[card], clock=lambda: 1_800_000_000.0)
     async with calling(app) as client:
@@ -175,8 +175,8 @@ async def test_too_many_says_when_to_come_back(tmp_path, card, calling) -> None:
     ("kind", "more"),
     [("http_error", {}), ("http_error", {"body": "html"}), ("html", {}), ("empty", {}), ("too_many", {})],
 )
-async def test_a_spoilt_submit_can_be_accepted_nevertheless(app, calling, kind, more) -> None:
-    """The same answer can hide a submit that was accepted and one that was not."""
+async def test_the_same_reply_for_accepted_and_refused_submits(app, calling, kind, more) -> None:
+    """The reply does not show whether the submit was accepted."""
     async with calling(app) as client:
         for was_accepted in (False, True):
             app.state.simulator.faults.add(on="submit", kind=kind, accepted=was_accepted, **more)
@@ -184,7 +184,7 @@ async def test_a_spoilt_submit_can_be_accepted_nevertheless(app, calling, kind, 
             assert await accepted(client) == int(was_accepted)
 
 
-async def test_a_failed_request_completes_without_a_video(app, calling) -> None:
+async def test_a_failed_request_has_no_video(app, calling) -> None:
     """A submit fated to fail is completed by its status and failed by its result, with the scripted error."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="failed_result", error={"message": "unsafe"})
@@ -194,7 +194,7 @@ async def test_a_failed_request_completes_without_a_video(app, calling) -> None:
         assert body["status"] == "succeeded"
 
 
-async def test_an_endless_request_does_not_hold_the_others(app, calling) -> None:
+async def test_an_endless_request_does_not_block_others(app, calling) -> None:
     """A submit fated never to finish stays in progress while later ones are rendered."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="never_finishes")
@@ -204,7 +204,7 @@ async def test_an_endless_request_does_not_hold_the_others(app, calling) -> None
 
 
 async def test_slow_waits_before_or_after_the_effect(tmp_path, card, clip, calling) -> None:
-    """A slow call waits the scripted seconds, before it is done or, when accepted, after."""
+    """A slow call waits the scripted seconds before it takes effect or, if accepted, after."""
     slept: list[tuple[float, int]] = []
 
     async def sleep(seconds: float) -> None:
@@ -225,9 +225,9 @@ async def test_in_the_process_a_reset_is_a_read_error(app, calling, kind, count)
         app.state.simulator.faults.add(on="submit", kind=kind)
         with pytest.raises(httpx.ReadError):
             await client.post(MODEL, json=PROMPT)
-        book = (await client.get("/_simulator/ledger")).json()
-        assert len(book["requests"]) == book["counters"]["posts_accepted"] == count
-        assert book["counters"]["answered"] == {"reset": 1}
+        ledger = (await client.get("/_simulator/ledger")).json()
+        assert len(ledger["requests"]) == ledger["counters"]["posts_accepted"] == count
+        assert ledger["counters"]["answered"] == {"reset": 1}
 
 
 @pytest.mark.parametrize("http", HTTP)
@@ -270,35 +270,35 @@ async def test_in_the_process_a_cut_download_is_short(app, calling, clip) -> Non
         assert int(answer.headers["content-length"]) == clip.stat().st_size > len(answer.content)
 
 
-def struck(script: FaultScript, calls: int, request_id: str | None = None) -> list[bool]:
+def applied(script: FaultScript, calls: int, request_id: str | None = None) -> list[bool]:
     return [script.take("status", "early", request_id)[1] is not None for _ in range(calls)]
 
 
 async def test_after_and_times_choose_the_calls() -> None:
-    """A fault leaves the first calls alone, strikes so many times, and is spent."""
+    """A fault skips the first `after` calls and then applies `times` times."""
     script = FaultScript()
     script.add(Fault("status", "reset", after=2, times=2))
-    assert struck(script, 6) == [False, False, True, True, False, False]
+    assert applied(script, 6) == [False, False, True, True, False, False]
     assert [(one["seen"], one["fired"]) for one in script.listed()] == [(4, 2)]
 
 
-async def test_a_chance_is_repeatable() -> None:
-    """A probability draws from its own seed: the same calls are struck each time."""
+async def test_the_probability_is_repeatable() -> None:
+    """With the same seed, the same calls are chosen each time."""
     draws = []
     for _ in range(2):
         script = FaultScript()
         script.add(Fault("status", "reset", times=None, probability=0.3, seed=5))
-        draws.append(struck(script, 400))
+        draws.append(applied(script, 400))
     assert draws[0] == draws[1]
     assert 80 < sum(draws[0]) < 160
 
 
 async def test_a_fault_can_be_for_one_request() -> None:
-    """With a request id only calls about that request are struck."""
+    """A fault with a request id applies only to calls about that request."""
     script = FaultScript()
     script.add(Fault("status", "reset", times=None, request_id="a"))
-    assert struck(script, 1, "a") == [True]
-    assert struck(script, 1, "b") == [False]
+    assert applied(script, 1, "a") == [True]
+    assert applied(script, 1, "b") == [False]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ async def test_a_fault_can_be_for_one_request() -> None:
     ],
 )  # fmt: skip
 async def test_a_wrong_fault_is_refused(app, calling, wrong) -> None:
-    """What is not a fault is 422001, and nothing of it is added."""
+    """An invalid fault is refused with 422001, and none of the list is added."""
     async with calling(app) as client:
         answer = await client.post("/_simulator/faults", json=wrong)
         assert (answer.status_code, answer.json()["error_code"]) == (422, 422001)
@@ -325,7 +325,7 @@ async def test_a_wrong_fault_is_refused(app, calling, wrong) -> None:
 
 
 async def test_faults_are_listed_and_cleared(app, calling) -> None:
-    """The control routes list the faults with their use, and clear them."""
+    """The control routes list the faults with their counts, and clear them."""
     async with calling(app) as client:
         faults = [{"on": "model", "kind": "html", "times": None}, {"on": "status", "kind": "reset"}]
         await client.post("/_simulator/faults", json=faults)
@@ -336,8 +336,8 @@ async def test_faults_are_listed_and_cleared(app, calling) -> None:
         assert (await client.get(MODEL)).json()["price_unit"] == "second"
 
 
-async def test_every_kind_has_a_place() -> None:
-    """Each kind of each call makes a fault from JSON."""
+async def test_every_kind_is_valid_on_its_calls() -> None:
+    """Each kind can be made from JSON for each of its calls."""
     for kind, places in KINDS.items():
         for on in places:
             assert Fault.from_json({"on": on, "kind": kind, "times": None}).kind == kind

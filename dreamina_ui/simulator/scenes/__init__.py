@@ -1,4 +1,4 @@
-"""The scene families, one module each; only the one a prompt asks for is ever loaded."""
+"""The scenes, one module each; only the one of the prompt is imported."""
 
 from importlib import import_module
 from typing import Protocol, cast
@@ -10,11 +10,10 @@ __all__ = ["Scene", "build_scene"]
 
 
 class Scene(Protocol):
-    """One family of pictures. `canvas` is what `paint` fills; `bloom`, how much its bright parts glow.
+    """Draws one kind of picture. `paint` fills `canvas`; `bloom` is how much its bright parts glow.
 
-    `stride` is how many frames one painting may serve: those between two paintings are blended from both,
-    which nobody sees as long as things on the canvas move less than a pixel or so. `in_strips` tells
-    that a strip of the canvas can be painted by itself.
+    Only every `stride`-th frame is painted; the frames between are blended from two paintings, which is invisible
+    while things on the canvas move less than about a pixel. `in_strips` if `paint` can paint a strip of the canvas.
     """
 
     canvas: Canvas
@@ -26,10 +25,10 @@ class Scene(Protocol):
         """The light (3, height, width) at `t` seconds on the canvas or a strip of it."""
 
     def details(self, planes: Planes, t: float) -> None:
-        """Draw at full size what must be crisp."""
+        """Draw details at full size."""
 
 
 def build_scene(setting: Setting) -> Scene:
-    """The scene the setting's reading names."""
+    """The scene that the prompt names."""
     module = import_module(f".{setting.reading.scene}", __name__)
     return cast(Scene, module.build(setting))
