@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, machine, publish, table
-from dreamina_ui.simulator.encode import write_mp4
+from dreamina_ui.simulator.media import write_mp4
 from dreamina_ui.simulator.render import Drawing, RenderJob, render
 
 __all__ = ["SCENES", "main", "measure"]

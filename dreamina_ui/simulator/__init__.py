@@ -1,6 +1,6 @@
-"""A stand-in for RunComfy's Model API that renders real videos and never costs anything.
+"""A simulator of RunComfy's Model API: it renders real videos and charges nothing.
 
-Nothing heavy is imported here: a name is looked up in its module when it is first asked for.
+Names are imported from their modules on first use, so that importing the package stays cheap.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamina_ui.simulator.calls import Simulator
     from dreamina_ui.simulator.faults import Fault
     from dreamina_ui.simulator.renderers import (
         QuickRenderer,
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
         RenderJob,
         SubprocessRenderer,
     )
-    from dreamina_ui.simulator.service import create_app
+    from dreamina_ui.simulator.service import Simulator, create_app
 
 __all__ = [
     "Fault",
@@ -31,11 +30,11 @@ __all__ = [
     "create_app",
 ]
 
-_HOMES = {"Fault": "faults", "Simulator": "calls", "create_app": "service"}
+_MODULES = {"Fault": "faults", "Simulator": "service", "create_app": "service"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'renderers')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'renderers')}"), name)

@@ -18,11 +18,11 @@ CARDS = Path(__file__).resolve().parents[1] / "cards" / "bundled"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; one line on stdout tells the base address once calls are answered."""
+    """Serve until SIGINT or SIGTERM; prints the base URL to stdout once requests are accepted."""
     options = _parser().parse_args(argv)
     if (options.quick is None) != (options.clip is None):
         _parser().error("--quick and --clip go together")
-    # uvicorn raises the signal again when it is done; as an exit it lets the temporary folder be removed.
+    # uvicorn raises SIGTERM again after its shutdown; as SystemExit it lets the temporary folder be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         if options.folder is not None:
@@ -68,13 +68,13 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dreamina_ui.simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8700, help="0 takes a free one")
-    parser.add_argument("--token", help="the bearer to ask for; without one, any call is welcome")
-    parser.add_argument("--folder", type=Path, help="for requests and videos; default: a temporary one")
+    parser.add_argument("--port", type=int, default=8700, help="0 for any free port")
+    parser.add_argument("--token", help="the bearer token to require; by default none is checked")
+    parser.add_argument("--folder", type=Path, help="for requests and videos; by default a temporary one")
     parser.add_argument("--slots", type=int, default=1, help="how many render at once")
-    parser.add_argument("--queue", type=float, default=1.0, metavar="SECONDS", help="at least so long queued")
+    parser.add_argument("--queue", type=float, default=1.0, metavar="SECONDS", help="minimum time in the queue")
     parser.add_argument("--card", type=Path, action="append", metavar="FILE", help="a model card; repeatable")
-    parser.add_argument("--quick", type=float, metavar="SECONDS", help="hand out --clip after a while")
+    parser.add_argument("--quick", type=float, metavar="SECONDS", help="serve --clip after this time")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="the video for --quick")
     parser.add_argument("--price", type=float, default=0.0, metavar="USD", help="per second of video")
     return parser

@@ -1,4 +1,4 @@
-"""Answers on their way out: as they should be, or as a scripted fault makes them."""
+"""Reads requests and makes responses: regular ones, and those that a scripted fault changes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from dreamina_ui.simulator.catalogue import Refusal
 from dreamina_ui.simulator.faults import SHAPES, Fault
 
-__all__ = ["FAILED", "WIRE", "HangUp", "Reply", "spoil"]
+__all__ = ["FAILED", "WIRE", "HangUp", "Reply", "call_urls", "iso_time", "origin", "read_json", "spoil"]
 
 WIRE = "dreamina.simulator.send"
-"""The key in the ASGI scope under which the server's own `send` is kept."""
+"""Key of the server's own `send` in the ASGI scope."""
 
 FAILED = "The model could not make this video."
 _SYNONYMS = {
@@ -44,24 +47,47 @@ _HTML = "<!doctype html><html><head><title>Error</title></head><body><h1>Bad gat
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer before it goes on the wire: an HTTP status with a JSON object, a file, or what was made for it alone."""
+    """A handler's reply: an HTTP status with a JSON object, a file, or bytes."""
 
     code: int = 200
     body: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
-    made: bytes | None = None
+    content: bytes | None = None
     media_type: str = ""
 
     def response(self) -> Response:
-        if self.made is not None:
-            return Response(self.made, media_type=self.media_type)
+        if self.content is not None:
+            return Response(self.content, media_type=self.media_type)
         if self.file is not None:
             return FileResponse(self.file, media_type="video/mp4")
         return _json(self.body, self.code)
 
 
+async def read_json(request: Request) -> Any:
+    """The body as JSON. Raises `Refusal` if it is not."""
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError, ClientDisconnect) as error:
+        detail = {"loc": ["body"], "msg": "The body is not JSON.", "type": "json_invalid"}
+        raise Refusal.invalid([detail]) from error
+
+
+def origin(request: Request) -> str:
+    """Scheme, host and port that the request was sent to."""
+    return str(request.base_url).rstrip("/")
+
+
+def call_urls(request: Request, request_id: str, *calls: str) -> dict[str, str]:
+    base = f"{origin(request)}/v1/requests/{request_id}"
+    return {f"{call}_url": f"{base}/{call}" for call in calls}
+
+
+def iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def spoil(fault: Fault, reply: Reply, now: Callable[[], float] = time.time) -> Response:
-    """The answer as this fault makes it; `reply` is the true one (for an early fault, only the id)."""
+    """The response that `fault` makes of `reply`; for an early fault, `reply` holds only the request id."""
     kind = fault.kind
     if kind in {"reset", "lose_answer"}:
         return HangUp()
@@ -79,13 +105,13 @@ def spoil(fault: Fault, reply: Reply, now: Callable[[], float] = time.time) -> R
     if kind == "cut_video":
         return _CutFile(reply.file) if reply.file else HangUp()
     if kind in {"cancel_requested_only", "cancel_word"}:
-        asked = {"status": "cancellation_requested"}
+        requested = {"status": "cancellation_requested"}
         refused = {**reply.body, "status": "completed", "outcome": "not_cancellable"}
-        return _json(refused if kind == "cancel_word" else asked, fault.code or 202)
-    return _json(_bent(fault, dict(reply.body)), fault.code or reply.code)
+        return _json(refused if kind == "cancel_word" else requested, fault.code or 202)
+    return _json(_changed(fault, dict(reply.body)), fault.code or reply.code)
 
 
-def _bent(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
+def _changed(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
     if fault.kind == "failed_result":
         body.pop("output", None)
         return {**body, "status": "failed", "error": fault.error or FAILED}
@@ -97,7 +123,7 @@ def _bent(fault: Fault, body: dict[str, Any]) -> dict[str, Any]:
     if fault.kind == "other_word":
         return {**body, "status": fault.word or _SYNONYMS.get(body["status"], body["status"])}
     shape = fault.shape or SHAPES[fault.kind][0]
-    if fault.kind == "no_request_id":  # no addresses either: they hold the id
+    if fault.kind == "no_request_id":  # no URLs either: they contain the id
         ids: dict[str, Any] = {"null": None, "empty": "", "malformed": "../etc/passwd"}
         return {"status": "in_queue", **({"request_id": ids[shape]} if shape in ids else {})}
     first = next(iter(body["output"].values()))
@@ -127,12 +153,12 @@ def _refusal(fault: Fault, now: Callable[[], float]) -> Response:
 
 
 def _json(body: Mapping[str, Any], code: int) -> Response:
-    # ASCII with escapes: a prompt may hold half a surrogate pair, which UTF-8 cannot.
+    # ASCII with escapes: a prompt may contain half a surrogate pair, which UTF-8 cannot encode.
     return Response(json.dumps(dict(body)), code, media_type="application/json")
 
 
 class HangUp(Response):
-    """No answer: the connection is reset (RST). In the process, without one, `httpx.ReadError` is raised."""
+    """Resets the connection (RST). Called in the process, without a connection, it raises `httpx.ReadError`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport = _transport(scope)
@@ -143,13 +169,13 @@ class HangUp(Response):
             raise httpx.ReadError(message)
         _reset_on_close(transport)
         transport.abort()
-        await _gone(receive)
+        await _disconnected(receive)
 
 
 class _CutFile(Response):
-    """A download that ends half-way: `Content-Length` promises the whole file.
+    """Sends half of a file under the `Content-Length` of all of it, then closes the connection.
 
-    In the process there is no connection to close: the body is short all the same, and only its length tells.
+    Called in the process, without a connection to close, the body is only too short.
     """
 
     def __init__(self, path: Path) -> None:
@@ -164,8 +190,8 @@ class _CutFile(Response):
         body = whole[: len(whole) // 2]
         await send({"type": "http.response.body", "body": body, "more_body": transport is not None})
         if transport is not None:
-            transport.close()  # lets the half go out first
-            await _gone(receive)
+            transport.close()  # after the half is sent
+            await _disconnected(receive)
 
 
 def _transport(scope: Scope) -> asyncio.Transport | None:
@@ -176,15 +202,15 @@ def _transport(scope: Scope) -> asyncio.Transport | None:
 
 
 def _reset_on_close(transport: asyncio.Transport) -> None:
-    wire = transport.get_extra_info("socket")
-    if wire is not None:
-        # Lingering for zero seconds makes the kernel send RST instead of FIN. On a duplicate, as some loops
-        # hand out a socket that cannot be changed.
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # Lingering for zero seconds makes the kernel send RST instead of FIN. Set on a duplicate, because the
+        # socket objects of some event loops do not allow it.
         no_linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-        with socket.fromfd(wire.fileno(), wire.family, wire.type) as duplicate:
+        with socket.fromfd(connection.fileno(), connection.family, connection.type) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -6,15 +6,15 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 
-from dreamina_ui.simulator.fields import Array
+from dreamina_ui.simulator.canvas import Array
 
 __all__ = ["Lettering", "caption_lines", "drawable"]
 
 _MARK = "SIMULATED"
 _MOST_LINES = 3
-# More than three lines hold at any size; a longer prompt would only cost time to measure.
+# More than three lines hold at any size; measuring more would only take time.
 _MOST_CHARACTERS = 420
-# Faces found on Linux, macOS and Windows; the one that draws most of the prompt is taken; Pillow's own last.
+# Fonts of Linux, macOS and Windows; the one that draws most of the prompt is used. Pillow's own is the last.
 _FACES = (
     "DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Helvetica.ttc", "segoeui.ttf",
     "Arial.ttf", "NotoSansCJK-Regular.ttc", "PingFang.ttc", "Arial Unicode.ttf", "msyh.ttc", "YuGothM.ttc",
@@ -33,13 +33,13 @@ def _face(name: str, size: int) -> _Font | None:
 
 
 def _missing(font: _Font, characters: set[str]) -> set[str]:
-    """The characters a font has no picture of: those that look like its picture of a non-character."""
+    """The characters that a font has no glyph for: it draws them like a non-character."""
     blank = bytes(font.getmask("\U0010fffd"))
     return {c for c in characters if not c.isspace() and bytes(font.getmask(c)) in (blank, b"")}
 
 
 def _plain(text: str) -> str:
-    """One line of printable text: no controls, no lone surrogates, no towers of combining marks."""
+    """One line of printable text, without controls and lone surrogates, with at most two combining marks in a row."""
     kept: list[str] = []
     marks = 0
     for character in unicodedata.normalize("NFC", text[: 4 * _MOST_CHARACTERS].encode("utf-8", "ignore").decode()):
@@ -54,10 +54,10 @@ def _plain(text: str) -> str:
 
 
 def drawable(text: str, size: int) -> tuple[str, _Font]:
-    """A prompt as this machine's fonts can show it, with the font that shows most of it.
+    """The prompt as the installed fonts can draw it, and the font that draws most of it.
 
-    A character no font has is drawn in its plain form (𝐇 as H); failing that a symbol is left out and a
-    letter becomes a middle dot, one for a whole run.
+    A character without a glyph is replaced by its plain form (𝐇 as H). Without one, a symbol is left out, and a run
+    of letters becomes one middle dot.
     """
     plain = _plain(text)
     characters = set(plain)
@@ -88,7 +88,7 @@ def drawable(text: str, size: int) -> tuple[str, _Font]:
 
 
 def caption_lines(text: str, font: _Font, width: float) -> list[str]:
-    """The text wrapped to at most three lines of `width` pixels, with an ellipsis if more was said."""
+    """The text wrapped to at most three lines of `width` pixels, with an ellipsis if it is longer."""
     lines: list[str] = []
     line = ""
     for word in text.split():
@@ -117,7 +117,7 @@ def caption_lines(text: str, font: _Font, width: float) -> list[str]:
 
 
 class Lettering:
-    """All the letters of a video, prepared once and laid over every frame."""
+    """The letters of a video, prepared once and drawn over every frame."""
 
     def __init__(self, prompt: str, width: int, height: int) -> None:
         short = min(width, height)
@@ -140,7 +140,7 @@ class Lettering:
         self._overlays.append(_Overlay(mark, left, top, max(6, round(short * 0.018))))
 
     def scrim(self, width: int, height: int) -> Array:
-        """How much light (1 is all) each pixel of a smaller canvas keeps, so that the letters stand out."""
+        """The share of light, 0–1, that each pixel of a canvas keeps, so that the letters can be read."""
         y = (np.arange(height, dtype=np.float32) + 0.5)[:, None] / height * self._height
         x = (np.arange(width, dtype=np.float32) + 0.5)[None, :] / width * self._width
         short = min(self._width, self._height)
@@ -153,17 +153,17 @@ class Lettering:
         dim *= 1 - 0.55 * np.exp(-((right / 0.30) ** 2) - (high / 0.13) ** 2)
         return dim
 
-    def letter(self, y: Array, u: Array, v: Array) -> None:
-        """Lay the letters over a frame's three planes."""
+    def draw(self, y: Array, u: Array, v: Array) -> None:
+        """Draw the letters over a frame's three planes."""
         for overlay in self._overlays:
-            overlay.lay(y, u, v)
+            overlay.draw(y, u, v)
 
 
 class _Overlay:
-    """White letters with a soft shadow, as one multiplication and one sum per pixel they touch."""
+    """White letters with a soft shadow, as one multiplication and one addition per pixel."""
 
     def __init__(self, letters: Image.Image, left: int, top: int, size: int) -> None:
-        # Even edges, so that the box covers whole chroma samples.
+        # Even edges: the box covers whole chroma samples.
         box = letters.getbbox() or (0, 0, 2, 2)
         pad = size // 2
         x0, y0 = max(0, left + box[0] - pad) & ~1, max(0, top + box[1] - pad) & ~1
@@ -179,7 +179,7 @@ class _Overlay:
         half = (1 - alpha).reshape(alpha.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
         self._keep_half, self._add_half = _fixed(half), _fixed(128 * (1 - half))
 
-    def lay(self, y: Array, u: Array, v: Array) -> None:
+    def draw(self, y: Array, u: Array, v: Array) -> None:
         x0, y0 = self._box
         for plane, keep, add, step in (
             (y, self._keep, self._add, 1),
@@ -201,7 +201,7 @@ def _fixed(values: Array) -> Array:
 
 
 def _visual(line: str) -> str:
-    """Characters in the order they are drawn: without Raqm, Pillow would draw Hebrew and Arabic backwards."""
+    """Characters in drawing order: without Raqm, Pillow draws Hebrew and Arabic backwards."""
     if features.check("raqm"):
         return line
     strong = [unicodedata.bidirectional(character) for character in line]

@@ -1,10 +1,12 @@
-"""The models on offer: their cards, what they accept, and what they would cost."""
+"""The models: the inputs that their cards accept, their outputs, and their prices."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from dreamina_ui.simulator.outputs import STILL_FRAMES, makes_images, makes_sounds
+from dreamina_ui.simulator.renderers import RenderJob
 
 __all__ = ["Card", "Catalogue", "Refusal"]
 
@@ -22,13 +24,17 @@ _LONGEST_MESSAGE = 300
 _LONGEST_S = 30
 _LONGEST_SOUND_S = 300
 _SMALLEST, _LARGEST = 64, 2560
-"""Sides of a picture in pixels, whatever a card asks for."""
+"""Limits of width and height, in pixels."""
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
 _HEIGHT = re.compile(r"(\d{3,4})p")
+_OUTPUTS_MOST = 16
+_STILL_FRAMES = 2 * _OUTPUTS_MOST
+"""Frames of the video that images are taken from: enough for `_OUTPUTS_MOST` different ones."""
+_COUNTS = ("num_images", "num_outputs", "num_videos", "batch_size", "num_audios", "n")
 
 
 class Refusal(Exception):
-    """A call that is refused: `code` is the HTTP status, `body` the JSON that goes with it."""
+    """Refuses a call: `code` is the HTTP status, `body` the JSON of the reply."""
 
     def __init__(self, code: int, error_code: int, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -37,7 +43,7 @@ class Refusal(Exception):
 
     @classmethod
     def invalid(cls, detail: list[dict[str, Any]]) -> Refusal:
-        """422001 with where (`loc`), what (`msg`) and which rule (`type`) of each mistake."""
+        """422001; `detail` has the place (`loc`), the message (`msg`) and the rule (`type`) of each error."""
         return cls(422, 422001, "The input is not valid.", detail=detail)
 
 
@@ -63,7 +69,7 @@ class Card:
         )  # fmt: skip
 
     def check(self, given: Any) -> dict[str, Any]:
-        """The input as it came, or a refusal that names every mistake."""
+        """Return `given` unchanged. Raises `Refusal` with every error of it."""
         errors = sorted(self.validator.iter_errors(given), key=lambda error: str(error.json_path))
         if errors or not isinstance(given, dict):
             detail = [
@@ -73,27 +79,34 @@ class Card:
             raise Refusal.invalid(detail)
         return given
 
-    def picture(self, given: Mapping[str, Any]) -> tuple[int, int, int, int]:
-        """Width and height in pixels, frames, seed; what was not given is the schema's default."""
+    def render_job(self, request_id: str, given: Mapping[str, Any]) -> RenderJob:
+        """The renderer's job for an input; values that are absent are the schema's defaults."""
         properties = self.input_schema.get("properties", {})
 
         def value(name: str, otherwise: Any) -> Any:
             return given.get(name, properties.get(name, {}).get("default", otherwise))
 
         width, height = _size(value)
-        fps, seed = self.frames_per_second, _number(value("seed", None))
+        seed = _number(value("seed", None))
+        if seed is None or seed < 0:  # from the id, so that a resumed request makes the same video
+            seed = int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:4], "big")
+        return RenderJob(
+            request_id, self._prompt(given), width, height, self._frames(value), self.frames_per_second, int(seed)
+        )
+
+    def _frames(self, value: Callable[[str, Any], Any]) -> int:
+        if self.makes_images:
+            return _STILL_FRAMES
         frames = _number(value("frames", value("num_frames", None)))
         seconds = _number(value("duration", value("duration_s", value("seconds", None))))
-        if makes_images(self.output_schema):
-            return width, height, STILL_FRAMES, -1 if seed is None else int(seed)
-        # A video of five seconds has one picture more than five seconds of a sound have.
-        more = 0 if makes_sounds(self.output_schema) else 1
+        fps, sounds = self.frames_per_second, self.makes_sounds
+        # A video of five seconds has one frame more than five seconds of sound.
+        more = 0 if sounds else 1
         count = frames if frames is not None else 5 * fps + 1 if seconds is None else seconds * fps + more
-        longest_s = _LONGEST_SOUND_S if makes_sounds(self.output_schema) else _LONGEST_S
-        return width, height, int(min(max(count, 1), longest_s * fps)), -1 if seed is None else int(seed)
+        return int(min(max(count, 1), (_LONGEST_SOUND_S if sounds else _LONGEST_S) * fps))
 
-    def prompt(self, given: Mapping[str, Any]) -> str:
-        """What is to be drawn, in words: the prompt, or the first text that is given and is no address."""
+    def _prompt(self, given: Mapping[str, Any]) -> str:
+        """The prompt; else the first text that is neither a URL nor a choice; else the model's title."""
         if isinstance(prompt := given.get("prompt"), str):
             return prompt
         properties = self.input_schema.get("properties", {})
@@ -103,6 +116,36 @@ class Card:
             if isinstance(given.get(name), str) and not {"format", "enum"} & set(about) and "://" not in given[name]
         )
         return next(texts, self.title)
+
+    @property
+    def makes_images(self) -> bool:
+        return bool(self._outputs & {"image", "images"}) and not self._outputs & {"video", "videos"}
+
+    @property
+    def makes_sounds(self) -> bool:
+        return bool(self._outputs & {"audio", "audios"}) and not self._outputs & {"video", "videos", "image", "images"}
+
+    @property
+    def _outputs(self) -> AbstractSet[str]:
+        names: AbstractSet[str] = self.output_schema.get("properties", {}).keys()
+        return names
+
+    def outputs(self, given: Mapping[str, Any], url: str) -> dict[str, Any]:
+        """The result's `output`: the files' URLs by the names that the schema has for them.
+
+        `url` is the video's, without its suffix. Further videos of the same request show the same pictures.
+        """
+        wanted = next((given[name] for name in _COUNTS if isinstance(given.get(name), int)), 2)
+        count = min(max(wanted, 1), _OUTPUTS_MOST)
+        if self.makes_images:
+            images = [f"{url}.{number}.png" for number in range(1, count + 1)]
+            return {"images": images} if "images" in self._outputs else {"image": images[0]}
+        if self.makes_sounds:
+            sounds = [f"{url}.{number}.mp3" for number in range(1, count + 1)]
+            return {"audios": sounds} if "audios" in self._outputs else {"audio": sounds[0]}
+        if "videos" in self._outputs and "video" not in self._outputs:
+            return {"videos": [f"{url}.mp4", *(f"{url}.{number}.mp4" for number in range(2, count + 1))]}
+        return {"video": f"{url}.mp4"}
 
 
 class Catalogue:
@@ -141,24 +184,24 @@ class Catalogue:
         schemas = {"input_schema": card.input_schema, "output_schema": card.output_schema}
         return {**body, **(schemas if with_schema else {})}
 
-    def search(self, asked: Mapping[str, str]) -> dict[str, Any]:
+    def search(self, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of the catalogue by `search`, `category`, `kind`, `include_schema`, `limit` and `offset`."""
-        limit, offset = _count(asked, "limit", 50), _count(asked, "offset", 0)
-        word = asked.get("search", "").casefold()
-        task = asked.get("category") or asked.get("kind")
+        limit, offset = _count(query, "limit", 50), _count(query, "offset", 0)
+        word = query.get("search", "").casefold()
+        task = query.get("category") or query.get("kind")
         found = [
             card.model_id
             for card in self._cards.values()
             if word in f"{card.model_id} {card.title}".casefold() and task in {None, card.task}
         ]
-        with_schema = asked.get("include_schema", "").lower() in {"true", "1"}
+        with_schema = query.get("include_schema", "").lower() in {"true", "1"}
         page = found[offset : offset + limit]
         models = [self.describe(model_id, with_schema=with_schema) for model_id in page]
         return {"models": models, "total": len(found)}
 
 
 def _size(value: Callable[[str, Any], Any]) -> tuple[int, int]:
-    """Width and height in pixels, from whatever names the card has for them; 1280×720 where it has none."""
+    """Width and height in pixels, by whichever fields the card has for them; 1280×720 by default."""
     for name in ("aspect_ratio", "size", "resolution", "image_size"):
         if size := _SIZE.search(str(value(name, "")).replace("x", "×").replace("*", "×")):
             return _side(int(size[1])), _side(int(size[2]))
@@ -188,7 +231,7 @@ def _number(value: Any) -> float | None:
 
 
 def _with_nulls(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`nullable: true`, which JSON Schema does not know, said as it does."""
+    """The schema with `nullable: true` written as `anyOf` with null, as JSON Schema wants it."""
     properties = {
         name: {"anyOf": [about, {"type": "null"}]}
         if isinstance(about, dict) and about.get("nullable") is True
@@ -199,7 +242,7 @@ def _with_nulls(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
-    """By decimals: 0.3 is three times 0.1."""
+    """Compares decimals: 0.3 is a multiple of 0.1."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         steps = Decimal(str(value)) / Decimal(str(step))
         if not steps.is_finite() or steps != steps.to_integral_value():
@@ -209,8 +252,8 @@ def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Iterat
 _Validator = extend(Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
-def _count(asked: Mapping[str, str], name: str, usual: int) -> int:
-    text = asked.get(name, str(usual))
+def _count(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,6}", text):
         raise Refusal.invalid([{"loc": ["query", name], "msg": "Not a count.", "type": "int_parsing"}])
     return int(text)

@@ -1,4 +1,4 @@
-"""Scripted faults: everything that has been seen to go wrong between a client and the service, on demand."""
+"""Scripted faults: what can go wrong between a client and the service, on demand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "no_request_id": frozenset({"submit"}),
     "output_shape": frozenset({"result"}),
 }
-"""On which calls each kind makes sense."""
+"""The calls that each kind can be scripted on."""
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "error_shape": ("error_message", "message", "error", "error_object", "detail"),
@@ -51,40 +51,40 @@ _LATE = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong.
+    """One scripted fault.
 
-    *Early* faults answer instead of the service, and nothing is done; with `accepted` the call has its effect
-    first and only the answer is lost or changed. *Late* ones change the answer to a call that went well. On
-    `submit`, `failed_result` and `never_finishes` are the *fate* of the request that is accepted.
+    An *early* fault replaces the handler, so the call has no effect. A *late* one loses or changes the reply after
+    the call took effect; `accepted` makes an early kind late. On `submit`, `failed_result` and `never_finishes` are
+    the *fate* of the accepted request.
     """
 
     on: Target
     kind: Kind
     times: int | None = 1
-    """How often; None = always."""
+    """How often it applies; None = always."""
     after: int = 0
-    """Leave the first so many matching calls alone."""
+    """How many matching calls pass before it applies."""
     probability: float | None = None
-    """Strike with this chance, 0–1, drawn from a generator of its own that starts at `seed`."""
+    """Chance, 0–1, that it applies to a matching call, from a random generator that starts at `seed`."""
     seed: int = 0
     request_id: str | None = None
-    """Only calls about this request."""
+    """Applies only to calls about this request."""
     code: int | None = None
-    """The HTTP status, where another than the kind's usual one is wanted."""
+    """The HTTP status, if not the kind's own."""
     error_code: int | None = None
     message: str | None = None
     body: Literal["json", "html", "empty"] = "json"
     """The body of `http_error`."""
     accepted: bool = False
-    """The call has its effect nevertheless."""
+    """The call takes effect all the same."""
     delay_s: float = 1.0
     """How long `slow` takes, in seconds."""
     retry_after_s: int | None = 1
-    """What `too_many` asks for, in whole seconds; None = no such header."""
+    """The `Retry-After` of `too_many`, in whole seconds; None = no such header."""
     as_date: bool = False
     """`Retry-After` as an HTTP date."""
     word: str | None = None
-    """The status of `unknown_word` (`warming_up`) and `other_word` (a synonym of the true one)."""
+    """The status of `unknown_word` (by default `warming_up`) and `other_word` (by default a synonym of the true one)."""
     shape: str | None = None
     """See `SHAPES`."""
     error: str | Mapping[str, Any] | None = None
@@ -109,7 +109,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, content: Any) -> Fault:
-        """A fault from an untrusted JSON object; ValueError says what is wrong with it."""
+        """A fault from an untrusted JSON object. Raises `ValueError`."""
         if not isinstance(content, dict) or not {"on", "kind"} <= content.keys():
             message = "a fault is an object with at least 'on' and 'kind'"
             raise ValueError(message)
@@ -130,7 +130,7 @@ class Fault:
         return "late" if self.kind in _LATE or self.accepted else "early"
 
     def fits(self, body: Mapping[str, Any]) -> bool:
-        """Whether the answer has what this fault changes: no output can be bent before there is one."""
+        """Whether the reply has what this fault changes: some need an output."""
         needs_output = self.phase == "late" and self.kind in {"output_shape", "failed_result"}
         return "output" in body or not needs_output
 
@@ -151,13 +151,13 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 @dataclass(slots=True)
 class _Entry:
     fault: Fault
-    draw: random.Random
+    rng: random.Random
     seen: int = 0
     fired: int = 0
 
 
 class FaultScript:
-    """The faults in the order they were added; the first to strike decides, `slow` ones before it add up."""
+    """Faults in the order they were added: the first that applies is used; the delays of `slow` ones before it add up."""
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
@@ -178,7 +178,7 @@ class FaultScript:
     def take(
         self, on: str, phase: Phase, request_id: str | None = None, body: Mapping[str, Any] | None = None
     ) -> tuple[float, Fault | None]:
-        """The seconds to wait and the fault that strikes this call now, if any; it is used up by this."""
+        """The seconds to wait and the fault that applies to this call, if any; counts as one use of it."""
         delay_s = 0.0
         for entry in self._entries:
             fault = entry.fault
@@ -189,7 +189,7 @@ class FaultScript:
             entry.seen += 1
             if entry.seen <= fault.after:
                 continue
-            if fault.probability is not None and entry.draw.random() >= fault.probability:
+            if fault.probability is not None and entry.rng.random() >= fault.probability:
                 continue
             entry.fired += 1
             if fault.kind != "slow":

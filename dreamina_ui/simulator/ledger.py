@@ -1,4 +1,4 @@
-"""What was asked and what became of it: one JSON file a request, and the queue to the renderer."""
+"""The accepted requests, one JSON file each, and the render queue."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SWEEP_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class Record:
-    """One accepted submit. Times are seconds since the epoch; `number` tells the order of acceptance.
+    """One accepted submit. Times are seconds since the epoch; `number` counts the accepted submits.
 
-    The poll counts reach the disk with the next change of state: a crash may lose counts, never a request.
+    The poll counts are written with the next change of state: a crash may lose counts, but no request.
     """
 
     number: int
@@ -47,10 +47,15 @@ class Record:
     def ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def status(self) -> str:
+        """The word of the status call, which says `completed` for a failed request, too."""
+        return "completed" if self.state in {"succeeded", "failed"} else self.state
+
 
 @dataclass(slots=True)
 class Counters:
-    """Calls received and answers given; `answered` is by HTTP status, `reset` for a cut connection."""
+    """Received calls and sent replies; `answered` is by HTTP status, with `reset` for a reset connection."""
 
     posts_received: int = 0
     posts_accepted: int = 0
@@ -59,14 +64,14 @@ class Counters:
     downloads: int = 0
     answered: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, what: str) -> None:
-        self.answered[what] = self.answered.get(what, 0) + 1
+    def add_reply(self, status: str) -> None:
+        self.answered[status] = self.answered.get(status, 0) + 1
 
 
 class Ledger:
     """The records in memory and on disk, under `folder/requests` and `folder/outputs`.
 
-    A write is a small file put in place with `os.replace`: it survives the process, not a power cut.
+    A write replaces a small file with `os.replace`: it survives a crash of the process, but no power cut.
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float], keep_s: float, keep_output_s: float) -> None:
@@ -81,7 +86,7 @@ class Ledger:
         self._swept_at = clock()
 
     def load(self) -> None:
-        """Read what an earlier process left behind, oldest first (blocking: call it in a thread)."""
+        """Read the records of earlier processes, oldest first; blocks."""
         self._requests.mkdir(parents=True, exist_ok=True)
         self._outputs.mkdir(parents=True, exist_ok=True)
         for unfinished in (*self._requests.glob(".*"), *self._outputs.glob(".*")):
@@ -93,11 +98,11 @@ class Ledger:
             if not record.ended:
                 record.state, record.started_at = "in_queue", None
             self.records[record.request_id] = record
-            # A crash between the record and the counters must not make an accepted submit disappear.
+            # A crash between the two writes leaves the counter behind the records.
             self.counters.posts_accepted = max(self.counters.posts_accepted, record.number)
 
     def accept(self, request_id: str, model_id: str, given: dict[str, Any], fate: dict[str, Any] | None) -> Record:
-        """Write one accepted submit down; when this returns it is on disk."""
+        """Record an accepted submit; it is on disk when this returns."""
         number = self.counters.posts_accepted + 1
         record = Record(number, request_id, model_id, given, self._clock(), fate=fate)
         self.save(record)
@@ -113,7 +118,7 @@ class Ledger:
         _replace(self._folder / "counters.json", asdict(self.counters))
 
     def find(self, request_id: str) -> Record | None:
-        """The record, or None when it was never there or is expired."""
+        """The record, or None if it is unknown or expired."""
         record = self.records.get(request_id)
         return None if record is None or self._expired(record) else record
 
@@ -125,7 +130,7 @@ class Ledger:
         return record.state == "succeeded" and age <= self._keep_output_s
 
     def partial(self, request_id: str) -> Path:
-        """A new place to render into: a renderer orphaned by a crash cannot disturb its successor."""
+        """A new path to render to: a renderer orphaned by a crash must not write into its successor's file."""
         return self._outputs / f".{request_id}.{secrets.token_hex(4)}.mp4"
 
     async def sweep(self) -> None:
@@ -148,7 +153,7 @@ class Ledger:
 
 
 class RenderQueue:
-    """First come, first rendered: `slots` at once, each at least `queue_s` seconds in the queue."""
+    """First in, first out: `slots` render at once, each after at least `queue_s` seconds in the queue."""
 
     def __init__(
         self,
@@ -169,22 +174,22 @@ class RenderQueue:
         self._waiting: list[tuple[int, str]] = []
         self._running: dict[str, asyncio.Task[None]] = {}
         self._woken = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
+        self._runner: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._waiting = [(r.number, r.request_id) for r in self._ledger.records.values() if not r.ended]
-        self._pump = asyncio.create_task(self._run(), name="simulator queue")
+        self._runner = asyncio.create_task(self._run(), name="simulator queue")
 
     def add(self, record: Record) -> None:
         self._waiting.append((record.number, record.request_id))
         self._woken.set()
 
     def position(self, record: Record) -> int:
-        """1 = the next one."""
+        """The position in the queue; 1 is the next."""
         return bisect_left(self._waiting, (record.number, record.request_id)) + 1
 
     def cancel(self, record: Record) -> bool:
-        """Take a queued request out; False when it is running or ended, and so stays as it is."""
+        """Cancel a queued request. Returns False, and changes nothing, if it is running or has ended."""
         if record.state != "in_queue":
             return False
         del self._waiting[self.position(record) - 1]
@@ -192,8 +197,8 @@ class RenderQueue:
         return True
 
     async def aclose(self) -> None:
-        """Stop rendering, wait until the renderers are gone; the next start resumes what is unfinished."""
-        tasks = [*self._running.values(), *([self._pump] if self._pump else [])]
+        """Stop the renderers and wait for them; the next start resumes what is unfinished."""
+        tasks = [*self._running.values(), *([self._runner] if self._runner else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -210,7 +215,7 @@ class RenderQueue:
                 del self._waiting[0]
                 continue
             rest = record.created_at + self._queue_s - self._clock()
-            if rest > 0:  # looked at anew afterwards: it may be cancelled by then
+            if rest > 0:  # then checked again: it may be cancelled meanwhile
                 await self._sleep(min(rest, self._queue_s))
                 continue
             del self._waiting[0]
@@ -219,12 +224,12 @@ class RenderQueue:
     def _begin(self, record: Record) -> None:
         self._move(record, "in_progress")
         if record.fate and record.fate["kind"] == "never_finishes":
-            return  # holds no slot: the others go on
+            return  # takes no slot from the others
         task = asyncio.create_task(self._make(record), name=f"render {record.request_id}")
         self._running[record.request_id] = task
-        task.add_done_callback(lambda _: self._leave(record.request_id))
+        task.add_done_callback(lambda _: self._release(record.request_id))
 
-    def _leave(self, request_id: str) -> None:
+    def _release(self, request_id: str) -> None:
         self._running.pop(request_id, None)
         self._woken.set()
 
@@ -238,7 +243,7 @@ class RenderQueue:
             partial.replace(self._ledger.output(record.request_id))
         except FileNotFoundError:
             self._move(record, "failed", "The renderer left no video.")
-        except Exception as error:  # whatever a renderer raises is a failed video, not a dead queue
+        except Exception as error:  # any error fails this request; the queue goes on
             self._move(record, "failed", str(error) or repr(error))
         else:
             self._move(record, "succeeded")

@@ -14,25 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The products here are small; a pool of threads for each would only get in the encoder's way.
+# The matrix products are small: threads for them would only slow the encoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from av import VideoFrame
 
+from dreamina_ui.simulator.canvas import Array, Setting, view_at
 from dreamina_ui.simulator.caption import Lettering
-from dreamina_ui.simulator.encode import write_mp4
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.finish import Bloom, Finish, Grain
-from dreamina_ui.simulator.picture import Planes, Setting, view_at
+from dreamina_ui.simulator.frame import Bloom, Finish, Grain, Planes
+from dreamina_ui.simulator.media import write_mp4
 from dreamina_ui.simulator.prompt_words import read_prompt
 from dreamina_ui.simulator.scenes import build_scene
-from dreamina_ui.simulator.scenes.flakes import weather
+from dreamina_ui.simulator.scenes.particles import weather
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
 
 
-# More than the drawing threads can be apart.
+# More than the distance between two drawing threads.
 _PAINTINGS_KEPT = 8
 
 
@@ -61,7 +60,7 @@ class RenderJob:
 
 
 class Drawing:
-    """Draws any frame of a job; a frame depends on its number alone, so threads may share the work."""
+    """Draws the frames of a job. A frame depends on its number alone, so threads can share the work."""
 
     def __init__(self, job: RenderJob) -> None:
         self._job = job
@@ -71,7 +70,7 @@ class Drawing:
         self._canvas = canvas = self._scene.canvas
         self._strips = canvas.strips() if self._scene.in_strips else [canvas]
         self._bloom = Bloom(canvas, self._scene.bloom)
-        # A quick camera leaves less to blend.
+        # With a fast camera fewer frames can be blended.
         calm = reading.camera.kind in ("drift", "macro", "still")
         self._stride = self._scene.stride if calm else max(1, self._scene.stride // 2)
         self._paintings: dict[int, Future[Array]] = {}
@@ -80,25 +79,25 @@ class Drawing:
         self._lettering = Lettering(job.prompt, job.width, job.height)
         self._dim = self._lettering.scrim(canvas.width, canvas.height)
         self._grain = Grain(job.width, job.height)
-        self._own = threading.local()
+        self._local = threading.local()
 
     def frame(self, number: int) -> VideoFrame:
         """The frame of that number, in yuv420p."""
-        if not hasattr(self._own, "finish"):
-            # Its buffers are one thread's own.
-            self._own.finish = Finish(self._canvas, self._setting, self._dim)
+        if not hasattr(self._local, "finish"):
+            # Its buffers belong to one thread.
+            self._local.finish = Finish(self._canvas, self._setting, self._dim)
         t = number / self._job.frames_per_second
         first, rest = divmod(number, self._stride)
         before = self._painting(first)
         after = self._painting(first + 1) if rest else before
-        frame: VideoFrame = self._own.finish.enlarge(before, after, rest / self._stride)
+        frame: VideoFrame = self._local.finish.enlarge(before, after, rest / self._stride)
         planes = Planes(frame)
         self._scene.details(planes, t)
         if self._weather:
             view = view_at(self._setting.reading.camera, t, self._setting.duration)
             self._weather.draw(planes, view, t, (0.90, 0.94, 1.0))
         self._grain.add(planes)
-        self._lettering.letter(planes.y, planes.u, planes.v)
+        self._lettering.draw(planes.y, planes.u, planes.v)
         return frame
 
     def _painting(self, number: int) -> Array:
@@ -126,7 +125,7 @@ class Drawing:
 
 
 def render(job: RenderJob | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Render a job, or a JSON object that is one, to `path`, which appears only when it is whole."""
+    """Render a job, or its JSON object, to `path`. The file appears only when it is complete."""
     if not isinstance(job, RenderJob):
         job = RenderJob.from_json(job)
     target = Path(path)
@@ -145,7 +144,7 @@ def main() -> int:
     try:
         job = json.loads(sys.stdin.buffer.read())
         render(job, job["path"])
-    except Exception as error:  # whatever went wrong, the parent wants one line
+    except Exception as error:  # the parent reads one line, whatever went wrong
         print(f"render failed: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""Who makes the video: the real renderer in a process of its own, or a ready-made clip for load tests."""
+"""Renderers: one that draws the video in a process of its own, and one that serves a ready-made clip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Protocol
 __all__ = ["QuickRenderer", "RenderError", "RenderJob", "Renderer", "SubprocessRenderer"]
 
 _TAIL = 500
-"""How much of a failed renderer's stderr is told, in characters."""
+"""Characters from the end of a failed renderer's stderr that become its error."""
 
 
 class RenderError(Exception):
@@ -25,7 +25,7 @@ class RenderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """All a renderer needs to know: sizes in pixels, a seed that is never negative."""
+    """A renderer's input: sizes in pixels; the seed is not negative."""
 
     request_id: str
     prompt: str
@@ -44,33 +44,33 @@ class Renderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SubprocessRenderer:
-    """Hands the job as one JSON object to the stdin of `command`; exit code 0 and a file at `path` = success.
+    """Writes the job as one JSON object to the stdin of `command`; exit code 0 and a file at `path` mean success.
 
-    A process keeps the memory and the CPU of rendering out of the service, and can be killed.
+    A process can be killed, and keeps the memory and CPU of rendering out of the service.
     """
 
     command: Sequence[str] = (sys.executable, "-m", "dreamina_ui.simulator.render")
 
     async def __call__(self, job: RenderJob, path: Path) -> None:
-        order = {**asdict(job), "path": str(path)}
-        del order["request_id"]
+        message = {**asdict(job), "path": str(path)}
+        del message["request_id"]
         process = await asyncio.create_subprocess_exec(
             *self.command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, env=_environment()
         )
         try:
-            _, said = await process.communicate(json.dumps(order).encode())
+            _, stderr = await process.communicate(json.dumps(message).encode())
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
         if process.returncode != 0:
-            tail = said.decode(errors="replace").strip()[-_TAIL:]
+            tail = stderr.decode(errors="replace").strip()[-_TAIL:]
             raise RenderError(tail or f"The renderer ended with exit code {process.returncode}.")
 
 
 @dataclass(frozen=True, slots=True)
 class QuickRenderer:
-    """Waits `duration_s` seconds (a number, or drawn anew by a callable), then hands out `clip`."""
+    """Waits `duration_s` seconds (a number, or a callable that returns one), then puts `clip` at `path`."""
 
     duration_s: float | Callable[[], float]
     clip: Path
@@ -85,6 +85,6 @@ class QuickRenderer:
 
 
 def _environment() -> dict[str, str]:
-    # The package is found from its place on disk, installed or not.
-    places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+    # Lets the process import this package even if it is not installed.
+    folders = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}

@@ -1,12 +1,14 @@
-"""The simulator as a Starlette app: the routes of the API, the videos, the ledger and the faults."""
+"""RunComfy's Model API as a Starlette app: the calls, the outputs, and routes to the ledger and the faults."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,44 +18,205 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from dreamina_ui.simulator.answers import WIRE, Reply
-from dreamina_ui.simulator.calls import Handler, Simulator, read_json
+from dreamina_ui.simulator.answers import FAILED, WIRE, HangUp, Reply, call_urls, iso_time, origin, read_json, spoil
 from dreamina_ui.simulator.catalogue import Catalogue, Refusal
-from dreamina_ui.simulator.faults import Fault
-from dreamina_ui.simulator.ledger import Ledger
-from dreamina_ui.simulator.renderers import QuickRenderer, Renderer, RenderJob, SubprocessRenderer
+from dreamina_ui.simulator.faults import Fault, FaultScript, Phase
+from dreamina_ui.simulator.ledger import Ledger, Record, RenderQueue
+from dreamina_ui.simulator.renderers import Renderer, RenderJob, SubprocessRenderer
 
-__all__ = ["QuickRenderer", "RenderJob", "Renderer", "Simulator", "SubprocessRenderer", "create_app"]
+__all__ = ["Simulator", "create_app"]
 
 HOUR_S = 3600.0
 
+Handler = Callable[[Request], Awaitable[Reply]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-class _Control:
-    """Looking behind the scenes: the ledger and the script of faults. Never disturbed, never counted."""
 
-    def __init__(self, simulator: Simulator) -> None:
-        self._ledger = simulator.ledger
-        self._faults = simulator.faults
-        self._simulator = simulator
+class Simulator:
+    """The handlers of the API's calls; tests reach it as `app.state.simulator`."""
 
-    def door(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def __init__(
+        self,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        *,
+        token: str | None,
+        render: Renderer,
+        slots: int,
+        queue_s: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.ledger = ledger
+        self.faults = FaultScript()
+        self._catalogue = catalogue
+        self._token = token
+        self._render = render
+        self._clock = clock
+        self._sleep = sleep
+        self._queue = RenderQueue(ledger, self._make, slots=slots, queue_s=queue_s, clock=clock, sleep=sleep)
+        self._starting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Load the records and resume the unfinished ones; every call awaits this first."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        # Shielded: the first caller may be cancelled, the others still wait for the same start.
+        await asyncio.shield(self._starting)
+
+    async def aclose(self) -> None:
+        """Stop the queue and kill the renderers. The next app on the folder resumes what is unfinished."""
+        if self._starting is None:
+            return
+        await self._starting
+        await self._queue.aclose()
+        self.ledger.save_counters()
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self.ledger.load)
+        self._queue.start()
+
+    async def _make(self, record: Record, path: Path) -> None:
+        job = self._job(record)
+        if self._catalogue.find(record.model_id).makes_sounds:
+            # The sound is made on download; this small video only takes the time of a rendering.
+            job = replace(job, width=64, height=64, frames=1)
+        await self._render(job, path)
+
+    def api(self, on: str, handler: Handler) -> Endpoint:
+        """An endpoint that counts its calls and applies the faults scripted `on` it."""
+
         async def endpoint(request: Request) -> Response:
-            await self._simulator.start()
+            await self.start()
+            await self.ledger.sweep()
+            self._count(on, request)
             try:
-                self._simulator.check_key(request)
+                response = await self._answer(on, request, handler)
+            except Refusal as refusal:
+                response = Reply(refusal.code, refusal.body).response()
+            self.ledger.counters.add_reply("reset" if isinstance(response, HangUp) else str(response.status_code))
+            return response
+
+        return endpoint
+
+    def control(self, handler: Handler) -> Endpoint:
+        """An endpoint for tests: no faults, not counted."""
+
+        async def endpoint(request: Request) -> Response:
+            await self.start()
+            try:
+                self._check_key(request)
                 return (await handler(request)).response()
             except Refusal as refusal:
                 return Reply(refusal.code, refusal.body).response()
 
         return endpoint
 
+    async def _answer(self, on: str, request: Request, handler: Handler) -> Response:
+        request_id = request.path_params.get("request_id")
+        fault = await self._fault(on, "early", request_id, {})
+        if fault is not None:
+            return spoil(fault, Reply(body={"request_id": request_id}), self._clock)
+        reply = await handler(request)
+        fault = await self._fault(on, "late", request_id, reply.body)
+        return reply.response() if fault is None else spoil(fault, reply, self._clock)
+
+    async def _fault(self, on: str, phase: Phase, request_id: str | None, body: Mapping[str, Any]) -> Fault | None:
+        delay_s, fault = self.faults.take(on, phase, request_id, body)
+        if delay_s:
+            await self._sleep(delay_s)
+        return fault
+
+    def _count(self, on: str, request: Request) -> None:
+        counters = self.ledger.counters
+        record = self.ledger.find(request.path_params.get("request_id", ""))
+        counters.posts_received += on == "submit"
+        counters.cancels += on == "cancel"
+        counters.downloads += on == "output"
+        counters.gets += request.method == "GET" and on != "output"
+        if record is not None:
+            record.status_polls += on == "status"
+            record.result_polls += on == "result"
+            record.cancel_asked += on == "cancel"
+            record.downloads += on == "output"
+
+    async def submit(self, request: Request) -> Reply:
+        self._check_key(request)
+        card = self._catalogue.find(request.path_params["model_id"])
+        given = card.check(await read_json(request))
+        _, fate = self.faults.take("submit", "fate")
+        end = None if fate is None else {"kind": fate.kind, "error": fate.error or FAILED}
+        record = self.ledger.accept(str(uuid.uuid4()), card.model_id, given, end)
+        self._queue.add(record)
+        urls = call_urls(request, record.request_id, "status", "result", "cancel")
+        return Reply(body={"request_id": record.request_id, **urls})
+
+    async def status(self, request: Request) -> Reply:
+        record = self._record(request)
+        body: dict[str, Any] = {"request_id": record.request_id, "status": record.status}
+        if record.state == "in_queue":
+            body["queue_position"] = self._queue.position(record)
+        return Reply(body={**body, **call_urls(request, record.request_id, "status", "result")})
+
+    async def result(self, request: Request) -> Reply:
+        record = self._record(request)
+        body: dict[str, Any] = {"request_id": record.request_id, "status": record.state}
+        if record.state == "succeeded":
+            card = self._catalogue.find(record.model_id)
+            body["output"] = card.outputs(record.input, f"{origin(request)}/outputs/{record.request_id}")
+        if record.state == "failed":
+            body["error"] = record.error
+        body["created_at"] = iso_time(record.created_at)
+        if record.finished_at is not None:
+            body["finished_at"] = iso_time(record.finished_at)
+            if request.query_params.get("include_cost", "").lower() in {"true", "1"}:
+                body["cost"] = self._cost(record)
+        return Reply(body=body)
+
+    async def cancel(self, request: Request) -> Reply:
+        record = self._record(request)
+        outcome = "cancelled" if self._queue.cancel(record) else "not_cancellable"
+        return Reply(202, {"request_id": record.request_id, "status": record.status, "outcome": outcome})
+
+    async def model(self, request: Request) -> Reply:
+        self._check_key(request)
+        return Reply(body=self._catalogue.describe(request.path_params["model_id"]))
+
+    async def models(self, request: Request) -> Reply:
+        self._check_key(request)
+        return Reply(body=self._catalogue.search(request.query_params))
+
+    async def output(self, request: Request) -> Reply:
+        """The video, a frame of it, or a sound; needs no key, as at the real service."""
+        record = self.ledger.find(request.path_params["request_id"])
+        if record is None or not self.ledger.output_alive(record):
+            raise Refusal(404, 404001, "Not found.")
+        video = self.ledger.output(record.request_id)
+        if "picture" in request.path_params:
+            from dreamina_ui.simulator.media import still
+
+            picture = await asyncio.to_thread(still, video, request.path_params["picture"])
+            return Reply(content=picture, media_type="image/png")
+        if "sound" in request.path_params:
+            from dreamina_ui.simulator.media import music
+
+            job = self._job(record)
+            seed = job.seed + request.path_params["sound"] - 1  # another piece for each number
+            sound = await asyncio.to_thread(music, job.prompt, seed, job.frames / job.frames_per_second)
+            return Reply(content=sound, media_type="audio/mpeg")
+        return Reply(file=video)
+
+    async def unknown(self, request: Request) -> Reply:
+        self._check_key(request)
+        raise Refusal(404, 404001, "Not found.")
+
     async def show_ledger(self, request: Request) -> Reply:
         """Every accepted submit in order, and the counters."""
-        shown = {"requests": [asdict(record) for record in self._ledger.records.values()]}
-        return Reply(body={**shown, "counters": asdict(self._ledger.counters)})
+        requests = [asdict(record) for record in self.ledger.records.values()]
+        return Reply(body={"requests": requests, "counters": asdict(self.ledger.counters)})
 
     async def show_faults(self, request: Request) -> Reply:
-        return Reply(body={"faults": self._faults.listed()})
+        return Reply(body={"faults": self.faults.listed()})
 
     async def add_faults(self, request: Request) -> Reply:
         """One fault or a list of them; all are added or none."""
@@ -63,16 +226,39 @@ class _Control:
         except ValueError as error:
             raise Refusal.invalid([{"loc": ["body"], "msg": str(error), "type": "value_error"}]) from error
         for fault in faults:
-            self._faults.add(fault)
-        return Reply(201, {"faults": self._faults.listed()})
+            self.faults.add(fault)
+        return Reply(201, {"faults": self.faults.listed()})
 
     async def clear_faults(self, request: Request) -> Reply:
-        self._faults.clear()
+        self.faults.clear()
         return await self.show_faults(request)
+
+    def _check_key(self, request: Request) -> None:
+        if self._token is None:
+            return
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._token.encode()):
+            raise Refusal(401, 400004, "The token is missing, invalid or expired.")
+
+    def _record(self, request: Request) -> Record:
+        self._check_key(request)
+        record = self.ledger.find(request.path_params["request_id"])
+        if record is None:
+            raise Refusal(404, 404001, "The request was not found, or it is expired.")
+        return record
+
+    def _job(self, record: Record) -> RenderJob:
+        return self._catalogue.find(record.model_id).render_job(record.request_id, record.input)
+
+    def _cost(self, record: Record) -> float:
+        if record.state != "succeeded":
+            return 0.0
+        job = self._job(record)
+        return self._catalogue.cost(job.frames / job.frames_per_second)
 
 
 class _App(Starlette):
-    """Keeps the server's own `send` in the scope: a reset reaches for the connection behind it."""
+    """Keeps the server's own `send` in the scope, from which a reset gets the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[WIRE] = send
@@ -97,9 +283,8 @@ def create_app(
     """The service over `folder`, offering the models of `cards`.
 
     `slots` requests render at once, each after at least `queue_s` seconds in the queue. Records live `keep_s`
-    seconds from their submit, outputs `keep_output_s` from their end. Without a `token` any bearer, or none,
-    is welcome. Needs no lifespan: the first request starts the queue, `await app.state.simulator.aclose()`
-    ends it.
+    seconds from their submit, outputs `keep_output_s` from their end. Without a `token` no key is checked.
+    Needs no lifespan: the first request starts the queue, `await app.state.simulator.aclose()` ends it.
     """
     ledger = Ledger(folder.absolute(), clock=clock, keep_s=keep_s, keep_output_s=keep_output_s)
     simulator = Simulator(
@@ -112,7 +297,6 @@ def create_app(
         clock=clock,
         sleep=sleep,
     )
-    control = _Control(simulator)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -120,27 +304,28 @@ def create_app(
         yield
         await simulator.aclose()
 
-    door = simulator.door
-    ways = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    app = _App(
-        lifespan=lifespan,
-        routes=[
-            Route("/v1/models/{model_id:path}", door("submit", simulator.submit), methods=["POST"]),
-            Route("/v1/models", door("model", simulator.models)),
-            Route("/v1/models/{model_id:path}", door("model", simulator.model)),
-            Route("/v1/requests/{request_id}/status", door("status", simulator.status)),
-            Route("/v1/requests/{request_id}/result", door("result", simulator.result)),
-            Route("/v1/requests/{request_id}/cancel", door("cancel", simulator.cancel), methods=["POST"]),
-            Route("/outputs/{request_id}.{picture:int}.png", door("output", simulator.output)),
-            Route("/outputs/{request_id}.{sound:int}.mp3", door("output", simulator.output)),
-            Route("/outputs/{request_id}.{number:int}.mp4", door("output", simulator.output)),
-            Route("/outputs/{request_id}.mp4", door("output", simulator.output)),
-            Route("/_simulator/ledger", control.door(control.show_ledger)),
-            Route("/_simulator/faults", control.door(control.show_faults), methods=["GET"]),
-            Route("/_simulator/faults", control.door(control.add_faults), methods=["POST"]),
-            Route("/_simulator/faults", control.door(control.clear_faults), methods=["DELETE"]),
-            Route("/{rest:path}", door("", simulator.nothing), methods=ways),
-        ],
-    )
+    app = _App(lifespan=lifespan, routes=_routes(simulator))
     app.state.simulator = simulator
     return app
+
+
+def _routes(simulator: Simulator) -> list[Route]:
+    api, control = simulator.api, simulator.control
+    output = api("output", simulator.output)
+    return [
+        Route("/v1/models/{model_id:path}", api("submit", simulator.submit), methods=["POST"]),
+        Route("/v1/models", api("model", simulator.models)),
+        Route("/v1/models/{model_id:path}", api("model", simulator.model)),
+        Route("/v1/requests/{request_id}/status", api("status", simulator.status)),
+        Route("/v1/requests/{request_id}/result", api("result", simulator.result)),
+        Route("/v1/requests/{request_id}/cancel", api("cancel", simulator.cancel), methods=["POST"]),
+        Route("/outputs/{request_id}.{picture:int}.png", output),
+        Route("/outputs/{request_id}.{sound:int}.mp3", output),
+        Route("/outputs/{request_id}.{number:int}.mp4", output),
+        Route("/outputs/{request_id}.mp4", output),
+        Route("/_simulator/ledger", control(simulator.show_ledger)),
+        Route("/_simulator/faults", control(simulator.show_faults), methods=["GET"]),
+        Route("/_simulator/faults", control(simulator.add_faults), methods=["POST"]),
+        Route("/_simulator/faults", control(simulator.clear_faults), methods=["DELETE"]),
+        Route("/{rest:path}", api("", simulator.unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    ]

@@ -1,4 +1,4 @@
-"""What the simulator's tests share: the bundled card, a tiny clip, a client, a server on loopback."""
+"""Fixtures: the bundled card, a small clip, a client in the process, and a server on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract as a person tries it: the real curl against `python -m dreamina_ui.simulator`."""
+"""The API by the real curl, served by `python -m dreamina_ui.simulator`."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_cancelling(curl: Curl) -> None:
 
 
 def test_refusals(curl: Curl) -> None:
-    """An unknown id, a wrong key, bad input and an unknown model each have their code."""
+    """An unknown id, a wrong key, invalid input and an unknown model each have an error code."""
     code, answer = curl("requests/unknown/status")
     assert (code, answer["error_code"]) == (404, 404001)
     code, answer = curl(MODEL, key="wrong")
@@ -122,15 +122,15 @@ def test_refusals(curl: Curl) -> None:
 
 
 def test_the_model_and_the_catalogue(curl: Curl) -> None:
-    """The bundled card is on offer, with its price."""
+    """The bundled card is in the catalogue, with its price."""
     code, model = curl(MODEL)
     assert (code, model["base_price_usd"], model["price_unit"]) == (200, 0.1, "second")
     _, catalogue = curl("models")
     assert catalogue["total"] == 1
 
 
-def test_a_killed_simulator_goes_on(tmp_path: Path, clip: Path) -> None:
-    """After SIGKILL a new process on the same folder knows every accepted submit and finishes it."""
+def test_restart_after_a_kill_resumes_requests(tmp_path: Path, clip: Path) -> None:
+    """After SIGKILL a new process on the same folder finishes every accepted request."""
     arguments = ("--token", "secret", "--folder", str(tmp_path), "--queue", "0", "--clip", str(clip))
     first = start(*arguments, "--quick", "600")
     assert first.stdout is not None
@@ -145,8 +145,8 @@ def test_a_killed_simulator_goes_on(tmp_path: Path, clip: Path) -> None:
     curl = Curl(second.stdout.readline().strip())
     for request_id in ids:
         curl.until(request_id, "completed")
-    _, book = curl("../_simulator/ledger")
-    assert [entry["request_id"] for entry in book["requests"]] == ids
+    _, ledger = curl("../_simulator/ledger")
+    assert [entry["request_id"] for entry in ledger["requests"]] == ids
     second.terminate()
     assert second.wait(WITHIN_S) == 0
     second.stdout.close()

@@ -1,4 +1,4 @@
-"""Scripted faults: when they strike, what they answer, and that a reset is one."""
+"""Scripted faults: when they apply, what they reply, and that a reset is a real one."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ REPLIES: list[tuple[dict[str, Any], int, Any]] = [
 
 
 @pytest.mark.parametrize(("fault", "code", "expected"), REPLIES, ids=[f"{f['on']}-{f['kind']}" for f, _, _ in REPLIES])
-async def test_a_fault_strikes_once_and_is_over(
+async def test_a_fault_applies_once(
     app: Starlette, calling: Calling, fault: dict[str, Any], code: int, expected: str | dict[str, Any]
 ) -> None:
-    """Each kind answers as it says, once, and the next call is answered as ever."""
+    """Each kind changes one reply, and the next one is as before."""
     async with calling(app) as client:
         request_id = await finished(client)
         true = await call(client, fault["on"], request_id)
@@ -138,10 +138,8 @@ async def test_a_fault_strikes_once_and_is_over(
         ("image", "image", False), ("videos_string", "videos", False),
     ],
 )  # fmt: skip
-async def test_outputs_come_in_many_shapes(
-    app: Starlette, calling: Calling, shape: str, name: str, listed: bool
-) -> None:
-    """The output stands under another name, alone or in a list; before there is one, nothing happens."""
+async def test_output_shapes(app: Starlette, calling: Calling, shape: str, name: str, listed: bool) -> None:
+    """The output has another name, alone or in a list; a result without output is not changed."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="never_finishes")
         early = await submit(client)
@@ -153,7 +151,7 @@ async def test_outputs_come_in_many_shapes(
         assert output == {name: [url] if listed else url}
 
 
-async def test_cut_json_cannot_be_read(app: Starlette, calling: Calling) -> None:
+async def test_truncated_json_is_invalid(app: Starlette, calling: Calling) -> None:
     """A truncated submit was accepted, says 200, and is not JSON."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="truncated")
@@ -164,7 +162,7 @@ async def test_cut_json_cannot_be_read(app: Starlette, calling: Calling) -> None
         assert await accepted(client) == 1
 
 
-async def test_too_many_says_when_to_come_back(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
+async def test_retry_after(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """`Retry-After` comes in seconds, as an HTTP date, or not at all."""
     app = create_app(tmp_path, cards=[card], clock=lambda: 1_800_000_000.0)
     async with calling(app) as client:
@@ -182,10 +180,10 @@ async def test_too_many_says_when_to_come_back(tmp_path: Path, card: dict[str, A
     ("kind", "more"),
     [("http_error", {}), ("http_error", {"body": "html"}), ("html", {}), ("empty", {}), ("too_many", {})],
 )
-async def test_a_spoilt_submit_can_be_accepted_nevertheless(
+async def test_the_same_reply_for_accepted_and_refused_submits(
     app: Starlette, calling: Calling, kind: str, more: dict[str, Any]
 ) -> None:
-    """The same answer can hide a submit that was accepted and one that was not."""
+    """The reply does not show whether the submit was accepted."""
     async with calling(app) as client:
         for was_accepted in (False, True):
             app.state.simulator.faults.add(on="submit", kind=kind, accepted=was_accepted, **more)
@@ -193,7 +191,7 @@ async def test_a_spoilt_submit_can_be_accepted_nevertheless(
             assert await accepted(client) == int(was_accepted)
 
 
-async def test_a_failed_request_completes_without_a_video(app: Starlette, calling: Calling) -> None:
+async def test_a_failed_request_has_no_video(app: Starlette, calling: Calling) -> None:
     """A submit fated to fail is completed by its status and failed by its result, with the scripted error."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="failed_result", error={"message": "unsafe"})
@@ -203,7 +201,7 @@ async def test_a_failed_request_completes_without_a_video(app: Starlette, callin
         assert body["status"] == "succeeded"
 
 
-async def test_an_endless_request_does_not_hold_the_others(app: Starlette, calling: Calling) -> None:
+async def test_an_endless_request_does_not_block_others(app: Starlette, calling: Calling) -> None:
     """A submit fated never to finish stays in progress while later ones are rendered."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="never_finishes")
@@ -215,7 +213,7 @@ async def test_an_endless_request_does_not_hold_the_others(app: Starlette, calli
 async def test_slow_waits_before_or_after_the_effect(
     tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
 ) -> None:
-    """A slow call waits the scripted seconds, before it is done or, when accepted, after."""
+    """A slow call waits the scripted seconds before it takes effect or, if accepted, after."""
     app: Starlette
     slept: list[tuple[float, int]] = []
 
@@ -237,9 +235,9 @@ async def test_in_the_process_a_reset_is_a_read_error(app: Starlette, calling: C
         app.state.simulator.faults.add(on="submit", kind=kind)
         with pytest.raises(httpx.ReadError):
             await client.post(MODEL, json=PROMPT)
-        book = (await client.get("/_simulator/ledger")).json()
-        assert len(book["requests"]) == book["counters"]["posts_accepted"] == count
-        assert book["counters"]["answered"] == {"reset": 1}
+        ledger = (await client.get("/_simulator/ledger")).json()
+        assert len(ledger["requests"]) == ledger["counters"]["posts_accepted"] == count
+        assert ledger["counters"]["answered"] == {"reset": 1}
 
 
 @pytest.mark.parametrize("http", HTTP)
@@ -282,35 +280,35 @@ async def test_in_the_process_a_cut_download_is_short(app: Starlette, calling: C
         assert int(answer.headers["content-length"]) == clip.stat().st_size > len(answer.content)
 
 
-def struck(script: FaultScript, calls: int, request_id: str | None = None) -> list[bool]:
+def applied(script: FaultScript, calls: int, request_id: str | None = None) -> list[bool]:
     return [script.take("status", "early", request_id)[1] is not None for _ in range(calls)]
 
 
 async def test_after_and_times_choose_the_calls() -> None:
-    """A fault leaves the first calls alone, strikes so many times, and is spent."""
+    """A fault skips the first `after` calls and then applies `times` times."""
     script = FaultScript()
     script.add(Fault("status", "reset", after=2, times=2))
-    assert struck(script, 6) == [False, False, True, True, False, False]
+    assert applied(script, 6) == [False, False, True, True, False, False]
     assert [(one["seen"], one["fired"]) for one in script.listed()] == [(4, 2)]
 
 
-async def test_a_chance_is_repeatable() -> None:
-    """A probability draws from its own seed: the same calls are struck each time."""
+async def test_the_probability_is_repeatable() -> None:
+    """With the same seed, the same calls are chosen each time."""
     draws = []
     for _ in range(2):
         script = FaultScript()
         script.add(Fault("status", "reset", times=None, probability=0.3, seed=5))
-        draws.append(struck(script, 400))
+        draws.append(applied(script, 400))
     assert draws[0] == draws[1]
     assert 80 < sum(draws[0]) < 160
 
 
 async def test_a_fault_can_be_for_one_request() -> None:
-    """With a request id only calls about that request are struck."""
+    """A fault with a request id applies only to calls about that request."""
     script = FaultScript()
     script.add(Fault("status", "reset", times=None, request_id="a"))
-    assert struck(script, 1, "a") == [True]
-    assert struck(script, 1, "b") == [False]
+    assert applied(script, 1, "a") == [True]
+    assert applied(script, 1, "b") == [False]
 
 
 @pytest.mark.parametrize(
@@ -329,7 +327,7 @@ async def test_a_fault_can_be_for_one_request() -> None:
     ],
 )  # fmt: skip
 async def test_a_wrong_fault_is_refused(app: Starlette, calling: Calling, wrong: object) -> None:
-    """What is not a fault is 422001, and nothing of it is added."""
+    """An invalid fault is refused with 422001, and none of the list is added."""
     async with calling(app) as client:
         answer = await client.post("/_simulator/faults", json=wrong)
         assert (answer.status_code, answer.json()["error_code"]) == (422, 422001)
@@ -337,7 +335,7 @@ async def test_a_wrong_fault_is_refused(app: Starlette, calling: Calling, wrong:
 
 
 async def test_faults_are_listed_and_cleared(app: Starlette, calling: Calling) -> None:
-    """The control routes list the faults with their use, and clear them."""
+    """The control routes list the faults with their counts, and clear them."""
     async with calling(app) as client:
         faults = [{"on": "model", "kind": "html", "times": None}, {"on": "status", "kind": "reset"}]
         await client.post("/_simulator/faults", json=faults)
@@ -348,8 +346,8 @@ async def test_faults_are_listed_and_cleared(app: Starlette, calling: Calling) -
         assert (await client.get(MODEL)).json()["price_unit"] == "second"
 
 
-async def test_every_kind_has_a_place() -> None:
-    """Each kind of each call makes a fault from JSON."""
+async def test_every_kind_is_valid_on_its_calls() -> None:
+    """Each kind can be made from JSON for each of its calls."""
     for kind, places in KINDS.items():
         for on in places:
             assert Fault.from_json({"on": on, "kind": kind, "times": None}).kind == kind

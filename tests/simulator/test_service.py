@@ -1,4 +1,4 @@
-"""The simulator in the process: the contract call by call, the queue, and what survives a restart."""
+"""The simulator in the process: each call, the queue, and restarts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROMPT = {"prompt": "A teapot"}
 
 
 class Gate:
-    """A renderer that waits until it is let through, and keeps what it was asked."""
+    """A renderer that waits for `open` and keeps its jobs."""
 
     def __init__(self, clip: Path) -> None:
         self.jobs: list[RenderJob] = []
@@ -39,7 +39,7 @@ class Gate:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition holds, at most 20 seconds."""
+    """Wait until a condition holds, at most 60 seconds."""
     deadline = time.monotonic() + 60
     while not await holds():
         assert time.monotonic() < deadline, "the condition never held"
@@ -162,7 +162,7 @@ async def test_slots_render_side_by_side(tmp_path: Path, card: dict[str, Any], c
 @pytest.mark.parametrize(
     ("price", "unit", "cost"), [(0.0, "second", 0.0), (0.12, "second", 0.605), (0.5, "output", 0.5)]
 )
-async def test_the_cost_is_told_when_asked(
+async def test_include_cost_adds_the_cost(
     tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling, price: float, unit: str, cost: float
 ) -> None:
     """`include_cost` adds the price of the video's length, or of the output, as a number."""
@@ -176,10 +176,10 @@ async def test_the_cost_is_told_when_asked(
 
 @pytest.mark.parametrize("request_id", ["unknown", "..%2F..%2Fetc", "a%20b", "%00", "x" * 500])
 @pytest.mark.parametrize(("method", "call"), [("GET", "status"), ("GET", "result"), ("POST", "cancel")])
-async def test_other_ids_are_not_found(
+async def test_unknown_ids_are_not_found(
     tmp_path: Path, card: dict[str, Any], calling: Calling, request_id: str, method: str, call: str
 ) -> None:
-    """Any id that was never given out answers 404001, whatever it is made of."""
+    """An unknown request id answers 404001, whatever its characters."""
     async with calling(create_app(tmp_path, cards=[card])) as client:
         answer = await client.request(method, f"/v1/requests/{request_id}/{call}")
         assert (answer.status_code, answer.json()["error_code"]) == (404, 404001)
@@ -187,10 +187,10 @@ async def test_other_ids_are_not_found(
 
 
 @pytest.mark.parametrize("header", [None, b"Bearer wrong", b"Basic secret", b"Bearer", "Bearer secrét".encode()])
-async def test_a_set_token_is_asked_for(
+async def test_the_token_is_required(
     tmp_path: Path, card: dict[str, Any], calling: Calling, header: bytes | None
 ) -> None:
-    """With a token every call but a download needs it as a bearer; the control routes do, too."""
+    """With a token, every call but a download needs it as a bearer token; so do the control routes."""
     async with calling(create_app(tmp_path, cards=[card], token="secret")) as client:
         headers = {b"Authorization": header} if header else {}
         for method, path in (
@@ -216,7 +216,7 @@ async def test_a_set_token_is_asked_for(
 async def test_bad_input_is_refused_with_details(
     tmp_path: Path, card: dict[str, Any], calling: Calling, body: bytes
 ) -> None:
-    """What the schema does not allow is 422001 with a list of details, and is not accepted."""
+    """Input that the schema does not allow is refused with 422001 and a list of details."""
     async with calling(create_app(tmp_path, cards=[card])) as client:
         answer = await client.post(MODEL, content=body)
         assert (answer.status_code, answer.json()["error_code"]) == (422, 422001)
@@ -226,7 +226,7 @@ async def test_bad_input_is_refused_with_details(
 
 
 async def test_models_are_described_and_found(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
-    """A model tells its schema and price, the catalogue finds it, and an unknown one is 400001."""
+    """A model shows its schema and price, the catalogue finds it, and an unknown one is 400001."""
     async with calling(create_app(tmp_path, cards=[card])) as client:
         model = (await client.get(MODEL)).json()
         assert model["model_id"] == card["model_id"]
@@ -262,10 +262,10 @@ async def test_a_failed_rendering_is_a_failed_result(tmp_path: Path, card: dict[
         assert "output" not in failed
 
 
-async def test_a_restart_goes_on_where_it_stopped(
+async def test_a_restart_resumes_unfinished_requests(
     tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
 ) -> None:
-    """After a restart, finished requests answer as before, unfinished ones are rendered, in order."""
+    """After a restart, finished requests answer as before, and unfinished ones are rendered in order."""
     gate = Gate(clip)
     before = create_app(tmp_path, cards=[card], queue_s=0, render=gate)
     async with calling(before) as client:
@@ -283,13 +283,13 @@ async def test_a_restart_goes_on_where_it_stopped(
         for request_id in (running, waiting):
             await reach(client, request_id, "completed")
             assert (await result(client, request_id))["status"] == "succeeded"
-        book = (await client.get("/_simulator/ledger")).json()
-        assert [entry["request_id"] for entry in book["requests"]] == [done, running, waiting]
-        assert book["counters"]["posts_accepted"] == 3
+        ledger = (await client.get("/_simulator/ledger")).json()
+        assert [entry["request_id"] for entry in ledger["requests"]] == [done, running, waiting]
+        assert ledger["counters"]["posts_accepted"] == 3
 
 
 async def test_the_ledger_counts_calls(tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling) -> None:
-    """The ledger tells every accepted submit with its polls, downloads and cancels."""
+    """The ledger lists every accepted submit with its polls, downloads and cancels."""
     app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip))
     async with calling(app) as client:
         request_id = await submit(client, seed=7)
@@ -298,20 +298,20 @@ async def test_the_ledger_counts_calls(tmp_path: Path, card: dict[str, Any], cli
         await client.get(done["output"]["video"])
         await client.post(f"/v1/requests/{request_id}/cancel")
         await client.post(MODEL, json={})
-        book = (await client.get("/_simulator/ledger")).json()
-        (entry,) = book["requests"]
+        ledger = (await client.get("/_simulator/ledger")).json()
+        (entry,) = ledger["requests"]
         assert (entry["request_id"], entry["model_id"]) == (request_id, card["model_id"])
         assert (entry["input"], entry["state"]) == ({**PROMPT, "seed": 7}, "succeeded")
         assert entry["status_polls"] >= 1
         assert (entry["result_polls"], entry["downloads"], entry["cancel_asked"]) == (1, 1, 1)
-        counters = book["counters"]
+        counters = ledger["counters"]
         assert (counters["posts_received"], counters["posts_accepted"], counters["cancels"]) == (2, 1, 1)
         assert counters["gets"] == entry["status_polls"] + 1
         assert counters["answered"] == {"200": entry["status_polls"] + 3, "202": 1, "422": 1}
 
 
 async def test_videos_and_records_expire(tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling) -> None:
-    """A video is gone an hour after its end, a record twelve hours after its submit, on disk too."""
+    """A video is removed an hour after its end, a record twelve hours after its submit; on disk, too."""
     now = [1_800_000_000.0]
     app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), clock=lambda: now[0])
     async with calling(app) as client:
@@ -336,7 +336,7 @@ def script(tmp_path: Path, text: str) -> SubprocessRenderer:
     return SubprocessRenderer((sys.executable, str(path)))
 
 
-async def test_the_order_reaches_the_renderers_process(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
+async def test_the_job_reaches_the_renderers_process(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """The renderer's process reads one JSON object, can import the package, and makes the video."""
     text = (
         "import dreamina_ui.simulator\npath = pathlib.Path(order.pop('path'))\n"
@@ -362,7 +362,7 @@ async def test_the_order_reaches_the_renderers_process(tmp_path: Path, card: dic
         ("", "left no video"),
     ],
 )
-async def test_a_failing_renderers_last_words_are_told(
+async def test_the_stderr_of_a_failed_renderer_is_the_error(
     tmp_path: Path, card: dict[str, Any], calling: Calling, text: str, error: str
 ) -> None:
     """The tail of the renderer's stderr becomes the error of the failed result."""
@@ -377,7 +377,7 @@ async def test_a_failing_renderers_last_words_are_told(
 
 
 async def test_closing_kills_the_renderer(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
-    """When the app is closed, no renderer and no half-made file is left, and the request is kept."""
+    """Closing the app leaves no renderer and no partial file, and keeps the request."""
     marker = tmp_path / "pid"
     text = (
         "import os\npathlib.Path(order['path']).write_bytes(b'half')\n"
@@ -399,8 +399,8 @@ async def test_closing_kills_the_renderer(tmp_path: Path, card: dict[str, Any], 
     assert kept["state"] == "in_progress"
 
 
-async def test_the_quick_renderer_draws_its_durations(tmp_path: Path, clip: Path) -> None:
-    """The quick renderer waits a drawn duration by the given sleep, then leaves the clip."""
+async def test_the_quick_renderer_waits_its_durations(tmp_path: Path, clip: Path) -> None:
+    """The quick renderer sleeps for the next duration, then puts the clip in place."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -414,7 +414,7 @@ async def test_the_quick_renderer_draws_its_durations(tmp_path: Path, clip: Path
     assert slept == [3.0, 5.0]
 
 
-def test_the_package_is_light() -> None:
+def test_the_import_is_light() -> None:
     """Importing the package loads neither PyAV nor NumPy; the service loads nothing else of the project."""
     code = (
         "import sys, dreamina_ui.simulator as s; assert 'starlette' not in sys.modules; s.create_app;"

@@ -1,12 +1,13 @@
-"""A skyline by the water: towers in depth, lit windows, beacons, and all of it again in the river."""
+"""A skyline by a river that mirrors it: rows of towers, lit windows and beacons."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
-from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, Waves, blend, light, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
+from dreamina_ui.simulator.scenes.backdrop import Backdrop
 
 __all__ = ["build"]
 
@@ -17,7 +18,7 @@ def build(setting: Setting) -> Scene:
 
 @dataclass(frozen=True)
 class _Block:
-    """One row of towers: edges and roofs along it, and how brightly each window is lit."""
+    """One row of towers: their edges and roofs, and the brightness of each window."""
 
     depth: float
     left: Array
@@ -46,7 +47,7 @@ class _City:
             canvas.half_width * float(rng.uniform(-0.6, 0.6)),
             self.shore - 0.2 - 0.3 * half - float(rng.uniform(0, 0.15)),
         )
-        self.heaven = Heaven(
+        self.sky = Backdrop(
             setting,
             canvas,
             rng,
@@ -75,10 +76,10 @@ class _City:
         _, rows = view.grid(canvas, 0.9)
         shore = int(np.clip(np.searchsorted(rows, self.shore), 8, canvas.height))
         fronts = [self._front(canvas, view, block) for block in self.blocks]
-        # The river mirrors the whole, so only what stands above it is painted in strips.
+        # Only what is above the river is painted in strips: the river mirrors all of it.
         for strip in canvas.strips():
             part = out[:, strip.rows][:, : max(0, shore - strip.rows.start)]
-            self.heaven.paint(part, strip, view, t)
+            self.sky.paint(part, strip, view, t)
             dome = np.exp((rows[strip.rows][: part.shape[1]] - self.shore) * 5.0)[:, None]
             part += dome * (self.glow * np.float32(0.05 if self.day else 0.22))
             for block, wall, front in zip(self.blocks, self.walls, fronts, strict=True):
@@ -88,11 +89,11 @@ class _City:
         return out
 
     def _front(self, canvas: Canvas, view: View, block: _Block) -> tuple[Array, Array, Array, Array]:
-        """What is the same down a column of pixels: its roof, its share of tower, its panes and lamps."""
+        """What all pixels of a column share: roof, share of tower, panes and lamps."""
         x, _ = view.grid(canvas, block.depth)
         pixel = float(x[1] - x[0])
         tower = np.clip(np.searchsorted(block.left, x, side="right") - 1, 0, block.left.size - 1)
-        # A column may see the tower's side within it: so its sides stay smooth while the camera moves.
+        # A column that a tower's side crosses is covered in part, so the sides stay smooth while the camera moves.
         inside = np.clip(np.minimum(x - block.left[tower], block.right[tower] - x) / pixel + 0.5, 0, 1)
         column, wide = _panes(x, block.pitch, 0.56, pixel)
         panes = block.windows.take(column % block.windows.shape[1], axis=1)
@@ -134,7 +135,7 @@ class _City:
     def _river(self, out: Array, canvas: Canvas, shore: int, view: View, t: float) -> None:
         down = np.arange(canvas.height - shore, dtype=np.float32) / canvas.unit * (self.setting.height / canvas.height)
         x, _ = view.grid(canvas, 0.9)
-        # Rows of the mirror image, shaken more the nearer the water is.
+        # Rows of the mirror image move more the nearer the water is.
         near = 1.0 / (down + 0.045)
         wobble = self.ripple.at(x, near * 0.05 * 3.0, t)
         depth = (down * 1.12)[:, None] + wobble * (0.004 + 0.055 * down)[:, None]
@@ -148,7 +149,7 @@ class _City:
         deep = self.walls[2]
         for channel in range(3):
             mirrored = out[channel, :shore].ravel().take(flat)
-            # Averaging along the column smears windows into the long lights a river shows.
+            # Averaging smears the windows into streaks of light.
             mirrored[1:-1] = (mirrored[:-2] + mirrored[1:-1] + mirrored[2:]) * np.float32(1 / 3)
             mirrored *= keep
             mirrored += float(deep[channel, 0, 0]) * 0.35
@@ -158,9 +159,9 @@ class _City:
 
     def details(self, planes: Planes, t: float) -> None:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        if self.heaven.night:
+        if self.sky.night:
             self._stars(planes, view, t)
-        # A red beacon on each tall roof, breathing slowly and not all at once.
+        # A red beacon on each tall roof, pulsing slowly, each with its own phase.
         for block in self.blocks[1:]:
             high = block.roof > np.quantile(block.roof, 0.76)
             middle = (block.left + block.right)[high] / 2
@@ -171,9 +172,9 @@ class _City:
             planes.dots(px, py, self.canvas.unit / 150, 0.30 * pulse, (1.0, 0.28, 0.2))
 
     def _stars(self, planes: Planes, view: View, t: float) -> None:
-        x, y = view.place(self.heaven.star_x, self.heaven.star_y, 0.12)
+        x, y = view.place(self.sky.star_x, self.sky.star_y, 0.12)
         sky = self.shore - 1.15 * max(float(block.roof.max()) for block in self.blocks)
-        gain = self.heaven.star_gain * np.clip((sky - y) * 6, 0, 1) * 0.7
+        gain = self.sky.star_gain * np.clip((sky - y) * 6, 0, 1) * 0.7
         px, py = self.canvas.to_pixels(x, y)
         planes.dots(
             px,
@@ -185,7 +186,7 @@ class _City:
 
 
 def _panes(along: Array, pitch: float, part: float, pixel: float) -> tuple[Array, Array]:
-    """Which pane each pixel looks at, and how much of the pixel that fills: exact, so nothing shimmers."""
+    """The index of each pixel's pane, and the exact share of the pixel that it covers, against flicker."""
     place = along / pitch
     index = np.floor(place).astype(np.intp)
     inside = (place - index - 0.5) * pitch
@@ -198,7 +199,7 @@ def _block(rng: np.random.Generator, canvas: Canvas, depth: float, tall: float, 
     pitch = 0.0062 * (0.7 + 0.75 * depth)
     edges = [-reach]
     while edges[-1] < reach:
-        # Whole window columns, so that no pane is cut by a corner.
+        # Whole window columns: no corner cuts a pane.
         edges.append(edges[-1] + pitch * max(5, round(wide * rng.uniform(0.7, 1.7) / pitch)))
     left = np.array(edges[:-1])
     gap = np.where(rng.random(left.size) < 0.55, 0.0, pitch)
@@ -211,7 +212,7 @@ def _block(rng: np.random.Generator, canvas: Canvas, depth: float, tall: float, 
     storey = pitch * 1.45
     floors, columns = int(tall / storey) + 3, 509
     windows = (rng.random((floors, columns)) < rng.uniform(0.3, 0.5)) * rng.uniform(0.25, 1.0, (floors, columns)) ** 1.6
-    # Whole floors dark or bright, as offices are after hours.
+    # Whole floors and columns are dark or bright.
     windows *= rng.choice([0.25, 1.0, 1.0, 1.4], (floors, 1)) * rng.choice([0.0, 0.7, 1.0, 1.25], (1, columns))
     warmth = rng.choice(4, 509, p=[0.46, 0.28, 0.18, 0.08])
     return _Block(depth, left, right, roof, pitch, storey, windows.astype(np.float32), warmth)

@@ -1,11 +1,10 @@
-"""A cup on its saucer, built of distances to ellipses and lit from one side."""
+"""A cup on a saucer, made of signed distances to ellipses and lit from one side."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import light
+from dreamina_ui.simulator.canvas import Array, light
 
 __all__ = ["Cup"]
 
@@ -14,7 +13,7 @@ Tone = Callable[[Array], Array]
 
 
 class Cup:
-    """China full of tea: `place` is the middle of its mouth, `size` half its width, `side` its handle's."""
+    """A cup of tea: `place` is the middle of its rim, `size` half its width, `side` (−1 or 1) its handle's side."""
 
     def __init__(self, place: tuple[float, float], size: float, side: float, china: Array) -> None:
         self.place, self.size, self.side, self.china = place, size, side, china
@@ -36,7 +35,7 @@ class Cup:
         towards = -self.side  # where the light comes from
 
         def lay(shape: Shape, tone: Tone, colour: Array, high: float, low: float, blur: float = 1.0) -> None:
-            """Paint a tone of a colour where a shape's signed distance is negative, between two heights."""
+            """Paint `colour`, shaded by `tone`, inside `shape`, between two heights."""
             a, b = np.searchsorted(v[:, 0], [high, low])
             w = v[a:b]
             cover = 0.5 - shape(w) / (pixel * blur)
@@ -47,7 +46,7 @@ class Cup:
             part[:, a:b] += lit * colour
 
         lean = np.clip(0.5 + 0.5 * towards * u, 0, 1)
-        # Saucer: two ellipses, its rim catching the light, and the cup's shadow on it.
+        # Saucer: two ellipses with a bright rim, and the cup's shadow.
         lay(
             lambda w: _ellipse(u, w - 1.02, 1.42, 0.31),
             lambda w: 0.16 + 0.20 * lean,
@@ -88,7 +87,7 @@ class Cup:
             0.78,
         )
         self._bowl(lay, u, towards)
-        # The mouth: rim, inner wall, and the tea with the window in it.
+        # Rim, inner wall, and the tea with the window's reflection.
         lay(lambda w: _ellipse(u, w, 1.0, 0.235), lambda w: 0.62 + 0.5 * lean, self.china, -0.26, 0.26)
         lay(
             lambda w: _ellipse(u, w - 0.006, 0.955, 0.212),
@@ -107,7 +106,7 @@ class Cup:
         lay(lambda w: _ellipse(u, w - 0.062, 0.89, 0.168), surface, self.liquor, -0.12, 0.25)
 
     def _bowl(self, lay: Callable[..., None], u: Array, towards: float) -> None:
-        """The body: a bowl whose width falls with depth, shaded as the turned thing it is."""
+        """The body: a bowl that narrows downwards, shaded as a round object."""
 
         def turned(w: Array) -> tuple[Array, Array, Array]:
             wide = 1.0 - 0.46 * np.clip(w, 0, 1) ** 2.3
@@ -131,7 +130,7 @@ class Cup:
 
 
 def _ellipse(u: Array, v: Array, a: float, b: float) -> Array:
-    """About the signed distance to an ellipse around zero, negative inside."""
+    """The approximate signed distance to an ellipse around zero, negative inside."""
     reach = np.sqrt((u / a) ** 2 + (v / b) ** 2)
     slope = np.sqrt((u / (a * a)) ** 2 + (v / (b * b)) ** 2)
     out: Array = reach * (reach - 1.0) / np.maximum(slope, 1e-4)

@@ -1,13 +1,14 @@
-"""A campfire at night: flames, glowing logs, sparks, and the light it throws on the clearing."""
+"""A campfire in a clearing: flames, glowing logs, embers, and firelight on the ground."""
 
 import math
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, dye, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, light, view_at
-from dreamina_ui.simulator.scenes.flakes import Embers
-from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, Waves, blend, dye, light, smoothstep, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
+from dreamina_ui.simulator.scenes.backdrop import Backdrop
+from dreamina_ui.simulator.scenes.particles import Embers
 from dreamina_ui.simulator.scenes.ridges import firs
 
 __all__ = ["build"]
@@ -33,7 +34,7 @@ class _Fire:
         self.tall = 0.60 + 0.2 * (half - 0.5)
         moon = -np.sign(self.place[0]) * canvas.half_width * 0.62, -half * 0.6
         sun = float(moon[0]), float(moon[1])
-        self.heaven = Heaven(setting, canvas, rng, horizon=half * 0.42, sun=sun, clouds=0.0, size=0.02)
+        self.sky = Backdrop(setting, canvas, rng, horizon=half * 0.42, sun=sun, clouds=0.0, size=0.02)
         self.lick = Waves(rng, 26, 0.55, 0.05, slope=0.75, speed=2.2)
         self.sway = Waves(rng, 12, 0.8, 0.16, slope=1.0, speed=1.6)
         self.smoke = Waves(rng, 14, 0.9, 0.16, slope=0.9, speed=0.8)
@@ -71,13 +72,13 @@ class _Fire:
     def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
-        self.heaven.paint(out, canvas, view, t)
+        self.sky.paint(out, canvas, view, t)
         blaze = self._blaze(t)
         x, y = view.grid(canvas)
         dx, dy = x - self.place[0], (y - self.place[1])[:, None]
         far = dx * dx + (dy + 0.12) ** 2
         glow = (blaze * 0.5 / (1.0 + far * 9.0) ** 2).astype(np.float32)
-        # The wood behind is out of focus: its edge is as soft as a few pixels of the canvas.
+        # The trees behind are out of focus: their edge is a few pixels wide.
         for (ridge, depth, base), bark in zip(self.trees, self.bark, strict=True):
             line = ridge.line(canvas, view, depth, base, canvas.width).astype(np.float32)
             cover = smoothstep(-0.009, 0.009, canvas.y[:, None] - line)
@@ -127,7 +128,7 @@ class _Fire:
         x, y = x[left:right], y[top:bottom]
         up = np.clip((fy + 0.02 - y) / self.tall, -0.2, 1.6).astype(np.float32)[:, None]
         rise = up * np.float32(1)
-        # The whole column wanders a little and ever more with height; the tongues' edges lick on top of that.
+        # The flames sway, more with height, and their edges flicker.
         sway = self.sway.at(x * 0.7, y + 0.62 * t, t) * (0.010 + 0.042 * np.clip(rise, 0, 1.2))
         lick = self.lick.at(x, y * 0.62 + 0.82 * t, t)
         dx = (x - fx) + sway
@@ -145,15 +146,15 @@ class _Fire:
             body *= np.clip(1.25 - part, 0.3, 1)
             body -= np.clip(part - 0.85, 0, 1) * 5.0
             np.maximum(heat, body, out=heat)
-        # Only near the tongues: no flame without fuel.
+        # Only near the tongues.
         heat += lick * (0.12 + 0.30 * np.clip(rise, 0, 1)) * smoothstep(-0.9, 0.15, heat)
         heat = np.clip(heat, 0, 1.3) * smoothstep(-0.10, 0.03, rise)
         yellow = smoothstep(0.28, 0.85, heat - 0.30 * np.clip(rise, 0, 1))
         white = smoothstep(0.62, 1.15, heat - 0.55 * np.clip(rise, 0, 1))
         red = smoothstep(0.02, 0.45, heat)
-        # Towards the sides of the patch it must be gone, whatever the wind.
+        # Fade out before the sides of the patch.
         red *= smoothstep(0.36, 0.30, np.abs(x - np.float32(fx)))
-        # Flame hides what is behind it, or a blue night would turn it pink.
+        # The flames cover the background: added to a blue night they would be pink.
         out[:, top:bottom, left:right] *= 1.0 - 0.9 * red
         out[:, top:bottom, left:right] += dye([self.outer, self.middle, self.core], [red, yellow, white])
 

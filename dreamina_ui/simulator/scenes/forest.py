@@ -1,9 +1,23 @@
-"""A wood in the mist: trunks at many depths, shafts of light, leaves overhead, motes or fireflies."""
+"""A misty forest: trunks in four layers, shafts of light, leaves, and motes or fireflies."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, dye, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    View,
+    Waves,
+    blend,
+    dye,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+    view_at,
+)
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 
 __all__ = ["build"]
 
@@ -46,7 +60,7 @@ class _Forest:
         self._air(rng)
 
     def _air(self, rng: np.random.Generator) -> None:
-        """What stands still: the light in the mist, and the waves its shafts are summed from."""
+        """Compute what does not move: the light in the mist, and the waves that make its shafts."""
         x, y = self.canvas.x, self.canvas.y
         dx, dy = x - np.float32(self.sun[0]), (y - np.float32(self.sun[1]))[:, None]
         far = dx * dx + dy * dy
@@ -59,7 +73,7 @@ class _Forest:
         strength = 0.30 if self.night else 0.85
         self.backdrop = dye([self.mist * 0.66, self.glow * strength], [low, self.halo])
         angle = np.arctan2(dx, dy + np.float32(1e-4))
-        # Shafts fall; only a hint of them rises.
+        # Shafts point downwards, with a trace upwards.
         fall = np.clip(0.25 + dy * 1.5, 0, 1) * np.clip(np.sqrt(far) * 3.0, 0, 1) * self.halo**0.6
         self.numbers = np.array([7.0, 13.0, 19.0, 31.0]) + rng.uniform(-1.5, 1.5, 4)
         turned = [angle * np.float32(number) for number in self.numbers]
@@ -175,7 +189,7 @@ def _trunks(rng: np.random.Generator, depth: float, canvas: Canvas) -> tuple[flo
     number = max(3, round(2 * reach * (3.4 / (0.25 + depth) ** 0.8)))
     places = np.linspace(-reach, reach, number) + rng.normal(0, reach / number * 0.75, number)
     if depth > 1.3:
-        # The nearest frame the view: they keep to the sides.
+        # The nearest trunks stay at the sides.
         places = places[np.abs(places) > canvas.half_width * 0.62]
     wide = 0.018 * (0.28 + depth) * rng.uniform(0.5, 1.4, places.size)
     return depth, np.stack([places, wide, rng.normal(0, 0.025, places.size), rng.normal(0, 0.012, places.size)], axis=1)

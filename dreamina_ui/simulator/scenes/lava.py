@@ -1,10 +1,22 @@
-"""Lava: a dark crust that drifts and cracks over the glow beneath, sparks above."""
+"""Lava: a dark crust that drifts and cracks over the glow below, with embers above."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, light, view_at
-from dreamina_ui.simulator.scenes.flakes import Embers
+from dreamina_ui.simulator.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    Waves,
+    blend,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+    view_at,
+)
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
+from dreamina_ui.simulator.scenes.particles import Embers
 
 __all__ = ["build"]
 
@@ -39,7 +51,7 @@ class _Lava:
     def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         x, y = view.grid(canvas)
-        # Rows stretch towards the bottom, as ground does towards the feet.
+        # Rows get larger towards the bottom: the perspective of flat ground.
         ground = np.log((y + canvas.half_height) * 1.1 + 0.55) * 1.5
         gx, gy = x - self.flow[0] * t, ground - self.flow[1] * t
         warp = self.warp.at(gx, gy, t)

@@ -1,11 +1,25 @@
-"""Ranges in the distance, one snowy massif in the light, firs in front, and snow in the air."""
+"""Distant ranges, a snowy massif, firs in front, and falling snow."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, dye, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
-from dreamina_ui.simulator.scenes.flakes import Snow
-from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    View,
+    Waves,
+    blend,
+    dye,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+    view_at,
+)
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
+from dreamina_ui.simulator.scenes.backdrop import Backdrop
+from dreamina_ui.simulator.scenes.particles import Snow
 from dreamina_ui.simulator.scenes.ridges import firs, peaks
 
 __all__ = ["build"]
@@ -27,7 +41,7 @@ class _Mountains:
         half = canvas.half_height
         self.foot = half - float(rng.uniform(0.25, 0.29))
         sun = canvas.half_width * float(rng.uniform(-0.6, 0.6)), -half * float(rng.uniform(0.42, 0.66))
-        self.heaven = Heaven(
+        self.sky = Backdrop(
             setting,
             canvas,
             rng,
@@ -62,13 +76,13 @@ class _Mountains:
     def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
-        self.heaven.paint(out, canvas, view, t)
+        self.sky.paint(out, canvas, view, t)
         lines = [
             ridge.line(canvas, view, depth, base, canvas.width).astype(np.float32)
             for ridge, depth, base, _ in self.ranges
         ]
         for number, (_, depth, base, snowy) in enumerate(self.ranges):
-            # What the next range hides anyway need not be painted.
+            # What the next range hides is not painted.
             hidden = float(lines[number + 1].max()) + 0.01 if number + 1 < len(lines) else canvas.half_height
             self._range(out, canvas, view, lines[number], hidden, depth, base, snowy, (0.62, 0.08, 0.16)[number], t)
         return out
@@ -95,13 +109,13 @@ class _Mountains:
         below = (y[:, None] - line) * np.float32(1 / pixel)
         cover = np.clip(below + 0.5, 0, 1)
         x, v = view.grid(canvas, depth)
-        haze = self.heaven.ramp(np.array([0.22 - 0.12 * depth]))[:, :, None]
+        haze = self.sky.ramp(np.array([0.22 - 0.12 * depth]))[:, :, None]
         relief = sample(self.relief, x * 300 + self.offset[0], v[first:last] * 190 + self.offset[1] * (1 + depth))
-        # A whole flank lies in light or in shade; the relief only breaks it up.
-        flank = np.tanh(np.gradient(line, pixel) * 1.1) * float(-np.sign(self.heaven.sun[0]) * 0.75)
+        # A whole flank is lit or shaded; the relief only varies it.
+        flank = np.tanh(np.gradient(line, pixel) * 1.1) * float(-np.sign(self.sky.sun[0]) * 0.75)
         relief *= 0.75
         relief += flank.astype(np.float32) * np.clip(1.0 - below * np.float32(pixel * 2.2), 0, 1)
-        # Snow lies high and on slopes that face the light; below, bare rock shows through.
+        # Snow is high up and on slopes that face the light; below is bare rock.
         deep = below * np.float32(pixel)
         bare = deep * 3.2 - relief * 0.45
         snow = smoothstep(0.95, 0.35, bare) * np.float32(snowy)
@@ -123,7 +137,7 @@ class _Mountains:
     def details(self, planes: Planes, t: float) -> None:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         if self.setting.reading.hour == "night":
-            # Only above the peaks: the sky's stars are drawn before anything that could hide them.
+            # Only above the peaks, because nothing drawn later hides them.
             self._stars(planes, view, t)
         for (ridge, depth, base), colour in zip(self.firs, self.fir_colours, strict=True):
             line = ridge.line(self.canvas, view, depth, base, self.setting.width)
@@ -132,10 +146,10 @@ class _Mountains:
 
     def _stars(self, planes: Planes, view: View, t: float) -> None:
         lines = [ridge.line(self.canvas, view, depth, base, 256) for ridge, depth, base, _ in self.ranges]
-        x, y = view.place(self.heaven.star_x, self.heaven.star_y, 0.12)
+        x, y = view.place(self.sky.star_x, self.sky.star_y, 0.12)
         column = np.clip((x / self.canvas.half_width * 0.5 + 0.5) * 256, 0, 255).astype(np.intp)
         above = np.minimum.reduce(lines)[column] - y
-        gain = self.heaven.star_gain * np.clip(above * 30, 0, 1)
+        gain = self.sky.star_gain * np.clip(above * 30, 0, 1)
         px, py = self.canvas.to_pixels(x, y)
         planes.dots(
             px,
@@ -147,7 +161,7 @@ class _Mountains:
 
 
 def _relief(rng: np.random.Generator, sun_x: float) -> Array:
-    """The light on a rugged slope: folded noise seen as heights, shaded from the sun's side."""
+    """The light on a rugged slope: folded noise as heights, shaded from the sun's side."""
     coarse = 1.0 - np.abs(noise_tile(rng, 512, 1024, slope=2.7, longest=0.34))
     fine = 1.0 - np.abs(noise_tile(rng, 512, 1024, slope=2.2, longest=0.12))
     heights = coarse + 0.22 * fine

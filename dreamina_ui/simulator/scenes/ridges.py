@@ -1,11 +1,10 @@
-"""Outlines against the sky: rolling hills, jagged mountains, the tops of a fir wood."""
+"""Outlines of hills, mountains and the tops of firs."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, View
+from dreamina_ui.simulator.canvas import Array, Canvas, View
 
 __all__ = ["Ridge", "firs", "hills", "peaks"]
 
@@ -15,7 +14,7 @@ _SPAN = 8.0  # canvas units before an outline repeats
 
 @dataclass(frozen=True)
 class Ridge:
-    """Heights (canvas units, upwards) along an endless outline."""
+    """Heights (canvas units, upwards) along an outline that repeats."""
 
     heights: Array
 
@@ -28,7 +27,7 @@ class Ridge:
         return out
 
     def line(self, canvas: Canvas, view: View, depth: float, base: float, columns: int) -> Array:
-        """Where the outline runs in the picture: canvas units for each of `columns` columns."""
+        """The y of the outline in the picture, in canvas units, for each of `columns` columns."""
         scale = 1.0 + (view.zoom - 1.0) * depth
         x = ((np.arange(columns) + 0.5) / columns * 2 - 1) * canvas.half_width
         out: Array = (base - self.at(x / scale + view.x * depth) - view.y * depth) * scale
@@ -48,7 +47,7 @@ def hills(rng: np.random.Generator, height: float) -> Ridge:
 
 
 def peaks(rng: np.random.Generator, height: float, *, wide: int = 7) -> Ridge:
-    """Mountains: waves folded to sharp crests, finer ones riding on the coarser."""
+    """Mountains: folded waves with sharp crests, in six octaves."""
     axis, out, weight = _axis(), np.zeros(_SAMPLES), np.ones(_SAMPLES)
     number, size = float(wide), 1.0
     for _ in range(6):

@@ -1,14 +1,15 @@
-"""Open water under a low sun: a sky, a horizon, and waves that carry the light towards the viewer."""
+"""Open water under a low sun, whose light the waves reflect."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, light, view_at
-from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, light, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
+from dreamina_ui.simulator.scenes.backdrop import Backdrop
 
 __all__ = ["build"]
 
-_EYE = 0.34  # how high above the water the eye is, in units of the longest wave or so
+_EYE = 0.34  # the eye's height above the water
 _WAVES = 20
 
 
@@ -32,7 +33,7 @@ class _Sea:
             canvas.half_width * float(rng.uniform(-0.5, 0.5)),
             horizon - high * float(rng.uniform(0.85, 1.2)),
         )
-        self.heaven = Heaven(
+        self.sky = Backdrop(
             setting,
             canvas,
             rng,
@@ -56,16 +57,16 @@ class _Sea:
 
     def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
-        rows = self.heaven.rows(canvas, view)
+        rows = self.sky.rows(canvas, view)
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
-        self.heaven.paint(out[:, :rows], canvas, view, t)
+        self.sky.paint(out[:, :rows], canvas, view, t)
         if rows < canvas.height:
             self._water(out[:, rows:], canvas, view, rows, t)
         return out
 
     def _water(self, out: Array, canvas: Canvas, view: View, rows: int, t: float) -> None:
         x, y = view.grid(canvas, 0.3)
-        below = np.maximum(y[rows:] - self.heaven.horizon, 1e-3)
+        below = np.maximum(y[rows:] - self.sky.horizon, 1e-3)
         far = (_EYE / below).astype(np.float32)
         pixel = float(y[1] - y[0])
         steep_x = np.zeros(out.shape[1:], dtype=np.float32)
@@ -73,7 +74,7 @@ class _Sea:
         across = np.outer(far, x)
         forward = 0.25 * (view.zoom - 1.0) * 4 + t * 0.02
         for kx, kz, pace, slope, phase in zip(self.kx, self.kz, self.pace, self.slope, self.phase, strict=True):
-            # A wave too fine for the rows out there would only flicker: it fades before that.
+            # Waves finer than the distant rows would flicker: fade them out.
             fine = (abs(kz) * far / below + abs(kx) * far) * pixel
             keep = np.exp(-((fine / 1.5) ** 2)).astype(np.float32)
             first = int(np.searchsorted(keep, 0.03))
@@ -93,20 +94,20 @@ class _Sea:
         self._shade(out, canvas, x, below, steep_x, steep_z)
 
     def _shade(self, out: Array, canvas: Canvas, x: Array, below: Array, steep_x: Array, steep_z: Array) -> None:
-        reach = self.heaven.horizon + canvas.half_height
+        reach = self.sky.horizon + canvas.half_height
         near = np.clip(below / (canvas.half_height * 1.1), 0, 1).astype(np.float32)[:, None]
-        # What a facet mirrors: the flat water's own angle, tipped by its slope towards the eye.
+        # What a facet mirrors depends on the angle of flat water and the facet's slope towards the eye.
         tip = np.clip(near * 0.55 + 0.05 + steep_z * (0.5 + 0.4 * near), 0, 1)
-        table = self.heaven.ramp(np.linspace(0, 1, 256) / max(0.4, reach / 1.0))
+        table = self.sky.ramp(np.linspace(0, 1, 256) / max(0.4, reach / 1.0))
         index = (tip * 255).astype(np.intp)
         mirror = np.clip(0.86 - 0.62 * near + steep_z * 0.9 * near, 0.08, 0.95)
-        sun_x, sun_y = self.heaven.sun
+        sun_x, sun_y = self.sky.sun
         width = (0.035 + 0.34 * near) ** -1.0
         along = (x - sun_x) * width + steep_x * 2.4
-        high = max(0.05, self.heaven.horizon - sun_y)
+        high = max(0.05, self.sky.horizon - sun_y)
         rise = (steep_z - 0.10 - 0.25 * high) * (2.8 + 2.0 * near)
         glint = np.exp(-(along * along) - rise * rise)
-        bright = {"night": 0.9, "noon": 1.5}.get(self.setting.reading.hour, 2.4) * self.heaven.shine
+        bright = {"night": 0.9, "noon": 1.5}.get(self.setting.reading.hour, 2.4) * self.sky.shine
         glint *= bright * (1.0 - 0.45 * near)
         wide = np.exp(-((x - sun_x) ** 2) * 2.2)
         glint += (0.10 * wide) * (1 - near)
@@ -122,11 +123,11 @@ class _Sea:
     def details(self, planes: Planes, t: float) -> None:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         if self.setting.reading.hour in ("night", "dusk"):
-            self.heaven.stars(planes, view, t, 0.8 if self.heaven.night else 0.3)
-        # Single flashes on the sun's road, each lasting a fraction of a second.
-        down = self.sparks[:, 0] ** 1.6 * (self.canvas.half_height - self.heaven.horizon)
+            self.sky.stars(planes, view, t, 0.8 if self.sky.night else 0.3)
+        # Short flashes in the sun's reflection.
+        down = self.sparks[:, 0] ** 1.6 * (self.canvas.half_height - self.sky.horizon)
         spread = (self.sparks[:, 1] - 0.5) * (0.10 + 0.9 * down)
         flash = np.clip(np.sin(t * (2.5 + 2 * self.sparks[:, 2]) + self.sparks[:, 1] * 80), 0, 1) ** 14
-        x, y = view.place(self.heaven.sun[0] + spread, self.heaven.horizon + 0.01 + down, 0.3)
+        x, y = view.place(self.sky.sun[0] + spread, self.sky.horizon + 0.01 + down, 0.3)
         px, py = self.canvas.to_pixels(x, y)
         planes.dots(px, py, max(0.8, self.canvas.unit / 700), flash * 0.85, self.setting.reading.palette.glow)

@@ -1,11 +1,12 @@
-"""The abstract: folds of silk in a slow current, for prompts that name no place."""
+"""An abstract scene for prompts that name no other: folds of silk."""
 
 import math
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, dye, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, light, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, Waves, dye, light, smoothstep, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 
 __all__ = ["build"]
 
@@ -49,7 +50,7 @@ class _Silk:
         body = lit * lit * (0.3 + 0.7 * fine) * pool
         sheen = np.exp((wave - 1.0) * 11.0) * (0.35 + 0.65 * fine)
         thread = np.exp((fine - 1.0) * 52.0) * lit
-        # A bundle of fine threads, seen only where the cloth turns to the light.
+        # Fine threads, visible only where the cloth faces the light.
         bundle = np.exp((np.sin(phase * 6.0 + folds * 3.1) - 1.0) * 22.0) * lit
         bundle *= lit
         shine = (0.55 * sheen + 0.28 * thread + 0.15 * bundle) * pool
@@ -64,4 +65,4 @@ class _Silk:
         return out
 
     def details(self, planes: Planes, t: float) -> None:
-        """Silk has nothing finer than its own sheen."""
+        """This scene has no details."""

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, blend, view_at
-from dreamina_ui.simulator.scenes.heaven import Heaven
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, blend, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
+from dreamina_ui.simulator.scenes.backdrop import Backdrop
 from dreamina_ui.simulator.scenes.ridges import hills
 
 __all__ = ["build"]
@@ -26,7 +27,7 @@ class _Sky:
         horizon = canvas.half_height * float(rng.uniform(0.62, 0.76))
         high = float(rng.uniform(0.6, 0.75) if setting.reading.hour == "noon" else rng.uniform(0.10, 0.3))
         sun = canvas.half_width * float(rng.uniform(-0.6, 0.6)), horizon - high
-        self.heaven = Heaven(setting, canvas, rng, horizon=horizon, sun=sun, clouds=float(rng.uniform(0.5, 0.7)))
+        self.sky = Backdrop(setting, canvas, rng, horizon=horizon, sun=sun, clouds=float(rng.uniform(0.5, 0.7)))
         self.hills = [hills(rng, 0.07 + 0.03 * layer) for layer in range(3)]
         palette = setting.reading.palette
         self.colours = [
@@ -40,17 +41,15 @@ class _Sky:
     def paint(self, canvas: Canvas, t: float) -> Array:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         out = np.empty((3, canvas.height, canvas.width), dtype=np.float32)
-        self.heaven.paint(out, canvas, view, t)
+        self.sky.paint(out, canvas, view, t)
         return out
 
     def details(self, planes: Planes, t: float) -> None:
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         if self.setting.reading.hour in ("night", "dusk"):
-            self.heaven.stars(planes, view, t, 0.8 if self.heaven.night else 0.35)
+            self.sky.stars(planes, view, t, 0.8 if self.sky.night else 0.35)
         for layer, (ridge, colour) in enumerate(zip(self.hills, self.colours, strict=True)):
-            line = ridge.line(
-                self.canvas, view, 0.5 + 0.4 * layer, self.heaven.horizon + 0.06 * layer, self.setting.width
-            )
+            line = ridge.line(self.canvas, view, 0.5 + 0.4 * layer, self.sky.horizon + 0.06 * layer, self.setting.width)
             planes.silhouette(
                 (line + self.canvas.half_height) * self.canvas.unit,
                 colour,
@@ -60,7 +59,7 @@ class _Sky:
             self._birds(planes, t)
 
     def _birds(self, planes: Planes, t: float) -> None:
-        """Each bird is a beating arc of dark dots."""
+        """Draw each bird as an arc of dark dots that moves its wings."""
         span = np.linspace(-1, 1, 15)
         x = (self.flock_at[0] + self.flock[:, 0] + 0.035 * t)[:, None] + span * 0.011
         lift = 0.45 + 0.55 * np.sin(7.0 * t + self.beat)[:, None]

@@ -1,9 +1,21 @@
-"""Deep space: a nebula in layers, stars at many depths, a planet's limb, now and then a meteor."""
+"""Deep space: a nebula, stars at three depths, and a planet."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, dye, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, light, view_at
+from dreamina_ui.simulator.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    View,
+    dye,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+    view_at,
+)
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 
 __all__ = ["build"]
 
@@ -131,7 +143,7 @@ class _Space:
                 self._rays(planes, px, py, gain)
 
     def _rays(self, planes: Planes, px: Array, py: Array, gain: Array) -> None:
-        """Four fine rays around the brightest stars, as a telescope shows them."""
+        """Draw four fine rays around the brightest stars."""
         strong = gain > 0.4
         run = np.linspace(-1, 1, 25) * self.canvas.unit * 0.011
         fade = (gain[strong][:, None] * 0.5 * (1 - np.abs(np.linspace(-1, 1, 25))) ** 2).ravel()

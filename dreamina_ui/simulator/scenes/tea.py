@@ -1,9 +1,10 @@
-"""A cup by a window: steam curling in the light, the room behind it out of focus."""
+"""A steaming cup on a table, in front of a room that is out of focus."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, Waves, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Scene, Setting, View, blend, light, view_at
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, Waves, blend, light, smoothstep, view_at
+from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.cup import Cup
 
 __all__ = ["build"]
@@ -124,7 +125,7 @@ class _Tea:
             part += total * float(self.glow[channel, 0, 0] * 0.26 + self.warm[channel, 0, 0] * 0.2)
 
     def details(self, planes: Planes, t: float) -> None:
-        """Dust in the window's light."""
+        """Draw dust in the light."""
         view = view_at(self.setting.reading.camera, t, self.setting.duration)
         across, down, size, pace, phase = self.motes.T
         wide, high = 2 * self.canvas.half_width + 0.1, 2 * self.canvas.half_height

@@ -1,9 +1,9 @@
-"""What falls or rises through a picture: snow, rain, embers, dust; shared by the scenes that have weather."""
+"""Particles: snow, rain and embers, for several scenes."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array
-from dreamina_ui.simulator.picture import Canvas, Planes, Setting, View
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View
+from dreamina_ui.simulator.frame import Planes
 from dreamina_ui.simulator.prompt_words import Colour
 
 __all__ = ["Embers", "Rain", "Snow", "weather"]
@@ -12,7 +12,7 @@ _OUTDOORS = ("sea", "sky", "fire", "forest", "city", "mountains")
 
 
 def weather(setting: Setting, canvas: Canvas) -> "Rain | Snow | None":
-    """What falls over the whole scene, if the prompt asks for it and the scene has a sky."""
+    """The rain or snow of the prompt, for scenes that are outdoors."""
     if setting.reading.scene not in _OUTDOORS:
         return None
     if setting.reading.weather == "snow":
@@ -21,7 +21,7 @@ def weather(setting: Setting, canvas: Canvas) -> "Rain | Snow | None":
 
 
 class Snow:
-    """Three depths of flakes; the nearest are large, soft and quick."""
+    """Flakes in three layers; the nearest are large, soft and fast."""
 
     def __init__(self, rng: np.random.Generator, canvas: Canvas, *, crowd: float = 1.0) -> None:
         self.canvas = canvas
@@ -45,7 +45,7 @@ class Snow:
 
 
 class Rain:
-    """Slanting streaks, each a short run of dots."""
+    """Slanting streaks, each a short row of dots."""
 
     def __init__(self, rng: np.random.Generator, canvas: Canvas) -> None:
         self.canvas = canvas
@@ -63,7 +63,7 @@ class Rain:
 
 
 class Embers:
-    """Glowing specks rising from a place, dying on the way, each drawn with the trail of its last moments."""
+    """Glowing specks that rise from a place and fade, each with a short trail."""
 
     def __init__(self, rng: np.random.Generator, canvas: Canvas, *, place: tuple[float, float], reach: float,
                  spread: float = 0.12, number: int = 130) -> None:  # fmt: skip
@@ -83,7 +83,7 @@ class Embers:
         spots = []
         for back, part in trail:
             x, y, age = self._at(np.full(len(self.specks), t - back))
-            # Fading in and out over its life, so that none ever pops up.
+            # Fades in and out, so that none appears at once.
             gain = np.clip(age * 8, 0, 1) * np.clip((1 - age) * 1.6, 0, 1) * part
             gain *= 0.7 + 0.3 * np.sin(17 * t + 40 * self.specks[:, 5])
             spots.append(np.stack([*self.canvas.to_pixels(*view.place(x, y)), gain]))

@@ -1,20 +1,20 @@
-"""The sky behind a landscape: gradient, sun or moon, clouds and stars; shared by the scenes out of doors."""
+"""The sky behind a landscape: gradient, sun or moon, clouds and stars; for several scenes."""
 
 import numpy as np
 
-from dreamina_ui.simulator.fields import Array, dye, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.picture import Canvas, Planes, Setting, View, light
+from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, dye, light, noise_tile, sample, smoothstep
+from dreamina_ui.simulator.frame import Planes
 
-__all__ = ["Heaven"]
+__all__ = ["Backdrop"]
 
-# Display colours above the horizon run from its own to the zenith's along this curve.
+# Exponent of the colour ramp from the horizon to the zenith.
 _FALL = 0.75
-# Further from the body (canvas units), the bright core of its halo is less than a millionth.
+# Beyond this distance from the sun (canvas units), the core of its halo is below a millionth.
 _CORE = 0.5
 
 
-class Heaven:
-    """A sky down to `horizon` (canvas units), lit by one body at (`sun_x`, `sun_y`)."""
+class Backdrop:
+    """A sky down to `horizon`, lit by a sun or moon at `sun`; both in canvas units."""
 
     def __init__(
         self,
@@ -38,9 +38,9 @@ class Heaven:
         self.shine = 0.3 if rain else 1.0  # the sun through a rain cloud
         self.drift = float(rng.uniform(0.008, 0.016) * rng.choice([-1, 1]))
         self.offset = rng.uniform(0, 1000, 4)
-        if clouds:
+        if self.clouds:
             self.tile = noise_tile(rng, 256, 1024, slope=1.95, longest=0.42)
-            # How much thinner the cloud gets towards the light: its bright edge.
+            # How much thinner a cloud gets towards the light, which makes its bright edge.
             self.edge = self.tile - np.roll(self.tile, (5, int(np.sign(sun[0]) * 5)), axis=(0, 1))
             self.edge /= self.edge.std()
         self.texels = 190.0 / scale
@@ -55,7 +55,7 @@ class Heaven:
         return int(np.searchsorted(y, self.horizon))
 
     def ramp(self, above: Array) -> Array:
-        """The sky's light (3, n) at heights above the horizon: 0 is the horizon, 1 half a picture higher."""
+        """The sky's light (3, n) at heights from 0 (the horizon) to 1 (the top of the picture)."""
         part = np.clip(above, 0, 1) ** _FALL
         band = np.exp(-((above - 0.16) ** 2) / 0.02)
         out: Array = self.low[:, 0] * (1 - part) ** 2 + self.zenith[:, 0] * (1 - (1 - part) ** 2)
@@ -63,7 +63,7 @@ class Heaven:
         return out.astype(np.float32)
 
     def paint(self, out: Array, canvas: Canvas, view: View, t: float) -> None:
-        """Fill `out` (3, rows, width) with the sky, from the canvas's top."""
+        """Fill `out` (3, rows, width), which begins at the top of the canvas."""
         rows = out.shape[1]
         if not rows:
             return
@@ -107,7 +107,7 @@ class Heaven:
         out += added
 
     def _clouds(self, x: Array, y: Array, t: float) -> tuple[Array, Array]:
-        # Rows crowd together towards the horizon, as a flat layer of cloud does.
+        # Rows get denser towards the horizon: the perspective of a flat layer of cloud.
         above = np.maximum(self.horizon - y, 0.0)
         v = (1.25 * above + 0.34 * np.log(above + 0.07)) * -self.texels
         u = x * (self.texels * 0.85)
@@ -122,7 +122,7 @@ class Heaven:
         return cover, edge
 
     def stars(self, planes: Planes, view: View, t: float, strength: float = 1.0) -> None:
-        """Stars, each twinkling at its own pace; none below the horizon."""
+        """Draw stars above the horizon, each twinkling at its own pace."""
         x, y = view.place(self.star_x, self.star_y, 0.12)
         gain = self.star_gain * (0.75 + 0.25 * np.sin(self.star_pace * t + self.star_x * 90))
         gain *= np.clip((self.horizon - y) * 4.0, 0, 1) * strength
@@ -133,7 +133,7 @@ class Heaven:
 
 
 def _around(dx: Array, dy: Array, reach: float) -> tuple[slice, slice]:
-    """The rows and columns of a picture that are within reach; `dx` (n) and `dy` (m, 1) rise."""
+    """The rows and columns within `reach` of the origin of ascending `dx` (n) and `dy` (m, 1)."""
     top, bottom = np.searchsorted(dy[:, 0], (-reach, reach))
     left, right = np.searchsorted(dx, (-reach, reach))
     return slice(int(top), int(bottom)), slice(int(left), int(right))
