@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from dreamina_ui.api.job_json import KEY_HEADER, address_of, spoken, told
+from dreamina_ui.api.job_json import KEY_HEADER, shown_address_of, spoken, told
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.web.callers import Asking
-from dreamina_ui.web.saved_files import PROGRAM_PATH, saved_address
+from dreamina_ui.web.saved_files import PROGRAM_PATH
 
 __all__ = ["add_endpoints"]
 
@@ -103,10 +103,9 @@ class _Endpoints:
         first = next(iter(await self._engine.files(job)), None)
         file = None
         if first:
-            url = f"/{saved_address(first.path)}" if first.kind.inline else address_of(job, first)
             file = {
                 "path": PROGRAM_PATH + first.path.name,
-                "url": url,
+                "url": shown_address_of(job, first),
                 "orig_name": first.path.name,
                 "mime_type": first.kind.media_type,
                 "meta": {"_type": "gradio.FileData"},

@@ -9,9 +9,10 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job
 from dreamina_ui.media.library import SavedFile
+from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.wording import Words, iso_time
 
-__all__ = ["KEY_HEADER", "WORDS", "job_json", "problem_json", "spoken", "told"]
+__all__ = ["KEY_HEADER", "WORDS", "job_json", "problem_json", "shown_address_of", "spoken", "told"]
 
 KEY_HEADER = "X-RunComfy-Key"
 """A caller's own key: the job is made, followed and paid with it. It is kept in memory, for that job alone."""
@@ -63,6 +64,11 @@ async def told(engine: Engine, job: Job, now: float) -> dict[str, Any]:
 def address_of(job: Job, file: SavedFile) -> str:
     """Where a program fetches a file of this job, on this server."""
     return f"/dreamina/video/{job.share_id}?n={file.number}"
+
+
+def shown_address_of(job: Job, file: SavedFile) -> str:
+    """Where the file is shown if browsers show its kind, or downloaded."""
+    return f"/{saved_address(file.path)}" if file.kind.inline else address_of(job, file)
 
 
 def _said(failure: Failure, job: Job) -> dict[str, str]:

@@ -13,11 +13,10 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
-from dreamina_ui.api.job_json import KEY_HEADER, WORDS, address_of, problem_json, told
+from dreamina_ui.api.job_json import KEY_HEADER, WORDS, problem_json, shown_address_of, told
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
-from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.web.visitors import Visitors
 
 __all__ = ["Tools"]
@@ -173,9 +172,8 @@ class Tools:
 
     async def _answer(self, job: Job, request: Request) -> dict[str, Any]:
         first = next(iter(await self._engine.files(job)), None)
-        shown = f"/{saved_address(first.path)}" if first and first.kind.inline else ""
         base = str(request.base_url).rstrip("/")
-        url = f"{base}{shown or address_of(job, first)}" if first else None
+        url = f"{base}{shown_address_of(job, first)}" if first else None
         next_step = "mcp.next.ended" if job.ended else "mcp.next.status"
         return {"job": await told(self._engine, job, self._now()), "video_url": url, "next": WORDS.say(next_step)}
 

@@ -50,15 +50,15 @@ class Batch:
                 self._build_table(fixed)
 
     @property
-    def wish(self) -> list[Component]:
-        """What the person asks for, in one of the three ways."""
+    def described(self) -> list[Component]:
+        """The fields that describe the batch, in one of the three ways."""
         swept = [self.sweep_prompt, self.ratios, self.frames, self.seeds]
         return [self.mode, self.lines, self.csv, *swept, *self.shared.values()]
 
     @property
     def sent(self) -> list[Component]:
         """What a click sends. The last is the click's id: the script that fills it in takes the last."""
-        return [*self.wish, self.planned, self.click_id]
+        return [*self.described, self.planned, self.click_id]
 
     @property
     def outputs(self) -> list[Any]:
@@ -66,12 +66,12 @@ class Batch:
         return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [component.change for component in self.wish if component is not self.mode]  # type: ignore[attr-defined]
+        changes = [component.change for component in self.described if component is not self.mode]  # type: ignore[attr-defined]
         self.mode.change(self.choose_mode, inputs=self.mode, outputs=self._groups, **quiet)
         gr.on(
             [self.mode.change, *changes],
             self.preview,
-            inputs=self.wish,
+            inputs=self.described,
             outputs=[self.plan, self.start, self.planned, self.refusal],
             trigger_mode="always_last",
             **quiet,
@@ -94,7 +94,7 @@ class Batch:
 
     async def preview(self, request: gr.Request, *values: Any) -> Update:
         """Everything about the batch before it is sent."""
-        held = dict(zip(self.wish, values, strict=True))
+        held = dict(zip(self.described, values, strict=True))
         return await self._shown(await asyncio.to_thread(self._plan, held), request)
 
     async def send(self, request: gr.Request, *values: Any) -> Update:
