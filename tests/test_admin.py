@@ -21,6 +21,7 @@ from dreamina_ui.media.library import Library
 from dreamina_ui.settings import KEY_NAMES
 from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
 from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from tests.rig import poster_of, rigged, video_of
 from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
@@ -54,7 +55,7 @@ class Owner:
             asyncio.run(self.store.change(job.job_id, lambda _, job=job: job))
 
     def left(self) -> set[str]:
-        return {job.job_id for job in asyncio.run(self.store.page("ann", 100, 0))}
+        return {job.job_id for job in asyncio.run(JobQueries(self.database).page("ann", limit=100))[0]}
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def written_for(field: Field, value: Any) -> str:
 def read_value(field: Field, content: Any) -> Any:
     """The value of a field from the `content` of its control in the form.
 
-    An empty control means None, but a text or list that is not optional, or whose default was deleted, is empty.
+    An empty control means None; but "" for a text that cannot be left out, and [] for a list with a default.
     """
     if not isinstance(content, str):
         return None if content == [] and field.can_be_empty else content

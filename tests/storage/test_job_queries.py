@@ -54,6 +54,16 @@ async def test_pages_are_the_newest_first_and_leave_nothing_out(house: House) ->
     assert seen == names[::-1]
 
 
+async def test_pages_of_jobs_of_the_same_moment(house: House) -> None:
+    """Pages follow each other without gaps or repeats, also if many jobs were made in the same moment."""
+    for number in range(7):
+        job = past_job(number, "ann", prompt="Boat")
+        await house.store.add([replace(job, job_id=str(number), created_at=NOW + number // 3)])
+    pages = [(await house.queries.page("ann", limit=3, offset=offset))[0] for offset in (0, 3, 6, 9)]
+    assert [[job.job_id for job in page] for page in pages] == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
+    assert await house.queries.page("nobody", limit=3) == ([], 0)
+
+
 @pytest.mark.parametrize(
     ("search", "found"),
     [

@@ -98,7 +98,6 @@ async def test_a_row_comes_back_as_it_went_in(store: JobStore, url: str, job: Jo
     """Every field survives to the last digit and character, in this program and in the next start."""
     await store.add([job], NO_LIMIT)
     assert await store.get(job.job_id) == job
-    assert await store.get_shared(job.share_id) == job
     with opened(url) as again:
         assert await again.get(job.job_id) == job
 
@@ -120,19 +119,7 @@ async def test_an_unknown_row_is_not_found(store: JobStore) -> None:
         with pytest.raises(JobNotFound):
             await store.get(unknown)
     with pytest.raises(JobNotFound):
-        await store.get_shared("job-1")
-    with pytest.raises(JobNotFound):
         await store.change("nope", lambda job: job)
-
-
-async def test_a_page_is_the_visitors_own_newest_first(store: JobStore) -> None:
-    """Pages follow each other without gaps or repeats, also where many jobs were made in the same moment."""
-    for number in range(7):
-        await store.add([a_job(f"{number}", created_at=NOON + number // 3)], NO_LIMIT)
-    await store.add([a_job("of bob", visitor_id="bob", created_at=NOON + 9)], NO_LIMIT)
-    pages = [[job.job_id for job in await store.page("ann", 3, offset)] for offset in (0, 3, 6, 9)]
-    assert pages == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
-    assert await store.page("nobody", 3, 0) == []
 
 
 async def test_unfinished_jobs_are_all_that_have_not_ended(store: JobStore) -> None:
