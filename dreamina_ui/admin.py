@@ -1,4 +1,4 @@
-"""The owner's commands: `python -m dreamina_ui.admin --help`. They read the studio's own settings, and work while it runs."""
+"""The owner's commands: `python -m dreamina_ui.admin --help`. They use the studio's settings, and work while it runs."""
 
 import asyncio
 import io
@@ -64,7 +64,7 @@ Visitor = Annotated[str, typer.Argument(callback=checked_visitor, help="As `allo
 
 @commands.command()
 def today() -> None:
-    """Videos that were paid today (UTC), and what they cost where the service says so."""
+    """Videos paid today (UTC), and their cost if the service reports it."""
 
     async def work(context: Context) -> None:
         since = midnight(time.time())
@@ -80,7 +80,7 @@ def today() -> None:
 
 @commands.command()
 def jobs() -> None:
-    """How many jobs stand in each state, and the oldest that has not ended."""
+    """How many jobs are in each state, and the oldest unfinished one."""
 
     async def work(context: Context) -> None:
         for state, count in (await context.overview.by_state()).items():
@@ -99,7 +99,7 @@ def jobs() -> None:
 
 @commands.command()
 def uncertain() -> None:
-    """Jobs whose answer was lost: they may be paid. RunComfy's own list of requests tells."""
+    """Jobs whose reply was lost: they may be paid. RunComfy's own list of requests shows it."""
 
     async def work(context: Context) -> None:
         found = await context.overview.uncertain()
@@ -117,7 +117,7 @@ def uncertain() -> None:
 
 @commands.command()
 def allowances() -> None:
-    """What is used of today's allowances for the shared key, by visitor and in all; and who is blocked."""
+    """Today's uses of the allowances for the shared key, by visitor and in all; and the blocked visitors."""
 
     async def work(context: Context) -> None:
         limits = Limits.of(context.settings)
@@ -138,7 +138,7 @@ def block(
     visitor_id: Visitor,
     reason: Annotated[str, typer.Option(callback=checked_reason, help="For you; the visitor is not told.")] = "",
 ) -> None:
-    """Refuse a visitor's clicks, and take back what is not sent yet. Their videos stay theirs to see."""
+    """Refuse a visitor's clicks, and cancel what is not sent yet. The visitor can still see their videos."""
 
     async def work(context: Context) -> None:
         known = await context.overview.knows(visitor_id)
@@ -164,9 +164,9 @@ def unblock(visitor_id: Visitor) -> None:
 @commands.command()
 def prune(
     older_than: Annotated[int, typer.Option(min=1, max=10_000, metavar="DAYS", help="Days since a job ended.")],
-    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Remove them; else only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Remove them; else they are only counted.")] = False,
 ) -> None:
-    """Remove old videos, whoever's, with their rows; never unfinished or uncertain jobs."""
+    """Remove old videos of all visitors, with their rows; never unfinished or uncertain jobs."""
 
     async def work(context: Context) -> None:
         before = time.time() - older_than * DAY_S

@@ -1,4 +1,4 @@
-"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` looks at one."""
+"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` checks one."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def fetch(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
 ) -> None:
-    """Write a model's card from what the service says about it; free of charge."""
+    """Write a model's card from the service's reply about it; free of charge."""
     load_dotenv()
     model_id = model_id.strip("/ ")
     path = to or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", model_id).strip("-.") + ".json")
@@ -68,7 +68,7 @@ def fetch(
 
 @commands.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A card.")]) -> None:
-    """Say what is wrong with a card, or what the form will show."""
+    """Show what is wrong with a card, or the fields that the form will have."""
     _show(file)
 
 

@@ -81,7 +81,7 @@ class Job:
     """One job and everything its row knows. Times are seconds since the epoch (UTC), sizes are pixels."""
 
     job_id: str
-    #: The name of its files; whoever has it may see them.
+    #: The name of its files; everyone who has it may see them.
     share_id: str
     visitor_id: str
     #: The click that made it, if it has an id.
@@ -122,7 +122,7 @@ class Job:
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
-    #: What the service said it cost.
+    #: The cost that the service reported.
     cost_usd: float | None = None
     #: How many owners it has had. Of two replicas that both think they own it, the one with the larger number does.
     generation: int = 0
@@ -181,7 +181,7 @@ class Job:
         return prompt_in(self.payload)
 
     def elapsed_s(self, now: float) -> float:
-        """Seconds from the click to the end, or to `now`."""
+        """Seconds from the click to the end, or to `now` (seconds since the epoch)."""
         return max(0.0, (self.finished_at or now) - self.created_at)
 
 

@@ -122,7 +122,7 @@ class Card:
         return (int(found[1]), int(found[2])) if found else None
 
     def duration_s(self, payload: Mapping[str, Any]) -> float | None:
-        """Seconds of video asked for, from `frames` and the card's frames per second."""
+        """Seconds of video, from `frames` and the card's frames per second; None if either is missing."""
         frames = payload.get("frames")
         if self.frames_per_second is None or not isinstance(frames, int) or isinstance(frames, bool):
             return None
