@@ -51,7 +51,8 @@ def floor(clip: Path, folder: Path) -> None:
         stream = container.streams.video[0]
         stream.thread_count = 1
         frame = next(container.decode(stream))
-        picture = frame.reformat(width=WIDTH, height=WIDTH * frame.height // frame.width, format="rgb24").to_image()
+        small = frame.reformat(width=WIDTH, height=WIDTH * frame.height // frame.width, format="rgb24")
+        picture = small.to_image()  # type: ignore[no-untyped-call]
     picture.save(folder / "floor.webp", "WEBP", quality=80)
 
 

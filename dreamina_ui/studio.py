@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import httpx
 from gradio.utils import get_upload_folder
 from starlette.applications import Starlette
@@ -39,6 +38,7 @@ from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.page_cache import KeptPage
 from dreamina_ui.web.page_head import PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.sessions import Sessions
 from dreamina_ui.web.uploads import VIDEO_MOST
 from dreamina_ui.web.visitors import Visitors, signing_secret
@@ -84,8 +84,7 @@ class Studio:
             )
         )
         self._visitors = Visitors(signing_secret(settings))
-        # Served as they are, and not copied into Gradio's cache first: the names in there cannot be guessed.
-        gr.set_static_paths([self.engine.library.folder, ASSETS / "examples"])
+        self._saved_files = SavedFiles(self.engine.library.folder, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
         self._scripts = PageScripts(ASSETS / "js")
         self._health = Health(
@@ -101,9 +100,8 @@ class Studio:
         self._agents = Agents(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
         asking = Asking(self._visitors, login=login)
-        examples = ASSETS / "examples"
         self.blocks, self._translations = build_page(
-            self.engine, asking, examples, self.engine.allowances.left, login=login, place=self._place
+            self.engine, asking, self.engine.allowances.left, login=login, place=self._place
         )
 
     def launch(self, *, wait: bool = True) -> str:
@@ -174,6 +172,7 @@ class Studio:
                 ],
                 "routes": [
                     *self._downloads.routes,
+                    *self._saved_files.routes,
                     *self._health.routes,
                     *self._scripts.routes,
                     *(self._agents.routes if self._agents else []),
@@ -188,7 +187,7 @@ class Studio:
         gc.freeze()
         gc.set_threshold(*COLLECTED_AFTER)
         gc.enable()
-        states = PageStates()  # type: ignore[no-untyped-call]
+        states = PageStates()
         states.set_blocks(self.blocks)
         app.state_holder = states  # type: ignore[attr-defined]
         if app.middleware_stack:
@@ -211,7 +210,7 @@ class Studio:
         return Guard(
             app,
             hosts=Hosts({name.lower() for name in names}),
-            folders=[self.engine.library.folder, ASSETS / "examples", Path(get_upload_folder())],
+            folders=[Path(get_upload_folder())],
             say=_say,
             # Names to be asked by are what a proxy, a Space's among them, needs.
             behind_proxy=bool(self.settings.allowed_hosts),

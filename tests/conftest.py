@@ -57,7 +57,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """With `--fast`, keep what a developer wants to run after every change."""
     if not config.getoption("--fast"):
         return
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         folder = item.path.relative_to(config.rootpath / "tests").parts[0]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpcore
 import trustme
@@ -125,8 +126,8 @@ class Outside(httpcore.AsyncNetworkBackend):
 
 
 @asynccontextmanager
-async def library_of(outside: Outside, folder: Path, **settings: object) -> AsyncIterator[Library]:
+async def library_of(outside: Outside, folder: Path, **settings: Any) -> AsyncIterator[Library]:
     """A library that has no other way out."""
     settings = {"transport": outside.transport(), "room_needed": 0, **settings}
-    async with Library(folder / "videos", **settings) as library:  # type: ignore[arg-type]
+    async with Library(folder / "videos", **settings) as library:
         yield library

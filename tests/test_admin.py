@@ -50,9 +50,12 @@ class Owner:
     def holds(self, *jobs: Job) -> None:
         """Add the jobs as clicks do, then change them to these."""
         for job in jobs:
-            click = replace(job, state=State.WAITING, request_id=None, started_at=None, finished_at=None)
-            asyncio.run(self.store.add([click]))
-            asyncio.run(self.store.change(job.job_id, lambda _, job=job: job))
+            self._hold(job)
+
+    def _hold(self, job: Job) -> None:
+        click = replace(job, state=State.WAITING, request_id=None, started_at=None, finished_at=None)
+        asyncio.run(self.store.add([click]))
+        asyncio.run(self.store.change(job.job_id, lambda _: job))
 
     def left(self) -> set[str]:
         return {job.job_id for job in asyncio.run(JobQueries(self.database).page("ann", limit=100))[0]}

@@ -7,7 +7,7 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from anyio.to_thread import current_default_thread_limiter
 
@@ -16,6 +16,7 @@ from dreamina_ui.clock import Clock
 __all__ = ["EPOCH", "NoWait", "VirtualClock", "run_virtually", "wall_clock"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 EPOCH = 1_700_000_000.0
 LOOKED_EVERY_S = 0.05
 
@@ -57,7 +58,7 @@ class _Loop(asyncio.SelectorEventLoop):
         """Call it from a task of the loop."""
         self._limiter = current_default_thread_limiter()
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[..., T], *args: Any) -> Any:
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
         self._in_threads += 1
         future.add_done_callback(self._leave)

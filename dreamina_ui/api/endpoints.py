@@ -12,6 +12,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.saved_files import PROGRAM_PATH, saved_address
 
 __all__ = ["add_endpoints"]
 
@@ -102,10 +103,9 @@ class _Endpoints:
         first = next(iter(await self._engine.files(job)), None)
         file = None
         if first:
-            # Only what a browser may show is served by its path.
-            url = f"/gradio_api/file={first.path}" if first.kind.inline else address_of(job, first)
+            url = f"/{saved_address(first.path)}" if first.kind.inline else address_of(job, first)
             file = {
-                "path": str(first.path),
+                "path": PROGRAM_PATH + first.path.name,
                 "url": url,
                 "orig_name": first.path.name,
                 "mime_type": first.kind.media_type,

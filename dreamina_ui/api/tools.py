@@ -17,6 +17,7 @@ from dreamina_ui.api.job_json import KEY_HEADER, WORDS, address_of, problem_json
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
+from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.web.visitors import Visitors
 
 __all__ = ["Tools"]
@@ -172,7 +173,7 @@ class Tools:
 
     async def _answer(self, job: Job, request: Request) -> dict[str, Any]:
         first = next(iter(await self._engine.files(job)), None)
-        shown = f"/gradio_api/file={first.path}" if first and first.kind.inline else ""
+        shown = f"/{saved_address(first.path)}" if first and first.kind.inline else ""
         base = str(request.base_url).rstrip("/")
         url = f"{base}{shown or address_of(job, first)}" if first else None
         next_step = "mcp.next.ended" if job.ended else "mcp.next.status"

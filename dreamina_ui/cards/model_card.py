@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -55,37 +55,45 @@ class Card:
         for name in values:
             if self.field(name) is None:
                 raise InvalidInput(name, "unknown_field", f"{name}: this model has no such field")
-        payload: dict[str, Any] = {}
+        payload = self._payload(self.fields, values)
+        found, whole = self._faults(payload)
         for field in self.fields:
+            if fault := self._fault(field, payload, found):
+                raise fault
+        if whole is not None:
+            raise InvalidInput("", "not_together", whole, reason=whole)
+        return payload
+
+    def fault_of(self, field: Field, value: Any) -> InvalidInput | None:
+        """The fault of a value of one field, whatever the values of the other fields."""
+        payload = self._payload((field,), {field.name: value})
+        found, _ = self._faults(payload)
+        return self._fault(field, payload, found)
+
+    def _payload(self, fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+        payload: dict[str, Any] = {}
+        for field in fields:
             value = _given(field, values)
             if value is not None or _is_null_meant(field, values):
                 payload[field.name] = value
-        found, whole = self._faults(payload)
-        for field in self.fields:
-            if field.name not in payload:
-                if field.required:
-                    raise InvalidInput(field.name, "missing", f"{field.name}: a value is needed")
-            elif fault := self._fault(field, payload[field.name], found.get(field.name)):
-                raise fault
-        # Not for a part of the card, as in `faults_of`: rules about several fields need all of them.
-        if whole is not None and len(self.fields) == len(self.validator.schema["properties"]):  # type: ignore[index]
-            reason = reason_of(whole)
-            raise InvalidInput("", "not_together", reason, reason=reason)
         return payload
 
-    def _faults(
-        self, payload: Mapping[str, Any]
-    ) -> tuple[dict[str, jsonschema.ValidationError], jsonschema.ValidationError | None]:
-        """The schema's first error of each field, and its first error about several fields."""
+    def _faults(self, payload: Mapping[str, Any]) -> tuple[dict[str, jsonschema.ValidationError], str | None]:
+        """The schema's first error of each field, and why the values do not fit together."""
         try:
             errors = list(self.validator.iter_errors(payload))
         except RecursionError:
-            raise InvalidInput("", "not_together", "nested too deep", reason="nested too deep") from None
+            return {}, "nested too deep"
         found = {str(error.absolute_path[0]): error for error in reversed(errors) if error.absolute_path}
         whole = [error for error in errors if not error.absolute_path and error.validator != "required"]
-        return found, whole[0] if whole else None
+        return found, reason_of(whole[0]) if whole else None
 
-    def _fault(self, field: Field, value: Any, error: jsonschema.ValidationError | None) -> InvalidInput | None:
+    def _fault(
+        self, field: Field, payload: Mapping[str, Any], found: Mapping[str, jsonschema.ValidationError]
+    ) -> InvalidInput | None:
+        if field.name not in payload:
+            return InvalidInput(field.name, "missing", f"{field.name}: a value is needed") if field.required else None
+        value, error = payload[field.name], found.get(field.name)
         if field.kind == "number" and (fault := not_sendable(field, value)):
             return fault  # NaN breaks no limit and no step
         if error is not None:

@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from dreamina_ui.cards.model_card import Card, Field
@@ -88,12 +87,8 @@ def faults_of(card: Card, values: Mapping[str, Any]) -> list[InvalidInput]:
         if card.field(name) is None:
             shown = name if len(name) <= 40 else name[:39] + "…"
             faults.append(InvalidInput(shown, "unknown_field", f"{shown}: this model has no such field"))
-    for field in card.fields:
-        try:
-            replace(card, fields=(field,)).validate({field.name: values.get(field.name)})
-        except InvalidInput as fault:
-            faults.append(fault)
-    return faults
+    of_fields = (card.fault_of(field, values.get(field.name)) for field in card.fields)
+    return [*faults, *filter(None, of_fields)]
 
 
 def _choice(field: Field, text: str) -> Any:

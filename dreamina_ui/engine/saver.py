@@ -34,7 +34,7 @@ from dreamina_ui.media.library import OUTPUTS_MOST, Facts, Library, SavedFile, f
 from dreamina_ui.media.record import record_of
 from dreamina_ui.runcomfy.client import Outcome, Result, RunComfy
 
-__all__ = ["TRIES", "Saver", "tries_for"]
+__all__ = ["TRIES", "Kept", "Saver", "tries_for"]
 
 TRIES = 3
 """How often in a row the service may not know a request, or give no usable file, before the job goes by it."""
@@ -43,6 +43,9 @@ NO_FILE_TRIES = 8
 COST_PATIENCE_S = 3.0
 """How long a saved video waits for its cost, which services tell later than the output."""
 GONE = frozenset({403, 404, 410})
+
+Kept = dict[int, tuple[SavedFile, Facts]]
+"""The files of a job that are saved and were examined, by number."""
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +90,8 @@ class Saver:
             return await self.updates.fail(job, GenerationFailed(result.error), cost_usd=result.cost_usd)
         raise NoFileFound(result.came)
 
-    async def save(self, job: Job, *, at_last: bool = False) -> Job:
-        """Fetch every file the result names, and end the job.
+    async def save(self, job: Job, kept: Kept, *, at_last: bool = False) -> Job:
+        """Fetch every file the result names that is not among `kept`, add it there, and end the job.
 
         Raises what holds it up: `ServiceError`, `DownloadFailed`, `NotAnOutput`, `OutputRefused`, `NoFileFound`, `LibraryError`,
         `KeyNeeded` or `LeaseLost`. With `at_last` the job ends with the files that could be had.
@@ -102,12 +105,13 @@ class Saver:
                 return await self._succeed(job, [], {}, error)
             if job.ended or not job.outputs:
                 return job
-        kept: list[tuple[SavedFile, Facts]] = []
         missing: dict[int, DreaminaError] = {}
         record = record_of(job, self.clock.now())
         for number, url in enumerate(job.outputs[:OUTPUTS_MOST], start=1):
+            if number in kept:
+                continue
             try:
-                kept.append(await self.library.save(job.share_id, number, url, record, at_last=at_last))
+                kept[number] = await self.library.save(job.share_id, number, url, record, at_last=at_last)
             except (DownloadFailed, NotAnOutput, OutputRefused) as error:
                 missing[number] = error
             except LibraryError as error:
@@ -121,7 +125,7 @@ class Saver:
                 with suppress(NoFileFound, ServiceError):
                     job = await self._refresh(job)
             raise max(missing.values(), key=tries_for)
-        return await self._succeed(job, kept, missing)
+        return await self._succeed(job, [kept[number] for number in sorted(kept)], missing)
 
     async def _succeed(
         self,

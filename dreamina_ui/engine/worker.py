@@ -13,7 +13,7 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.keys import KEY_AWAITED_S, Keys
 from dreamina_ui.engine.polling import Durations, JobPoller, PollLimiter
-from dreamina_ui.engine.saver import TRIES, Saver, tries_for
+from dreamina_ui.engine.saver import TRIES, Kept, Saver, tries_for
 from dreamina_ui.engine.sender import Sender
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.errors import (
@@ -74,6 +74,7 @@ class Worker:
             age = 0.0  # the wait for its key is not the service's time
         deadline_at = self.clock.monotonic() + max(self.deadline_s - age, min(GRACE_S, self.deadline_s))
         poller = JobPoller(self.limiter, self.durations, self.clock)
+        kept: Kept = {}
         held_up: DreaminaError | None = None
         failures = alike = 0
         try:
@@ -83,7 +84,7 @@ class Worker:
                 is_late = self.clock.monotonic() > deadline_at and job.state is not State.SUBMITTING
                 try:
                     if job.state is State.SAVING and held_up and (is_late or alike >= tries_for(held_up)):
-                        job = await self.saver.save(job, at_last=True)
+                        job = await self.saver.save(job, kept, at_last=True)
                     elif isinstance(held_up, UnknownRequest) and alike >= TRIES and not self._is_young(job):
                         job = await self.updates.fail(job, held_up)
                     elif is_late and job.state is not State.SAVING:
@@ -91,7 +92,7 @@ class Worker:
                         job = await self.updates.fail(job, DeadlinePassed(reason, deadline_s=self.deadline_s))
                     else:
                         sent_before = job.request_id is not None
-                        job = await self._step(job, poller)
+                        job = await self._step(job, poller, kept)
                         if job.request_id is not None and not sent_before:
                             # The wait before it could be sent is not the service's time.
                             deadline_at = self.clock.monotonic() + self.deadline_s
@@ -136,7 +137,7 @@ class Worker:
         # Not only as the job's owner: the service's answer is a fact, whichever replica asked.
         return await self.updates.change(job.job_id, answered)
 
-    async def _step(self, job: Job, poller: JobPoller) -> Job:
+    async def _step(self, job: Job, poller: JobPoller, kept: Kept) -> Job:
         """One step onward. Raises what holds the job up, as a `DreaminaError`."""
         if job.cancel_requested and job.cancel_outcome is None and job.state is State.IN_QUEUE:
             # The cancel was asked for while the POST was under way, when there was no request yet.
@@ -156,7 +157,7 @@ class Worker:
                     job, State.UNCERTAIN, finished_at=self.clock.now(), failure=Failure.of(OutcomeUnknown())
                 )
             case State.SAVING:
-                return await self.saver.save(job)
+                return await self.saver.save(job, kept)
             case _:
                 return await self._poll(job, poller)
 

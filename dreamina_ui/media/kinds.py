@@ -48,6 +48,11 @@ class Kind:
     demuxer: str | None = None
     inline: bool = False
 
+    @property
+    def plain_ending(self) -> str:
+        """How the name of such a file ends elsewhere: that of a saved picture has ".image" before it."""
+        return self.ending.removeprefix(".image")
+
 
 BINARY = "application/octet-stream"
 

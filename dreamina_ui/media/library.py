@@ -149,8 +149,7 @@ class Library:
             saved = await asyncio.to_thread(self._give_names, stem, part, facts)
             await self._passed("after_rename")
         finally:
-            for left in (part, *(part.with_suffix(ending) for ending in _IN_USE)):
-                left.unlink(missing_ok=True)
+            await asyncio.to_thread(_remove, [part, *(part.with_suffix(ending) for ending in _IN_USE)])
         return saved, facts
 
     def share_ids(self) -> list[str]:
@@ -162,8 +161,7 @@ class Library:
         removed = 0
         for files in self.all_of(share_ids).values():
             removed += bool(_outputs(files))
-            for path in files:
-                path.unlink(missing_ok=True)
+            _remove(files)
         return removed
 
     def all_of(self, share_ids: Iterable[str]) -> dict[str, list[Path]]:
@@ -217,17 +215,14 @@ class Library:
             probe.unlink()
 
     async def _download(self, url: str, part: Path) -> None:
-        with _disk_errors():
-            file = part.open("xb")
-
         async def take(piece: bytes) -> None:
             with _disk_errors():
-                await asyncio.to_thread(file.write, piece)
+                await asyncio.to_thread(_append, part, piece)
             await self._passed("mid_download")
 
-        with _disk_errors(), file:
+        with _disk_errors():
+            await asyncio.to_thread(part.touch, exist_ok=False)
             await self._fetcher.fetch(url, take)
-            file.flush()
             await asyncio.to_thread(_flush, part)
 
     def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
@@ -309,6 +304,18 @@ def _disk_errors() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFull from error
         raise LibraryError(error.strerror or type(error).__name__) from error
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _append(part: Path, piece: bytes) -> None:
+    # Mode "ab" would make the file again if a save that was stopped has removed it.
+    with part.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(piece)
 
 
 def _flush(path: Path) -> None:

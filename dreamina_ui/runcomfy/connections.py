@@ -3,7 +3,6 @@
 A poll costs 1.1 ms of processor time with 4 connections in the pool and 2.1 ms with 16.
 """
 
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -20,7 +19,7 @@ KEPT_S = 4.0
 
 
 class Connections:
-    """To one service. With a `transport` all clients use that; certificates are read once, for that is dear."""
+    """To one service. With a `transport` all clients use that; without one, making this reads the certificates, and blocks."""
 
     def __init__(
         self, *, timeout: httpx.Timeout, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport | None = None
@@ -28,7 +27,7 @@ class Connections:
         self._timeout = timeout
         self._headers = dict(headers)
         self._transport = transport
-        self._certificates: ssl.SSLContext | None = None
+        self._certificates = None if transport else httpx.create_ssl_context(trust_env=False)
         self._clients: list[httpx.AsyncClient] = []
         self._in_flight: dict[httpx.AsyncClient, int] = {}
         self.is_closed = False
@@ -51,8 +50,6 @@ class Connections:
             self._in_flight[client] -= 1
 
     def _made(self) -> httpx.AsyncClient:
-        if self._certificates is None and self._transport is None:
-            self._certificates = httpx.create_ssl_context(trust_env=False)
         client = httpx.AsyncClient(
             transport=self._transport,
             verify=self._certificates or True,

@@ -36,7 +36,7 @@ class Form:
     """Beside fields of addresses, where there is a public place for files."""
 
     def values(self, held: Mapping[Component, Any]) -> dict[str, Any]:
-        """Values by field name from what Gradio hands over for a set of inputs."""
+        """Values by field name from what the controls hold, by control."""
         fields = {field.name: field for field in self.card.fields}
         return {
             name: read_value(fields[name], held[control]) for name, control in self.controls.items() if control in held

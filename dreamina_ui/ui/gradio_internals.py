@@ -5,15 +5,22 @@ page does not have. And at each change it makes all components of the event anew
 """
 
 import sys
+from abc import ABCMeta
 from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block, BlockFunction
+from gradio.component_meta import ComponentMeta
+from gradio.components.api_component import Api
+from gradio.data_classes import FileData
 from gradio.state_holder import SessionState, StateHolder
 
-__all__ = ["PageStates", "StudioBlocks", "calm"]
+from dreamina_ui.ui.html.shown import Shown
+from dreamina_ui.web.saved_files import saved_address
+
+__all__ = ["PageStates", "SavedVideo", "StudioBlocks", "calm"]
 
 
 LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
@@ -26,6 +33,39 @@ CALM_S, PROGRESS_S = 0.01, 1.0
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
 """What takes its input as it is: no file is named in it, no file is made of it."""
 VALUE_REFUSED = "A value is not of the kind that its field takes."
+
+
+class _WithoutStub(ComponentMeta):
+    """Gradio's metaclass writes a `.pyi` beside the source of each component; this one leaves the folder alone."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
+        return ABCMeta.__new__(cls, name, bases, attrs)
+
+
+class SavedVideo(gr.Video, metaclass=_WithoutStub):
+    """A player for videos of the library, which the page gets from a route of ours.
+
+    Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would
+    feel, and gives it an address that holds its path on the server.
+    """
+
+    is_template = True
+    """Tells Gradio to use the browser side of its own video component."""
+
+    def postprocess(self, value: Shown | None) -> FileData | None:
+        if value is None:
+            return None
+        address = f"/{saved_address(value.path)}"
+        return FileData(
+            path=value.name, url=address, orig_name=value.name, mime_type=value.kind.media_type, size=value.size
+        )
+
+    def answer(self, value: Any) -> Any:
+        """The video, or an update that may hold one, as the browser gets it."""
+        if not isinstance(value, dict):
+            file = self.postprocess(value)
+            return file and file.model_dump()
+        return {**value, "value": self.answer(value["value"])} if "value" in value else value
 
 
 class StudioBlocks(gr.Blocks):
@@ -50,7 +90,10 @@ class StudioBlocks(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> list[Any]:
-        """`predictions` by component, as our handlers give them; others go to Gradio as they are."""
+        """`predictions` by component, as our handlers give them, or an endpoint's; others go to Gradio as they are."""
+        if block_fn.outputs and all(isinstance(block, Api) for block in block_fn.outputs):
+            # Gradio would take the path of a file in it for one on this disk, and give an absolute path in its place.
+            return list(predictions) if len(block_fn.outputs) > 1 else [predictions]
         is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
         if not is_by_component or len(block_fn.outputs) < 2:
             return await super().postprocess_data(block_fn, predictions, state)
@@ -59,6 +102,8 @@ class StudioBlocks(gr.Blocks):
         for component, value in predictions.items():  # type: ignore[union-attr]
             if isinstance(component, SHOWN) and (isinstance(value, str) or is_look(value)):
                 told[component._id] = value
+            elif isinstance(component, SavedVideo):
+                told[component._id] = component.answer(value)
             else:
                 changed[component._id] = value
         outputs = [block for block in block_fn.outputs if block._id in changed]
@@ -89,6 +134,9 @@ def calm(blocks: gr.Blocks) -> None:
 
 class PageStates(StateHolder):
     """What the server keeps of each session: what differs from the page, and no description of it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __getitem__(self, session_id: str) -> SessionState:
         if session_id not in self.session_data:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -42,7 +41,6 @@ class Page:
         engine: Engine,
         asking: Asking,
         fixed: Fixed,
-        examples: Path,
         left: AskLeft | None,
         *,
         login: bool,
@@ -59,17 +57,17 @@ class Page:
                         self.compose = Compose(engine, asking, fixed, place)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, asking, fixed)
-                self.examples = self._build_examples(fixed, examples)
+                self.examples = self._build_examples(fixed)
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
                 self.batch = Batch(engine, asking, fixed)
         self.history = History(engine, asking, fixed)
         gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
 
-    def _build_examples(self, fixed: Fixed, posters: Path) -> gr.HTML:
+    def _build_examples(self, fixed: Fixed) -> gr.HTML:
         card = self._engine.card
         fitting = [name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)]
         return gr.HTML(
-            fixed.fragment("examples", lambda words: examples_html(words, posters, fitting)),
+            fixed.fragment("examples", lambda words: examples_html(words, fitting)),
             elem_id="examples",
             js_on_load=EXAMPLES_SCRIPT,
             visible=bool(fitting),
@@ -100,8 +98,7 @@ class Page:
         )
         compose.generate.click(
             self.start,
-            # Gradio sorts a set by age: the click's id, which the script fills in, comes last.
-            inputs={*compose.controls, compose.form.variations, compose.click_id},
+            inputs=compose.sent,
             outputs=[stage.current, *compose.messages],
             js="window.dreamina.withClickId",
             trigger_mode="once",
@@ -156,8 +153,8 @@ class Page:
         running, _ = await self._engine.history.page(self._asking.visitor(request), 1, search=Search(state=RUNNING))
         return update | ({self.stage.current: running[0].job_id} if running else {})
 
-    async def start(self, held: dict[Any, Any], request: gr.Request) -> Update:
-        job, update = await self.compose.submit(held, request)
+    async def start(self, request: gr.Request, *values: Any) -> Update:
+        job, update = await self.compose.submit(request, values)
         return update if job is None else {**update, self.stage.current: job.job_id}
 
     async def watch(
@@ -243,7 +240,6 @@ class Page:
 def build_page(
     engine: Engine,
     asking: Asking,
-    examples: Path,
     left: AskLeft | None = None,
     *,
     login: bool = False,
@@ -251,7 +247,7 @@ def build_page(
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
 
-    `examples` is the folder with the examples' posters; `left` tells what is left of a visitor's allowance. With `login`
+    `left` tells what is left of a visitor's allowance. With `login`
     there is a button to sign in with Hugging Face, on a Space that offers it. `place` takes files for address fields.
     """
     fixed = Fixed()
@@ -260,7 +256,7 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, asking, fixed, examples, left, login=login, place=place)
+        page = Page(engine, asking, fixed, left, login=login, place=place)
         page.connect(blocks)
         add_endpoints(engine, asking)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.

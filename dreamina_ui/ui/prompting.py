@@ -1,12 +1,11 @@
 """Help with the prompt: phrases to click together, and examples to start from. Neither sends anything."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
+from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS
 from dreamina_ui.wording import Words
 
 __all__ = ["CHIPS", "EXAMPLES", "EXAMPLES_SCRIPT", "chips_html", "examples_html"]
@@ -61,12 +60,12 @@ def chips_html(words: Words) -> Markup:
     return Markup('<div class="chip-groups">{}</div>').format(Markup().join(group(name) for name in CHIPS))
 
 
-def examples_html(words: Words, posters: Path, names: Sequence[str]) -> Markup:
-    """The examples that fit the model (`names`), with their posters from the folder `posters`."""
+def examples_html(words: Words, names: Sequence[str]) -> Markup:
+    """The examples that fit the model (`names`), with their posters."""
     items = (
         _EXAMPLE.format(
             name,
-            "gradio_api/file=" + quote(str(posters / f"{name}.webp")),
+            f"{EXAMPLES_ADDRESS}{name}.webp",
             words.say(f"example.{name}"),
         )
         for name in names

@@ -7,13 +7,22 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.web.page_head import ADDRESS, with_head
+from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS, SAVED_ADDRESS
 from dreamina_ui.web.visitors import COOKIE, COOKIE_KEPT_S, Visitors
 
 __all__ = ["ChosenLanguage", "VisitorCookie"]
 
 _OF_NOBODY = (
     *("/assets/", "/static/", "/svelte/", "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
-    *("/healthz", ADDRESS, "/gradio_api/theme.css", "/gradio_api/file=", "/gradio_api/startup-events"),
+    *(
+        "/healthz",
+        ADDRESS,
+        "/gradio_api/theme.css",
+        "/gradio_api/file=",
+        f"/{SAVED_ADDRESS}",
+        f"/{EXAMPLES_ADDRESS}",
+        "/gradio_api/startup-events",
+    ),
 )
 """What is the same for everybody, and asked for by those who keep no cookies."""
 _CHOICE = (

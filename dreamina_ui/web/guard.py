@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
+from dreamina_ui.web.saved_files import PROGRAM_PATH
 from dreamina_ui.web.uploads import Uploads
 
 __all__ = ["Guard"]
@@ -120,7 +121,8 @@ class Guard:
         if foreign and (not safe or _is_in(path, READ_WITH_EFFECTS)):
             return 403, "guard.foreign"
         if path.startswith(FILE):
-            return None if safe and self._may_be_had(path.removeprefix(FILE)) else (404, "guard.closed")
+            name = path.removeprefix(FILE)
+            return None if safe and (_is_saved(name) or self._may_be_had(name)) else (404, "guard.closed")
         return None if _is_in(path, READ if safe else WRITE) else (404, "guard.closed")
 
     def _may_be_had(self, file: str) -> bool:
@@ -151,6 +153,11 @@ class Guard:
             await send(message)
 
         return send_with_headers
+
+
+def _is_saved(name: str) -> bool:
+    """Whether the route of saved files answers it, and not Gradio's own; that route reads the name itself."""
+    return name.startswith(PROGRAM_PATH) and "/" not in name.removeprefix(PROGRAM_PATH)
 
 
 def _is_in(path: str, names: Collection[str]) -> bool:

@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST, media_of
+from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
+from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
 
 __all__ = ["PLACE_PROBLEMS", "PublicPlace"]
 
@@ -27,7 +28,8 @@ PLACE_PROBLEMS = ("kind", "size", "full", "failed")
 KEPT_S = 7 * 86_400.0
 ALL_MOST = 4 * 2**30
 """Bytes of all files together."""
-_NAME = re.compile(r"[0-9a-f]{32}\.(" + "|".join(sorted({kind.ending for kind in MEDIA})) + r")")
+_KINDS = {kind.plain_ending: kind for kind in MEDIA}
+_NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9]+")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-store",
@@ -68,15 +70,15 @@ class PublicPlace:
 
     def _keep(self, path: Path) -> tuple[str, str | None]:
         with path.open("rb") as file:
-            kind, size = media_of(file.read(16)), os.fstat(file.fileno()).st_size
-        if kind is None:
+            kind, size = kind_of(file.read(HEAD_BYTES)), os.fstat(file.fileno()).st_size
+        if kind not in MEDIA:
             return "", "kind"
         if size > VIDEO_MOST:
             return "", "size"
         self._folder.mkdir(parents=True, exist_ok=True)
         if size + self._held() > self._all_most:
             return "", "full"
-        name = f"{secrets.token_hex(16)}.{kind.ending}"
+        name = f"{secrets.token_hex(16)}{kind.plain_ending}"
         unfinished = self._folder / f".{name}.part"
         try:
             shutil.copyfile(path, unfinished)
@@ -103,7 +105,7 @@ class PublicPlace:
     async def _one(self, request: Request) -> Response:
         name = request.path_params["name"]
         path = self._folder / name
-        if not _NAME.fullmatch(name) or not await asyncio.to_thread(path.is_file):
+        kind = _KINDS.get(path.suffix)
+        if not kind or not _NAME.fullmatch(name) or not await asyncio.to_thread(path.is_file):
             return PlainTextResponse(self._say(request, "place.not_found"), 404, headers=_HEADERS)
-        kind = next(kind for kind in MEDIA if name.endswith("." + kind.ending))
-        return FileResponse(path, media_type=kind.mime, headers=_HEADERS)
+        return FileResponse(path, media_type=kind.media_type, headers=_HEADERS)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.media import kinds
 
-__all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Media", "Uploads", "media_of"]
+__all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Uploads"]
 
 VIDEO_MOST = 64 * 2**20
 """Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, as much as a camera makes."""
@@ -27,7 +27,7 @@ TABLE_MOST = 2 * 2**20
 """Bytes: a batch takes half of that, and says itself what is too much for it."""
 FORM_MOST = 2**16
 """Bytes of the form around the file."""
-LOOKED_AT = 12
+TEXT_LOOKED_AT = 12
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Say = Callable[..., str]
@@ -49,42 +49,24 @@ class _Kind:
     """The sentence for a file that begins as something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A kind of file that a model may take: what its name ends in, what it is called on the web, how it begins."""
-
-    ending: str
-    mime: str
-    begins: Callable[[bytes], bool]
-
-
 MEDIA = (
-    Media("png", "image/png", lambda start: start.startswith(b"\x89PNG\r\n\x1a\n")),
-    Media("jpg", "image/jpeg", lambda start: start.startswith(b"\xff\xd8\xff")),
-    Media("webp", "image/webp", lambda start: start[:4] == b"RIFF" and start[8:12] == b"WEBP"),
-    Media("mp4", "video/mp4", lambda start: start[4:8] == b"ftyp"),
-    Media("webm", "video/webm", lambda start: start.startswith(b"\x1a\x45\xdf\xa3")),
-    Media("wav", "audio/wav", lambda start: start[:4] == b"RIFF" and start[8:12] == b"WAVE"),
-    Media(
-        "mp3", "audio/mpeg", lambda start: start[:3] == b"ID3" or start[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
-    ),
+    *(kinds.PNG, kinds.JPEG, kinds.WEBP),
+    *(kinds.MP4, kinds.MOV, kinds.WEBM),
+    *(kinds.WAV, kinds.MP3, kinds.M4A),
 )
-MEDIA_ENDINGS = (*(f".{kind.ending}" for kind in MEDIA), ".jpeg", ".mov", ".m4a")
-
-
-def media_of(start: bytes) -> Media | None:
-    """What kind of file begins like this, whatever its name says; None for any other."""
-    return next((kind for kind in MEDIA if kind.begins(start)), None)
-
-
+"""Kinds of files that a model may take."""
+MEDIA_ENDINGS = (*(kind.plain_ending for kind in MEDIA), ".jpeg")
 RECORD_ENDINGS = (".mp4", ".mov", ".m4a", ".png", ".jpg", ".jpeg", ".mp3", ".json")
 """Of files that can carry a job's record."""
-_CARRIERS = (kinds.MP4, kinds.MOV, kinds.MOBILE, kinds.M4A, kinds.PNG, kinds.JPEG)
+_CARRIERS = (kinds.MP4, kinds.MOV, kinds.MOBILE, kinds.M4A, kinds.PNG, kinds.JPEG, kinds.MP3)
 
 
 def _can_carry(start: bytes) -> bool:
-    # In an MP3 the record stands in an ID3 tag, which comes first.
-    return kinds.kind_of(start) in _CARRIERS or start.startswith(b"ID3")
+    return kinds.kind_of(start) in _CARRIERS
+
+
+def _can_carry_or_is_medium(start: bytes) -> bool:
+    return kinds.kind_of(start) in (*_CARRIERS, *MEDIA)
 
 
 def _begins_as_object(start: bytes) -> bool:
@@ -93,13 +75,13 @@ def _begins_as_object(start: bytes) -> bool:
 
 def _begins_as_text(start: bytes) -> bool:
     # UTF-16 is text, too; that the batch wants it as UTF-8 is said by the batch.
-    return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start)
+    return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start[:TEXT_LOOKED_AT])
 
 
 _CARRIER = _Kind(VIDEO_MOST, _can_carry, "settings.no_record")
 _RECORD = _Kind(TABLE_MOST, _begins_as_object, "settings.no_record")
 _TABLE = _Kind(TABLE_MOST, _begins_as_text, "guard.upload.table")
-_MEDIUM = _Kind(VIDEO_MOST, lambda start: _can_carry(start) or media_of(start) is not None, "place.kind")
+_MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "place.kind")
 KINDS = {
     **dict.fromkeys(RECORD_ENDINGS, _CARRIER),
     ".json": _RECORD,
@@ -278,9 +260,9 @@ class _Form:
         self._size += end - start
         if self._size > self._kind.most:
             raise UploadRefused(413, "guard.upload.size")
-        if len(self._start) < LOOKED_AT:
-            self._start += data[start : min(end, start + LOOKED_AT - len(self._start))]
-            if len(self._start) == LOOKED_AT:
+        if len(self._start) < kinds.HEAD_BYTES:
+            self._start += data[start : min(end, start + kinds.HEAD_BYTES - len(self._start))]
+            if len(self._start) == kinds.HEAD_BYTES:
                 self._look_at_start()
 
     def _look_at_start(self) -> None:

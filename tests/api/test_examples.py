@@ -82,7 +82,7 @@ def test_python_reads_an_error(studio: Server, tmp_path: Path) -> None:
 def test_javascript_follows(studio: Server) -> None:
     """Each state is told, and the video has an address in the end."""
     *_, last = javascript(0, studio)
-    assert re.fullmatch(rf"succeeded {re.escape(studio.address.rstrip('/'))}/gradio_api/file=.*\.mp4", last)
+    assert re.fullmatch(rf"succeeded {re.escape(studio.address.rstrip('/'))}/dreamina/saved/[0-9a-f]{{32}}\.mp4", last)
 
 
 def test_javascript_asks_cancels_lists_and_errs(studio: Server) -> None:

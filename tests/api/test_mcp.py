@@ -108,9 +108,9 @@ def test_the_tools_are_four(studio: Server) -> None:
 
 def test_generate_reports_and_gives_the_video(studio: Server, service: SimulatorServer) -> None:
     """Progress is told at each change; the video can be fetched; one call is one paid request."""
-    before, heard = sent(service), []
+    before, heard = sent(service), list[str | None]()
 
-    async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message)
 
     async def make() -> dict[str, Any]:

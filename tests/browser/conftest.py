@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -12,6 +13,7 @@ from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
 KEY = "rc-test-key-0123456789"
+Theme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -147,10 +148,10 @@ def looking_back(page: Page) -> Iterator[str]:
 def of_other_kinds(page: Page, server: Server, address: str) -> Iterator[str]:
     """A visitor who has made a sound, files that no browser shows, a video that cannot be decoded, and too little."""
     visitor_id = known(page.context, server)
-    alone = {"width": None, "height": None, "duration_s": None}
+    alone: dict[str, Any] = {"width": None, "height": None, "duration_s": None}
     part = Failure("not_all_saved", "HTTP 404", {"kept": 1, "count": 2, "missing": "2"})
     outputs = ("https://cdn.test/1.png?signature=" + "0123456789abcdef" * 20, "https://cdn.test/2.png")
-    made = {
+    made: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
         "sound": ({".mp3": "mp3"}, {**alone, "duration_s": 1.0}),
         "moving picture": ({".image.gif": "gif-animated", ".webp": ""}, {**alone, "width": 64, "height": 48}),
         "archive": ({".zip": "zip"}, alone),

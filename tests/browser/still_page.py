@@ -147,7 +147,7 @@ def start(page: Page) -> None:
 
 
 def draw_history(page: Page, *job_ids: str) -> None:
-    html = Posters(CARD, FOLDER).html([JOBS[job_id] for job_id in job_ids], WORDS)
+    html = Posters(CARD).html([JOBS[job_id] for job_id in job_ids], WORDS)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#history", html])
 
 
@@ -170,12 +170,12 @@ def _page() -> str:
         chips=chips_html(WORDS),
         notify=notify_html(WORDS),
         undecodable=undecodable_html(job, file, "player", WORDS),
-        variations=variations_html([JOBS["job1"], JOBS["job4"]], "job1", FOLDER, WORDS),
+        variations=variations_html([JOBS["job1"], JOBS["job4"]], "job1", WORDS),
         actions=actions_html(job, [file], file, "?prompt=a+lighthouse", WORDS),
         facts=facts_html(job, WORDS),
-        examples=examples_html(WORDS, FOLDER, list(EXAMPLES)),
+        examples=examples_html(WORDS, list(EXAMPLES)),
         progress=progress_html(BATCH, WORDS),
-        table=table_html(BATCH, CARD, FOLDER, WORDS),
+        table=table_html(BATCH, CARD, WORDS),
         keys=keys_html(WORDS),
     )
 

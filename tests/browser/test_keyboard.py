@@ -7,7 +7,7 @@ import av
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import filled
+from tests.browser.conftest import Theme, filled
 from tests.browser.states import PROMPT, generate, held, ready
 from tests.servers import Server, SimulatorServer
 
@@ -35,7 +35,7 @@ def tab_to(page: Page, what: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_from_opening_to_the_file_by_keys(browser: Browser, quick_server: Server, tmp_path: Path, theme: str) -> None:
+def test_from_opening_to_the_file_by_keys(browser: Browser, quick_server: Server, tmp_path: Path, theme: Theme) -> None:
     """Tab, type, choose, Ctrl+Enter, Tab, Enter: the video is on the disk, and no place was out of sight."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme, reduced_motion="reduce")
     page = context.new_page()

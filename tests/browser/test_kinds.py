@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -28,9 +29,9 @@ def problems() -> Iterator[list[str]]:
     assert found == []
 
 
-def kept(server: Server, visitor_id: str, number: int, files: Mapping[str, str], folder: Path, **more: object) -> Job:
+def kept(server: Server, visitor_id: str, number: int, files: Mapping[str, str], folder: Path, **more: Any) -> Job:
     """A finished job whose files are of `tests.media.files`, by the ends of their names; one of no name has a poster."""
-    job = replace(past_job(number, visitor_id, prompt=f"Number {number}"), **more)  # type: ignore[arg-type]
+    job = replace(past_job(number, visitor_id, prompt=f"Number {number}"), **more)
     made = {end: make(name, folder / f"{number}{end}") if name else POSTER for end, name in files.items()}
     return write_kept(server.data, job, made)
 

@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import KEY, filled
+from tests.browser.conftest import KEY, Theme, filled
 from tests.browser.states import all_states, generate, held, no_faults, reached, ready
 from tests.servers import Server, SimulatorServer, wait_for
 
-VIEWS = [(360, 740, "light"), (1280, 800, "dark"), (1280, 800, "light"), (3840, 2160, "light")]
+View = tuple[int, int, Theme]
+VIEWS: list[View] = [(360, 740, "light"), (1280, 800, "dark"), (1280, 800, "light"), (3840, 2160, "light")]
 FAULTS = Path(__file__).with_name("layout.js").read_text()
 BOX = "node => { const { x, y, width, height } = node.getBoundingClientRect(); return [x, y + scrollY, width, height] }"
 
 
-def opened(browser: Browser, server: Server, view: tuple[int, int, str]) -> tuple[Page, str]:
+def opened(browser: Browser, server: Server, view: View) -> tuple[Page, str]:
     width, height, theme = view
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce", locale="de"
@@ -35,7 +36,7 @@ def faults(page: Page) -> list[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("view", [VIEWS[0], VIEWS[1], VIEWS[3]], ids=str)
 def test_nothing_overlaps_or_is_cut_off(
-    browser: Browser, quick_server: Server, quick_service: SimulatorServer, view: tuple[int, int, str]
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer, view: View
 ) -> None:
     """In every state: no scrolling sideways, no control or text over another, all of it inside the window."""
     page, address = opened(browser, quick_server, view)
@@ -47,7 +48,7 @@ def test_nothing_overlaps_or_is_cut_off(
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: tuple[int, int, str]) -> None:
+def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: View) -> None:
     """On a laptop and a projector the button and the picture share the first screen; on a phone the button is whole."""
     page, _ = opened(browser, quick_server, view)
     width, height, _ = view
@@ -68,7 +69,7 @@ def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: tupl
 
 @pytest.mark.parametrize("view", VIEWS[1:], ids=str)
 def test_nothing_jumps_while_a_job_runs(
-    browser: Browser, quick_server: Server, quick_service: SimulatorServer, view: tuple[int, int, str]
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer, view: View
 ) -> None:
     """From the queue to the video, the button and the picture keep their places, and the player its node."""
     page, _ = opened(browser, quick_server, view)

@@ -248,6 +248,19 @@ def test_a_batch_reports_values_that_do_not_fit_together() -> None:
     assert [(problem.line, problem.problem) for problem in plan.problems] == [(2, "not_together")]
 
 
+def test_a_card_of_one_field_says_what_the_whole_refuses() -> None:
+    """A rule of the whole card is no rule of its only field: a value that breaks it is a problem of its row."""
+    source = card_with(prompt={"type": "string"})
+    source["input_schema"]["not"] = {"properties": {"prompt": {"const": "no"}}}
+    card = card_of("card.json", source)
+    with pytest.raises(InvalidInput, match="should not be valid"):
+        card.validate({"prompt": "no"})
+    plan = plan_csv(card, b"prompt\nyes\nno\n", {})
+    assert [(problem.line, problem.field, problem.problem) for problem in plan.problems] == [
+        (3, "prompt", "not_together")
+    ]
+
+
 def test_a_seed_is_drawn_within_the_cards_limits() -> None:
     """The seeds of variations stay within the card's limits."""
     payload = {"seed": 65535}

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from dreamina_ui.errors import StoreUnavailable
 from dreamina_ui.jobs import Job, State
@@ -37,7 +38,7 @@ def test_a_click_is_no_error_once_its_row_is_written(tmp_path: Path) -> None:
         async with served(tmp_path, render_s=lambda: 1.0) as service, started(tmp_path, service, 1) as studio:
             claim, failures = studio.leases.claim, iter([StoreUnavailable("locked")])
 
-            async def claim_later(**places: int) -> list[Job]:
+            async def claim_later(**places: Any) -> list[Job]:
                 for failure in failures:
                     raise failure
                 return await claim(**places)

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import POINTS
@@ -79,7 +80,7 @@ async def work(options: argparse.Namespace) -> None:
         print(json.dumps(row_of(job)), flush=True)
 
 
-def row_of(job: Job) -> dict[str, object]:
+def row_of(job: Job) -> dict[str, Any]:
     """What the ledger needs to judge a job."""
     return {
         "prompt": job.payload["prompt"],

@@ -148,7 +148,7 @@ async def test_an_asker_who_goes_away_during_the_claim_stops_nothing(tmp_path: P
         leases = rig.engine.leases
         claim, claimed, go_on = leases.claim, asyncio.Event(), asyncio.Event()
 
-        async def claim_slowly(**places: int) -> list[Job]:
+        async def claim_slowly(**places: Any) -> list[Job]:
             jobs = await claim(**places)
             claimed.set()
             await go_on.wait()

@@ -78,9 +78,10 @@ async def test_a_random_seed_is_drawn_and_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["prompt", "aspect_ratio", "frames", "seed"])
 async def test_nothing_is_sent_when_validation_fails(tmp_path: Path, field: str) -> None:
     """A value outside the card makes no row and no request."""
+    values: dict[str, Any] = {field: {"not": "this"}}
     async with rigged(tmp_path) as rig:
         with pytest.raises(InvalidInput):
-            await rig.submit(**{field: {"not": "this"}})
+            await rig.submit(**values)
         assert await rig.engine.history.page("ann", 10) == ([], 0)
         assert rig.gate.requests == []
 

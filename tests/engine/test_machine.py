@@ -520,8 +520,9 @@ class Machine(RuleBasedStateMachine):
     async def _crash(self) -> None:
         assert self.program is not None
         rendering = {task for task in asyncio.all_tasks() if task.get_name().startswith(("simulator", "render "))}
-        survivors = {*rendering, *self.wire.tasks, asyncio.current_task()}
-        await self.program.crash(survivors)
+        this = asyncio.current_task()
+        assert this is not None
+        await self.program.crash({*rendering, *self.wire.tasks, this})
         self.program = None
 
     @precondition(lambda self: not self.lives)
@@ -663,7 +664,7 @@ class Machine(RuleBasedStateMachine):
             ends = {
                 (row.state, row.failure.code if row.failure else None) for row in rows if row.request_id == request_id
             }
-            true_ends = {
+            true_ends: dict[str, set[tuple[State, str | None]]] = {
                 "succeeded": {(State.SUCCEEDED, None)},
                 "failed": {(State.FAILED, "generation_failed")},
                 "cancelled": {(State.CANCELLED, None)},

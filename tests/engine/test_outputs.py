@@ -4,6 +4,7 @@ import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from starlette.applications import Starlette
 from dreamina_ui.api.job_json import told
 from dreamina_ui.cards.model_card import Card, card_of, load_card
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.media import library
+from dreamina_ui.media.examine import Facts, examine
 from dreamina_ui.media.kinds import AVI, GIF, HEIC, MP3, MP4, PNG, WEBM, ZIP, Kind
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.job_queries import JobQueries
@@ -22,7 +25,9 @@ from dreamina_ui.ui.html.stage import actions_html, screen_html, status_html
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.wording import Words
 from tests.filled import past_job
-from tests.rig import CARD, Rig, rigged
+from tests.replies import Case
+from tests.rig import CARD, Rig, make_clip, rigged
+from tests.scripted import ORIGIN, Scripted
 
 pytestmark = pytest.mark.anyio
 WORDS = Words("en")
@@ -101,6 +106,27 @@ async def test_a_sound_has_the_length_that_was_asked_for(tmp_path: Path) -> None
     assert len(pieces) == 2
 
 
+async def test_a_kept_file_is_not_examined_at_each_try_for_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is decoded when it is saved; the tries that follow fetch what is missing, and nothing else."""
+    examined: list[Path] = []
+
+    def counted(path: Path, *others: Any, **named: Any) -> Facts:
+        examined.append(path)
+        return examine(path, *others, **named)
+
+    monkeypatch.setattr(library, "examine", counted)
+    addresses = [f"{ORIGIN}/{name}" for name in ("gone.mp4", "clip.mp4")]
+    case = Case(name="gone", right="saved", result=({"status": "succeeded", "output": {"videos": addresses}},))
+    service = Scripted(case, {"clip.mp4": make_clip(tmp_path / "clip.mp4").read_bytes()}, {})
+    async with rigged(tmp_path, service_app=service.app) as rig:
+        job = await made(rig)
+    assert (job.state, job.files, job.width) == (State.SUCCEEDED, ("-2.mp4",), 64)
+    assert service.fetched["gone.mp4"] > service.fetched["clip.mp4"] == 1
+    assert len(examined) == 1
+
+
 def shown(number: int, kind: Kind, *, poster: bool = False, size: int = 3_140_000) -> Shown:
     path = Path(f"/videos/{number}{kind.ending}")
     return Shown(number, path, kind, f"a-{number}{kind.ending}", size, path.with_suffix(".webp") if poster else None)
@@ -117,9 +143,9 @@ JOB = past_job(7, "anna", prompt="a <b>lighthouse</b> at dawn")
         (shown(1, MP3), ["<audio controls", "?n=1&amp;inline=1", "a-1.mp3</span>"]),
         (
             shown(2, WEBM, poster=True),
-            ["<video controls", ' poster="gradio_api/file=/videos/2.webp"', "data-undecodable"],
+            ["<video controls", ' poster="dreamina/saved/2.webp"', "data-undecodable"],
         ),
-        (shown(1, AVI, poster=True), ["file=/videos/1.webp", "Video (AVI), 3.1 MB: this browser cannot play it."]),
+        (shown(1, AVI, poster=True), ["dreamina/saved/1.webp", "Video (AVI), 3.1 MB: this browser cannot play it."]),
         (shown(1, HEIC), ["Picture (HEIC), 3.1 MB: this browser cannot show it."]),
         (shown(1, ZIP, size=900), ["File (ZIP), 1 KB"]),
     ],
@@ -130,7 +156,7 @@ def test_each_kind_is_shown_as_browsers_can(file: Shown, parts: list[str]) -> No
     html = str(outputs_html(JOB, [file], WORDS))
     assert all(part in html for part in parts), html
     assert html.count(" download=") == 1
-    assert html.count("/videos/") == bool(file.poster)
+    assert html.count("dreamina/saved/") == bool(file.poster)
     assert "<b>" not in html
 
 

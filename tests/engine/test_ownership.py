@@ -125,7 +125,7 @@ def request_of(visitor: str, session_hash: str = ANNS_PAGE) -> gr.Request:
 async def paged(folder: Path) -> AsyncIterator[tuple[Rig, dict[State, Job], Page]]:
     async with anns_jobs(folder) as (rig, made):
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), EXAMPLES, None, login=False)
+            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
         yield rig, made, page
 
 
@@ -191,7 +191,7 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
     caplog.set_level(logging.WARNING)
     async with rigged(tmp_path) as rig:
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), EXAMPLES, None, login=False)
+            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
         request, chosen = request_of("ann"), gr.EventData(None, {"job_id": held, "job_ids": held, "name": held})
         await events(page, held, request)
         await page.history.show(held, held, held, held, held, request)
@@ -200,10 +200,8 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
         await page.stage.take_in(held, held, request)
         await page.put_on_stage(chosen)
         assert await page.take_example(chosen)
-        form = page.compose.form
-        wished = dict.fromkeys([*form.controls.values(), form.variations, page.compose.click_id], held)
-        assert page.compose.messages[0] in await page.start(wished, request)
-        await page.compose.show_price(wished, request)
+        assert page.compose.messages[0] in await page.start(request, *[held] * len(page.compose.sent))
+        await page.compose.show_price(request, *[held] * len(page.compose.priced))
         assert await page.compose.take_file(held, request)
         assert (await page.account.take_key(held, request))[0] == ""
         assert rig.gate.posts == 0

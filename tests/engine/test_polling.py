@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,9 +129,13 @@ async def test_it_is_learned_from_the_newest_of_the_same_kind(database: Database
     store, clock = JobStore(database), Clock()
     durations = Durations(JobQueries(database), clock)
 
-    def made(number: int, took_s: float, **others: object) -> Job:
+    def made(number: int, took_s: float, **others: Any) -> Job:
         job = past_job(number, f"visitor-{number}", prompt="a lighthouse")
-        values = {"took_s": took_s, "submitted_at": 1000.0 * number, "finished_at": 1000.0 * number + 2 * took_s}
+        values: dict[str, Any] = {
+            "took_s": took_s,
+            "submitted_at": 1000.0 * number,
+            "finished_at": 1000.0 * number + 2 * took_s,
+        }
         return replace(job, created_at=1000.0 * number, state=State.SUCCEEDED, **values, **others)
 
     of_ours = made(0, 1.0)
@@ -181,8 +186,8 @@ async def test_ten_pages_cost_the_looks_of_one(tmp_path: Path) -> None:
 # All jobs' polls together
 
 
-def polls(**bounds: float) -> PollLimiter:
-    return PollLimiter(VirtualClock(), **bounds)  # type: ignore[arg-type]
+def polls(**bounds: Any) -> PollLimiter:
+    return PollLimiter(VirtualClock(), **bounds)
 
 
 def test_a_few_jobs_get_what_they_wish() -> None:

@@ -6,10 +6,12 @@ Most are made by PyAV's own encoders or by Pillow. What neither can make is writ
 import gzip
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -34,8 +36,26 @@ VPX = {"deadline": "realtime", "cpu-used": "8"}
 
 def make(name: str, path: Path) -> Path:
     """Write the file of this name of `FILES` to `path`, and give the path."""
-    FILES[name](path)
+    with ordinary_scheduling():
+        FILES[name](path)
     return path
+
+
+@contextmanager
+def ordinary_scheduling() -> Iterator[None]:
+    """Restore the thread's scheduling afterwards.
+
+    SVT-AV1 tries, where it runs as root, whether it may have real-time priority (SCHED_FIFO, 99), and leaves the thread that
+    called it there. What this thread starts later, servers and browsers, inherits it and stops everything else on the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # Windows, macOS
+        yield
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
 
 
 def picture(number: int = 0, width: int = 64, height: int = 48) -> "np.ndarray[Any, Any]":
@@ -79,7 +99,7 @@ def movie(
         video.width, video.height, video.pix_fmt = size[0], size[1], pix_fmt
         video.thread_count = 1
         if aspect:
-            video.codec_context.sample_aspect_ratio = aspect  # type: ignore[attr-defined]
+            video.codec_context.sample_aspect_ratio = aspect
         if tag:
             video.codec_context.codec_tag = tag
         if timecode:
@@ -148,7 +168,7 @@ def _tone(target: "av.container.OutputContainer", codec: str) -> "av.AudioStream
     assert isinstance(stream, av.AudioStream)
     stream.codec_context.layout = "mono"
     if "wma" in codec:
-        stream.bit_rate = 64_000  # type: ignore[misc]
+        stream.bit_rate = 64_000
     if codec == "vorbis":  # FFmpeg's own encoder
         stream.codec_context.layout = "stereo"
         stream.codec_context.options = {"strict": "experimental"}

@@ -58,7 +58,7 @@ def digest(data: Any) -> str:
 def described(path: Path) -> dict[str, Any]:
     """All that FFmpeg knows of a file but its comment and title: streams, tags, chapters, every packet, every frame."""
     with av.open(str(path)) as container:
-        streams = [
+        streams: list[dict[str, Any]] = [
             {
                 "type": stream.type,
                 "id": stream.id,
@@ -75,9 +75,9 @@ def described(path: Path) -> dict[str, Any]:
             }
             for stream in container.streams
         ]
-        for facts, stream in zip(streams, container.streams, strict=True):
+        for told, stream in zip(streams, container.streams, strict=True):
             if isinstance(stream, av.VideoStream):
-                facts["picture"] = (
+                told["picture"] = (
                     *(stream.average_rate, stream.width, stream.height, stream.pix_fmt, stream.sample_aspect_ratio),
                     *(stream.color_primaries, stream.color_trc, stream.colorspace, stream.color_range),
                 )

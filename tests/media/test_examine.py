@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 from PIL import Image
 
 from dreamina_ui.media.examine import PIXELS_MOST, Facts, examine
-from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, MP4, Family, kind_named, kind_of
+from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, MP4, Family, Kind, kind_named, kind_of
 from tests.media.files import FILES, box
 
 Sample = Callable[[str], Path]
@@ -255,27 +256,28 @@ def test_no_poster_is_made_unasked(sample: Sample, tmp_path: Path) -> None:
 
 def test_file_is_opened_once_and_as_its_kind(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg opens a video once, as the format that it has, and may open nothing but files."""
-    opened, real = [], av.open
+    opened: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    real: Callable[..., Any] = av.open
 
-    def spy(*arguments: object, **named: object) -> object:
+    def spy(*arguments: Any, **named: Any) -> Any:
         opened.append((arguments, named))
-        return real(*arguments, **named)  # type: ignore[call-overload]
+        return real(*arguments, **named)
 
     monkeypatch.setattr(av, "open", spy)
     looked_at(sample("mp4-fade-in"), tmp_path / "poster.webp")
     [((name,), named)] = opened
     assert str(name).startswith("file:/")
     assert named["format"] == "mov"
-    assert named["options"]["protocol_whitelist"] == "file"  # type: ignore[index]
+    assert named["options"]["protocol_whitelist"] == "file"
 
 
 @pytest.mark.parametrize(
     "kind", [kind for kind in KINDS if kind.family is not Family.FILE], ids=lambda kind: kind.ending
 )
 @pytest.mark.parametrize("name", ["playlist", "text", "empty", "html", "zip", "png-bomb", "mp4", "webp"])
-def test_file_of_another_kind_has_facts(kind: object, name: str, sample: Sample, tmp_path: Path) -> None:
+def test_file_of_another_kind_has_facts(kind: Kind, name: str, sample: Sample, tmp_path: Path) -> None:
     """A file that is taken for what it is not has facts all the same, and a playlist is never opened as one."""
-    facts = examine(sample(name), kind, tmp_path / "poster.webp")  # type: ignore[arg-type]
+    facts = examine(sample(name), kind, tmp_path / "poster.webp")
     if name in ("playlist", "text", "empty", "html", "zip"):
         assert facts.problem
         assert not facts.has_poster

@@ -1,5 +1,6 @@
 """What kind a file is, by its bytes and by its name."""
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dreamina_ui.media.kinds import FILE, HEAD_BYTES, KINDS, Family, is_web_page, kind_named, kind_of, sound_of
-from tests.media.files import FILES
+from tests.media.files import FILES, make
 
 SELDOM = {
     "3gp": ".3gp",
@@ -166,3 +167,12 @@ def test_web_page_is_told(beginning: bytes, expected: bool) -> None:
 def test_files_are_no_web_pages(sample: Callable[[str], Path]) -> None:
     """Of all files, one is a page."""
     assert [name for name in FILES if is_web_page(sample(name).read_bytes()[:HEAD_BYTES])] == ["html"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="this system has no such call")
+@pytest.mark.parametrize("name", ["mp4-av1", "webm-av1"])
+def test_making_a_file_leaves_the_scheduling(name: str, tmp_path: Path) -> None:
+    """An encoder that takes real-time priority does not keep it: servers started later would inherit it."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    make(name, tmp_path / "file")
+    assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before

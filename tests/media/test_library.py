@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 import httpx
@@ -71,9 +72,9 @@ async def library(tmp_path: Path, web: Web) -> AsyncIterator[Library]:
         yield library
 
 
-def over(folder: Path, web: Web, **bounds: float) -> Library:
+def over(folder: Path, web: Web, **bounds: Any) -> Library:
     mounts = {"https://": web.transport, "http://": web.transport}
-    return Library(folder / "videos", trusted_origins={TRUSTED}, mounts=mounts, room_needed=0, **bounds)  # type: ignore[arg-type]
+    return Library(folder / "videos", trusted_origins={TRUSTED}, mounts=mounts, room_needed=0, **bounds)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import httpx
@@ -22,6 +22,13 @@ BASE = "https://api.test/v1"
 KEY = "rc-key-0123456789abcdef"
 VIDEO, OTHER, IMAGE = "https://o.test/a.mp4", "http://o.test/b.mp4", "https://o.test/c.png"
 HTML = b"<html>502</html>"
+NO_REQUEST_IDS: Sequence[object] = (None, "", True, -7, 1.5, [], "a/b", "../x", "r 1", "r-1\n", "é", "a" * 129)
+NO_POSITIONS: Sequence[object] = (None, True, -1, 1.5, "x", float("nan"), float("inf"), 10**400, 2**31, [])
+NO_STATUSES: Sequence[object] = (None, "", 3, [], {"a": "failed"})
+NO_COSTS: Sequence[object] = (
+    *(None, True, "free", -1, float("nan"), float("inf"), 10**400, {}, "-0.3", "€0.42", "1,234", "5 credits"),
+)
+NO_OUTPUTS: Sequence[object] = (None, [], {}, "")
 
 
 @pytest.fixture
@@ -248,10 +255,7 @@ async def test_unreadable(call: str, status: int, body: object) -> None:
         (200, {"request_id": "r-1", "error_code": None}, Submitted("r-1")),
         (200, {"request_id": "r-1", "error_code": 0}, Submitted("r-1")),
         (200, {"request_id": "r-1"} | code(400002), errors.NoBalance),
-        *(
-            (200, {"request_id": unfit}, errors.OutcomeUnknown)
-            for unfit in (None, "", True, -7, 1.5, [], "a/b", "../x", "r 1", "r-1\n", "é", "a" * 129)
-        ),
+        *((200, {"request_id": unfit}, errors.OutcomeUnknown) for unfit in NO_REQUEST_IDS),
         (200, {}, errors.OutcomeUnknown),
         (200, {"id": "r-1"}, Submitted("r-1")),
         (200, {"id": "r-1", "status_url": f"{BASE}/requests/r-2/status"}, Submitted("r-2")),
@@ -278,7 +282,7 @@ async def test_submit(status: int, body: object, expected: object) -> None:
         ({"status": "in_queue", "queue_position": 0}, Status(Phase.IN_QUEUE, 0, "in_queue")),
         *(
             ({"status": "in_queue", "queue_position": odd}, Status(Phase.IN_QUEUE, None, "in_queue"))
-            for odd in (None, True, -1, 1.5, "x", float("nan"), float("inf"), 10**400, 2**31, [])
+            for odd in NO_POSITIONS
         ),
         ({"status": "IN-QUEUE "}, Status(Phase.IN_QUEUE, None, "IN-QUEUE")),
         ({"status": "in_progress", "queue_position": 2}, Status(Phase.IN_PROGRESS, None, "in_progress")),
@@ -309,7 +313,7 @@ async def test_submit(status: int, body: object, expected: object) -> None:
         ({"code": 401, "message": "token expired"}, errors.KeyRefused),
         ({"code": 500, "message": "oops"}, errors.Unavailable),
         ({"status": "completed"} | code(400004), errors.KeyRefused),
-        *(({"status": odd}, errors.UnreadableReply) for odd in (None, "", 3, [], {"a": "failed"})),
+        *(({"status": odd}, errors.UnreadableReply) for odd in NO_STATUSES),
         ({}, errors.UnreadableReply),
     ],
 )
@@ -335,23 +339,7 @@ def going_on(word: str = "not ready") -> Result:
     [
         ({"status": "succeeded", "output": {"video": VIDEO}, "cost": 0.35}, succeeded(VIDEO, cost=0.35)),
         ({"status": "succeeded", "output": {"video": VIDEO}, "cost": 0}, succeeded(VIDEO, cost=0.0)),
-        *(
-            ({"status": "succeeded", "output": {"video": VIDEO}, "cost": odd}, succeeded(VIDEO))
-            for odd in (
-                None,
-                True,
-                "free",
-                -1,
-                float("nan"),
-                float("inf"),
-                10**400,
-                {},
-                "-0.3",
-                "€0.42",
-                "1,234",
-                "5 credits",
-            )
-        ),
+        *(({"status": "succeeded", "output": {"video": VIDEO}, "cost": odd}, succeeded(VIDEO)) for odd in NO_COSTS),
         *(
             ({"status": "succeeded", "output": {"video": VIDEO}, "cost": odd}, succeeded(VIDEO, cost=1234.5))
             for odd in ("1234.5", "US$ 1,234.50", "1234,5", {"usd": 1234.5}, {"cost": {"total": "$1234.5"}})
@@ -365,7 +353,7 @@ def going_on(word: str = "not ready") -> Result:
         ),
         ({"status": "succeeded", "output": {"image": IMAGE}}, succeeded(IMAGE)),
         ({"status": "succeeded", "output": {"videos": [None, 3, "ftp://x/y", VIDEO]}}, succeeded(VIDEO)),
-        *(({"status": "succeeded", "output": odd}, succeeded()) for odd in (None, [], {}, "")),
+        *(({"status": "succeeded", "output": odd}, succeeded()) for odd in NO_OUTPUTS),
         *(
             (
                 {"status": "succeeded", "output": {"video": odd}},

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+
+Calling = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+Serving = Callable[..., AbstractContextManager[str]]
 
 ROOT = Path(__file__).resolve().parents[2]
 CARD = ROOT / "dreamina_ui" / "cards" / "bundled" / "dreamina-3-0-pro-text-to-video.json"
@@ -44,7 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def calling() -> Callable[..., Any]:
+def calling() -> Calling:
     """`async with calling(app) as client`: the app in the process, closed afterwards."""
 
     @asynccontextmanager
@@ -60,7 +63,7 @@ def calling() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def serving() -> Callable[..., Any]:
+def serving() -> Serving:
     """`with serving(app, http="h11") as address`: the app behind uvicorn on a free port of loopback."""
 
     @contextmanager

@@ -6,13 +6,16 @@ import asyncio
 import importlib.util
 import json
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.simulator.faults import KINDS, FaultScript
+from tests.simulator.conftest import Calling, Serving
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +31,7 @@ HTTP = [
 
 
 @pytest.fixture
-def app(tmp_path, card, clip):
+def app(tmp_path: Path, card: dict[str, Any], clip: Path) -> Starlette:
     return create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip))
 
 
@@ -107,7 +110,9 @@ REPLIES: list[tuple[dict[str, Any], int, Any]] = [
 
 
 @pytest.mark.parametrize(("fault", "code", "expected"), REPLIES, ids=[f"{f['on']}-{f['kind']}" for f, _, _ in REPLIES])
-async def test_a_fault_applies_once(app, calling, fault, code, expected) -> None:
+async def test_a_fault_applies_once(
+    app: Starlette, calling: Calling, fault: dict[str, Any], code: int, expected: str | dict[str, Any]
+) -> None:
     """Each kind changes one reply, and the next one is as before."""
     async with calling(app) as client:
         request_id = await finished(client)
@@ -133,7 +138,7 @@ async def test_a_fault_applies_once(app, calling, fault, code, expected) -> None
         ("image", "image", False), ("videos_string", "videos", False),
     ],
 )  # fmt: skip
-async def test_output_shapes(app, calling, shape, name, listed) -> None:
+async def test_output_shapes(app: Starlette, calling: Calling, shape: str, name: str, listed: bool) -> None:
     """The output has another name, alone or in a list; a result without output is not changed."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="never_finishes")
@@ -146,7 +151,7 @@ async def test_output_shapes(app, calling, shape, name, listed) -> None:
         assert output == {name: [url] if listed else url}
 
 
-async def test_truncated_json_is_invalid(app, calling) -> None:
+async def test_truncated_json_is_invalid(app: Starlette, calling: Calling) -> None:
     """A truncated submit was accepted, says 200, and is not JSON."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="truncated")
@@ -157,7 +162,7 @@ async def test_truncated_json_is_invalid(app, calling) -> None:
         assert await accepted(client) == 1
 
 
-async def test_retry_after(tmp_path, card, calling) -> None:
+async def test_retry_after(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """`Retry-After` comes in seconds, as an HTTP date, or not at all."""
     app = create_app(tmp_path, cards=[card], clock=lambda: 1_800_000_000.0)
     async with calling(app) as client:
@@ -175,7 +180,9 @@ async def test_retry_after(tmp_path, card, calling) -> None:
     ("kind", "more"),
     [("http_error", {}), ("http_error", {"body": "html"}), ("html", {}), ("empty", {}), ("too_many", {})],
 )
-async def test_the_same_reply_for_accepted_and_refused_submits(app, calling, kind, more) -> None:
+async def test_the_same_reply_for_accepted_and_refused_submits(
+    app: Starlette, calling: Calling, kind: str, more: dict[str, Any]
+) -> None:
     """The reply does not show whether the submit was accepted."""
     async with calling(app) as client:
         for was_accepted in (False, True):
@@ -184,7 +191,7 @@ async def test_the_same_reply_for_accepted_and_refused_submits(app, calling, kin
             assert await accepted(client) == int(was_accepted)
 
 
-async def test_a_failed_request_has_no_video(app, calling) -> None:
+async def test_a_failed_request_has_no_video(app: Starlette, calling: Calling) -> None:
     """A submit fated to fail is completed by its status and failed by its result, with the scripted error."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="failed_result", error={"message": "unsafe"})
@@ -194,7 +201,7 @@ async def test_a_failed_request_has_no_video(app, calling) -> None:
         assert body["status"] == "succeeded"
 
 
-async def test_an_endless_request_does_not_block_others(app, calling) -> None:
+async def test_an_endless_request_does_not_block_others(app: Starlette, calling: Calling) -> None:
     """A submit fated never to finish stays in progress while later ones are rendered."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind="never_finishes")
@@ -203,8 +210,11 @@ async def test_an_endless_request_does_not_block_others(app, calling) -> None:
         assert (await call(client, "status", endless)).json()["status"] == "in_progress"
 
 
-async def test_slow_waits_before_or_after_the_effect(tmp_path, card, clip, calling) -> None:
+async def test_slow_waits_before_or_after_the_effect(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
     """A slow call waits the scripted seconds before it takes effect or, if accepted, after."""
+    app: Starlette
     slept: list[tuple[float, int]] = []
 
     async def sleep(seconds: float) -> None:
@@ -219,7 +229,7 @@ async def test_slow_waits_before_or_after_the_effect(tmp_path, card, clip, calli
 
 
 @pytest.mark.parametrize(("kind", "count"), [("lose_answer", 1), ("reset", 0)])
-async def test_in_the_process_a_reset_is_a_read_error(app, calling, kind, count) -> None:
+async def test_in_the_process_a_reset_is_a_read_error(app: Starlette, calling: Calling, kind: str, count: int) -> None:
     """Called in the process, a reset raises `httpx.ReadError`; a lost answer was accepted all the same."""
     async with calling(app) as client:
         app.state.simulator.faults.add(on="submit", kind=kind)
@@ -231,7 +241,7 @@ async def test_in_the_process_a_reset_is_a_read_error(app, calling, kind, count)
 
 
 @pytest.mark.parametrize("http", HTTP)
-async def test_over_a_socket_a_reset_is_real(app, serving, http) -> None:
+async def test_over_a_socket_a_reset_is_real(app: Starlette, serving: Serving, http: str) -> None:
     """Behind uvicorn the connection is reset; an accepted submit is in the ledger all the same."""
     with serving(app, http) as address:
         async with httpx.AsyncClient(base_url=address) as client:
@@ -245,7 +255,7 @@ async def test_over_a_socket_a_reset_is_real(app, serving, http) -> None:
 
 
 @pytest.mark.parametrize("http", HTTP)
-async def test_over_a_socket_a_download_is_cut(app, serving, clip, http) -> None:
+async def test_over_a_socket_a_download_is_cut(app: Starlette, serving: Serving, clip: Path, http: str) -> None:
     """A cut video promises its whole length, sends half of it and closes."""
     with serving(app, http) as address:
         async with httpx.AsyncClient(base_url=address) as client:
@@ -261,7 +271,7 @@ async def test_over_a_socket_a_download_is_cut(app, serving, clip, http) -> None
             assert (await client.get(f"/outputs/{request_id}.mp4")).content == clip.read_bytes()
 
 
-async def test_in_the_process_a_cut_download_is_short(app, calling, clip) -> None:
+async def test_in_the_process_a_cut_download_is_short(app: Starlette, calling: Calling, clip: Path) -> None:
     """Called in the process, a cut video has fewer bytes than its length says."""
     async with calling(app) as client:
         request_id = await finished(client)
@@ -316,7 +326,7 @@ async def test_a_fault_can_be_for_one_request() -> None:
         [{"on": "status", "kind": "reset"}, {"on": "status"}],
     ],
 )  # fmt: skip
-async def test_a_wrong_fault_is_refused(app, calling, wrong) -> None:
+async def test_a_wrong_fault_is_refused(app: Starlette, calling: Calling, wrong: object) -> None:
     """An invalid fault is refused with 422001, and none of the list is added."""
     async with calling(app) as client:
         answer = await client.post("/_simulator/faults", json=wrong)
@@ -324,7 +334,7 @@ async def test_a_wrong_fault_is_refused(app, calling, wrong) -> None:
         assert (await client.get("/_simulator/faults")).json() == {"faults": []}
 
 
-async def test_faults_are_listed_and_cleared(app, calling) -> None:
+async def test_faults_are_listed_and_cleared(app: Starlette, calling: Calling) -> None:
     """The control routes list the faults with their counts, and clear them."""
     async with calling(app) as client:
         faults = [{"on": "model", "kind": "html", "times": None}, {"on": "status", "kind": "reset"}]

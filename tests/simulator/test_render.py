@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -252,7 +253,7 @@ def test_full_size_video_is_what_browsers_play(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         context = stream.codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
-        assert (stream.width, stream.height, stream.average_rate, stream.frames) == (1920, 1088, 24, 121)
+        assert (stream.width, stream.height, stream.average_rate, stream.frames) == (1920, 1088, Fraction(24), 121)
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (
             1,
             1,
@@ -260,6 +261,8 @@ def test_full_size_video_is_what_browsers_play(tmp_path: Path) -> None:
             1,
         )
         assert sum(1 for _ in container.decode(stream)) == 121
+        assert stream.duration is not None
+        assert stream.time_base is not None
         assert float(stream.duration * stream.time_base) == pytest.approx(121 / 24)
 
 
@@ -280,8 +283,15 @@ def test_failure_is_one_line_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A job that cannot be rendered ends with exit code 1, one line on stderr and no file."""
-    job = {"prompt": "sea", "width": 320, "height": 176, "frames": 3, "frames_per_second": 24, "seed": 1}
-    job |= {"path": str(tmp_path / "film.mp4"), **change}  # type: ignore[dict-item]
+    job: dict[str, object] = {
+        "prompt": "sea",
+        "width": 320,
+        "height": 176,
+        "frames": 3,
+        "frames_per_second": 24,
+        "seed": 1,
+    }
+    job |= {"path": str(tmp_path / "film.mp4"), **change}
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(job).encode())))
     monkeypatch.setattr(os, "nice", lambda _: 0)
     assert main() == 1

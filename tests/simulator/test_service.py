@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from dreamina_ui.simulator import QuickRenderer, RenderError, RenderJob, SubprocessRenderer, create_app
+from tests.simulator.conftest import Calling
 
 pytestmark = pytest.mark.anyio
 
@@ -61,12 +62,14 @@ async def result(client: httpx.AsyncClient, request_id: str, query: str = "") ->
 
 async def reach(client: httpx.AsyncClient, request_id: str, word: str) -> None:
     async def there() -> bool:
-        return (await status(client, request_id))["status"] == word
+        return bool((await status(client, request_id))["status"] == word)
 
     await until(there)
 
 
-async def test_a_request_goes_from_the_queue_to_a_video(tmp_path, card, clip, calling) -> None:
+async def test_a_request_goes_from_the_queue_to_a_video(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
     """A submit is queued, rendered and completed, and its video is served at the address in the result."""
     gate = Gate(clip)
     async with calling(create_app(tmp_path, cards=[card], queue_s=0.2, render=gate)) as client:
@@ -97,14 +100,18 @@ async def test_a_request_goes_from_the_queue_to_a_video(tmp_path, card, clip, ca
         assert video.content == clip.read_bytes()
 
 
-async def test_addresses_follow_the_host_of_the_call(tmp_path, card, clip, calling) -> None:
+async def test_addresses_follow_the_host_of_the_call(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
     """The addresses in a reply are on the host the call was made to."""
     async with calling(create_app(tmp_path, cards=[card], render=Gate(clip))) as client:
         answer = await client.post(f"http://elsewhere:8700{MODEL}", json=PROMPT)
         assert answer.json()["status_url"].startswith("http://elsewhere:8700/v1/requests/")
 
 
-async def test_the_job_is_the_input_with_the_cards_defaults(tmp_path, card, clip, calling) -> None:
+async def test_the_job_is_the_input_with_the_cards_defaults(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
     """The renderer gets sizes from the ratio, defaults from the card, and never a negative seed."""
     gate = Gate(clip)
     gate.open.set()
@@ -119,7 +126,9 @@ async def test_the_job_is_the_input_with_the_cards_defaults(tmp_path, card, clip
     assert chosen == RenderJob(second, "A teapot", 1088, 1920, 241, 24, 7)
 
 
-async def test_the_queue_moves_up_when_one_is_cancelled(tmp_path, card, clip, calling) -> None:
+async def test_the_queue_moves_up_when_one_is_cancelled(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
     """Positions start at 1, a cancelled request leaves the queue, and the ones behind it move up."""
     gate = Gate(clip)
     async with calling(create_app(tmp_path, cards=[card], queue_s=0, render=gate)) as client:
@@ -141,7 +150,7 @@ async def test_the_queue_moves_up_when_one_is_cancelled(tmp_path, card, clip, ca
         assert [job.request_id for job in gate.jobs] == [running, third]
 
 
-async def test_slots_render_side_by_side(tmp_path, card, clip, calling) -> None:
+async def test_slots_render_side_by_side(tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling) -> None:
     """With two slots two requests render at once, and the third waits."""
     async with calling(create_app(tmp_path, cards=[card], slots=2, queue_s=0, render=Gate(clip))) as client:
         first, second, third = [await submit(client) for _ in range(3)]
@@ -153,7 +162,9 @@ async def test_slots_render_side_by_side(tmp_path, card, clip, calling) -> None:
 @pytest.mark.parametrize(
     ("price", "unit", "cost"), [(0.0, "second", 0.0), (0.12, "second", 0.605), (0.5, "output", 0.5)]
 )
-async def test_include_cost_adds_the_cost(tmp_path, card, clip, calling, price, unit, cost) -> None:
+async def test_include_cost_adds_the_cost(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling, price: float, unit: str, cost: float
+) -> None:
     """`include_cost` adds the price of the video's length, or of the output, as a number."""
     app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), price_usd=price, price_unit=unit)
     async with calling(app) as client:
@@ -165,7 +176,9 @@ async def test_include_cost_adds_the_cost(tmp_path, card, clip, calling, price, 
 
 @pytest.mark.parametrize("request_id", ["unknown", "..%2F..%2Fetc", "a%20b", "%00", "x" * 500])
 @pytest.mark.parametrize(("method", "call"), [("GET", "status"), ("GET", "result"), ("POST", "cancel")])
-async def test_unknown_ids_are_not_found(tmp_path, card, calling, request_id, method, call) -> None:
+async def test_unknown_ids_are_not_found(
+    tmp_path: Path, card: dict[str, Any], calling: Calling, request_id: str, method: str, call: str
+) -> None:
     """An unknown request id answers 404001, whatever its characters."""
     async with calling(create_app(tmp_path, cards=[card])) as client:
         answer = await client.request(method, f"/v1/requests/{request_id}/{call}")
@@ -173,11 +186,13 @@ async def test_unknown_ids_are_not_found(tmp_path, card, calling, request_id, me
         assert answer.json()["error_message"]
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic secret", "Bearer", "Bearer secrét".encode()])
-async def test_the_token_is_required(tmp_path, card, calling, header) -> None:
+@pytest.mark.parametrize("header", [None, b"Bearer wrong", b"Basic secret", b"Bearer", "Bearer secrét".encode()])
+async def test_the_token_is_required(
+    tmp_path: Path, card: dict[str, Any], calling: Calling, header: bytes | None
+) -> None:
     """With a token, every call but a download needs it as a bearer token; so do the control routes."""
     async with calling(create_app(tmp_path, cards=[card], token="secret")) as client:
-        headers = {"Authorization": header} if header else {}
+        headers = {b"Authorization": header} if header else {}
         for method, path in (
             ("POST", MODEL), ("GET", MODEL), ("GET", "/v1/models"), ("GET", "/v1/requests/x/status"),
             ("GET", "/_simulator/ledger"), ("POST", "/_simulator/faults"),
@@ -198,7 +213,9 @@ async def test_the_token_is_required(tmp_path, card, calling, header) -> None:
         json.dumps({**PROMPT, "aspect_ratio": "16:9"}).encode(), json.dumps({**PROMPT, "extra": 1}).encode(),
     ],
 )  # fmt: skip
-async def test_bad_input_is_refused_with_details(tmp_path, card, calling, body) -> None:
+async def test_bad_input_is_refused_with_details(
+    tmp_path: Path, card: dict[str, Any], calling: Calling, body: bytes
+) -> None:
     """Input that the schema does not allow is refused with 422001 and a list of details."""
     async with calling(create_app(tmp_path, cards=[card])) as client:
         answer = await client.post(MODEL, content=body)
@@ -208,7 +225,7 @@ async def test_bad_input_is_refused_with_details(tmp_path, card, calling, body) 
         assert (await client.get("/_simulator/ledger")).json()["counters"]["posts_accepted"] == 0
 
 
-async def test_models_are_described_and_found(tmp_path, card, calling) -> None:
+async def test_models_are_described_and_found(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """A model shows its schema and price, the catalogue finds it, and an unknown one is 400001."""
     async with calling(create_app(tmp_path, cards=[card])) as client:
         model = (await client.get(MODEL)).json()
@@ -230,7 +247,7 @@ async def test_models_are_described_and_found(tmp_path, card, calling) -> None:
             assert (answer.status_code, answer.json()["error_code"]) == (400, 400001)
 
 
-async def test_a_failed_rendering_is_a_failed_result(tmp_path, card, calling) -> None:
+async def test_a_failed_rendering_is_a_failed_result(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """When the renderer fails, the status is completed and the result failed with its error."""
 
     async def broken(job: RenderJob, path: Path) -> None:
@@ -245,7 +262,9 @@ async def test_a_failed_rendering_is_a_failed_result(tmp_path, card, calling) ->
         assert "output" not in failed
 
 
-async def test_a_restart_resumes_unfinished_requests(tmp_path, card, clip, calling) -> None:
+async def test_a_restart_resumes_unfinished_requests(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
     """After a restart, finished requests answer as before, and unfinished ones are rendered in order."""
     gate = Gate(clip)
     before = create_app(tmp_path, cards=[card], queue_s=0, render=gate)
@@ -269,7 +288,7 @@ async def test_a_restart_resumes_unfinished_requests(tmp_path, card, clip, calli
         assert ledger["counters"]["posts_accepted"] == 3
 
 
-async def test_the_ledger_counts_calls(tmp_path, card, clip, calling) -> None:
+async def test_the_ledger_counts_calls(tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling) -> None:
     """The ledger lists every accepted submit with its polls, downloads and cancels."""
     app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip))
     async with calling(app) as client:
@@ -291,7 +310,7 @@ async def test_the_ledger_counts_calls(tmp_path, card, clip, calling) -> None:
         assert counters["answered"] == {"200": entry["status_polls"] + 3, "202": 1, "422": 1}
 
 
-async def test_videos_and_records_expire(tmp_path, card, clip, calling) -> None:
+async def test_videos_and_records_expire(tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling) -> None:
     """A video is removed an hour after its end, a record twelve hours after its submit; on disk, too."""
     now = [1_800_000_000.0]
     app = create_app(tmp_path, cards=[card], queue_s=0, render=QuickRenderer(0, clip), clock=lambda: now[0])
@@ -317,7 +336,7 @@ def script(tmp_path: Path, text: str) -> SubprocessRenderer:
     return SubprocessRenderer((sys.executable, str(path)))
 
 
-async def test_the_job_reaches_the_renderers_process(tmp_path, card, calling) -> None:
+async def test_the_job_reaches_the_renderers_process(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """The renderer's process reads one JSON object, can import the package, and makes the video."""
     text = (
         "import dreamina_ui.simulator\npath = pathlib.Path(order.pop('path'))\n"
@@ -343,7 +362,9 @@ async def test_the_job_reaches_the_renderers_process(tmp_path, card, calling) ->
         ("", "left no video"),
     ],
 )
-async def test_the_stderr_of_a_failed_renderer_is_the_error(tmp_path, card, calling, text, error) -> None:
+async def test_the_stderr_of_a_failed_renderer_is_the_error(
+    tmp_path: Path, card: dict[str, Any], calling: Calling, text: str, error: str
+) -> None:
     """The tail of the renderer's stderr becomes the error of the failed result."""
     app = create_app(tmp_path / "data", cards=[card], queue_s=0, render=script(tmp_path, text))
     async with calling(app) as client:
@@ -355,7 +376,7 @@ async def test_the_stderr_of_a_failed_renderer_is_the_error(tmp_path, card, call
         assert len(failed["error"]) <= 500
 
 
-async def test_closing_kills_the_renderer(tmp_path, card, calling) -> None:
+async def test_closing_kills_the_renderer(tmp_path: Path, card: dict[str, Any], calling: Calling) -> None:
     """Closing the app leaves no renderer and no partial file, and keeps the request."""
     marker = tmp_path / "pid"
     text = (
@@ -378,7 +399,7 @@ async def test_closing_kills_the_renderer(tmp_path, card, calling) -> None:
     assert kept["state"] == "in_progress"
 
 
-async def test_the_quick_renderer_waits_its_durations(tmp_path, clip) -> None:
+async def test_the_quick_renderer_waits_its_durations(tmp_path: Path, clip: Path) -> None:
     """The quick renderer sleeps for the next duration, then puts the clip in place."""
     slept: list[float] = []
 

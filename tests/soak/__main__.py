@@ -94,7 +94,7 @@ def _machine(postgres: str, seed: int) -> str:
 
 
 def _kill_table(deaths: Sequence[Death], killed: RandomKills) -> str:
-    rows = [
+    rows: list[Sequence[object]] = [
         (
             f"`{death.point}`",
             death.left,
@@ -184,7 +184,7 @@ def _states(verdict: Verdict) -> str:
     totals: Counter[int] = Counter()
     for row in rows:
         totals.update(dict(enumerate(row[1:])))
-    rows.append(("all", *(totals[column] for column in range(4))))
+    rows.append(("all", totals[0], totals[1], totals[2], totals[3]))
     lies = "none" if not verdict.lies else "; ".join(verdict.lies)
     table = _table(("state", "jobs", "never accepted", "accepted once", "accepted twice"), rows)
     return f"{table}\n\nContradictions between rows, files and the service's ledger: {lies}."

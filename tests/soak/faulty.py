@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.simulator import Fault
+from dreamina_ui.simulator.faults import Kind, Target
 from tests.crash.trial import Verdict
 from tests.soak.studio import Studio, served, started
 from tests.virtual import run_virtually, wall_clock
@@ -38,9 +40,8 @@ def mix(seed: int, jobs: int) -> list[Fault]:
     """10 % 5xx and 5 % resets on every call, 2 % lost answers to submits, bursts of 429, 5 % cut downloads, failures."""
     draw = Random(seed)
 
-    def chance(on: str, kind: str, probability: float, **more: object) -> Fault:
-        given = {"on": on, "kind": kind, "probability": probability, "times": None, "seed": draw.randrange(2**31)}
-        return Fault(**given, **more)  # type: ignore[arg-type]
+    def chance(on: Target, kind: Kind, probability: float, **more: Any) -> Fault:
+        return Fault(on, kind, probability=probability, times=None, seed=draw.randrange(2**31), **more)
 
     bursts = range(1, jobs // 50 + 1)
     return [

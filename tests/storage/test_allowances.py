@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -47,8 +48,15 @@ class Stores:
         """The ids of jobs whose use was not given back."""
         return set(self.rows("SELECT job_id FROM allowance_uses WHERE given_back_at IS NULL"))
 
-    def rows(self, query: str) -> list[str]:
+    def rows(self, query: str) -> list[Any]:
         return list(self.database.transact(lambda connection: connection.scalars(sa.text(query)).all()))
+
+    def execute(self, statement: str) -> None:
+        execute(self.database, statement)
+
+
+def execute(database: Database, statement: str) -> None:
+    database.transact(lambda connection: connection.execute(sa.text(statement)))
 
 
 @pytest.fixture
@@ -257,7 +265,7 @@ async def test_uses_of_an_older_version_count(url: str) -> None:
         ):
             row = f"'{name}', '{name}', 'ann', 'simulator', 'm', '{{}}', '[]', FALSE, {NOON}, 1"
             insert = f"INSERT INTO jobs ({columns}, state, request_id, started_at) VALUES ({row}, {rest})"
-            database.transact(lambda connection, insert=insert: connection.execute(sa.text(insert)))
+            execute(database, insert)
         database.prepare()
         stores = Stores(database, JobStore(database), JobQueries(database))
         assert stores.not_given_back() == {f"paid-{number}" for number in range(1, 6)}
@@ -313,7 +321,7 @@ async def test_a_database_that_cannot_count_sends_nothing(tmp_path: Path) -> Non
     for table in ("allowance_uses", "blocks"):
         async with rigged(tmp_path / table, limits=THREE) as rig, AsyncExitStack() as stack:
             stores = second_connection(rig, tmp_path / table, stack)
-            stores.database.transact(lambda c, table=table: c.execute(sa.text(f"DROP TABLE {table}")))
+            stores.execute(f"DROP TABLE {table}")
             with pytest.raises(StoreError):
                 await rig.submit()
             assert (await rig.engine.history.page("ann", 10), rig.gate.requests) == (([], 0), [])

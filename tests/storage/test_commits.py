@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -27,7 +27,7 @@ async def counted_commits(path: Path) -> AsyncIterator[tuple[Database, list[int]
         yield database, commits
 
 
-def insert(number: int) -> object:
+def insert(number: int) -> Callable[[sa.Connection], int]:
     return lambda connection: connection.exec_driver_sql(f"INSERT INTO numbers VALUES ({number})").rowcount
 
 
@@ -57,7 +57,7 @@ async def test_waiting_writes_share_a_commit(tmp_path: Path) -> None:
     """Forty waiting writes need one commit; each gets its own result, and all are written."""
     async with counted_commits(tmp_path / "a.sqlite3") as (database, commits):
         async with busy_writer(database):
-            writes = [asyncio.create_task(database.run(insert(number))) for number in range(40)]  # type: ignore[arg-type]
+            writes = [asyncio.create_task(database.run(insert(number))) for number in range(40)]
             await asyncio.sleep(0)
         assert await asyncio.gather(*writes) == [1] * 40
         assert await numbers(database) == list(range(40))
@@ -76,7 +76,7 @@ async def test_a_failed_write_does_not_affect_others(tmp_path: Path) -> None:
             base = len(await numbers(database)) + 1
             works = [insert(base), failing, insert(base + 1), insert(base + 2)]
             async with busy_writer(database):
-                writes = [asyncio.create_task(database.run(work)) for work in works]  # type: ignore[arg-type]
+                writes = [asyncio.create_task(database.run(work)) for work in works]
                 await asyncio.sleep(0)
             first, failed, *rest = await asyncio.gather(*writes, return_exceptions=True)
             assert [first, *rest] == [1, 1, 1]
@@ -88,18 +88,18 @@ async def test_a_write_of_a_cancelled_caller_is_committed(tmp_path: Path) -> Non
     """A write whose caller is cancelled while it waits for the shared commit is written."""
     async with counted_commits(tmp_path / "a.sqlite3") as (database, _):
         async with busy_writer(database):
-            gone = asyncio.create_task(database.run(insert(7)))  # type: ignore[arg-type]
+            gone = asyncio.create_task(database.run(insert(7)))
             await asyncio.sleep(0)
             gone.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await gone
-        await database.run(insert(8))  # type: ignore[arg-type]
+        await database.run(insert(8))
         assert await numbers(database) == [7, 8]
 
 
 async def test_reads_do_not_wait_for_writes(tmp_path: Path) -> None:
     """A read returns the last commit, also during a long write."""
     async with counted_commits(tmp_path / "a.sqlite3") as (database, _):
-        await database.run(insert(1))  # type: ignore[arg-type]
+        await database.run(insert(1))
         async with busy_writer(database):
             assert await numbers(database) == [1]

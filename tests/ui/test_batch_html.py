@@ -1,7 +1,7 @@
 """The batch as HTML: the plan, the problems, the table."""
 
 import json
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,15 +20,19 @@ from dreamina_ui.wording import LANGUAGES, Words
 from tests.rig import CARD, OTHER_CARD, VALUES
 
 WORDS = Words()
-FOLDER = Path("/videos")
 HOSTILE = '<img src=x onerror="window.pwned=1">'
 
 
-def a_job(number: int, state: State = State.WAITING, **values: object) -> Job:
-    settings = {"job_id": f"{number:032x}", "share_id": f"{number + 100:032x}", "visitor_id": "ann", "created_at": 0.0}
+def a_job(number: int, state: State = State.WAITING, **values: Any) -> Job:
+    settings: dict[str, Any] = {
+        "job_id": f"{number:032x}",
+        "share_id": f"{number + 100:032x}",
+        "visitor_id": "ann",
+        "created_at": 0.0,
+    }
     payload = {**VALUES, "prompt": f"number {number}"}
     made = {"backend": "runcomfy", "model_id": "m", "payload": payload, "variation": number, "state": state}
-    return Job(**{**settings, **made, **values})  # type: ignore[arg-type]
+    return Job(**{**settings, **made, **values})
 
 
 def test_a_plan_says_how_many_how_long_and_what_it_costs() -> None:
@@ -85,7 +89,7 @@ def test_nothing_yet_is_no_problem() -> None:
 
 def test_the_table_holds_prompts_as_text_only() -> None:
     """A prompt with markup is shown, and does nothing."""
-    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, FOLDER, WORDS)
+    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, WORDS)
     assert "<img" not in html
     assert "&lt;img src=x" in html
 

@@ -10,12 +10,14 @@ from starlette.applications import Starlette
 
 from dreamina_ui.cards.model_card import load_card
 from dreamina_ui.errors import SettingError
+from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.settings import Settings
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.public_files import KEPT_S, PLACE_PROBLEMS, PublicPlace
 from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
 from dreamina_ui.wording import LANGUAGES, texts_of
+from tests.media.files import make
 from tests.servers import Server
 
 pytestmark = pytest.mark.anyio
@@ -23,14 +25,18 @@ pytestmark = pytest.mark.anyio
 URL = "https://studio.example.com"
 CARD = Path(__file__).parents[1] / "cards" / "image-to-video.json"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 60
-BEGINNINGS = {
-    "png": PNG,
-    "jpg": b"\xff\xd8\xff\xe0" + b"\0" * 60,
-    "webp": b"RIFF\0\0\0\0WEBP" + b"\0" * 60,
-    "mp4": b"\0\0\0\x18ftypisom" + b"\0" * 60,
-    "webm": b"\x1a\x45\xdf\xa3" + b"\0" * 60,
-    "wav": b"RIFF\0\0\0\0WAVE" + b"\0" * 60,
-    "mp3": b"ID3" + b"\0" * 60,
+FILES = {
+    "png": ("image/png", "png"),
+    "jpeg": ("image/jpeg", "jpg"),
+    "webp": ("image/webp", "webp"),
+    "mp4": ("video/mp4", "mp4"),
+    "mov": ("video/quicktime", "mov"),
+    "mov-old": ("video/quicktime", "mov"),
+    "webm-vp8": ("video/webm", "webm"),
+    "wav": ("audio/wav", "wav"),
+    "mp3": ("audio/mpeg", "mp3"),
+    "mp3-no-tag": ("audio/mpeg", "mp3"),
+    "m4a": ("audio/mp4", "m4a"),
 }
 
 
@@ -50,19 +56,32 @@ async def asked(place: PublicPlace, address: str) -> httpx.Response:
         return await client.get(address)
 
 
-@pytest.mark.parametrize("ending", [kind.ending for kind in MEDIA])
-async def test_a_file_gets_an_address_where_it_is_served(ending: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FILES)
+async def test_a_file_gets_an_address_where_it_is_served(name: str, tmp_path: Path) -> None:
     """By its bytes, whatever its name said; as a file with which a browser does nothing."""
-    place = place_in(tmp_path)
-    address, problem = await place.keep(written(tmp_path, BEGINNINGS[ending], "x.html"))
+    place, (media_type, ending) = place_in(tmp_path), FILES[name]
+    path = make(name, tmp_path / "x.html")
+    address, problem = await place.keep(path)
     assert problem is None
     assert address.startswith(URL + "/dreamina/upload/")
     assert address.endswith("." + ending)
     reply = await asked(place, address)
-    assert (reply.status_code, reply.content) == (200, BEGINNINGS[ending])
-    assert reply.headers["content-type"] == next(kind.mime for kind in MEDIA if kind.ending == ending)
+    assert (reply.status_code, reply.content) == (200, path.read_bytes())
+    assert reply.headers["content-type"] == media_type
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in reply.headers["content-security-policy"]
+
+
+def test_every_kind_that_is_taken_was_tried() -> None:
+    """The kinds are those of the library's own table."""
+    assert set(MEDIA) <= set(KINDS)
+    assert {f".{ending}" for _, ending in FILES.values()} == {kind.plain_ending for kind in MEDIA}
+
+
+@pytest.mark.parametrize("name", ["heic", "avif", "mkv", "gif", "flac", "zip"])
+async def test_another_kind_is_not_taken_for_one_that_begins_alike(name: str, tmp_path: Path) -> None:
+    """A picture of a phone and a Matroska file begin like an MP4 and a WebM, and are none."""
+    assert await place_in(tmp_path).keep(make(name, tmp_path / "x.mp4")) == ("", "kind")
 
 
 async def test_what_cannot_be_kept_has_a_reason(tmp_path: Path) -> None:

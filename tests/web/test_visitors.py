@@ -149,7 +149,15 @@ async def test_a_page_without_a_body_stays_without() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/assets/a.js", "/dreamina/scripts.js", "/favicon.ico", "/healthz", "/gradio_api/file=/a.mp4"]
+    "path",
+    [
+        "/assets/a.js",
+        "/dreamina/scripts.js",
+        "/favicon.ico",
+        "/healthz",
+        "/gradio_api/file=/a.mp4",
+        "/dreamina/saved/a.mp4",
+    ],
 )
 async def test_what_is_the_same_for_everybody_gives_no_cookie(path: str) -> None:
     """A part of the page, or a look at the server's health, makes no visitor."""

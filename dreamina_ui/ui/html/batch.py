@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.media.record import file_name
 from dreamina_ui.ui.form import choice_label
-from dreamina_ui.ui.html.outputs import poster_address
+from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
 __all__ = [
@@ -92,14 +91,14 @@ def problems_html(problems: Sequence[LineProblem], card: Card, words: Words) -> 
     return _PROBLEMS.format(words.say("batch.problems"), items)
 
 
-def table_html(jobs: Sequence[Job], card: Card, folder: Path, words: Words) -> Markup:
+def table_html(jobs: Sequence[Job], card: Card, words: Words) -> Markup:
     """All jobs of a batch; `states_json` says where each stands, and the script fills it in."""
     said = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
     said |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
     texts = json.dumps(said, ensure_ascii=False)
     rows = Markup()
     for job in jobs:
-        data = _JOB.format(job.job_id, job.share_id, file_name(job), poster_address(folder / f"{job.share_id}.webp"))
+        data = _JOB.format(job.job_id, job.share_id, file_name(job), f"{SAVED_ADDRESS}{job.share_id}.webp")
         cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
         rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
     header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))

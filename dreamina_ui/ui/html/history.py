@@ -3,9 +3,7 @@
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -13,6 +11,7 @@ from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.ui.form import choice_label
+from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
 __all__ = ["Posters"]
@@ -52,7 +51,7 @@ _DATA = Markup(' data-folder="{folder}" data-fields="{fields}" data-posters=\'[{
 
 
 class Posters:
-    """`folder` holds the videos and posters. What does not change is written once in each language.
+    """What does not change is written once in each language.
 
     The posters are data, and `assets/js/posters.js` makes them: as HTML, a page of them would weigh as much as all the rest.
     Each is `[job_id, share_id, state, can it be picked, word, prompt, value of a field…]`, as JSON. A state of a finished
@@ -61,9 +60,8 @@ class Posters:
     is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
     """
 
-    def __init__(self, card: Card, folder: Path) -> None:
+    def __init__(self, card: Card) -> None:
         self._card = card
-        self._address = "gradio_api/file=" + quote(f"{folder}/")
         self._written: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
 
     def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False) -> Markup:
@@ -71,7 +69,7 @@ class Posters:
         data = sentence = Markup()
         if jobs:
             data = _DATA.format(
-                folder=self._address,
+                folder=SAVED_ADDRESS,
                 fields=_json(_fields(self._card, words)),
                 posters=Markup(",").join(self._kept(job, words) for job in jobs),
             )

@@ -1,17 +1,16 @@
 """The files that a job has made, each with a download, and the addresses of those that could not be fetched. Pure."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import quote
 
 from markupsafe import Markup
 
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import FILE, Family, Kind
 from dreamina_ui.ui.html.shown import Shown
+from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.wording import Words
 
-__all__ = ["address_of", "addresses_html", "outputs_html", "poster_address", "undecodable_html"]
+__all__ = ["address_of", "addresses_html", "outputs_html", "undecodable_html"]
 
 ADDRESSES_MOST = 16
 ADDRESS_MOST = 4096
@@ -41,10 +40,6 @@ _ADDRESS = Markup('<li value="{}"><code>{}</code></li>')
 def address_of(job: Job, number: int, *, inline: bool = False) -> str:
     """Where a file of a job is downloaded from, or shown from."""
     return f"dreamina/video/{job.share_id}?n={number}{'&inline=1' if inline else ''}"
-
-
-def poster_address(path: Path) -> str:
-    return "gradio_api/file=" + quote(str(path))
 
 
 def outputs_html(job: Job, files: Sequence[Shown], words: Words) -> Markup:
@@ -89,7 +84,7 @@ def _item(job: Job, file: Shown, words: Words, *, is_alone: bool) -> Markup:
     elif file.kind.family is Family.SOUND:
         shown = _SOUND.format(name=file.name, source=source, alt=alt)
     else:
-        poster = _POSTER.format(poster_address(file.poster)) if file.poster else ""
+        poster = _POSTER.format(saved_address(file.poster)) if file.poster else ""
         shown = _VIDEO.format(source=source, poster=poster, alt=alt)
         note = undecodable_html(job, file, f"output-{file.number}", words)
     label = words.say("download") if is_alone else words.say("output.download", number=file.number)
@@ -103,7 +98,7 @@ def _card(file: Shown, words: Words) -> Markup:
     """A file that no browser shows."""
     family = file.kind.family
     about = words.say(f"output.unshown.{family}", kind=_kind_in(words, file.kind), size=words.size(file.size))
-    picture = _CARD_PICTURE.format(poster_address(file.poster), words.say(f"kind.{family}")) if file.poster else ""
+    picture = _CARD_PICTURE.format(saved_address(file.poster), words.say(f"kind.{family}")) if file.poster else ""
     return _CARD.format(picture=picture, name=file.name, about=about)
 
 

@@ -1,24 +1,20 @@
 """What the stage shows, as HTML and as a video: pure, values in, markup out."""
 
-from abc import ABCMeta
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.component_meta import ComponentMeta
-from gradio.data_classes import FileData
 from markupsafe import Markup
 
 from dreamina_ui.backends import charges
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
-from dreamina_ui.ui.html.outputs import address_of, poster_address
+from dreamina_ui.ui.html.outputs import address_of
 from dreamina_ui.ui.html.shown import Shown
+from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
 __all__ = [
-    "SavedVideo",
     "actions_html",
     "empty_html",
     "facts_html",
@@ -69,29 +65,6 @@ _SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p cla
 _PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
 _NOTE = Markup('<p class="note">{}</p>')
 _FACT = Markup("<div class='fact'><dt>{}</dt><dd>{}</dd></div>")
-
-
-class _WithoutStub(ComponentMeta):
-    """Gradio's metaclass writes a `.pyi` beside the source of each component; this one leaves the folder alone."""
-
-    def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
-        return ABCMeta.__new__(cls, name, bases, attrs)
-
-
-class SavedVideo(gr.Video, metaclass=_WithoutStub):
-    """A player for videos of the library.
-
-    Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would
-    feel. A value here is the saved file, whose name, kind and size are known.
-    """
-
-    is_template = True
-    """Tells Gradio to use the browser side of its own video component."""
-
-    def postprocess(self, value: Shown | None) -> FileData | None:
-        if value is None:
-            return None
-        return FileData(path=str(value.path), orig_name=value.name, mime_type=value.kind.media_type, size=value.size)
 
 
 def empty_html(words: Words) -> Markup:
@@ -160,7 +133,7 @@ def _steps(job: Job, words: Words) -> Markup:
     return Markup('<ol class="steps">{}</ol>').format(items)
 
 
-def variations_html(jobs: Sequence[Job], current: str, folder: Path, words: Words) -> Markup:
+def variations_html(jobs: Sequence[Job], current: str, words: Words) -> Markup:
     """The variations of one click, of which `current` is the one on the stage; nothing for a single one."""
     if len(jobs) < 2:
         return Markup()
@@ -171,14 +144,14 @@ def variations_html(jobs: Sequence[Job], current: str, folder: Path, words: Word
             state=job.state,
             job_id=job.job_id,
             chosen=Markup(' aria-current="true"') if job.job_id == current else "",
-            picture=_variation_picture(job, folder, words) if done else "",
+            picture=_variation_picture(job, words) if done else "",
             name=words.say("variation", number=number),
             word="" if done and not job.has_no_file else words.ending_word(job),
         )
     return Markup('<ul class="variations">{}</ul>').format(items)
 
 
-def _variation_picture(job: Job, folder: Path, words: Words) -> Markup:
+def _variation_picture(job: Job, words: Words) -> Markup:
     """The poster of a job's first file, or what stands for a file that has none."""
     if job.has_no_file:
         return _NO_PICTURE.format("none")
@@ -186,7 +159,7 @@ def _variation_picture(job: Job, folder: Path, words: Words) -> Markup:
     family = kind_named(suffix).family
     if family in (Family.SOUND, Family.FILE):
         return _NO_PICTURE.format(family)
-    poster = poster_address(folder / f"{job.share_id}{suffix.partition('.')[0]}.webp")
+    poster = f"{SAVED_ADDRESS}{job.share_id}{suffix.partition('.')[0]}.webp"
     return _PICTURE.format(poster, words.say(f"kind.{family}"))
 
 

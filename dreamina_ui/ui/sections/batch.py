@@ -50,10 +50,15 @@ class Batch:
                 self._build_table(fixed)
 
     @property
-    def wish(self) -> set[Component]:
+    def wish(self) -> list[Component]:
         """What the person asks for, in one of the three ways."""
-        swept = {self.sweep_prompt, self.ratios, self.frames, self.seeds}
-        return {self.mode, self.lines, self.csv, *swept, *self.shared.values()}
+        swept = [self.sweep_prompt, self.ratios, self.frames, self.seeds]
+        return [self.mode, self.lines, self.csv, *swept, *self.shared.values()]
+
+    @property
+    def sent(self) -> list[Component]:
+        """What a click sends. The last is the click's id: the script that fills it in takes the last."""
+        return [*self.wish, self.planned, self.click_id]
 
     @property
     def outputs(self) -> list[Any]:
@@ -77,8 +82,7 @@ class Batch:
         self.states.change(None, inputs=self.states, js="window.dreamina.batchStates", **quiet)
         self.start.click(
             self.send,
-            # Gradio sorts a set by age: the click's id, which the script fills in, comes last.
-            inputs={*self.wish, self.planned, self.click_id},
+            inputs=self.sent,
             outputs=[self.current, self.plan, self.start, self.planned, self.refusal],
             js="window.dreamina.withClickId",
             trigger_mode="once",
@@ -88,17 +92,19 @@ class Batch:
     async def choose_mode(self, mode: str) -> list[Any]:
         return [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
 
-    async def preview(self, held: dict[Any, Any], request: gr.Request) -> Update:
+    async def preview(self, request: gr.Request, *values: Any) -> Update:
         """Everything about the batch before it is sent."""
+        held = dict(zip(self.wish, values, strict=True))
         return await self._shown(await asyncio.to_thread(self._plan, held), request)
 
-    async def send(self, held: dict[Any, Any], request: gr.Request) -> Update:
+    async def send(self, request: gr.Request, *values: Any) -> Update:
         """Send what the preview shows, and nothing else. (Called `submit`, it would take that name from the endpoint.)"""
+        held = dict(zip(self.sent, values, strict=True))
         words, plan = self._asking.words(request), await asyncio.to_thread(self._plan, held)
-        if not plan.payloads or _print_of(plan) != held.get(self.planned):
+        if not plan.payloads or _print_of(plan) != held[self.planned]:
             changed = {self.refusal: problem_html(words.say("batch.changed"))} if plan.payloads else {}
             return {**await self._shown(plan, request), **changed}
-        visitor_id, batch_id = self._asking.visitor(request), str(held.get(self.click_id) or "")
+        visitor_id, batch_id = self._asking.visitor(request), str(held[self.click_id] or "")
         try:
             await self._engine.batches.submit(visitor_id, plan.payloads, batch_id)
         except DreaminaError as error:
@@ -113,7 +119,7 @@ class Batch:
         async for jobs in self._asking.latest_only(request, following, "batch"):
             update = self._standing(jobs, words)
             if not drawn:
-                update[self.table] = table_html(jobs, self._engine.card, self._engine.library.folder, words)
+                update[self.table] = table_html(jobs, self._engine.card, words)
                 drawn = True
             yield update, sum(job.ended for job in jobs)
 
@@ -187,17 +193,17 @@ class Batch:
 
     def _plan(self, held: Mapping[Any, Any]) -> Plan:
         """What the page holds, as payloads or problems; blocks, to read the file."""
-        card, mode = self._engine.card, held.get(self.mode)
+        card, mode = self._engine.card, held[self.mode]
         fields = {field.name: field for field in card.fields}
-        shared = {name: read_value(fields[name], held.get(control)) for name, control in self.shared.items()}
+        shared = {name: read_value(fields[name], held[control]) for name, control in self.shared.items()}
         if mode == "csv":
-            path = held.get(self.csv)
+            path = held[self.csv]
             return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared)
         if mode == "sweep":
-            base = {**shared, **({card.prompt.name: str(held.get(self.sweep_prompt) or "")} if card.prompt else {})}
-            ratios, frames = held.get(self.ratios) or [], held.get(self.frames) or []
-            return plan_sweep(card, base, ratios, frames, str(held.get(self.seeds) or ""))
-        return plan_lines(card, str(held.get(self.lines) or ""), shared)
+            base = {**shared, **({card.prompt.name: str(held[self.sweep_prompt] or "")} if card.prompt else {})}
+            ratios, frames = held[self.ratios] or [], held[self.frames] or []
+            return plan_sweep(card, base, ratios, frames, str(held[self.seeds] or ""))
+        return plan_lines(card, str(held[self.lines] or ""), shared)
 
     async def _shown(self, plan: Plan, request: gr.Request) -> Update:
         words, visitor_id = self._asking.words(request), self._asking.visitor(request)

@@ -1,7 +1,7 @@
 """Compose: the form, what it will cost, how long it takes, and the click that makes the videos."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,20 @@ class Compose:
         return list(self.form.controls.values())
 
     @property
+    def priced(self) -> list[Any]:
+        """What the price depends on."""
+        return [*self.controls, self.form.variations]
+
+    @property
+    def sent(self) -> list[Any]:
+        """What a click sends. The last is the click's id: the script that fills it in takes the last."""
+        return [*self.priced, self.click_id]
+
+    @property
     def messages(self) -> list[Any]:
         return [self.refusal, *self.form.problems.values()]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        priced = {*self.controls, self.form.variations}
         changes = [self.form.variations.change]
         if isinstance(length := self.form.controls.get("frames"), gr.Radio | gr.Dropdown):
             changes.append(length.change)
@@ -74,16 +83,19 @@ class Compose:
         for name, button in self.form.uploads.items():
             outputs = [self.form.controls[name], self.form.problems[name]]
             button.upload(self._taker(name), inputs=button, outputs=outputs, **quiet)
-        gr.on(changes, self.show_price, inputs=priced, outputs=self.price, **quiet)
+        gr.on(changes, self.show_price, inputs=self.priced, outputs=self.price, **quiet)
 
-    async def submit(self, held: Mapping[Any, Any], request: gr.Request) -> tuple[Job | None, Update]:
-        """One click: the first of its jobs, or None with the problem beside the field it belongs to."""
+    async def submit(self, request: gr.Request, values: Sequence[Any]) -> tuple[Job | None, Update]:
+        """One click, with the values of `sent`: the first of its jobs, or None with the problem beside its field."""
+        held = dict(zip(self.sent, values, strict=True))
         clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
-        words, values = self._asking.words(request), self.form.values(held)
+        words, click_id = self._asking.words(request), str(held[self.click_id] or "")
         try:
-            count, click_id = self._count(held), str(held.get(self.click_id) or "")
             jobs = await self._engine.submit(
-                self._asking.visitor(request), values, count=count, click_id=click_id or None
+                self._asking.visitor(request),
+                self.form.values(held),
+                count=self._count(held),
+                click_id=click_id or None,
             )
         except InvalidInput as error:
             return None, {**clear, **self.tell(error, words)}
@@ -137,7 +149,8 @@ class Compose:
         sentence = words.say("link.problem", problem=words.field_problem(problem, title))
         return {**self.fill(values), self.form.problems.get(problem.field, self.refusal): problem_html(sentence)}
 
-    async def show_price(self, held: dict[Any, Any], request: gr.Request) -> Markup:
+    async def show_price(self, request: gr.Request, *values: Any) -> Markup:
+        held = dict(zip(self.priced, values, strict=True))
         visitor_id, words = self._asking.visitor(request), self._asking.words(request)
         return await self.price_html(visitor_id, self.form.values(held), words, self._count(held))
 
@@ -148,5 +161,5 @@ class Compose:
         return _PRICE.format(price=price, usual=usual)
 
     def _count(self, held: Mapping[Any, Any]) -> int:
-        count = held.get(self.form.variations)
+        count = held[self.form.variations]
         return count if isinstance(count, int) and count else 1

@@ -28,7 +28,7 @@ class History:
     def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
         self._engine = engine
         self._asking = asking
-        self._posters = Posters(engine.card, engine.library.folder)
+        self._posters = Posters(engine.card)
         everything = (fixed.text("filter.all"), "")
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(

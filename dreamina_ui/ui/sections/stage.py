@@ -11,10 +11,10 @@ from dreamina_ui.cards.links import link_of
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.ui.gradio_internals import SavedVideo
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import (
-    SavedVideo,
     actions_html,
     empty_html,
     facts_html,
@@ -181,7 +181,7 @@ class Stage:
         usual_s = None if job.ended else await self._engine.history.usual_s(job.payload)
         return {
             self.status: status_html(job, self._asking.now(), words, usual_s),
-            self.variations: variations_html(jobs, job.job_id, self._engine.library.folder, words),
+            self.variations: variations_html(jobs, job.job_id, words),
         }
 
     async def _render(self, job: Job, words: Words) -> Update:

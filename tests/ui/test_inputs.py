@@ -1,0 +1,49 @@
+"""The page's events get their values in an order that the page chooses, and each value is found by its component."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from dreamina_ui.ui.page import Page
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.visitors import Visitors
+from tests.engine.test_ownership import request_of
+from tests.rig import VALUES, Rig, rigged
+
+pytestmark = pytest.mark.anyio
+
+
+def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, gr.Blocks]:
+    """With `id_first`, the components for the clicks' ids are older than all others."""
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        page = Page(rig.engine, Asking(Visitors("a-secret-of-16-or-more")), Fixed(), None, login=False)
+        if id_first:
+            page.compose.click_id._id, page.batch.click_id._id = -2, -1
+        page.connect(blocks)
+    return page, blocks
+
+
+async def test_no_event_takes_its_values_in_an_order_of_gradios(tmp_path: Path) -> None:
+    """Gradio sorts a set of inputs by age; the script gives the click's id as the last value."""
+    async with rigged(tmp_path) as rig:
+        page, blocks = page_of(rig, id_first=True)
+        assert [function.name for function in blocks.fns.values() if function.inputs_as_dict] == []
+        last = {function.name: function.inputs[-1] for function in blocks.fns.values() if function.inputs}
+        assert (last["start"], last["send"]) == (page.compose.click_id, page.batch.click_id)
+
+
+async def test_the_clicks_id_reaches_the_job(tmp_path: Path) -> None:
+    """As the browser sends them: the form's values, how many, and the id; the same again is the same job."""
+    async with rigged(tmp_path) as rig:
+        page, blocks = page_of(rig)
+        [start] = [function for function in blocks.fns.values() if function.name == "start"]
+        held: dict[Any, Any] = page.compose.form.held(VALUES)
+        values = [held.get(component, component.value) for component in start.inputs[:-1]]  # type: ignore[union-attr]
+        for _ in range(2):
+            answer = await blocks.call_function(start, [*values, "click-1"], requests=request_of("ann"))
+            job = await rig.engine.job("ann", answer["prediction"][page.stage.current])
+            assert (job.click_id, dict(job.payload)) == ("click-1", dict(VALUES))
+        assert (await rig.engine.history.page("ann", 10))[1] == 1
