@@ -1,16 +1,16 @@
-"""The owner's commands: `python -m dreamina_ui.admin --help`. They read the studio's own settings, and work while it runs."""
+"""The owner's commands: `python -m dreamina_ui.admin --help`. They use the studio's settings, and work while it runs."""
 
 import asyncio
 import io
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
@@ -41,34 +41,34 @@ commands = typer.Typer(
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class Context:
     settings: Settings
     overview: Overview
     allowances: Allowances
 
 
-def reason_given(held: str) -> str:
-    if not (held.isprintable() and len(held) <= REASON_MOST):
+def checked_reason(value: str) -> str:
+    if not (value.isprintable() and len(value) <= REASON_MOST):
         raise typer.BadParameter(f"a reason has at most {REASON_MOST} printable characters")
-    return held
+    return value
 
 
-def visitor(held: str) -> str:
-    if not held.strip() or len(held) > VISITOR_MOST or not held.isprintable():
+def checked_visitor(value: str) -> str:
+    if not value.strip() or len(value) > VISITOR_MOST or not value.isprintable():
         raise typer.BadParameter(f"a visitor's id has 1 to {VISITOR_MOST} printable characters")
-    return held
+    return value
 
 
-Visitor = Annotated[str, typer.Argument(callback=visitor, help="As `allowances` and `uncertain` show it.")]
+Visitor = Annotated[str, typer.Argument(callback=checked_visitor, help="As `allowances` and `uncertain` show it.")]
 
 
 @commands.command()
 def today() -> None:
-    """Videos that were paid today (UTC), and what they cost where the service says so."""
+    """Videos paid today (UTC), and their cost if the service reports it."""
 
-    async def work(office: Office) -> None:
+    async def work(context: Context) -> None:
         since = midnight(time.time())
-        spent = await office.overview.spending(since)
+        spent = await context.overview.spending(since)
         typer.echo(f"Since {_utc(since)}:")
         for spending in spent:
             typer.echo("  " + _spending_line(spending))
@@ -80,12 +80,12 @@ def today() -> None:
 
 @commands.command()
 def jobs() -> None:
-    """How many jobs stand in each state, and the oldest that has not ended."""
+    """How many jobs are in each state, and the oldest unfinished one."""
 
-    async def work(office: Office) -> None:
-        for state, count in (await office.overview.by_state()).items():
+    async def work(context: Context) -> None:
+        for state, count in (await context.overview.by_state()).items():
             typer.echo(f"{state:<12} {count:>7}")
-        oldest = await office.overview.oldest_unfinished()
+        oldest = await context.overview.oldest_unfinished()
         if oldest is None:
             typer.echo("Nothing is unfinished.")
         else:
@@ -99,10 +99,10 @@ def jobs() -> None:
 
 @commands.command()
 def uncertain() -> None:
-    """Jobs whose answer was lost: they may be paid. RunComfy's own list of requests tells."""
+    """Jobs whose reply was lost: they may be paid. RunComfy's own list of requests shows it."""
 
-    async def work(office: Office) -> None:
-        found = await office.overview.uncertain()
+    async def work(context: Context) -> None:
+        found = await context.overview.uncertain()
         for job in found:
             prompt = _plain(job.prompt)[:PROMPT_SHOWN]
             note = "  (dismissed)" if job.dismissed else ""
@@ -117,11 +117,11 @@ def uncertain() -> None:
 
 @commands.command()
 def allowances() -> None:
-    """What is used of today's allowances for the shared key, by visitor and in all; and who is blocked."""
+    """Today's uses of the allowances for the shared key, by visitor and in all; and the blocked visitors."""
 
-    async def work(office: Office) -> None:
-        limits = Limits.of(office.settings)
-        used, blocked = await office.allowances.used(), await office.allowances.blocked()
+    async def work(context: Context) -> None:
+        limits = Limits.of(context.settings)
+        used, blocked = await context.allowances.used(), await context.allowances.blocked()
         renews_at = midnight(time.time()) + DAY_S
         typer.echo(f"In all: {_of(sum(used.values()), limits.daily)}; renews at {_utc(renews_at)}")
         for visitor_id, count in used.items():
@@ -136,15 +136,15 @@ def allowances() -> None:
 @commands.command()
 def block(
     visitor_id: Visitor,
-    reason: Annotated[str, typer.Option(callback=reason_given, help="For you; the visitor is not told.")] = "",
+    reason: Annotated[str, typer.Option(callback=checked_reason, help="For you; the visitor is not told.")] = "",
 ) -> None:
-    """Refuse a visitor's clicks, and take back what is not sent yet. Their videos stay theirs to see."""
+    """Refuse a visitor's clicks, and cancel what is not sent yet. The visitor can still see their videos."""
 
-    async def work(office: Office) -> None:
-        known = await office.overview.knows(visitor_id)
-        taken_back = await office.allowances.block(visitor_id, reason)
+    async def work(context: Context) -> None:
+        known = await context.overview.knows(visitor_id)
+        cancelled = await context.allowances.block(visitor_id, reason)
         note = "" if known else " Nobody with this id has been here yet."
-        typer.echo(f"{_plain(visitor_id)} is blocked; {_many(taken_back, 'waiting job')} taken back.{note}")
+        typer.echo(f"{_plain(visitor_id)} is blocked; {_many(cancelled, 'waiting job')} taken back.{note}")
 
     _run(work)
 
@@ -153,8 +153,8 @@ def block(
 def unblock(visitor_id: Visitor) -> None:
     """Let a blocked visitor make videos again."""
 
-    async def work(office: Office) -> None:
-        if not await office.allowances.unblock(visitor_id):
+    async def work(context: Context) -> None:
+        if not await context.allowances.unblock(visitor_id):
             _refuse(f"{_plain(visitor_id)} was not blocked.")
         typer.echo(f"{_plain(visitor_id)} is no longer blocked.")
 
@@ -164,48 +164,44 @@ def unblock(visitor_id: Visitor) -> None:
 @commands.command()
 def prune(
     older_than: Annotated[int, typer.Option(min=1, max=10_000, metavar="DAYS", help="Days since a job ended.")],
-    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Remove them; else only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes/--dry-run", help="Remove them; else they are only counted.")] = False,
 ) -> None:
-    """Remove old videos, whoever's, with their rows; never unfinished or uncertain jobs."""
+    """Remove old videos of all visitors, with their rows; never unfinished or uncertain jobs."""
 
-    async def work(office: Office) -> None:
+    async def work(context: Context) -> None:
         before = time.time() - older_than * DAY_S
-        library = Library(office.settings.data_dir / "videos")
+        library = Library(context.settings.data_dir / "videos")
         async with AsyncExitStack() as stack:
-            stack.push_async_exit(library)  # not entered: that would clear up after a crash, too
-            gone = await prune_old(office.overview, office.allowances, library, before=before, really=yes)
+            stack.push_async_exit(library)  # not entered, which would also clean up after a crash
+            pruned = await prune_old(context.overview, context.allowances, library, before=before, really=yes)
         verb = "Removed" if yes else "Would remove"
-        jobs, videos = f"{_many(gone.jobs, 'job')} that ended before {_utc(before)}", _many(gone.videos, "video")
-        typer.echo(f"{verb} {jobs}, with {videos} ({gone.size / 1e6:.1f} MB)." + ("" if yes else " --yes does it."))
+        jobs, videos = f"{_many(pruned.jobs, 'job')} that ended before {_utc(before)}", _many(pruned.videos, "video")
+        typer.echo(f"{verb} {jobs}, with {videos} ({pruned.size / 1e6:.1f} MB)." + ("" if yes else " --yes does it."))
 
     _run(work)
 
 
-def _run(work: Callable[[Office], Awaitable[None]]) -> None:
-    """Open what the settings name, and do the work; what goes wrong is one sentence, and exit code 1."""
+def _run(work: Callable[[Context], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` with the database of the settings; an error is printed as one sentence, with exit code 1."""
     load_dotenv()
     try:
         settings = Settings.from_env(os.environ)
         with closing(_database(settings)) as database:
             database.prepare()
             allowances = Allowances(database, Limits.of(settings), settings.backend)
-            asyncio.run(_awaited(work(Office(settings, Overview(database), allowances))))
+            asyncio.run(work(Context(settings, Overview(database), allowances)))
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
     except OSError as error:
         _refuse(f"That cannot be done: {error.filename or 'a file'}: {error.strerror}")
 
 
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
-
-
 def _database(settings: Settings) -> Database:
     url = settings.database_address
     path = ""
-    with suppress(sa.exc.ArgumentError, ValueError):  # which `Database` will say in words
+    with suppress(sa.exc.ArgumentError, ValueError):  # `Database` reports it
         path = (sa.make_url(url).database or "") if url.startswith("sqlite") else ""
-    if path and not Path(path).exists():  # looking must not make one
+    if path and not Path(path).exists():  # SQLite would create one
         raise StoreUnavailable(f"there is no database at {path}")
     return Database(url)
 
@@ -237,11 +233,11 @@ def _utc(at: float) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without what a terminal would obey: prompts come from strangers."""
+    """Without control characters, which a terminal would interpret."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a prompt may be in letters that this terminal does not have
+        sys.stdout.reconfigure(errors="replace")  # the terminal may lack a prompt's letters
     commands(prog_name="python -m dreamina_ui.admin")

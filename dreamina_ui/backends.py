@@ -6,7 +6,7 @@ __all__ = ["Backend", "charges"]
 
 
 class Backend(StrEnum):
-    """The values stand in rows and in the job's JSON."""
+    """The services. Their values are stored in rows and are part of the job's JSON."""
 
     RUNCOMFY = "runcomfy"
     SIMULATOR = "simulator"
@@ -23,5 +23,5 @@ class Backend(StrEnum):
 
 
 def charges(backend: str) -> bool:
-    """The same of a name in a row, which may be another program's: a service nobody knows is taken to charge."""
+    """Whether a video costs money at the backend named in a row. An unknown one is assumed to charge."""
     return backend != Backend.SIMULATOR

@@ -1,4 +1,4 @@
-"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` looks at one."""
+"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` checks one."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ SCHEMA_PLACES = (
     ("inputs",),
     ("input",),
 )
-"""Where the schema of the input may stand in a reply about a model; RunComfy does not document it."""
+"""Where the input schema may be in a reply about a model; RunComfy does not document it."""
 OUTPUT_PLACES = (("output_schema",), ("schema", "output"), ("schema", "output_schema"))
 WRAPPERS = ("model", "data")
 SHOWN_MOST = 60
@@ -49,14 +49,14 @@ def fetch(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
 ) -> None:
-    """Write a model's card from what the service says about it; free of charge."""
+    """Write a model's card from the service's reply about it; free of charge."""
     load_dotenv()
     model_id = model_id.strip("/ ")
     path = to or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", model_id).strip("-.") + ".json")
     if path.exists() and not replace:
         _refuse(f"That cannot be done: {path} is there already; --replace writes over it.")
     try:
-        source = card_from(model_id, asyncio.run(_asked(model_id, Settings.from_env(os.environ))))
+        source = card_from(model_id, asyncio.run(_reply(model_id, Settings.from_env(os.environ))))
         path.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
@@ -68,13 +68,13 @@ def fetch(
 
 @commands.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A card.")]) -> None:
-    """Say what is wrong with a card, or what the form will show."""
+    """Show what is wrong with a card, or the fields that the form will have."""
     _show(file)
 
 
 def card_from(model_id: str, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """The card in what the service says about a model. Raises `CardError` if there is no input schema in it."""
-    replies = [reply, *(held for name in WRAPPERS if isinstance(held := reply.get(name), Mapping))]
+    """The card of the service's reply about a model. Raises `CardError` if the reply has no input schema."""
+    replies = [reply, *(inner for name in WRAPPERS if isinstance(inner := reply.get(name), Mapping))]
     schema = next(filter(None, (_at(each, place, "properties") for each in replies for place in SCHEMA_PLACES)), None)
     if schema is None:
         raise CardError(f"the service's reply about {model_id} holds no input schema; write the card by hand")
@@ -96,7 +96,7 @@ def card_from(model_id: str, reply: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(card: Card) -> Iterator[str]:
-    """What the form shows, one line for each field in its order."""
+    """The fields that the form shows, one line each, in their order."""
     width = max((len(field.name) for field in card.fields), default=0)
     for field in card.fields:
         facts = [_kind(field), *_limits(field)]
@@ -108,9 +108,9 @@ def described(card: Card) -> Iterator[str]:
         yield _plain(f"{field.name:<{width}}  {field.title}: {', '.join(facts)}")
 
 
-async def _asked(model_id: str, settings: Settings) -> dict[str, Any]:
+async def _reply(model_id: str, settings: Settings) -> dict[str, Any]:
     async with RunComfy(settings.api_base) as service:
-        # Without a key, the client says in words that there is none.
+        # Without a key, the client raises `KeyMissing`.
         return await service.model(model_id, key=settings.api_key or "")
 
 
@@ -125,18 +125,18 @@ def _show(path: Path) -> None:
 
 
 def _at(reply: Mapping[str, Any], place: tuple[str, ...], needed: str = "") -> dict[str, Any] | None:
-    """The object at a place, which may be written as a text; None if there is none, or it lacks what is needed."""
-    held: Any = reply
+    """The object at `place`, parsed if it is text; None if there is none, or none with an object named `needed`."""
+    value: Any = reply
     for name in place:
-        held = held.get(name) if isinstance(held, Mapping) else None
-        if isinstance(held, str):
+        value = value.get(name) if isinstance(value, Mapping) else None
+        if isinstance(value, str):
             try:
-                held = json.loads(held)
+                value = json.loads(value)
             except (ValueError, RecursionError):
-                held = None
-    if not isinstance(held, dict) or (needed and not isinstance(held.get(needed), dict)):
+                value = None
+    if not isinstance(value, dict) or (needed and not isinstance(value.get(needed), dict)):
         return None
-    return held
+    return value
 
 
 def _kind(field: Field) -> str:
@@ -172,7 +172,7 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 def _plain(text: str) -> str:
-    """Without what a terminal would obey: a card may come from elsewhere."""
+    """Without control characters, which a terminal would interpret."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""The clock and the source of randomness, in one object: the parts take it as a parameter, so tests can set the time."""
+"""The clock and the source of randomness. Both are passed in as one object, so that tests can control them."""
 
 import asyncio
 import random
@@ -9,25 +9,25 @@ __all__ = ["SYSTEM_CLOCK", "Clock"]
 
 
 class Clock:
-    """The operating system's. Tests derive from it."""
+    """The operating system's clock and randomness; tests use subclasses."""
 
     def now(self) -> float:
-        """Seconds since the epoch, UTC. May jump when the system's clock is set."""
+        """Seconds since the epoch, UTC. Jumps when the system's clock is set."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds since some moment. Never jumps."""
+        """Seconds since an arbitrary moment. Never jumps."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
     def random(self) -> float:
-        """A number from 0 to 1, for spreading retries."""
-        return random.random()  # noqa: S311  spreads retries; nothing secret depends on it
+        """A number from 0 to 1, to spread retries."""
+        return random.random()  # noqa: S311  not for secrets
 
     def draw(self, n: int) -> int:
-        """A whole number from 0 to n - 1, for seeds."""
+        """A whole number from 0 to n - 1, to draw seeds."""
         return secrets.randbelow(n)
 
 

@@ -1,4 +1,4 @@
-"""The steps of a job's way at which a program can die, each in its own way. Tests kill it at every one."""
+"""Named points in the course of a job. Tests kill the process at each of them."""
 
 __all__ = ["POINTS", "unobserved"]
 
@@ -18,4 +18,4 @@ POINTS = (
 
 
 async def unobserved(point: str) -> None:
-    """Nobody waits at the points."""
+    """Do nothing: the observer outside of tests."""

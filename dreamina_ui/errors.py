@@ -3,52 +3,51 @@
     DreaminaError
     ├── SettingError            a setting that cannot be used; stops the start
     ├── CardError               a model card that cannot be used; stops the start
-    ├── InvalidInput            form or API values outside the card; nothing was sent
-    ├── JobNotFound             no such job, or not the asker's
-    ├── IllegalMove             a state change the life of a job does not allow
+    ├── InvalidInput            form or API values that the card does not allow; nothing was sent
+    ├── JobNotFound             no such job, or another visitor's
+    ├── IllegalMove             a change of state that `jobs.MOVES` does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
-    ├── RequestTaken            a request id that another video has already
-    ├── KeyNeeded               the job was made with its visitor's own key, which is not here now
-    ├── KeyUnchecked            the service could not be asked about a key, so it was not accepted
+    ├── RequestTaken            another job has this request id
+    ├── KeyNeeded               the job needs its visitor's own key, which this process does not have
+    ├── KeyUnchecked            the service could not check a key, so the key was not accepted
     ├── TooManyActive           the limit of unfinished jobs is reached; nothing was sent
     ├── DailyLimitReached       the day's allowance is used up; nothing was sent
     ├── VisitorBlocked          the owner blocked the visitor; nothing was sent
-    ├── ServiceError            the service, or the way to it
-    │   ├── Refusal             it answered no: not accepted, not charged
-    │   │   ├── KeyMissing      no key is set (found here, before anything is sent)
+    ├── ServiceError            the service, or the connection to it
+    │   ├── Refusal             the service refused: not accepted, not charged
+    │   │   ├── KeyMissing      no key is set (raised before anything is sent)
     │   │   ├── KeyRefused      bad or expired key, or an inactive account
     │   │   ├── NoBalance       the account cannot pay
     │   │   ├── PermissionDenied
     │   │   ├── UnknownModel
     │   │   ├── UnknownRequest  no such request, or an expired one
     │   │   ├── InputRefused    the service's own validation
-    │   │   └── TooManyRequests slow down; may carry `retry_after_s`
-    │   ├── Unreachable         the request provably never left this machine
-    │   ├── Unavailable         no answer, or a 5xx; may carry `retry_after_s`
-    │   ├── UnreadableReply     an answer that is not the contract's
-    │   └── OutcomeUnknown      the answer to a paid submit was lost: it may have been accepted
+    │   │   └── TooManyRequests the rate limit; may carry `retry_after_s`
+    │   ├── Unreachable         the request was certainly not sent
+    │   ├── Unavailable         no reply, or a 5xx; may carry `retry_after_s`
+    │   ├── UnreadableReply     a reply that does not follow the API
+    │   └── OutcomeUnknown      the reply to a paid submit was lost: it may have been accepted
     ├── GenerationFailed        the service ended the request without a video
     ├── DeadlinePassed          the service did not finish in time
     ├── LibraryError            saving a video
     │   ├── DiskFull
-    │   ├── DownloadFailed      the output could not be fetched whole
-    │   ├── OutputRefused       an address the output may not come from
-    │   └── NotAnOutput         an empty file or a web page came in place of the output
-    ├── Remark                  what has to be said about a job the service has finished
-    │   ├── NoFileFound         its result names no file that could be fetched
-    │   ├── NotAllSaved         some of its files could not be fetched
-    │   ├── TooManyFiles        it named more files than are fetched
+    │   ├── DownloadFailed      the output could not be downloaded completely
+    │   ├── OutputRefused       the output's URL is not at an allowed origin
+    │   └── NotAnOutput         the download is empty or a web page
+    ├── Remark                  a note on a job that the service has finished
+    │   ├── NoFileFound         the result names no file that could be downloaded
+    │   ├── NotAllSaved         some of the files could not be downloaded
+    │   ├── TooManyFiles        the result names more files than are downloaded
     │   ├── PartFailed          the service reports a failure beside the files
-    │   └── NotReadable         a file is kept, but nothing could be read from it
+    │   └── NotReadable         a file is saved, but nothing could be read from it
     └── StoreError              the database
-        ├── StoreUnavailable    locked, full, or away
-        └── StoreUnusable       not a database of this project, or a newer one
+        ├── StoreUnavailable    locked, full, or not reachable
+        └── StoreUnusable       not a database of this project, or of a newer version
 
-"The job failed" and "the API failed" are different things: the first is a `GenerationFailed`, the second a
-`ServiceError`.
+A `GenerationFailed` means that the job failed, a `ServiceError` that a call of the API failed.
 
-An exception carries facts, not sentences for people: `code` names what happened and `facts` hold the values a sentence
-needs. `ui/wording.py` turns them into words. Rows keep the same pair, so that a stored failure reads like a fresh one.
+An exception carries no sentences for people: `code` names what happened, `facts` hold the values that a sentence needs,
+and `wording.py` makes the sentence. Rows store the same pair.
 """
 
 from collections.abc import Mapping
@@ -104,7 +103,7 @@ Fact = str | int | float | None
 
 
 class DreaminaError(Exception):
-    """The root. `code` is stable (rows and API clients keep it); `facts` are plain JSON values."""
+    """The base class. `code` is stable (rows and API clients store it); `facts` are plain JSON values."""
 
     code: ClassVar[str] = "error"
 
@@ -115,7 +114,7 @@ class DreaminaError(Exception):
 
 
 class SettingError(DreaminaError):
-    """`name` of the setting, what it `held` (keys masked), what is `allowed`; the message is one line of all three."""
+    """The setting `name` has the value `held` (keys masked), which is not `allowed`; the message is one line of all three."""
 
     code = "setting"
 
@@ -128,7 +127,7 @@ class CardError(DreaminaError):
 
 
 class InvalidInput(DreaminaError):
-    """One field's problem. `problem` is one of `model_card.PROBLEMS`; facts hold the value's measure and the limit."""
+    """A field's problem. `problem` is one of `model_card.PROBLEMS`; facts hold the value or its size, and the limit."""
 
     code = "invalid_input"
 
@@ -175,13 +174,13 @@ class DailyLimitReached(DreaminaError):
 
 
 class VisitorBlocked(DreaminaError):
-    """The owner's reason is the owner's, and not told."""
+    """The visitor is not shown the owner's reason."""
 
     code = "visitor_blocked"
 
 
 class ServiceError(DreaminaError):
-    """Something went wrong between us and the service. The message is the service's own text where it sent one."""
+    """A call of the service failed. The message is the service's own text, if it sent one."""
 
     code = "service"
 
@@ -283,25 +282,25 @@ class NotAnOutput(LibraryError):
 
 
 class Remark(DreaminaError):
-    """Said of a finished job; rows keep it, nothing raises it."""
+    """A note on a finished job; stored in its row, never raised."""
 
     code = "remark"
 
 
 class NoFileFound(Remark):
-    """The message is what came in place of a file, in the service's words."""
+    """The message is what the result has in place of a file."""
 
     code = "no_file_found"
 
 
 class NotAllSaved(Remark):
-    """`kept` of `count` files are here; `missing` names the others by number ("2, 5"), the message says why."""
+    """`kept` of `count` files are saved; `missing` has the numbers of the others ("2, 5"), the message the reason."""
 
     code = "not_all_saved"
 
 
 class TooManyFiles(Remark):
-    """The service named `count` files; the first `limit` of them are fetched."""
+    """The result names `count` files; the first `limit` of them are downloaded."""
 
     code = "too_many_files"
 

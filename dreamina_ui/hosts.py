@@ -1,4 +1,4 @@
-"""The names this program goes by, and whether a request comes from a page of its own. Pure."""
+"""Which `Host` and `Origin` headers belong to this app. Pure."""
 
 import ipaddress
 import re
@@ -7,42 +7,42 @@ from collections.abc import Collection, Iterable
 __all__ = ["HOST_NAME", "Hosts"]
 
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-"""A name as it is configured: `studio.example.com`, or `*.example.com` for all below one."""
+"""A host name in the settings: `studio.example.com`, or `*.example.com` for all subdomains."""
 
-_ASKED = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _PORTS = {"http": 80, "https": 443}
 
 
 class Hosts:
-    """`names` are those it was given, in lower case. `localhost` and addresses in numbers need none.
+    """The app's hosts: `names`, in lower case, and always `localhost` and IP addresses.
 
-    Who lets a name of their own point at this machine (DNS rebinding) has a page of the same origin, and could do
-    all that our page can. That takes a name, and one that we do not have.
+    This prevents DNS rebinding: a page on another domain that resolves to this machine would have the same origin as
+    our page, and could do everything that it can.
     """
 
     def __init__(self, names: Collection[str] = ()) -> None:
         self._exact = {name for name in names if not name.startswith("*.")} | {"localhost"}
-        self._below = tuple(name[1:] for name in names if name.startswith("*."))
+        self._suffixes = tuple(name[1:] for name in names if name.startswith("*."))
 
     def knows(self, host: str) -> bool:
-        """Whether a `Host` header names this program."""
+        """Whether a `Host` header names this app."""
         found = _parts(host)
         if found is None:
             return False
         name, _ = found
-        return name in self._exact or (bool(self._below) and name.endswith(self._below)) or _is_address(name)
+        return name in self._exact or (bool(self._suffixes) and name.endswith(self._suffixes)) or _is_address(name)
 
     def is_own(self, origin: str, hosts: Iterable[str], *, https: bool) -> bool:
-        """Whether an `Origin` header is that of a page from one of these hosts, which the request was sent to.
+        """Whether an `Origin` header is a page's on one of `hosts`, which the request was sent to.
 
-        With `https` it was certainly sent by https, and so an origin of plain http is another one. Behind a proxy that
-        does not hand on the name it was asked for, a configured name is as good (but not one of a whole domain).
+        `https` means that the request came by https, so that an origin with http is another one. An exact configured
+        name also counts, for proxies that do not pass the `Host` header on.
         """
         scheme, _, rest = origin.lower().partition("://")
-        asking = _parts(rest)
-        if asking is None or scheme not in _PORTS or (https and scheme != "https"):
+        parts = _parts(rest)
+        if parts is None or scheme not in _PORTS or (https and scheme != "https"):
             return False
-        name, port = asking[0], asking[1] or _PORTS[scheme]
+        name, port = parts[0], parts[1] or _PORTS[scheme]
         for host in hosts:
             found = _parts(host)
             if found is not None and (found[0], found[1] or _PORTS[scheme]) == (name, port):
@@ -51,8 +51,8 @@ class Hosts:
 
 
 def _parts(host: str) -> tuple[str, int | None] | None:
-    """`name[:port]` as a name in lower case, without a final dot, and the port; None if it is nothing like that."""
-    found = _ASKED.fullmatch(host.lower())
+    """The name in lower case without a final dot, and the port, of `name[:port]`; None if it is something else."""
+    found = _HOST.fullmatch(host.lower())
     return (found[1].rstrip("."), int(found[2]) if found[2] else None) if found else None
 
 

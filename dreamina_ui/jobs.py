@@ -1,4 +1,4 @@
-"""A job: one video asked for, from the click to the saved file. Pure values; nothing here waits, stores or sends."""
+"""A job: one request to the service, from the click to the saved files. Pure values, without I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,62 +11,61 @@ __all__ = ["HOLDER", "MOVES", "TERMINAL", "Asker", "Failure", "Job", "State", "p
 
 
 class Holder(Enum):
-    """Who asks with a job id and nothing else: 128 random bits that only its owner was given."""
+    """A caller who is known by a job id alone: 128 random bits that only the job's owner got."""
 
     HOLDER = "holder"
 
 
 HOLDER: Final = Holder.HOLDER
 Asker = str | Holder
-"""A visitor's id; or `HOLDER`, for the public endpoints alone, where holding a job id is owning the job."""
+"""A visitor's id; or, only at the public endpoints, `HOLDER`, who may do with a job what its owner may."""
 
 
 class State(StrEnum):
-    """Where a job stands. The last four end it."""
+    """The state of a job. The last four are final."""
 
-    WAITING = "waiting"  # the click is safe; nothing is sent yet
-    SUBMITTING = "submitting"  # the intent is durable; the paid POST is being sent
+    WAITING = "waiting"  # the row is written; nothing is sent yet
+    SUBMITTING = "submitting"  # the paid POST is being sent; this state is written before
     IN_QUEUE = "in_queue"
     IN_PROGRESS = "in_progress"
-    SAVING = "saving"  # the service is done; the video is being fetched
+    SAVING = "saving"  # the service has finished; the files are being downloaded
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    UNCERTAIN = "uncertain"  # the answer to the paid POST was lost
+    UNCERTAIN = "uncertain"  # the reply to the paid POST was lost
 
 
 TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNCERTAIN})
 
 MOVES: Mapping[State, frozenset[State]] = {
-    # Failed from `waiting`: the service could not be asked (no key), or the deadline passed.
+    # To failed: there is no key, or the deadline passed.
     State.WAITING: frozenset({State.SUBMITTING, State.CANCELLED, State.FAILED}),
-    # Back to `waiting` only when the POST provably never left.
+    # Back to waiting only if the POST was certainly not sent.
     State.SUBMITTING: frozenset({State.WAITING, State.IN_QUEUE, State.FAILED, State.UNCERTAIN}),
-    # A service may finish between two of our looks: every later state can follow at once.
+    # The service may finish between two polls, so every later state can follow at once.
     State.IN_QUEUE: frozenset({State.IN_PROGRESS, State.SAVING, State.FAILED, State.CANCELLED}),
-    # Back to the queue: services put interrupted work there.
+    # Back to the queue: the service puts interrupted work there.
     State.IN_PROGRESS: frozenset({State.IN_QUEUE, State.SAVING, State.FAILED, State.CANCELLED}),
     State.SAVING: frozenset({State.SUCCEEDED, State.FAILED}),
-    # By looking again alone, for files that could not be fetched.
+    # Only to resume the download of missing files.
     State.SUCCEEDED: frozenset({State.SAVING}),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
-    # By adoption alone: somebody found the request id.
+    # Only by adoption: somebody found the request id.
     State.UNCERTAIN: frozenset({State.IN_QUEUE}),
 }
 
-
 RESUMABLE = frozenset({"deadline_passed", "key_needed", "unknown_request", "not_a_video", "output_refused"})
-"""We gave up; the service may still finish the request, or have finished it. The last two stand in old rows only."""
+"""Failures after which the service may still have finished the request. The last two are only in old rows."""
 RESUMABLE_WITH_ANOTHER_KEY = frozenset({"permission_denied"})
-"""A visitor may have come back with the key of another account, which does not see the first one's requests."""
+"""Also for a job on a visitor's own key: the key of another account does not see the first one's requests."""
 INCOMPLETE = frozenset({"no_file_found", "not_all_saved"})
-"""Remarks on a job some of whose files are still at the service; looking for them again costs nothing."""
+"""Remarks on a job some of whose files may still be at the service; fetching them again costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed or is uncertain, as an exception of `errors` says it: code, the service's own text, facts."""
+    """Why a job failed or is uncertain: the code, message (the service's own text) and facts of an exception."""
 
     code: str
     message: str = ""
@@ -79,38 +78,37 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Times are seconds since the epoch, UTC; sizes are pixels; `cost_usd` is what the service said it cost.
-
-    `version` grows by one with each change of the row, so that of two snapshots the newer one is known.
-    `failure` is why the job ended without a video; of an unfinished job, what is holding it up, until `not_before`.
-    `click_id` names the click that asked for it, `variation` which of the click's videos it is. A `batch_id` names the
-    batch it is part of: such a job may wait long for its turn, and is not sent while it is `held`.
-    `took_s` is how long the service worked on it, in seconds, as far as the looks at it tell.
-    With `own_key` it was made with its visitor's own key, which stands in no row, and goes on with that key alone.
-    `generation` counts the owners a job has had: of two that think they own it, the one with the larger number does.
-    `files` are the saved outputs, as the ends of their names behind the share id (".mp4", "-2.image.png"); rows from
-    before there was such a column have none. `remarks` are what has to be said about a finished job.
-    """
+    """One job and everything its row knows. Times are seconds since the epoch (UTC), sizes are pixels."""
 
     job_id: str
+    #: The name of its files; everyone who has it may see them.
     share_id: str
     visitor_id: str
+    #: The click that made it, if it has an id.
     click_id: str | None = None
+    #: Its number among the jobs of the click, from 0.
     variation: int = 0
+    #: The batch that it is part of. Such a job may wait long until it is sent.
     batch_id: str | None = None
+    #: It is not sent, because its batch is paused.
     held: bool = False
+    #: It was made with its visitor's own key, which is not stored, and continues only with that key.
     own_key: bool = False
     backend: str
     model_id: str
     payload: Mapping[str, Any]
     created_at: float
+    #: Grows by one with each change of the row, so that the newer of two snapshots is known.
     version: int = 1
     state: State = State.WAITING
     request_id: str | None = None
     queue_position: int | None = None
+    #: URLs that the service's result names.
     outputs: tuple[str, ...] = ()
+    #: The saved files: what follows the share id in their names (".mp4", "-2.image.png"). Empty in old rows.
     files: tuple[str, ...] = ()
     remarks: tuple[Failure, ...] = ()
+    #: Why it failed; of an unfinished job, why it is on hold until `not_before`.
     failure: Failure | None = None
     not_before: float | None = None
     cancel_requested: bool = False
@@ -119,11 +117,14 @@ class Job:
     submitted_at: float | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    #: Seconds that the service worked on it, as far as the polls show.
     took_s: float | None = None
     width: int | None = None
     height: int | None = None
     duration_s: float | None = None
+    #: The cost that the service reported.
     cost_usd: float | None = None
+    #: How many owners it has had. Of two replicas that both think they own it, the one with the larger number does.
     generation: int = 0
 
     @property
@@ -131,9 +132,9 @@ class Job:
         return self.state in TERMINAL
 
     def move(self, state: State, **changes: Any) -> Self:
-        """The job after a move. Staying is always legal; anything else must stand in `MOVES`.
+        """The job in `state`, with `changes`. Keeping the state is always legal.
 
-        Raises `IllegalMove`.
+        Raises `IllegalMove` for a change that is not in `MOVES`.
         """
         if state is not self.state and state not in MOVES[self.state]:
             raise IllegalMove(f"{self.state} to {state}", job_id=self.job_id)
@@ -141,9 +142,10 @@ class Job:
         return self if moved == self else replace(moved, version=self.version + 1)
 
     def cancel(self, now: float) -> Self:
-        """The job after somebody asked to cancel it at `now`: what is not sent yet ends here and costs nothing.
+        """The job after a request to cancel it at `now`, in seconds since the epoch.
 
-        Of what was sent, the service has to be asked. What has ended stays as it is.
+        A job that is not sent yet is cancelled and costs nothing. One that was sent is marked: the service has to be
+        asked. One that has ended does not change.
         """
         if self.ended:
             return self
@@ -155,17 +157,17 @@ class Job:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether the service may still have files of this finished job that are not here."""
+        """Whether the service may still have files of this finished job that are not saved."""
         return self.state is State.SUCCEEDED and any(remark.code in INCOMPLETE for remark in self.remarks)
 
     @property
     def has_no_file(self) -> bool:
-        """Whether the service has finished this job and no file of it could be fetched."""
+        """Whether the service has finished this job and none of its files could be downloaded."""
         return self.state is State.SUCCEEDED and any(remark.code == "no_file_found" for remark in self.remarks)
 
     @property
     def can_resume(self) -> bool:
-        """Whether the service may still have something of a job that has ended here."""
+        """Whether the service may still have results of this job, which has ended here."""
         return self.is_incomplete or (
             self.state is State.FAILED
             and self.request_id is not None
@@ -175,16 +177,16 @@ class Job:
 
     @property
     def prompt(self) -> str:
-        """What says in words what to make; of a model without a field of that name, the first value of several words."""
+        """The prompt; for a model without such a field, the first text of several words."""
         return prompt_in(self.payload)
 
     def elapsed_s(self, now: float) -> float:
-        """Seconds from the click to the end, or to `now`."""
+        """Seconds from the click to the end, or to `now` (seconds since the epoch)."""
         return max(0.0, (self.finished_at or now) - self.created_at)
 
 
 def prompt_in(payload: Mapping[str, Any]) -> str:
-    """As `Job.prompt`, of a payload in the card's order; empty if nothing in it is words."""
+    """As `Job.prompt`, for a payload in the card's order; empty if it has no such text."""
     if isinstance(given := payload.get("prompt"), str):
         return given
     texts = (value for value in payload.values() if isinstance(value, str) and "://" not in value)

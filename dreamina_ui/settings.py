@@ -1,4 +1,4 @@
-"""Everything that can be set from outside, as one frozen value."""
+"""The settings, read from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from dreamina_ui.hosts import HOST_NAME
 __all__ = ["KEY_NAMES", "Settings", "masked"]
 
 KEY_NAMES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
-"""Where the key may stand, in the order to look; all three are in use by RunComfy's own clients."""
+"""The names of the key, in order of precedence; RunComfy's own clients use all three."""
 
 API_BASE = "https://model-api.runcomfy.net/v1"
 BUNDLED_CARD = Path(__file__).parent / "cards" / "bundled" / "dreamina-3-0-pro-text-to-video.json"
@@ -24,46 +24,46 @@ SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
 
 def masked(secret: str) -> str:
-    """A key as it may be shown: its length, and nothing of itself."""
+    """What may be shown of a secret: its length."""
     return f"({len(secret)} characters, not shown)" if secret else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     api_key: str | None = field(default=None, repr=False)
-    """The service's key. Never in `repr`."""
+    """The service's key; left out of `repr`."""
     api_base: str = API_BASE
     """The service's address, with `/v1` and without a trailing slash."""
     backend: Backend = Backend.SIMULATOR
-    """Which service answers: the paid one, or the simulator in this process."""
+    """The service: RunComfy, or the simulator in this process."""
     data_dir: Path
     """Videos, posters, and the SQLite file."""
     database_url: str | None = field(default=None, repr=False)
-    """An SQLAlchemy address for several replicas; None is the SQLite file in `data_dir`. It may hold a password."""
+    """An SQLAlchemy URL, for several replicas; None is the SQLite file in `data_dir`. It may contain a password."""
     model_card: Path = BUNDLED_CARD
     trusted_output_origins: frozenset[str] = frozenset()
-    """Origins (`https://host[:port]`) videos may come from besides the API's own."""
+    """Origins (`https://host[:port]`) of outputs, besides the API's own."""
     max_active: int = 100
-    """Unfinished jobs at once, in all."""
+    """Unfinished jobs at once, of all visitors."""
     max_active_per_visitor: int = 4
     daily_limit: int | None = None
-    """Videos a day (UTC) on the shared key, in all; None is no limit."""
+    """Videos a day (UTC) with the shared key, of all visitors; None is no limit."""
     daily_limit_per_visitor: int | None = None
     job_deadline_s: float = 3600.0
-    """Seconds after which an unfinished job is failed."""
+    """Seconds after which an unfinished job fails."""
     max_watchers: int = 2000
-    """Pages watching at once."""
+    """Pages that watch jobs at once."""
     mcp: bool = True
-    """Whether agents are served; by default where that costs nothing."""
+    """Whether MCP is served; by default only if videos cost nothing."""
     secret: str | None = field(default=None, repr=False)
-    """Signs the visitor cookie; None is one made once and kept in `data_dir`."""
+    """Signs the visitor cookie; None is a random one that is kept in `data_dir`."""
     server_name: str | None = None
     server_port: int | None = None
-    """Where Gradio listens; None leaves the choice to Gradio."""
+    """Where Gradio listens; None is Gradio's own choice."""
     allowed_hosts: frozenset[str] = frozenset()
-    """Names that browsers may ask by, behind a proxy or in a network of one's own; `*.name` is all below a name."""
+    """Host names of this app behind a proxy or in a local network; `*.name` is all subdomains of a name."""
     public_url: str | None = None
-    """The https address by which this app can be reached from outside: what visitors hand in is fetched there."""
+    """The https URL of this app on the internet, from which the service fetches uploads."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
 
@@ -103,7 +103,7 @@ class Settings:
             secret=read.secret("DREAMINA_SECRET"),
             server_name=read.text("GRADIO_SERVER_NAME") or None,
             server_port=read.port("GRADIO_SERVER_PORT"),
-            # Who fetches what was handed in asks by the public name.
+            # The service fetches uploads by the public name.
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
             on_space=bool(env.get("SPACE_ID")),
@@ -111,7 +111,7 @@ class Settings:
 
 
 class _Reader:
-    """One method for each kind of value. Each raises `SettingError`: the name, what it held, what is allowed."""
+    """Reads one kind of value per method. Each method raises `SettingError`."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
@@ -122,32 +122,32 @@ class _Reader:
     def key(self) -> str | None:
         for name in KEY_NAMES:
             if key := self.text(name):
-                # Anything else could not stand in an HTTP header, and would fail at the first click instead.
+                # Anything else is not allowed in an HTTP header, and would fail at the first click.
                 if not (key.isascii() and key.isprintable() and " " not in key):
                     raise SettingError(name, masked(key), "a key in plain ASCII without blanks or quotes around it")
                 return key
         return None
 
     def secret(self, name: str) -> str | None:
-        held = self.text(name)
-        if held and len(held) < 16:
-            raise SettingError(name, masked(held), "16 characters or more")
-        return held or None
+        value = self.text(name)
+        if value and len(value) < 16:
+            raise SettingError(name, masked(value), "16 characters or more")
+        return value or None
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        held = self.text(name).lower() or allowed[0]
-        if held not in allowed:
-            raise SettingError(name, held, ", ".join(allowed))
-        return held
+        value = self.text(name).lower() or allowed[0]
+        if value not in allowed:
+            raise SettingError(name, value, ", ".join(allowed))
+        return value
 
     def whole(self, name: str, default: int, least: int = 1, most: int = 1_000_000) -> int:
-        held = self.text(name)
-        if not held:
+        value = self.text(name)
+        if not value:
             return default
-        # int() alone would also take "1_000" and Arabic digits.
-        if not (held.isascii() and held.isdigit() and least <= int(held) <= most):
-            raise SettingError(name, held, f"a whole number from {least} to {most}")
-        return int(held)
+        # int() also accepts "1_000" and Arabic digits.
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            raise SettingError(name, value, f"a whole number from {least} to {most}")
+        return int(value)
 
     def limit(self, name: str, default: int | None) -> int | None:
         return self.whole(name, 0, least=0) if self.text(name) else default
@@ -156,60 +156,60 @@ class _Reader:
         return self.whole(name, 0, least=1, most=65535) if self.text(name) else None
 
     def api_base(self, name: str) -> str:
-        held = self.text(name).rstrip("/") or API_BASE
-        if not _is_web_address(held):
-            raise SettingError(name, held, "an https address such as " + API_BASE + " (http only for this machine)")
-        return held
+        value = self.text(name).rstrip("/") or API_BASE
+        if not _is_web_address(value):
+            raise SettingError(name, value, "an https address such as " + API_BASE + " (http only for this machine)")
+        return value
 
     def origins(self, name: str) -> frozenset[str]:
-        held = [part.strip().rstrip("/") for part in self.text(name).split(",") if part.strip()]
-        for origin in held:
+        origins = [part.strip().rstrip("/") for part in self.text(name).split(",") if part.strip()]
+        for origin in origins:
             if not _is_web_address(origin) or urlsplit(origin).path:
                 raise SettingError(name, origin, "origins such as https://videos.example.com, separated by commas")
-        return frozenset(origin.lower() for origin in held)
+        return frozenset(origin.lower() for origin in origins)
 
     def hosts(self, name: str) -> frozenset[str]:
-        held = [part.strip().lower() for part in self.text(name).split(",") if part.strip()]
-        for host in held:
+        hosts = [part.strip().lower() for part in self.text(name).split(",") if part.strip()]
+        for host in hosts:
             if not HOST_NAME.fullmatch(host):
                 raise SettingError(name, host, "names such as studio.example.com, separated by commas")
-        # A Space is asked by its own name, which it is told, and by those of its replicas.
+        # A Space has its own name, and one for each replica.
         space = {self.text("SPACE_HOST").lower(), "*.hf.space"} if self.text("SPACE_ID") else set()
-        return frozenset(held) | (space - {""})
+        return frozenset(hosts) | (space - {""})
 
     def public_url(self, name: str) -> str | None:
-        held = self.text(name).rstrip("/")
-        if held and not (_is_web_address(held) and held.startswith("https://")):
-            raise SettingError(name, held, "an https address such as https://studio.example.com")
-        return held or None
+        value = self.text(name).rstrip("/")
+        if value and not (_is_web_address(value) and value.startswith("https://")):
+            raise SettingError(name, value, "an https address such as https://studio.example.com")
+        return value or None
 
     def host_of(self, name: str) -> frozenset[str]:
         url = self.public_url(name)
         return frozenset({(urlsplit(url).hostname or "").lower()}) if url else frozenset()
 
     def data_dir(self, name: str) -> Path:
-        held = self.text(name)
-        folder = Path(held).expanduser() if held else Path(platformdirs.user_data_dir("dreamina-ui", appauthor=False))
+        value = self.text(name)
+        folder = Path(value).expanduser() if value else Path(platformdirs.user_data_dir("dreamina-ui", appauthor=False))
         if folder.exists() and not folder.is_dir():
             raise SettingError(name, str(folder), "a folder, or a path where one can be made")
         return folder.absolute()
 
     def file(self, name: str, default: Path) -> Path:
-        held = self.text(name)
-        path = Path(held).expanduser() if held else default
+        value = self.text(name)
+        path = Path(value).expanduser() if value else default
         if not path.is_file():
             raise SettingError(name, str(path), "the path of a readable file")
         return path.absolute()
 
     def database_url(self, name: str) -> str | None:
-        held = self.text(name)
-        if not held:
+        value = self.text(name)
+        if not value:
             return None
-        scheme = held.split("://", 1)[0]
-        if "://" not in held or scheme not in ("sqlite", "postgresql+psycopg"):
-            # Only the scheme is shown: the rest may hold a password.
+        scheme = value.split("://", 1)[0]
+        if "://" not in value or scheme not in ("sqlite", "postgresql+psycopg"):
+            # Only the scheme is shown: the rest may contain a password.
             raise SettingError(name, scheme[:40], "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
-        return held
+        return value
 
 
 def _is_web_address(address: str) -> bool:

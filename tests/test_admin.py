@@ -1,4 +1,4 @@
-"""The owner's commands, as they are typed: what they print, what they change, and what they refuse in a sentence."""
+"""The owner's commands: their output, their changes, and their errors."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ from dreamina_ui.media.library import Library
 from dreamina_ui.settings import KEY_NAMES
 from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
 from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from tests.rig import poster_of, rigged, video_of
 from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
@@ -31,7 +32,7 @@ ALL = ["today", "jobs", "uncertain", "allowances", "block ann", "unblock ann", "
 
 @dataclass(frozen=True)
 class Owner:
-    """Somebody at a terminal, and the studio's database."""
+    """The owner at a terminal, and the studio's database."""
 
     folder: Path
     database: Database
@@ -47,7 +48,7 @@ class Owner:
         return result.stdout
 
     def holds(self, *jobs: Job) -> None:
-        """Jobs that were clicked, and came to where these stand."""
+        """Add the jobs as clicks do, then change them to these."""
         for job in jobs:
             self._hold(job)
 
@@ -57,7 +58,7 @@ class Owner:
         asyncio.run(self.store.change(job.job_id, lambda _: job))
 
     def left(self) -> set[str]:
-        return {job.job_id for job in asyncio.run(self.store.page("ann", 100, 0))}
+        return {job.job_id for job in asyncio.run(JobQueries(self.database).page("ann", limit=100))[0]}
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def owner(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def paid(name: str, at: float | None = None, **values: Any) -> Job:
-    """A video that is ready, and was paid."""
+    """A finished video that was paid."""
     at = time.time() if at is None else at
     share_id = f"{int.from_bytes(name.encode()):032x}"
     standard = {"share_id": share_id, "backend": "runcomfy", "created_at": at, "cost_usd": 0.25}
@@ -86,7 +87,7 @@ def paid(name: str, at: float | None = None, **values: Any) -> Job:
 
 
 def test_todays_spending(owner: Owner) -> None:
-    """Videos and dollars of today, by service and by whose key; a request that was looked for again is paid once."""
+    """Today's videos and dollars, by backend and kind of key; a resumed request is paid once."""
     owner.holds(
         paid("a"),
         paid("b", visitor_id="bob", cost_usd=None),
@@ -106,7 +107,7 @@ def test_todays_spending(owner: Owner) -> None:
 
 
 def test_jobs_by_state(owner: Owner) -> None:
-    """A line for each state that has any, in the order of a job's life; and the oldest that goes on."""
+    """A line for each state that has jobs, in the order of `State`; and the oldest unfinished job."""
     owner.holds(paid("a"), paid("b"), ended(a_job("c"), State.UNCERTAIN))
     assert "Nothing is unfinished." in owner.reads("jobs")
     owner.holds(a_job("newer", created_at=2_000_000.0), sent(a_job("older", created_at=1_000_000.0)))
@@ -121,7 +122,7 @@ def test_jobs_by_state(owner: Owner) -> None:
 
 
 def test_uncertain_jobs(owner: Owner) -> None:
-    """Id, when, whose, request id and how the prompt begins; nothing in it that a terminal would obey."""
+    """A line has id, time, visitor, request id and the start of the prompt, without control characters."""
     prompt = "a \x1b[31mred\x07 lighthouse \u202e and much more than would fit into a line of a table"
     lost = ended(a_job("lost", payload={"prompt": prompt}, submitted_at=1_000_000.0), State.UNCERTAIN)
     owner.holds(lost, replace(ended(a_job("noted"), State.UNCERTAIN), dismissed=True), paid("fine"))
@@ -134,7 +135,7 @@ def test_uncertain_jobs(owner: Owner) -> None:
 
 
 def test_todays_allowances(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is used by each visitor and in all of what is allowed, the most first; and who is blocked."""
+    """The uses and limits in all and of each visitor, the most first; and the blocked visitors."""
     monkeypatch.setenv("SPACE_ID", "me/studio")
     owner.holds(paid("a"), paid("b", visitor_id="bob"), paid("c", visitor_id="bob"), paid("d", own_key=True))
     owner.types("block cem --reason cats")
@@ -151,7 +152,7 @@ def test_todays_allowances(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_blocking_and_unblocking(owner: Owner) -> None:
-    """A blocked visitor's next click is refused and what waits is taken back, until the block is lifted."""
+    """A block cancels a visitor's waiting jobs and refuses new clicks, until it is removed."""
     owner.holds(a_job("waits"))
     assert owner.reads("block ann") == "ann is blocked; 1 waiting job taken back.\n"
     with pytest.raises(VisitorBlocked):
@@ -163,8 +164,8 @@ def test_blocking_and_unblocking(owner: Owner) -> None:
     assert "Nobody with this id has been here yet." in owner.reads("block nobody")
 
 
-def test_pruning_removes_what_is_old(owner: Owner) -> None:
-    """By default it is only told; then rows, videos and posters go, never those of unfinished or uncertain jobs."""
+def test_pruning_removes_old_jobs(owner: Owner) -> None:
+    """By default nothing is removed; with --yes rows, videos and posters are, but not of unfinished or uncertain jobs."""
     old, day_of = time.time() - 40 * DAY_S, "SELECT job_id FROM allowance_uses"
     gone = [paid("old", old), replace(paid("old and failed", old), state=State.FAILED)]
     kept = [
@@ -197,7 +198,7 @@ def test_pruning_removes_what_is_old(owner: Owner) -> None:
 
 
 def test_pruning_a_days_videos_gives_nothing_back(owner: Owner) -> None:
-    """The shortest time is a day, and today's uses stay whatever goes."""
+    """The shortest time is a day, so today's uses remain."""
     owner.holds(paid("a"))
     assert owner.types("prune --older-than 0 --yes").exit_code == 2
     limits = Limits(9, 9, daily_per_visitor=3)
@@ -208,7 +209,7 @@ def test_pruning_a_days_videos_gives_nothing_back(owner: Owner) -> None:
 
 @pytest.mark.anyio
 async def test_the_commands_work_while_the_studio_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside an engine with a job under way: each command answers, and the video is saved all the same."""
+    """While an engine runs a job, each command works, and the video is saved."""
     monkeypatch.setenv("DREAMINA_DATA_DIR", str(tmp_path))
     monkeypatch.delenv("DREAMINA_DATABASE_URL", raising=False)
     async with rigged(tmp_path, render_s=0.5) as rig:
@@ -248,7 +249,7 @@ def broken(folder: Path) -> Path:
     ],
     ids=["no database", "none there", "a folder", "no address", "other maker", "away", "bad limit", "bad key"],
 )
-def test_what_cannot_be_read_is_one_sentence(
+def test_errors_are_one_sentence(
     line: str,
     name: str,
     value_in: Callable[[Path], str],
@@ -256,7 +257,7 @@ def test_what_cannot_be_read_is_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Exit code 1, one line that says what, no traceback, and neither key nor password in it; nothing is made."""
+    """An error is one line with exit code 1, without a traceback, key or password; no file is made."""
     monkeypatch.setenv("DREAMINA_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("RUNCOMFY_API_TOKEN", CANARY)
     monkeypatch.setenv(name, value_in(tmp_path))
@@ -287,8 +288,8 @@ def test_what_cannot_be_read_is_one_sentence(
         "prune --older-than 1 --yes --now",
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(owner: Owner, line: str) -> None:
-    """Exit code 2, with a hint; nothing is changed."""
+def test_usage_errors(owner: Owner, line: str) -> None:
+    """A usage error has exit code 2 and a hint, and changes nothing."""
     owner.holds(paid("a", 1_000_000.0))
     result = owner.types(line)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -297,7 +298,7 @@ def test_what_cannot_be_meant_is_a_usage_error(owner: Owner, line: str) -> None:
 
 
 def test_no_command_prints_a_key(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is set, nothing of it is on the terminal."""
+    """No command prints a key or secret from the settings."""
     for name in KEY_NAMES:
         monkeypatch.setenv(name, CANARY)
     monkeypatch.setenv("DREAMINA_SECRET", CANARY)
@@ -307,7 +308,7 @@ def test_no_command_prints_a_key(owner: Owner, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_as_a_program(tmp_path: Path) -> None:
-    """`python -m dreamina_ui.admin` reads the environment, and answers in words and exit codes, without Gradio."""
+    """`python -m dreamina_ui.admin` reads the environment, and does not import Gradio."""
 
     def program(*words: str) -> subprocess.CompletedProcess[str]:
         env = {

@@ -1,4 +1,4 @@
-"""`python -m dreamina_ui.card`, as it is typed: what it writes, what it says of a card, and what it refuses."""
+"""`python -m dreamina_ui.card`: the cards that it writes, its output, and its errors."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SCHEMA = {"properties": {"text": {"type": "string"}}}
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
-    """The simulator over a socket, with four cards that are not ours."""
+    """The simulator over a socket, with four other cards."""
     options = [part for path in CARDS for part in ("--card", str(path))]
     server = SimulatorServer(tmp_path_factory.mktemp("service"), "--token", KEY, *options)
     server.start()
@@ -53,8 +53,8 @@ def refused(*words: str) -> str:
 
 
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
-def test_a_fetched_card_is_the_models(path: Path, env: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the service says about a model becomes a card with the same fields; the command shows them."""
+def test_fetch_makes_a_card_of_the_model(path: Path, env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The service's reply about a model becomes a card with the same fields; the command shows them."""
     own = load_card(path)
     result = types("fetch", own.model_id, "--to", str(tmp_path / "card.json"))
     assert result.exit_code == 0, result.output
@@ -63,8 +63,8 @@ def test_a_fetched_card_is_the_models(path: Path, env: pytest.MonkeyPatch, tmp_p
     assert all(field.name in result.stdout for field in own.fields)
 
 
-def test_a_card_gets_the_models_name(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without `--to` the file is called after the model; what is there already is left alone."""
+def test_the_file_gets_the_models_name(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without `--to` the file has the model's name; an existing file is not overwritten."""
     model_id = load_card(CARDS[0]).model_id
     assert types("fetch", model_id).exit_code == 0
     path = tmp_path / (model_id.replace("/", "-") + ".json")
@@ -75,8 +75,8 @@ def test_a_card_gets_the_models_name(env: pytest.MonkeyPatch, tmp_path: Path) ->
     assert load_card(path).model_id == model_id
 
 
-def test_what_cannot_be_fetched_is_one_sentence(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An unknown model, an id that is none, no key, a refused key: said, and no file is left."""
+def test_fetch_errors_are_one_sentence(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An unknown model, an invalid id, a missing or a refused key is one sentence, and no file is made."""
     assert "There is no such model." in refused("fetch", "some/other")
     assert "not a model id" in refused("fetch", "a/../b")
     env.setenv("RUNCOMFY_API_TOKEN", "rc-wrong-key")
@@ -105,8 +105,8 @@ def refused_to(env: pytest.MonkeyPatch, folder: Path) -> str:
         {"data": {"schema": json.dumps({"input": SCHEMA})}},
     ],
 )
-def test_the_schema_may_stand_in_several_places(reply: dict[str, Any]) -> None:
-    """The service does not document where it is; whatever has properties counts."""
+def test_places_of_the_schema(reply: dict[str, Any]) -> None:
+    """The schema is found in several places, because the service does not document its place."""
     card = card_of("card", card_from("a/b", {"model_id": "a/b", "display_name": "B", **reply}))
     assert [field.name for field in card.fields] == ["text"]
     assert card.title == "B"
@@ -116,13 +116,13 @@ def test_the_schema_may_stand_in_several_places(reply: dict[str, Any]) -> None:
     "reply", [{}, {"input_schema": None}, {"schema": "not JSON"}, {"schema": []}, {"input_schema": {"type": "object"}}]
 )
 def test_a_reply_without_a_schema_is_one_sentence(reply: dict[str, Any]) -> None:
-    """There is then no card, and the owner is told to write it."""
+    """The error says to write the card by hand."""
     with pytest.raises(CardError, match="a/b holds no input schema; write the card by hand"):
         card_from("a/b", reply)
 
 
-def test_check_says_what_the_form_shows() -> None:
-    """One line for each field: its title, kind, limits and default."""
+def test_check_shows_the_fields() -> None:
+    """There is one line for each field: title, kind, limits and default."""
     result = types("check", str(CARDS[-1]))
     assert result.exit_code == 0
     assert "Cutter (somebody/cutter/video-to-video), 10 fields:" in result.stdout
@@ -142,12 +142,12 @@ def test_check_says_what_the_form_shows() -> None:
         ),
     ],
 )
-def test_check_says_what_is_wrong(text: str, words: str, tmp_path: Path) -> None:
-    """One sentence, and exit code 1."""
+def test_check_shows_what_is_wrong(text: str, words: str, tmp_path: Path) -> None:
+    """An error is one sentence, with exit code 1."""
     (tmp_path / "card.json").write_text(text)
     assert words in refused("check", str(tmp_path / "card.json"))
 
 
-def test_a_card_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    """So is one that cannot be read."""
+def test_a_missing_card_is_one_sentence(tmp_path: Path) -> None:
+    """A missing or unreadable file is one sentence."""
     assert "is not a readable JSON file" in refused("check", str(tmp_path / "none.json"))

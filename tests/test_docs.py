@@ -1,4 +1,4 @@
-"""The documents: every command is run somewhere, every link leads somewhere, every setting is told as it is."""
+"""The documents: every command is run somewhere, every link has a target, every setting has its default."""
 
 import ast
 import re
@@ -60,9 +60,9 @@ PLACES: dict[str, tuple[str, str]] = {
     "python -m tests.security.fuzz --inputs 10000": ("tests/security/test_fuzz.py", "fuzz"),  # with fewer inputs
 }
 UNRUN = {"python scripts/screenshots ADDRESS"}
-"""Pictures, which are looked at by people: made when the page has changed."""
+"""Scripts for pictures, which people check; they are run when the page has changed."""
 OWN_TEST = {"api.md"}
-"""Its blocks are run by tests/api/test_examples.py, which counts them."""
+"""tests/api/test_examples.py runs and counts its blocks."""
 DEFAULTS: dict[str, object] = {
     **dict.fromkeys(KEY_NAMES),
     "RUNCOMFY_MODEL_API_BASE": API_BASE,
@@ -85,7 +85,7 @@ def is_command(line: str) -> bool:
 
 
 def commands(document: Path) -> set[str]:
-    """Each line of a shell's block or of an indented one, and each `command` in a text, without comments."""
+    """Each line of a shell or indented block, and each `command` in the text, without comments."""
     text = document.read_text(encoding="utf-8")
     found: list[str] = []
     if document.name not in OWN_TEST:
@@ -107,7 +107,7 @@ ALL_COMMANDS = sorted({command for document in DOCUMENTS for command in commands
 
 @pytest.mark.parametrize("command", ALL_COMMANDS)
 def test_every_command_is_run_somewhere(command: str) -> None:
-    """By a test or by CI; a new command needs a place, and a place that has gone is missed."""
+    """Each command is listed with the test or CI file that runs it, and that file still does."""
     if command.startswith("python -m pytest "):
         files = [word for word in command.split() if word.startswith("tests/")]
         assert files
@@ -118,14 +118,14 @@ def test_every_command_is_run_somewhere(command: str) -> None:
     assert shown in (ROOT / file).read_text(encoding="utf-8")
 
 
-def test_no_place_is_left_over() -> None:
-    """A command that is in no document any more has no place either."""
+def test_every_listed_command_is_in_a_document() -> None:
+    """The list has no command that is in no document."""
     assert set(PLACES) <= set(ALL_COMMANDS)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
-def test_links_lead_somewhere(document: Path) -> None:
-    """A relative link names a file of the project, and a heading that is in it."""
+def test_links(document: Path) -> None:
+    """A relative link is to a file of the project, and to a heading in it."""
     for link in re.findall(r"\]\(([^)\s]+)\)", prose_of(document.read_text(encoding="utf-8"))):
         if link.startswith("https://"):
             continue
@@ -140,7 +140,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_no_document_names_a_machine(document: Path) -> None:
-    """No path of somebody's machine, and no host that packages come from: those are each reader's own."""
+    """No document has a path of one computer, or the host of a package mirror."""
     text = document.read_text(encoding="utf-8")
     assert not re.search(r"(?<![\w.])/(?:root|tmp|work|Users|mnt)/", text)
     assert set(re.findall(r"/home/(\w+)", text)) <= {"ann"}
@@ -148,14 +148,14 @@ def test_no_document_names_a_machine(document: Path) -> None:
 
 
 def names_read() -> set[str]:
-    """Every name that settings.py reads for the owner, by its source."""
+    """Every name that settings.py reads, from its source."""
     tree = ast.parse((ROOT / "dreamina_ui" / "settings.py").read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return {text for text in texts if re.fullmatch(r"(?:DREAMINA|RUNCOMFY|GRADIO)_[A-Z_]+", text)}
 
 
-def test_every_setting_is_told_with_its_default() -> None:
-    """docs/settings.md has the names that settings.py reads, once each, with the defaults that it gives."""
+def test_every_setting_has_its_default() -> None:
+    """docs/settings.md has each name that settings.py reads once, with its default."""
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", text, re.MULTILINE)
     assert sorted(name for name, _ in rows) == sorted(names_read())
@@ -170,8 +170,8 @@ def test_every_setting_is_told_with_its_default() -> None:
         assert told == (f"`{default}`" if default else "–"), name
 
 
-def test_the_limits_of_a_space_are_told() -> None:
-    """A shared key on a Space has limits by itself, and the table says which."""
+def test_the_limits_of_a_space() -> None:
+    """The table has the default limits of a shared key on a Space."""
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     space = Settings.from_env({"SPACE_ID": "ann/studio", "RUNCOMFY_API_TOKEN": "key"})
     for limit in (space.daily_limit, space.daily_limit_per_visitor):
@@ -179,13 +179,13 @@ def test_the_limits_of_a_space_are_told() -> None:
 
 
 def test_the_example_has_every_setting() -> None:
-    """.env.example names each setting, commented out; of the key's names the first is enough."""
+    """.env.example has each setting, commented out, and the first name of the key."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(r"^# ([A-Z_]+)=", text, re.MULTILINE)) == names_read() - set(KEY_NAMES[1:])
 
 
 def test_the_first_command_starts_the_studio(tmp_path: Path) -> None:
-    """`bash scripts/run` in a copy of the project, whose environment has all that app.py needs: the studio says its address."""
+    """`bash scripts/run` in a copy of the project with a ready environment starts the studio."""
     project = tmp_path / "project"
     python = project / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)

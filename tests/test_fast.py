@@ -1,4 +1,4 @@
-"""The short run for working: `bash scripts/test --fast`."""
+"""The short test run: `bash scripts/test --fast`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from tests.servers import ROOT
 
 
 def test_the_fast_run_needs_no_browser_and_no_server() -> None:
-    """It keeps the tests of the pure parts and of the engine, and leaves out what needs a browser, PostgreSQL or a server."""
+    """It runs the tests of pure modules and of the engine, but none that needs a browser, PostgreSQL or a server."""
     command = [sys.executable, "-m", "pytest", "--fast", "--collect-only", "-q", "-p", "no:cacheprovider"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for kept in ("tests/test_purity.py", "tests/engine/test_paid_and_kept.py", "tests/media/test_embed.py"):

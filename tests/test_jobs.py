@@ -1,4 +1,4 @@
-"""A job's life: only legal moves, and nothing after the end."""
+"""Jobs: legal moves, cancels and failures."""
 
 import itertools
 
@@ -12,7 +12,7 @@ JOB = Job(job_id="j", share_id="s", visitor_id="v", backend="simulator", model_i
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.permutations(State, 2)))
 def test_moves(before: State, after: State) -> None:
-    """Every pair of states either stands in the table, or is refused and changes nothing."""
+    """A move that is not in the table is refused."""
     job = Job(**{**{name: getattr(JOB, name) for name in JOB.__dataclass_fields__}, "state": before})
     if after in MOVES[before]:
         assert job.move(after).state is after
@@ -22,37 +22,37 @@ def test_moves(before: State, after: State) -> None:
 
 
 def test_ends_are_final() -> None:
-    """Out of a terminal state lead adoption, and looking again for missing files, alone; every other state has a move."""
+    """A terminal state can only be left by adoption, or to fetch missing files; every other state has moves."""
     assert all(not MOVES[state] for state in TERMINAL - {State.UNCERTAIN, State.SUCCEEDED})
     assert MOVES[State.UNCERTAIN] == {State.IN_QUEUE}
     assert MOVES[State.SUCCEEDED] == {State.SAVING}
     assert all(MOVES[state] for state in State if state not in TERMINAL)
 
 
-def test_the_same_news_twice_is_no_change() -> None:
-    """Applying the same reply again leaves the very same job, version included."""
+def test_the_same_change_twice_is_one_change() -> None:
+    """Applying the same reply again does not change the job or its version."""
     queued = JOB.move(State.SUBMITTING).move(State.IN_QUEUE, queue_position=2)
     assert queued.move(State.IN_QUEUE, queue_position=2) is queued
     assert queued.move(State.IN_QUEUE, queue_position=1).version == queued.version + 1
 
 
 def test_elapsed_stops_at_the_end() -> None:
-    """Time runs from the click to the end, never backwards."""
+    """The elapsed time is from the click to the end, and never negative."""
     assert JOB.elapsed_s(130.0) == 30.0
     assert JOB.elapsed_s(90.0) == 0.0
     assert JOB.move(State.FAILED, finished_at=110.0).elapsed_s(500.0) == 10.0
 
 
 def test_a_failure_keeps_code_and_facts() -> None:
-    """What a row keeps of an error is enough to word it again."""
+    """A failure has the code, message and facts of its exception."""
     failure = Failure.of(NoBalance("empty", status_code=402, error_code=400002))
     assert (failure.code, failure.message) == ("no_balance", "empty")
     assert failure.facts == {"status_code": 402, "error_code": 400002}
 
 
 @pytest.mark.parametrize("state", State)
-def test_a_cancel_ends_only_what_is_not_sent(state: State) -> None:
-    """A waiting job ends, with nothing left of what held it up; a sent one is marked; one that has ended stays as it is."""
+def test_cancel_ends_only_waiting_jobs(state: State) -> None:
+    """A waiting job ends; a sent one is marked; one that has ended does not change."""
     before = Job(**{**{name: getattr(JOB, name) for name in JOB.__dataclass_fields__}, "state": state})
     job = before.cancel(200.0)
     if before.ended:
@@ -63,8 +63,8 @@ def test_a_cancel_ends_only_what_is_not_sent(state: State) -> None:
         assert (job.state, job.finished_at, job.cancel_requested) == (state, None, True)
 
 
-def test_a_cancelled_job_no_longer_says_what_held_it_up() -> None:
-    """Neither a pause nor a failure of an earlier try stands in its row."""
+def test_cancel_removes_the_hold() -> None:
+    """A cancelled job is neither held nor has the failure of an earlier try."""
     held = JOB.move(State.WAITING, held=True, failure=Failure.of(NoBalance("empty")), not_before=150.0)
     cancelled = held.cancel(200.0)
     assert (cancelled.held, cancelled.failure, cancelled.not_before) == (False, None, None)

@@ -1,4 +1,4 @@
-"""The log of a real start: a job in two lines with its id, and every other end with its reason."""
+"""The log of a real start: two lines for a job, with its id, and the reason of a failure."""
 
 import re
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ def ended(program: httpx.Client, **values: Any) -> dict[str, Any]:
     return found
 
 
-def test_a_job_is_told_in_two_lines(tmp_path: Path, service: SimulatorServer) -> None:
-    """Its request and its end; a failure with the service's reason; and neither the prompt nor the key."""
+def test_a_job_has_two_lines(tmp_path: Path, service: SimulatorServer) -> None:
+    """The lines are of its request and its end, with the service's reason of a failure, without prompt and key."""
     server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
     server.start()
     try:
@@ -58,8 +58,8 @@ def test_a_job_is_told_in_two_lines(tmp_path: Path, service: SimulatorServer) ->
     assert KEY not in log
 
 
-def test_a_service_that_is_away_is_told_once(tmp_path: Path) -> None:
-    """What keeps the service from being reached stands on the job and once in the log, however often it is tried."""
+def test_an_unreachable_service_is_logged_once(tmp_path: Path) -> None:
+    """The reason is shown on the job and logged once, however many retries there are."""
     base = f"http://127.0.0.1:{free_port()}/v1"
     server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=base)
     server.start()

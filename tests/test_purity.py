@@ -1,4 +1,4 @@
-"""Pure modules: what takes values and returns values knows nothing of the network, the database, threads or the clock."""
+"""Pure modules do not import the network, the database, threads or the clock."""
 
 import ast
 from pathlib import Path
@@ -31,7 +31,7 @@ IMPURE = {"asyncio", "httpx", "sqlalchemy", "threading", "time", "random", "grad
 
 @pytest.mark.parametrize("module", PURE)
 def test_pure_modules_do_not_wait_or_store(module: str) -> None:
-    """Nothing that waits, stores or draws is imported."""
+    """A pure module imports nothing that waits, stores or is random."""
     tree = ast.parse((PACKAGE / Path(*module.split(".")).with_suffix(".py")).read_text(encoding="utf-8"))
     names = {a.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
     names |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -20,12 +20,12 @@ RENDER_S = 1
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 TAKEN_OVER_WITHIN_S = 120
 ANSWER_HELD_S = 600
-"""Longer than any of these tests lasts."""
+"""Longer than any of these tests."""
 
 
 @contextmanager
 def nginx(folder: Path, replicas: list[Server]) -> Iterator[str]:
-    """The file from docs/, with ports and folders of this test's own; gives its address."""
+    """Nginx with the file from docs/ and ports and folders of this test. Yields its address."""
     folder.mkdir()
     port = free_port()
     text = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def service(tmp_path: Path) -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def replicas(tmp_path: Path, service: SimulatorServer, postgres_url: str) -> Iterator[list[Server]]:
-    """Both are there; a test may kill one."""
+    """Two running replicas; a test may kill one."""
     made = []
     try:
         for name in ("one", "two"):
@@ -91,7 +91,7 @@ def replicas(tmp_path: Path, service: SimulatorServer, postgres_url: str) -> Ite
 
 
 def ask(browser: httpx.Client, endpoint: str, *values: object) -> Any:
-    """An endpoint's answers by the public API, as its stream ends."""
+    """The last data of an endpoint's stream."""
     event = browser.post(f"/gradio_api/call/{endpoint}", json={"data": values}).json()["event_id"]
     stream = browser.get(f"/gradio_api/call/{endpoint}/{event}").text
     assert "event: complete" in stream, stream
@@ -99,7 +99,7 @@ def ask(browser: httpx.Client, endpoint: str, *values: object) -> Any:
 
 
 def submitted(browser: httpx.Client, replicas: list[Server]) -> tuple[Server, str]:
-    """A click through nginx: the replica that has it, and the job's id."""
+    """Click through nginx. Returns the replica that got it, and the job's id."""
     assert browser.get("/").status_code == 200
     chosen = browser.cookies["dreamina_replica"]
     assert not browser.get("/").headers.get_list("set-cookie")  # it stays with that replica, and one visitor
@@ -109,12 +109,12 @@ def submitted(browser: httpx.Client, replicas: list[Server]) -> tuple[Server, st
 
 
 def accepted(service: SimulatorServer) -> list[str]:
-    """The ids of the requests that the service has taken."""
+    """The ids of the requests that the service has accepted."""
     return [request["request_id"] for request in service.control("ledger", KEY)["requests"]]
 
 
 def reloaded(browser: httpx.Client, job_id: str) -> dict[str, Any]:
-    """Page and history after the kill, by the other replica; gives the job as the history has it."""
+    """Load page and history from the other replica. Returns the job in the history."""
     assert browser.get("/").status_code == 200
     [job] = ask(browser, "history", 24, 0)[0]
     assert job["job_id"] == job_id
@@ -123,10 +123,10 @@ def reloaded(browser: httpx.Client, job_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_replica_s_video_is_seen_on_the_other(
+def test_the_other_replica_finishes_a_killed_ones_video(
     tmp_path: Path, service: SimulatorServer, replicas: list[Server]
 ) -> None:
-    """Generated on one, which is killed: after a reload the other has the video, which the service was asked for once."""
+    """After the kill and a reload the other replica has the video, which was requested once."""
     service.control("faults", KEY, {"on": "status", "kind": "other_word", "word": "in_progress", "times": None})
     with (
         nginx(tmp_path / "nginx", replicas) as address,
@@ -154,7 +154,7 @@ def test_a_killed_replica_s_video_is_seen_on_the_other(
 def test_a_replica_killed_before_it_has_the_id_leaves_an_uncertain_video(
     tmp_path: Path, service: SimulatorServer, replicas: list[Server]
 ) -> None:
-    """The service has the request and holds its answer when the replica dies: the other calls it uncertain, and sends none."""
+    """If the replica dies before the service replies, the other marks the job uncertain and sends nothing."""
     service.control("faults", KEY, {"on": "submit", "kind": "slow", "accepted": True, "delay_s": ANSWER_HELD_S})
     with (
         nginx(tmp_path / "nginx", replicas) as address,
@@ -173,7 +173,7 @@ def test_a_replica_killed_before_it_has_the_id_leaves_an_uncertain_video(
 
 
 def test_a_browser_keeps_its_replica(tmp_path: Path, replicas: list[Server]) -> None:
-    """The cookie is obeyed, an invented one is replaced, and the name asked for reaches the app."""
+    """Nginx follows its cookie, replaces an invented one, and passes the host name on."""
     with (
         nginx(tmp_path / "nginx", replicas) as address,
         httpx.Client(base_url=address, trust_env=False, timeout=60) as program,

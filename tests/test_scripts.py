@@ -1,4 +1,4 @@
-"""The page's scripts: each says what it does and needs, one answer serves all of them, and the page asks for it first."""
+"""The page's scripts: their comments, the one response with all of them, and the tag in the page."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ SCRIPTS = sorted(FOLDER.glob("*.js"))
 
 
 def head_and_code(script: Path) -> tuple[str, str]:
-    """The comment at the top of a script, and the rest."""
+    """The comment at the top of a script, and its code."""
     lines = script.read_text(encoding="utf-8").splitlines()
     length = next(number for number, line in enumerate(lines) if not line.startswith("//"))
     return "\n".join(lines[:length]), "\n".join(line for line in lines[length:] if not line.strip().startswith("//"))
@@ -36,8 +36,8 @@ def attributes(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_says_what_it_does_and_needs(script: Path) -> None:
-    """One sentence first, then the elements and attributes that its code names."""
+def test_the_comment_of_a_script(script: Path) -> None:
+    """The comment is one sentence, then the elements and attributes in the code."""
     head, code = head_and_code(script)
     first, _, rest = head.removeprefix("// ").partition("\n")
     assert first[0].isupper()
@@ -45,8 +45,8 @@ def test_a_script_says_what_it_does_and_needs(script: Path) -> None:
     assert not {name for name in attributes(code) if not re.search(rf"{re.escape(name)}\b", head)}
 
 
-def test_every_attribute_is_written_somewhere() -> None:
-    """What a script looks for is in the markup of the page's code, or made by a script."""
+def test_every_attribute_is_in_the_markup() -> None:
+    """Every attribute in a script is in the page's markup, or set by a script."""
     code = "\n".join(head_and_code(script)[1] for script in SCRIPTS)
     markup = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "dreamina_ui" / "ui").rglob("*.py"))
     for name in attributes(code):
@@ -71,8 +71,8 @@ def address_in(tag: str) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("encoding", ["identity", "br"])
-async def test_all_scripts_are_one_answer(encoding: str) -> None:
-    """The helpers first, then every other script as it is; compressed for browsers that can read that."""
+async def test_all_scripts_are_one_response(encoding: str) -> None:
+    """The response has the helpers, then every other script unchanged; compressed if the browser accepts it."""
     scripts = PageScripts(FOLDER)
     reply = await ask(scripts, address_in(scripts.tag), encoding)
     assert reply.text.startswith((FOLDER / "dreamina.js").read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ async def test_all_scripts_are_one_answer(encoding: str) -> None:
 
 @pytest.mark.anyio
 async def test_the_address_changes_with_the_scripts(tmp_path: Path) -> None:
-    """So they may be kept for a year; those of another version may not, which a page of another replica asks for."""
+    """The scripts are cached for a year by their URL; at a URL of another version they are not cached."""
     shutil.copytree(FOLDER, tmp_path / "js")
     before = PageScripts(tmp_path / "js")
     (tmp_path / "js" / "seed.js").write_text("// changed")
@@ -97,8 +97,8 @@ async def test_the_address_changes_with_the_scripts(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_page_asks_for_them_before_all_else() -> None:
-    """The tag stands at the start of the page's head, and in no other answer."""
+async def test_the_page_loads_the_scripts_first() -> None:
+    """The tag is at the start of the page's head, and in no other response."""
     html = "<!doctype html><html><head><title>a</title></head></html>"
 
     async def page(_request: Request) -> HTMLResponse:

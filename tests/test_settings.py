@@ -1,4 +1,4 @@
-"""Settings: read once, checked, and never telling a key."""
+"""Settings: defaults, checks, and masked secrets."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from dreamina_ui.settings import KEY_NAMES, Settings
 CANARY = "rc-canary-0123456789abcdef"
 
 
-def test_nothing_set_is_the_simulator() -> None:
-    """Without any setting the simulator answers, and no limit but the standard ones holds."""
+def test_defaults() -> None:
+    """Without settings the backend is the simulator, with the standard limits."""
     settings = Settings.from_env({})
     assert (settings.backend, settings.api_key, settings.daily_limit) == ("simulator", None, None)
     assert (settings.max_active, settings.max_active_per_visitor, settings.max_watchers) == (100, 4, 2000)
@@ -21,7 +21,7 @@ def test_nothing_set_is_the_simulator() -> None:
 
 @pytest.mark.parametrize("count", range(1, len(KEY_NAMES) + 1))
 def test_the_first_key_name_wins(count: int) -> None:
-    """Keys are looked for in the documented order."""
+    """The names of the key have the documented order."""
     names = KEY_NAMES[-count:]
     settings = Settings.from_env({name: f"key-from-{name}" for name in names})
     assert settings.api_key == f"key-from-{names[0]}"
@@ -40,7 +40,7 @@ def test_the_first_key_name_wins(count: int) -> None:
     ],
 )
 def test_backend(backend: str, key: str, expected: str) -> None:
-    """The backend follows the key, unless it is said."""
+    """With `auto` the backend depends on the key."""
     assert Settings.from_env({"DREAMINA_BACKEND": backend, "RUNCOMFY_API_TOKEN": key}).backend == expected
 
 
@@ -48,13 +48,13 @@ def test_backend(backend: str, key: str, expected: str) -> None:
     ("held", "key", "expected"),
     [("", "", True), ("", CANARY, False), ("on", CANARY, True), ("OFF", "", False), ("auto", CANARY, False)],
 )
-def test_mcp_costs_nothing_by_itself(held: str, key: str, expected: bool) -> None:
-    """Agents are served by the simulator, and by the paid service only if that is said."""
+def test_mcp(held: str, key: str, expected: bool) -> None:
+    """With `auto`, MCP is on for the simulator only."""
     assert Settings.from_env({"DREAMINA_MCP": held, "RUNCOMFY_API_TOKEN": key}).mcp is expected
 
 
 def test_space_with_a_shared_key_is_limited() -> None:
-    """On a Space whose owner lends a key and says nothing, 50 videos a day and 3 a visitor are allowed."""
+    """On a Space with a shared key the default is 50 videos a day, and 3 for each visitor."""
     space = {"SPACE_ID": "me/studio", "RUNCOMFY_API_TOKEN": CANARY}
     settings = Settings.from_env(space)
     assert (settings.daily_limit, settings.daily_limit_per_visitor) == (50, 3)
@@ -91,7 +91,7 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_bad_values_stop_the_start_with_one_line(name: str, value: str) -> None:
-    """The line names the setting and what is allowed, and is one line."""
+    """The error is one line with the setting and what is allowed."""
     with pytest.raises(SettingError) as caught:
         Settings.from_env({name: value})
     assert str(caught.value).startswith(f"{name} is ")
@@ -101,7 +101,7 @@ def test_bad_values_stop_the_start_with_one_line(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("name", [*KEY_NAMES, "DREAMINA_SECRET"])
 def test_a_bad_secret_is_masked(name: str) -> None:
-    """What a refused key or secret held is told by its length alone."""
+    """The error has only the length of a refused key or secret."""
     with pytest.raises(SettingError) as caught:
         Settings.from_env({name: "a b"})
     assert "a b" not in str(caught.value)
@@ -109,14 +109,14 @@ def test_a_bad_secret_is_masked(name: str) -> None:
 
 
 def test_a_password_in_a_database_address_is_masked() -> None:
-    """Of a refused database address only the scheme is told."""
+    """The error has only the scheme of a refused database URL."""
     with pytest.raises(SettingError) as caught:
         Settings.from_env({"DREAMINA_DATABASE_URL": f"postgres://me:{CANARY}@host/db"})
     assert CANARY not in str(caught.value)
 
 
 def test_keys_are_not_in_repr() -> None:
-    """Neither the key nor other secrets show when settings are printed."""
+    """`repr` contains neither the key nor other secrets."""
     settings = Settings.from_env(
         {
             "RUNCOMFY_API_TOKEN": CANARY,
@@ -129,7 +129,7 @@ def test_keys_are_not_in_repr() -> None:
 
 
 def test_paths_and_origins(tmp_path: Path) -> None:
-    """Folders may not exist yet, `~` is expanded, and origins lose a trailing slash."""
+    """Folders need not exist, `~` is expanded, and origins lose a trailing slash."""
     settings = Settings.from_env(
         {
             "DREAMINA_DATA_DIR": str(tmp_path / "new" / "folder"),

@@ -1,4 +1,4 @@
-"""A Space: its card, and that it starts from nothing but the folder that `scripts/space` prepares."""
+"""A Space: its card, and a start from the folder that `scripts/space` prepares."""
 
 import re
 import shutil
@@ -31,7 +31,7 @@ KINDS = {
     "short_description": str,
     "hf_oauth": bool,
 }
-"""What Hugging Face's configuration reference has of what we use, with its types."""
+"""The entries of Hugging Face's configuration reference that are used here, with their types."""
 WITHIN_S = 120
 
 
@@ -50,7 +50,7 @@ def entries(card: SpaceCard) -> dict[str, Any]:
 
 
 def test_the_card_is_read_by_the_hub_s_library(space: Path) -> None:
-    """`SpaceCard` reads the front matter strictly, nothing is lost in it, and each entry has its type."""
+    """`SpaceCard` reads the whole front matter, and each entry has its type."""
     text = (space / "README.md").read_text(encoding="utf-8")
     card = SpaceCard(text, ignore_metadata_errors=False)
     held = yaml.safe_load(text.split("---\n")[1])
@@ -59,8 +59,8 @@ def test_the_card_is_read_by_the_hub_s_library(space: Path) -> None:
     assert entries(SpaceCard(str(card))) == held
 
 
-def test_the_card_says_what_is_so(space: Path) -> None:
-    """Version, colours, length, file, Python and sign-in are ones that a Space takes and this program has."""
+def test_the_values_of_the_card(space: Path) -> None:
+    """Version, colours, lengths, file, Python and sign-in are valid for a Space and match this program."""
     card = SpaceCard.load(space / "README.md").data
     pins = (
         Requirement(line.split("#")[0]) for line in (space / "requirements.txt").read_text().splitlines()[1:] if line
@@ -79,8 +79,8 @@ def test_the_card_says_what_is_so(space: Path) -> None:
     assert card.hf_oauth is True  # `_offers_login` in studio.py
 
 
-def test_nothing_needless_is_pushed(space: Path) -> None:
-    """No tests, caches, settings of the owner's or pictures of the page; binary files are marked for Git LFS."""
+def test_only_needed_files_are_pushed(space: Path) -> None:
+    """The folder has no tests, caches, owner's settings or screenshots; binary files are marked for Git LFS."""
     files = [path.relative_to(space) for path in space.rglob("*") if path.is_file()]
     top = {".gitattributes", "LICENSE", "README.md", "app.py", "assets", "dreamina_ui", "requirements.txt"}
     assert {path.parts[0] for path in files} == top
@@ -89,8 +89,8 @@ def test_nothing_needless_is_pushed(space: Path) -> None:
     assert not re.search(r"\]\((?!https://)", (space / "README.md").read_text(encoding="utf-8"))
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
-    """Nothing is written over; an empty clone, which has `.git` alone, is filled."""
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
+    """No file is overwritten; a clone with only `.git` is filled."""
     (tmp_path / "mine").write_text("mine")
     command = [sys.executable, str(ROOT / "scripts" / "space"), str(tmp_path)]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S)
@@ -103,8 +103,8 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "app.py").is_file()
 
 
-def test_it_starts_from_nothing_but_its_folder(space: Path, tmp_path: Path) -> None:
-    """In an environment like a Space's the page and `/healthz` answer by the Space's name, and the data is where it was told."""
+def test_a_space_starts_from_its_folder(space: Path, tmp_path: Path) -> None:
+    """In an environment like a Space's the page and `/healthz` work by the Space's name, and the data is in its folder."""
     copy, elsewhere, data = tmp_path / "home" / "app", tmp_path / "empty", tmp_path / "data"
     shutil.copytree(space, copy)
     elsewhere.mkdir()

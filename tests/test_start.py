@@ -1,4 +1,4 @@
-"""`python app.py` as a user starts it: a start that cannot be is one line, and a good one ends as it is asked to."""
+"""`python app.py`: a failed start is one line, and a good one ends cleanly."""
 
 import re
 import signal
@@ -20,11 +20,11 @@ from tests.servers import ROOT, wait_for
 
 CANARY = "rc-canary-0123456789abcdef"
 WITHIN_S = 120
-"""How long a process may take before its test fails; none waits this long otherwise."""
+"""The longest time of a process before its test fails."""
 
 
 def started(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[str]":
-    """The program in a clean environment, from a folder of its own; its two streams are files in there."""
+    """The program in a clean environment and a folder of its own, which has files of its output."""
     env = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder),
@@ -60,7 +60,7 @@ def err(folder: Path) -> str:
 
 
 def refusal(folder: Path, **settings: str) -> str:
-    """The one line of a start that cannot be."""
+    """The one line of a failed start."""
     with started(folder, settings) as process:
         try:
             code = process.wait(WITHIN_S)
@@ -76,7 +76,7 @@ def refusal(folder: Path, **settings: str) -> str:
 
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The program with its address, as it prints it."""
+    """The program and the address that it prints."""
     with started(folder, settings) as process:
 
         def announced() -> str:
@@ -128,7 +128,7 @@ def free() -> int:
     ],
 )
 def test_a_bad_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
-    """Each setting that cannot be used is named in one line, without a key in it."""
+    """Each invalid setting is named in one line without a key."""
     assert name in refusal(tmp_path, **{name: value})
 
 
@@ -158,8 +158,8 @@ def file_for_the_videos(data: Path) -> None:
         (file_for_the_videos, "videos cannot be made"),
     ],
 )
-def test_a_data_folder_that_cannot_be_used_stops_the_start(tmp_path: Path, found: object, says: str) -> None:
-    """What stands where the database or the videos should be is told in one line."""
+def test_an_unusable_data_folder_stops_the_start(tmp_path: Path, found: object, says: str) -> None:
+    """One line names the wrong file or folder."""
     assert callable(found)
     (tmp_path / "data").mkdir()
     found(tmp_path / "data")
@@ -169,34 +169,34 @@ def test_a_data_folder_that_cannot_be_used_stops_the_start(tmp_path: Path, found
 @pytest.mark.parametrize(
     "address", ["sqlite://me:rc-canary-0123456789abcdef@host/x", "postgresql+psycopg://me:{}@h:p/x"]
 )
-def test_a_database_address_that_is_none_stops_the_start(tmp_path: Path, address: str) -> None:
-    """An address that cannot be read is told without the password in it."""
+def test_an_invalid_database_url_stops_the_start(tmp_path: Path, address: str) -> None:
+    """The line does not contain the password."""
     assert "address" in refusal(tmp_path, DREAMINA_DATABASE_URL=address.format(CANARY))
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", '{"model_id": "a/b"}', "\udc80"])
-def test_a_card_that_cannot_be_read_stops_the_start(tmp_path: Path, card: str) -> None:
-    """A model card that is no card is told by its file's name."""
+def test_an_unreadable_card_stops_the_start(tmp_path: Path, card: str) -> None:
+    """The line has the name of the card's file."""
     (tmp_path / "my-card.json").write_bytes(card.encode(errors="surrogateescape"))
     assert "my-card.json" in refusal(tmp_path, DREAMINA_MODEL_CARD=str(tmp_path / "my-card.json"))
 
 
 def test_a_taken_port_stops_the_start(tmp_path: Path, taken: int) -> None:
-    """A port that another program has is named together with its setting."""
+    """The line has the port and its setting."""
     line = refusal(tmp_path, GRADIO_SERVER_PORT=str(taken))
     assert "GRADIO_SERVER_PORT" in line
     assert str(taken) in line
 
 
-def test_an_address_of_another_machine_stops_the_start(tmp_path: Path, free: int) -> None:
-    """A name to listen on that is not this machine's is named together with its setting."""
+def test_a_foreign_address_stops_the_start(tmp_path: Path, free: int) -> None:
+    """The line has the name to listen on and its setting."""
     line = refusal(tmp_path, GRADIO_SERVER_NAME="192.0.2.1", GRADIO_SERVER_PORT=str(free))
     assert "GRADIO_SERVER_NAME" in line
     assert "192.0.2.1" in line
 
 
 def stopped(process: "subprocess.Popen[str]", folder: Path, by: signal.Signals) -> None:
-    """Ends in its own time with 0, says nothing more, and leaves a database that was closed."""
+    """Stop the process. Checks that it ends with 0, without more output, and has closed the database."""
     process.send_signal(by)
     assert process.wait(WITHIN_S) == 0
     assert [line for line in err(folder).splitlines() if not LOGGED.match(line)] == []
@@ -206,8 +206,8 @@ def stopped(process: "subprocess.Popen[str]", folder: Path, by: signal.Signals) 
     assert not list((folder / "data").glob("dreamina.sqlite3-*"))
 
 
-def test_a_good_start_serves_and_ends_when_asked(tmp_path: Path, free: int) -> None:
-    """The address is printed, the page answers and gives a visitor cookie, and SIGTERM ends it with 0."""
+def test_start_and_sigterm(tmp_path: Path, free: int) -> None:
+    """The address is printed, the page loads and sets the visitor cookie, and SIGTERM ends the program with 0."""
     with serving(tmp_path, GRADIO_SERVER_PORT=str(free)) as (process, address):
         assert address == f"http://127.0.0.1:{free}"
         with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
@@ -262,7 +262,7 @@ class PaidAnswers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The test speaks for itself."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -285,10 +285,10 @@ def rows(folder: Path) -> list[tuple[str, str | None]]:
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_an_open_page_does_not_hold_up_the_end(
+def test_an_open_page_does_not_delay_the_shutdown(
     tmp_path: Path, free: int, paid: PaidService, by: signal.Signals
 ) -> None:
-    """With a page open and an endless job being watched the program still ends by itself and in order."""
+    """The program ends cleanly while a page watches an endless job."""
     settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
     with (
         serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address),
@@ -307,8 +307,8 @@ def test_an_open_page_does_not_hold_up_the_end(
     assert rows(tmp_path) == [("in_queue", "paid-for")]
 
 
-def test_the_end_waits_for_a_paid_answer(tmp_path: Path, free: int, paid: PaidService) -> None:
-    """SIGTERM while a paid POST is under way: the answer is waited for, and its request id is in the file."""
+def test_the_shutdown_waits_for_a_paid_reply(tmp_path: Path, free: int, paid: PaidService) -> None:
+    """After SIGTERM during a paid POST the program waits for the reply and stores its request id."""
     paid.held_s = 7  # Gradio by itself gives up after 5
     settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
     with serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address):

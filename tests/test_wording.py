@@ -1,4 +1,4 @@
-"""Every sentence, in every language."""
+"""The sentences in every language."""
 
 import re
 import string
@@ -34,7 +34,7 @@ def placeholders(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_translation_is_missing(language: str) -> None:
-    """Every language has every text, with the same values in it, and none that nobody knows."""
+    """All languages have the same texts with the same placeholders."""
     texts = texts_of(language)
     assert texts.keys() == ENGLISH.keys()
     assert {key: placeholders(text) for key, text in texts.items()} == {
@@ -44,7 +44,7 @@ def test_no_translation_is_missing(language: str) -> None:
 
 
 def test_no_text_is_left_in_english() -> None:
-    """A translation that equals the English text is a name, a number, or forgotten."""
+    """A text that is the same in both languages is a name or a number."""
     same = {key for key, text in texts_of("de").items() if text == ENGLISH[key]}
     assert same <= {
         "badge.simulator",
@@ -61,7 +61,7 @@ def test_no_text_is_left_in_english() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_everything_that_can_happen_has_words(language: str) -> None:
+def test_every_code_has_a_text(language: str) -> None:
     """Every exception, every state and every problem of a value has a text."""
     texts = texts_of(language)
     assert set(codes()) == {getattr(errors, name).code for name in errors.__all__}
@@ -71,8 +71,8 @@ def test_everything_that_can_happen_has_words(language: str) -> None:
     assert {f"plan.{problem}" for problem in PLAN_PROBLEMS} <= texts.keys()
 
 
-def test_every_text_that_is_said_exists() -> None:
-    """Each literal key in the program is one of the texts."""
+def test_every_used_key_exists() -> None:
+    """Each key in the program's source has a text."""
     said = {
         key
         for path in SOURCES
@@ -82,8 +82,8 @@ def test_every_text_that_is_said_exists() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_failure_with_missing_facts_still_reads(language: str) -> None:
-    """A row of an older version may lack what a newer sentence names."""
+def test_a_failure_with_missing_facts(language: str) -> None:
+    """A row of an older version may lack facts of a newer sentence."""
     words = Words(language)
     for code in codes():
         sentence = words.sentence(Failure(code))
@@ -93,7 +93,7 @@ def test_a_failure_with_missing_facts_still_reads(language: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "language"),
+    ("languages", "language"),
     [
         (["de", "en-US"], "de"),
         ([None, "de-AT,de;q=0.9,en;q=0.8"], "de"),
@@ -103,25 +103,25 @@ def test_a_failure_with_missing_facts_still_reads(language: str) -> None:
         ([], "en"),
     ],
 )
-def test_the_first_wish_that_can_be_met(wishes: list[str | None], language: str) -> None:
-    """The choice goes before the browser's languages, and English is spoken to everybody else."""
-    assert Words.of(wishes).language == language
+def test_choice_of_language(languages: list[str | None], language: str) -> None:
+    """The visitor's choice comes before the browser's languages; the default is English."""
+    assert Words.of(languages).language == language
 
 
-def test_braces_in_a_message_are_only_text() -> None:
-    """What the service says is put in, never read as a template."""
+def test_braces_in_a_message() -> None:
+    """The service's message is inserted as text, not used as a template."""
     assert "{limit} {0}" in Words().sentence(Failure("generation_failed", "{limit} {0}"))
 
 
-def test_numbers_are_written_as_the_language_does() -> None:
-    """A comma in German, a point in English."""
+def test_numbers() -> None:
+    """German has a decimal comma, English a point."""
     assert Words("de").price(Backend.RUNCOMFY, 0.25) == "Etwa 0,25 $"
     assert Words("en").price(Backend.RUNCOMFY, 0.25) == "About $0.25"
     assert Words("de").price(Backend.RUNCOMFY, None) == "Preis unbekannt"
 
 
-def test_a_field_problem_names_title_measure_and_limit() -> None:
-    """The sentence beside a field says what it held and what it may hold."""
+def test_a_field_problem_has_title_value_and_limit() -> None:
+    """The sentence beside a field has its value and its limit."""
     error = InvalidInput("prompt", "too_long", "", held=812, limit=800)
     assert Words("en").field_problem(error, "Prompt") == "Prompt: 812 characters, at most 800."
 
@@ -139,6 +139,6 @@ def test_a_field_problem_names_title_measure_and_limit() -> None:
         (JOB.move(State.CANCELLED), "Cancelled before it was made; nothing was charged"),
     ],
 )
-def test_where_a_job_stands(job: Job, line: str) -> None:
-    """One line says it, with the place in the queue where there is one."""
+def test_the_line_of_a_job(job: Job, line: str) -> None:
+    """The line has the state, and the position in the queue if there is one."""
     assert Words().state_line(job) == line

@@ -1,6 +1,6 @@
-"""What a batch will send: payloads from lines, a table or a sweep, or else everything that is wrong with them; pure.
+"""Plans a batch: makes payloads from lines, a table or a sweep, or lists everything that is wrong with them. Pure.
 
-Nothing is planned while there is any problem: a batch is sent as it was meant, or not at all.
+A plan with any problem has no payloads: a batch is sent completely, or not at all.
 """
 
 import codecs
@@ -25,22 +25,22 @@ BYTES_MOST = 2**20
 PROBLEMS_MOST = 50
 SEEDS_TEXT_MOST = 10_000
 COLUMNS_MOST = 100
-"""A header that is wider is not looked at."""
+"""A header with more columns is refused."""
 
 PLAN_PROBLEMS = (
     "empty",  # nothing to send
     "too_many",  # jobs; held, limit
     "too_big",  # bytes; held, limit
-    "encoding",  # neither UTF-8 nor UTF-16 with its mark
+    "encoding",  # neither UTF-8 nor UTF-16 with a BOM
     "nul",
-    "quotes",  # a quoted cell that does not end, or goes on after its end
+    "quotes",  # a quoted cell has no end, or text after it
     "no_header",  # allowed
     "unknown_column",  # held, allowed
     "duplicate_column",  # held
     "too_many_cells",  # held, limit
     "more",  # count: problems that are not listed
 )
-"""What can be wrong with a batch besides a card's own `PROBLEMS`, with its facts."""
+"""The problems of a batch besides `PROBLEMS`, with their facts."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n))+")
@@ -49,7 +49,7 @@ _RANDOM = re.compile(r"(\d{1,5})\s*(?:random|zufällige?)", re.IGNORECASE | re.A
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """`line` counts from 1; 0 is the input as a whole, or a value that all lines share. `field` is one of the card's."""
+    """`line` counts from 1; 0 is the whole input, or a value that all lines share. `field` is the name of the card's field."""
 
     line: int
     field: str | None
@@ -59,7 +59,7 @@ class LineProblem:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Either payloads, at most `BATCH_MOST`, that all fit the card, or problems, at most `PROBLEMS_MOST` and a count."""
+    """Either checked payloads, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest."""
 
     payloads: tuple[dict[str, Any], ...] = ()
     problems: tuple[LineProblem, ...] = ()
@@ -77,8 +77,8 @@ def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
 def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any]) -> Plan:
     """One job for each row of a table whose first row names fields of the card.
 
-    UTF-8, or UTF-16 with its mark; cells between commas, semicolons or tabs. An empty cell is the value in `shared`, or
-    else the card's default. A row's line is the one it begins on.
+    `data` is UTF-8, or UTF-16 with a BOM; commas, semicolons or tabs separate cells. An empty cell is the value in
+    `shared`, or else the card's default. A row's line is its first one.
     """
     if len(data) > BYTES_MOST:
         return _refused(0, "too_big", held=len(data), limit=BYTES_MOST)
@@ -104,7 +104,7 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any]) -> Plan:
     for line, cells in records:
         count += 1
         if count > BATCH_MOST:
-            continue  # only counted
+            continue  # count only
         if cells is None:
             problems.append(LineProblem(line, None, "quotes"))
         elif len(cells) > len(fields):
@@ -120,9 +120,9 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any]) -> Plan:
 def plan_sweep(
     card: Card, base: Mapping[str, Any], ratios: Sequence[Any], frames: Sequence[Any], seeds: Sequence[int] | str
 ) -> Plan:
-    """One prompt over all combinations; an empty dimension keeps the value in `base`.
+    """One job for each combination of values; an empty dimension keeps the value in `base`.
 
-    `seeds` are whole numbers, also as a text with commas or blanks between them, or "3 random".
+    `seeds` are whole numbers, or a text: whole numbers between commas or blanks, or "3 random".
     """
     dimensions = {"aspect_ratio": _each_once(ratios), "frames": _each_once(frames), "seed": _seeds(card, seeds)}
     swept = {name: values for name, values in dimensions.items() if values}
@@ -149,7 +149,7 @@ def _planned(
         values = {**shared, **row}
         faults = faults_of(card, values)
         for fault in faults:
-            # A value that all lines share is wrong once, and not two hundred times.
+            # A value that all lines share is reported once.
             at = line if fault.field in row or fault.problem == "missing" else 0
             key = (at, fault.field, fault.problem, str(fault.facts.get("held")))
             if key not in seen:
@@ -159,13 +159,13 @@ def _planned(
             continue
         try:
             payloads.append(card.validate(values))
-        except InvalidInput as fault:  # each value fits by itself, but not beside the others
-            found.append(_problem(line, fault if fault.field else _at(card.fields[0], fault)))
+        except InvalidInput as fault:  # the values are valid alone, but not together
+            found.append(_problem(line, fault, card.fields[0].name))
     return _listed(sorted(found, key=lambda problem: problem.line)) if found else Plan(tuple(payloads))
 
 
 def _records(text: str, delimiter: str, above: int = 0) -> Iterator[tuple[int, list[str] | None]]:
-    """The rows that are not blank, each with the line it begins on; None for one that cannot be read."""
+    """The rows that are not blank, each with its first line; None for a row that cannot be read."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = above + reader.line_num + 1
@@ -176,21 +176,21 @@ def _records(text: str, delimiter: str, above: int = 0) -> Iterator[tuple[int, l
         except csv.Error:
             yield line, None
             continue
-        while cells and not cells[-1]:  # spreadsheets write empty cells as far as their widest row
+        while cells and not cells[-1]:  # spreadsheets fill rows up with empty cells
             cells.pop()
         if cells:
             yield line, cells
 
 
 def _without_blank_lines(text: str) -> tuple[int, str]:
-    """How many blank lines are at the start, and the rest."""
+    """The count of blank lines at the start, and the text after them."""
     blank = _BLANK_LINES.match(text)
     end = blank.end() if blank else 0
     return _line_of(text[:end]) - 1, text[end:]
 
 
 def _known_columns(card: Card, text: str, delimiter: str) -> tuple[int, int]:
-    """How many columns of the header are fields, and how many there are."""
+    """How many columns of the header name fields, and how many columns it has."""
     _, header = next(_records(text, delimiter), (0, None))
     named = (header or ())[:COLUMNS_MOST]
     return sum(_column(card, name) is not None for name in named), len(named)
@@ -221,40 +221,34 @@ def _columns(card: Card, line: int, header: Sequence[str]) -> tuple[list[Field],
 
 
 def _seeds(card: Card, seeds: Sequence[int] | str) -> list[Any]:
-    """The seeds to sweep; a text that is none is left for the card to refuse."""
+    """The seeds to sweep; the card's check refuses any other text."""
     column = card.field("seed")
-    draws = column.default if column and column.default == -1 else None
+    random = column.default if column and column.default == -1 else None
     if not isinstance(seeds, str):
-        return _each_once(seeds, but=draws)
+        return _each_once(seeds, repeat=random)
     text = seeds.strip()
     if len(text) > SEEDS_TEXT_MOST:
         return [text]
     if found := _RANDOM.fullmatch(text):
-        return [draws] * int(found[1]) if draws is not None and int(found[1]) else [text]
+        return [random] * int(found[1]) if random is not None and int(found[1]) else [text]
     parts = [part for part in re.split(r"[,;\s]+", text) if part]
-    return _each_once([value_of(column, part) if column else part for part in parts], but=draws)
+    return _each_once([value_of(column, part) if column else part for part in parts], repeat=random)
 
 
-def _each_once(values: Iterable[Any], but: Any = None) -> list[Any]:
-    """Without repeats, but for the value that means something new each time."""
-    kept: list[Any] = []
+def _each_once(values: Iterable[Any], repeat: Any = None) -> list[Any]:
+    """The values without duplicates, except for `repeat`, which is another random value each time."""
+    unique: list[Any] = []
     seen: set[str] = set()
     for value in values:
-        if written(value) not in seen or (but is not None and value == but):
+        if written(value) not in seen or (repeat is not None and value == repeat):
             seen.add(written(value))
-            kept.append(value)
-    return kept
+            unique.append(value)
+    return unique
 
 
-def _problem(line: int, fault: InvalidInput) -> LineProblem:
+def _problem(line: int, fault: InvalidInput, field: str = "") -> LineProblem:
     facts = {name: fact for name, fact in fault.facts.items() if name not in ("field", "problem")}
-    return LineProblem(line, fault.field, fault.problem, facts)
-
-
-def _at(field: Field, fault: InvalidInput) -> InvalidInput:
-    """A fault of no field alone, told where the line begins."""
-    facts = {name: fact for name, fact in fault.facts.items() if name not in ("field", "problem")}
-    return InvalidInput(field.name, fault.problem, fault.message, **facts)
+    return LineProblem(line, fault.field or field, fault.problem, facts)
 
 
 def _refused(line: int, problem: str, **facts: Fact) -> Plan:

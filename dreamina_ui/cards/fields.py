@@ -1,7 +1,7 @@
-"""One input of a model card: a property of its JSON Schema becomes a typed field. Pure.
+"""Makes a typed field of each property of a card's JSON Schema. Pure.
 
-A card's schema may say the same thing in several ways (`nullable: true`, `type: [x, "null"]`, `anyOf` with null; `$ref` and
-a lone `allOf` in what programs write). `plain_schema` brings them into one, for the fields and for the validator alike.
+A schema can say the same thing in several ways: `nullable: true`, `type: [x, "null"]` or `anyOf` with null; `$ref` and
+single `allOf` in generated schemas. `plain_schema` rewrites them to one form, for the fields and for the validator.
 """
 
 import math
@@ -16,7 +16,7 @@ __all__ = ["Field", "Kind", "field_of", "kind_of_value", "plain_schema"]
 Kind = Literal["text", "choice", "integer", "number", "boolean", "address", "list", "json"]
 
 REFERENCES_MOST = 20
-"""How far references are followed from one to the next; a longer chain is a circle."""
+"""The longest chain of references; a longer one is a circle."""
 _KINDS: Mapping[str, Kind] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
 _ADDRESS_FORMATS = ("uri", "url", "iri", "http-url", "uri-reference")
 _ANNOTATIONS = ("title", "description", "default", "nullable", "examples", "deprecated", "$comment")
@@ -24,10 +24,11 @@ _ANNOTATIONS = ("title", "description", "default", "nullable", "examples", "depr
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One input. `choices` is empty unless `kind` is `choice`; limits are None where the card sets none.
+    """One input of a model.
 
-    `least` and `most` are for a control: a number may still not be one that the card excludes. `step` is what a number is
-    a multiple of. `item` is what a `list` is made of. `json` is everything else: any value that the card's schema takes.
+    `kind` is `json` for everything that no other kind fits. `choices` are only for the kind `choice`, `item` describes the
+    entries of a `list`. Limits are None where the card has none; `least` and `most` may include a bound that the card
+    excludes. A number is a multiple of `step`.
     """
 
     name: str
@@ -48,12 +49,12 @@ class Field:
 
     @property
     def can_be_empty(self) -> bool:
-        """Whether nothing is an answer, too."""
+        """Whether the value may be left out or null."""
         return self.nullable or (not self.required and self.default is None)
 
 
 def plain_schema(card: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with each property in one way of saying it. Raises `CardError`."""
+    """The schema with each property in the one form. Raises `CardError`."""
     properties: dict[str, Any] = {}
     for name, spec in schema["properties"].items():
         if not isinstance(spec, Mapping):
@@ -68,7 +69,7 @@ def plain_schema(card: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def field_of(card: str, name: str, spec: Mapping[str, Any], required: bool) -> Field:
-    """The field of a property in `plain_schema`'s way. Raises `CardError`."""
+    """The field of a property of a `plain_schema`. Raises `CardError`."""
     spec, nullable = _without_null(spec)
     choices = _choices(card, name, spec)
     nullable = nullable or None in spec.get("enum", ())
@@ -81,7 +82,7 @@ def field_of(card: str, name: str, spec: Mapping[str, Any], required: bool) -> F
         description=str(spec.get("description") or ""),
         kind=kind,
         required=required,
-        # Services write "" where there is no address.
+        # Services write "" for no address.
         default=None if kind == "address" and default == "" else default,
         choices=choices,
         most_characters=spec.get("maxLength"),
@@ -96,7 +97,7 @@ def field_of(card: str, name: str, spec: Mapping[str, Any], required: bool) -> F
 
 
 def kind_of_value(value: Any) -> str:
-    """What JSON calls it, with both sorts of numbers as one."""
+    """The JSON type of a value; `number` for both types of numbers, `structure` for arrays and objects."""
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float):
@@ -112,7 +113,7 @@ def _kind(spec: Mapping[str, Any], choices: tuple[Any, ...], item: Field | None)
     kind = spec.get("type")
     if kind == "string" and spec.get("format") in _ADDRESS_FORMATS:
         return "address"
-    # What can be several things can only be written as JSON.
+    # A value of several types has to be written as JSON.
     if not isinstance(kind, str) or any(name in spec for name in ("anyOf", "oneOf", "allOf", "not", "if")):
         return "json"
     return _KINDS.get(kind, "json")
@@ -121,8 +122,8 @@ def _kind(spec: Mapping[str, Any], choices: tuple[Any, ...], item: Field | None)
 def _choices(card: str, name: str, spec: Mapping[str, Any]) -> tuple[Any, ...]:
     if "enum" not in spec and "const" not in spec:
         return ()
-    held = spec["enum"] if "enum" in spec else [spec["const"]]
-    choices = tuple(choice for choice in held if choice is not None)
+    values = spec["enum"] if "enum" in spec else [spec["const"]]
+    choices = tuple(choice for choice in values if choice is not None)
     kinds = {kind_of_value(choice) for choice in choices}
     if not choices:
         raise CardError(f"{card}: {name} has an empty enum")
@@ -139,7 +140,7 @@ def _item(card: str, name: str, spec: Mapping[str, Any]) -> Field | None:
 
 
 def _bound(spec: Mapping[str, Any], name: str, exclusive: str, kind: Kind, way: int) -> float | None:
-    """The stricter of both bounds; an excluded one, of whole numbers, is the next one to it."""
+    """The stricter of both bounds; for integers, an exclusive bound becomes the next integer within it."""
     bounds = [spec[name]] if name in spec else []
     if (excluded := spec.get(exclusive)) is not None:
         next_one = math.floor(excluded) + 1 if way > 0 else math.ceil(excluded) - 1
@@ -150,7 +151,7 @@ def _bound(spec: Mapping[str, Any], name: str, exclusive: str, kind: Kind, way: 
 def _plain(
     card: str, name: str, spec: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0
 ) -> tuple[dict[str, Any], bool]:
-    """The description without references at its top and without null, and whether null is taken, too."""
+    """The property without references at its top and without null, and whether it accepts null."""
     if depth > REFERENCES_MOST:
         raise CardError(f"{card}: {name} refers to itself")
     if "$ref" in spec:
@@ -193,7 +194,7 @@ def _without_null(spec: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _with_null(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, or null; said so that a fault is still found by the rule it breaks."""
+    """The property or null, written so that an error still names the rule that is broken."""
     if not isinstance(spec.get("type"), str) or any(
         name in spec for name in ("anyOf", "oneOf", "allOf", "not", "const")
     ):
@@ -204,7 +205,7 @@ def _with_null(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target(reference: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a reference within the schema leads to; `_check_references` has seen that it leads somewhere."""
+    """The target of a reference within the schema. Raises `LookupError`, `ValueError` or `TypeError` if there is none."""
     place: Any = root
     for part in str(reference).removeprefix("#").strip("/").split("/"):
         if part:
@@ -216,7 +217,7 @@ def _target(reference: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_references(card: str, node: Any, root: Mapping[str, Any]) -> None:
-    """Nothing is fetched for a card: what it refers to stands in it. Raises `CardError`."""
+    """Raises `CardError` for a reference to something outside the schema: nothing is downloaded for a card."""
     if isinstance(node, list):
         for each in node:
             _check_references(card, each, root)

@@ -1,4 +1,4 @@
-"""Settings as a link, and a link's settings; pure."""
+"""Writes settings as a link, and reads them from one. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from dreamina_ui.errors import InvalidInput
 __all__ = ["link_of", "values_from"]
 
 TEXT_MOST = 10_000
-"""Characters of one value that are looked at; no longer one is a setting."""
+"""Characters of one value in a link; a longer one is refused."""
 
 
 def link_of(card: Card, payload: Mapping[str, Any]) -> str:
-    """`?prompt=…&seed=…`: what a value must be given for, and what differs from the card's defaults."""
+    """`?prompt=…&seed=…`: the required values, and those that differ from the card's defaults."""
     given = {
         field.name: written_for(field, value)
         for field in card.fields
@@ -26,9 +26,9 @@ def link_of(card: Card, payload: Mapping[str, Any]) -> str:
 
 
 def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], InvalidInput | None]:
-    """The values of a link by field name, and the first fault in them. What is outside the card is left out.
+    """The valid values of a link by field name, and the first fault of the others.
 
-    Parameters that are no fields are somebody else's, and left alone.
+    Ignores parameters that are not fields of the card.
     """
     values: dict[str, Any] = {}
     first: InvalidInput | None = None

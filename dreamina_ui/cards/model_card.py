@@ -1,4 +1,4 @@
-"""A model card: what a model takes and gives. Values become a checked payload."""
+"""A model card: the inputs of a model, and the check of their values."""
 
 import json
 import re
@@ -20,14 +20,14 @@ from dreamina_ui.errors import CardError, InvalidInput
 __all__ = ["PROBLEMS", "SEED_MOST", "Card", "Field", "card_of", "load_card", "seed_most"]
 
 SEED_MOST = 2**31 - 1
-"""The largest seed drawn here. The service documents no upper limit; this fits every common integer type."""
+"""The largest random seed. The service documents no limit; this fits every common integer type."""
 
 _SIZE = re.compile(r"(\d{2,5})\s*[×xX]\s*(\d{2,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`frames_per_second` is None for models that do not say; `validator` holds the card's input schema."""
+    """One model. `frames_per_second` is None if the card has none; `validator` checks against the input schema."""
 
     model_id: str
     title: str
@@ -41,16 +41,16 @@ class Card:
 
     @property
     def prompt(self) -> Field | None:
-        """What says in words what to make: `prompt`, else the first required text, else the first text."""
+        """The field `prompt`, else the first required text, else the first text."""
         texts = [field for field in self.fields if field.kind == "text"]
         named = [field for field in texts if field.name == "prompt"]
         return next(iter(named + [field for field in texts if field.required] + texts), None)
 
     def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A payload to send: `values` with the card's defaults where a value is None or absent.
+        """The payload to send: `values`, with the card's defaults where a value is None or absent.
 
-        A None that is given is sent as null where the card takes that and has another default. Raises `InvalidInput` for
-        the first field, in the card's order, that breaks the card.
+        A None in `values` is sent as null if the card accepts null and has another default. Raises `InvalidInput` for the
+        first field, in the card's order, whose value is not valid.
         """
         for name in values:
             if self.field(name) is None:
@@ -65,7 +65,7 @@ class Card:
         return payload
 
     def fault_of(self, field: Field, value: Any) -> InvalidInput | None:
-        """What the card refuses in this value of one of its fields, whatever the other fields hold."""
+        """The fault of a value of one field, whatever the values of the other fields."""
         payload = self._payload((field,), {field.name: value})
         found, _ = self._faults(payload)
         return self._fault(field, payload, found)
@@ -79,7 +79,7 @@ class Card:
         return payload
 
     def _faults(self, payload: Mapping[str, Any]) -> tuple[dict[str, jsonschema.ValidationError], str | None]:
-        """What the schema finds: the first fault of each field, and why all of them together do not fit."""
+        """The schema's first error of each field, and why the values do not fit together."""
         try:
             errors = list(self.validator.iter_errors(payload))
         except RecursionError:
@@ -95,12 +95,12 @@ class Card:
             return InvalidInput(field.name, "missing", f"{field.name}: a value is needed") if field.required else None
         value, error = payload[field.name], found.get(field.name)
         if field.kind == "number" and (fault := not_sendable(field, value)):
-            return fault  # NaN is also in no step and beyond no limit
+            return fault  # NaN breaks no limit and no step
         if error is not None:
             return problem_of(field, value, error)
         if value is None:
             return None
-        if _draws_itself(field) and value < field.default:
+        if _is_random_seed(field) and value < field.default:
             message = f"{field.name}: {value}, at least {field.default}"
             return InvalidInput(field.name, "too_small", message, held=value, limit=field.default)
         if fault := not_sendable(field, value) or bad_address(field, value):
@@ -110,17 +110,17 @@ class Card:
         return None
 
     def with_seed(self, payload: Mapping[str, Any], draw: Callable[[int], int], variation: int = 0) -> dict[str, Any]:
-        """The payload with a random seed (−1, as the card's default says) replaced by one drawn here.
+        """The payload with a random seed (−1, if that is the card's default) replaced by one drawn here.
 
-        The service tells nobody which seed it drew; a seed of our own makes every video repeatable.
-        `draw(n)` gives a whole number from 0 to n − 1. A given seed is counted up by the `variation` (0 for the first), so
+        The service does not report a seed that it drew itself; a seed drawn here makes every video repeatable.
+        `draw(n)` returns a whole number from 0 to n − 1. The `variation` (0 for the first) is added to any other seed, so
         that the variations of one click differ.
         """
         seed = self.field("seed")
         if seed is None or seed.kind != "integer" or payload.get("seed") is None:
             return dict(payload)
         count = seed_most(seed) + 1
-        if _draws_itself(seed) and payload["seed"] == seed.default:
+        if _is_random_seed(seed) and payload["seed"] == seed.default:
             return {**payload, "seed": draw(count)}
         return {**payload, "seed": (payload["seed"] + variation) % count if variation else payload["seed"]}
 
@@ -130,7 +130,7 @@ class Card:
         return (int(found[1]), int(found[2])) if found else None
 
     def duration_s(self, payload: Mapping[str, Any]) -> float | None:
-        """Seconds of video asked for, from `frames` and the card's frames per second."""
+        """Seconds of video, from `frames` and the card's frames per second; None if either is missing."""
         frames = payload.get("frames")
         if self.frames_per_second is None or not isinstance(frames, int) or isinstance(frames, bool):
             return None
@@ -138,10 +138,7 @@ class Card:
 
 
 def load_card(path: Path) -> Card:
-    """Read a card.
-
-    Raises `CardError` with one sentence that names what is wrong.
-    """
+    """Read a card. Raises `CardError`."""
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -150,7 +147,7 @@ def load_card(path: Path) -> Card:
 
 
 def card_of(name: str, source: Any) -> Card:
-    """The card of what its file, called `name`, holds. Raises `CardError`, as `load_card` does."""
+    """The card of the JSON in a file called `name`. Raises `CardError`."""
     schema = source.get("input_schema") if isinstance(source, dict) else None
     if not isinstance(schema, dict) or schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         raise CardError(f"{name} has no input_schema of type object with properties")
@@ -163,7 +160,7 @@ def card_of(name: str, source: Any) -> Card:
         raise CardError(f"{name}: {error.json_path}: {reason_of(error)}") from error
     except RecursionError as error:
         raise CardError(f"{name}: its input_schema is nested too deep") from error
-    # Without a registry of its own, a validator would fetch what a card refers to.
+    # With its default registry, a validator would download what a card refers to.
     validator = _Validator(schema, registry=referencing.Registry())
     required = schema.get("required", [])
     fields = tuple(field_of(name, each, spec, each in required) for each, spec in schema["properties"].items())
@@ -182,12 +179,12 @@ def card_of(name: str, source: Any) -> Card:
 
 
 def seed_most(seed: Field) -> int:
-    """The largest seed to draw: ours, or the card's if that is smaller."""
+    """The largest seed to draw: `SEED_MOST`, or the card's limit if that is smaller."""
     return SEED_MOST if seed.most is None else max(0, min(SEED_MOST, int(seed.most)))
 
 
 def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
-    """As people count: 0.3 is three times 0.1, though not for a machine that divides by halves."""
+    """Compares decimals: 0.3 is a multiple of 0.1, which it is not in binary fractions."""
     if kind_of_value(value) != "number":
         return
     try:
@@ -202,7 +199,7 @@ _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"mul
 
 
 def _given(field: Field, values: Mapping[str, Any]) -> Any:
-    """The value of a field as its kind writes it; the default for none, where none is not what is meant."""
+    """The field's value in the type of its kind; the default for None, unless null is meant."""
     value = values.get(field.name)
     if value == "" and (field.kind == "address" or (field.nullable and "" not in field.choices)):
         value = None
@@ -215,17 +212,17 @@ def _given(field: Field, values: Mapping[str, Any]) -> Any:
         return next(alike, value)
     if field.kind == "list" and field.item is not None and isinstance(value, list):
         item = field.item
-        return [whole(each) if item.kind == "integer" else each for each in value]
-    return whole(value) if field.kind == "integer" else value
+        return [_whole(each) if item.kind == "integer" else each for each in value]
+    return _whole(value) if field.kind == "integer" else value
 
 
-def whole(value: Any) -> Any:
-    """JSON has one kind of number; forms send 7 as 7.0."""
+def _whole(value: Any) -> Any:
+    """7.0 as 7: JSON has one type of number, and forms send whole ones as floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_null_meant(field: Field, values: Mapping[str, Any]) -> bool:
-    """Whether nothing is to be sent as null: where leaving the field out would be something else."""
+    """Whether an empty value means null, because leaving the field out would mean something else."""
     if not field.nullable or field.name not in values or values[field.name] not in (None, ""):
         return False
     if values[field.name] == "" and "" in field.choices:
@@ -242,6 +239,6 @@ def _default_fits(field: Field, validator: Validator) -> bool:
     return bad_address(field, field.default) is None and not_sendable(field, field.default) is None
 
 
-def _draws_itself(field: Field) -> bool:
-    """Whether this is a seed whose −1 asks the service to draw one; any other seed is not negative."""
+def _is_random_seed(field: Field) -> bool:
+    """Whether this is a seed for which −1 means a random one; any other value is not negative."""
     return field.name == "seed" and field.kind == "integer" and field.default == -1

@@ -1,4 +1,4 @@
-"""What can be wrong with a value of a card's field, as an `InvalidInput` with the value's measure and the limit. Pure."""
+"""Makes an `InvalidInput` of what is wrong with a field's value, with the value or its size, and the limit. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ PROBLEMS = (
     "unknown_field",
     "invalid",
 )
-"""What can be wrong with a value. Each has a sentence in `ui/wording.py`."""
+"""The problems of a value. Each has a sentence in `words/`."""
 
 ADDRESS_MOST = 4096
 REASON_MOST = 200
@@ -67,7 +67,7 @@ _EXPECTED = {
 
 
 def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> InvalidInput:
-    """The broken rule of one field. What is wrong inside a list is told as its entry's own problem."""
+    """The problem of a field's value. An error inside a list is reported as the entry's own problem."""
     path = list(error.absolute_path)[1:]
     if field.kind == "list" and field.item is not None and path and isinstance(path[0], int):
         return problem_of(replace(field.item, name=field.name), value[path[0]], _at_top(error))
@@ -93,7 +93,7 @@ def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> I
 
 
 def _wrong_kind(field: Field, value: Any) -> InvalidInput:
-    if field.kind == "address" and _is_handed_in(value):
+    if field.kind == "address" and _is_file(value):
         return InvalidInput(
             field.name, "no_upload", f"{field.name}: no file can be handed in here, only an https address"
         )
@@ -103,7 +103,7 @@ def _wrong_kind(field: Field, value: Any) -> InvalidInput:
 
 
 def bad_address(field: Field, value: Any) -> InvalidInput | None:
-    """What is wrong with an address, or with one in a list; None if nothing is."""
+    """The problem of an address, or of the first bad one in a list."""
     if field.kind == "list" and field.item is not None and isinstance(value, list):
         item = replace(field.item, name=field.name)
         return next((problem for each in value if (problem := bad_address(item, each))), None)
@@ -112,13 +112,13 @@ def bad_address(field: Field, value: Any) -> InvalidInput | None:
     return None
 
 
-def _is_handed_in(value: Any) -> bool:
-    """Whether a program gives a file, as Gradio's clients do, where an address is wanted."""
+def _is_file(value: Any) -> bool:
+    """Whether the value is a file as Gradio's clients send it, instead of an address."""
     return isinstance(value, Mapping) and ("path" in value or "meta" in value)
 
 
 def not_sendable(field: Field, value: Any) -> InvalidInput | None:
-    """What cannot be written as JSON cannot be sent: half a character, and numbers that are none."""
+    """The problem of a value that cannot be written as JSON: a lone surrogate, NaN or infinity."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
@@ -131,7 +131,7 @@ def not_sendable(field: Field, value: Any) -> InvalidInput | None:
 
 
 def reason_of(error: jsonschema.ValidationError | jsonschema.SchemaError) -> str:
-    """The schema's own words, in one line without what a page or a terminal would obey."""
+    """The validator's message in one line, without control characters."""
     text = "".join(letter if letter.isprintable() else " " for letter in error.message)
     text = " ".join(text.split())
     return text if len(text) <= REASON_MOST else text[: REASON_MOST - 1] + "…"
@@ -142,7 +142,7 @@ def _plain(limit: Any) -> str | int | float | None:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence may hold it: short, and on one line."""
+    """A value for use in a sentence: short, and on one line."""
     try:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
@@ -152,7 +152,7 @@ def shown(value: Any) -> str:
 
 
 def _json_problem(field: Field, value: Any, error: jsonschema.ValidationError) -> InvalidInput:
-    if isinstance(value, str):  # what was written is no JSON, or it would be what it says by now
+    if isinstance(value, str):  # text that is valid JSON was parsed before
         try:
             json.loads(value)
         except json.JSONDecodeError as fault:
@@ -169,14 +169,14 @@ def _is_address(value: Any) -> bool:
         return False
     try:
         parts = urlsplit(value)
-        # Reading the port raises for one that cannot be.
+        # Reading an invalid port raises ValueError.
         return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
     except ValueError:
         return False
 
 
 def _at_top(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """The same fault, seen from the entry of the list."""
+    """The same error, with its path beginning at the entry of the list."""
     inner = jsonschema.ValidationError(
         error.message,
         validator=error.validator,

@@ -1,4 +1,4 @@
-"""A card's values as people write them, in a control, a table's cell or a link; and everything that is wrong with some."""
+"""Converts a card's values from and to text in controls, table cells and links, and lists all their faults."""
 
 import json
 import math
@@ -18,35 +18,35 @@ _BOOLEANS = {"true": True, "yes": True, "ja": True, "1": True, "false": False, "
 
 
 def written(value: Any) -> str:
-    """A value as text: text as it is, everything else as JSON writes it."""
+    """A value as text: text unchanged, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def written_for(field: Field, value: Any) -> str:
-    """A value as a link or a cell holds it, for `value_of` to read: nothing at all is null."""
+    """A value as text in a link or cell, which `value_of` can read; null is empty."""
     if value is None:
         return ""
     return json.dumps(value, ensure_ascii=False, default=str) if field.kind == "json" else written(value)
 
 
-def read_value(field: Field, held: Any) -> Any:
-    """The value that a control of the form holds for a field; None if it holds nothing.
+def read_value(field: Field, content: Any) -> Any:
+    """The value of a field from the `content` of its control in the form.
 
-    A control that is left empty gives nothing, but for a text or a list whose default was taken away: that is empty then.
+    An empty control means None; but "" for a text that cannot be left out, and [] for a list with a default.
     """
-    if not isinstance(held, str):
-        return None if held == [] and field.can_be_empty else held
+    if not isinstance(content, str):
+        return None if content == [] and field.can_be_empty else content
     if field.kind == "text":
-        return None if not held and field.can_be_empty else held
-    if field.kind == "choice" and held in field.choices:
-        return held
-    if held.strip():
-        return value_of(field, held)
+        return None if not content and field.can_be_empty else content
+    if field.kind == "choice" and content in field.choices:
+        return content
+    if content.strip():
+        return value_of(field, content)
     return [] if field.kind == "list" and field.default and not (field.required or field.nullable) else None
 
 
 def held_as(field: Field, value: Any) -> Any:
-    """What the control of a field holds for a value: the other way round of `read_value`."""
+    """The content of a field's control for a value: the inverse of `read_value`."""
     if field.kind == "json":
         return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2, default=str)
     if field.kind == "list" and not (field.item and field.item.kind == "choice"):
@@ -59,7 +59,7 @@ def held_as(field: Field, value: Any) -> Any:
 
 
 def value_of(field: Field, text: str) -> Any:
-    """The value a text means for a field. A text that means none comes back as it is, for the card to refuse."""
+    """The value of a field from text. Text that is not valid is returned unchanged; the card's check refuses it."""
     if field.nullable and not text.strip() and text not in field.choices:
         return None
     if field.kind == "text":
@@ -81,7 +81,7 @@ def value_of(field: Field, text: str) -> Any:
 
 
 def faults_of(card: Card, values: Mapping[str, Any]) -> list[InvalidInput]:
-    """What the card refuses in these values, one fault for each field, in the card's order; unknown fields first."""
+    """The faults of `values`: unknown fields, then at most one fault for each field in the card's order."""
     faults = []
     for name in values:
         if card.field(name) is None:
@@ -103,7 +103,7 @@ def _choice(field: Field, text: str) -> Any:
 
 
 def _list(item: Field, text: str) -> Any:
-    """The entries of a list: JSON, or one on each line; numbers also with commas between them."""
+    """The entries of a list: a JSON array, or one entry on each line; numbers also between commas."""
     if text.startswith("[") and isinstance(given := _json(text), list):
         return given
     ends = r"[\n;,]" if item.kind in ("integer", "number") else r"\n"
@@ -111,14 +111,14 @@ def _list(item: Field, text: str) -> Any:
 
 
 def _lines(values: list[Any]) -> str:
-    """One entry on each line, where that can be read back; else JSON."""
+    """One entry on each line if that can be read back; else JSON."""
     lines = [written(value) for value in values]
     plain = all(line and line == line.strip() and "\n" not in line and line[0] != "[" for line in lines)
     return "\n".join(lines) if plain else json.dumps(values, ensure_ascii=False, default=str)
 
 
 def _json(text: str) -> Any:
-    """The value of a JSON text; a text that is none as it is."""
+    """The parsed JSON; text that is not JSON unchanged."""
 
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is no JSON")
@@ -130,5 +130,5 @@ def _json(text: str) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Without what is hard to type: "1920x1088 (16:9)" is a ratio, too."""
+    """Text without case, blanks and ×, so that "1920x1088 (16:9)" matches a ratio."""
     return "".join(text.casefold().split()).replace("×", "x")

@@ -49,7 +49,7 @@ class Record:
 
     @property
     def status(self) -> str:
-        """The word of the status call, which says `completed` for a failed request, too."""
+        """The status in the reply of the status call, which is `completed` for a failed request, too."""
         return "completed" if self.state in {"succeeded", "failed"} else self.state
 
 

@@ -101,7 +101,7 @@ class Drawing:
         return frame
 
     def _painting(self, number: int) -> Array:
-        """The light of every `stride`-th frame, painted by whichever thread asks first; a few are kept."""
+        """The light of frame `number * stride`, painted by the first thread that needs it; the last few are kept."""
         with self._lock:
             painting = self._paintings.get(number)
             mine = painting is None

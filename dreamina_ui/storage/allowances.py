@@ -1,9 +1,8 @@
-"""What the owner's key may be used for: limits, the uses of a day as rows, and visitors who are blocked.
+"""Limits on the use of the owner's key: the uses of a day as rows, and blocked visitors.
 
-Each job that is to be sent with the shared key has one row from its click on, written in the job's own transaction. It is
-given back once, in the transaction that ends the job, and only where the service cannot have charged. It outlives the job:
-deleting a video gives nothing back. A job that is made with a request id (one that is looked for again) sends nothing and
-uses nothing; that is read from the row, as a click's name is its sender's to choose.
+The transaction that makes a job for the shared key also writes a row of its use. The transaction that ends the job gives the
+use back if the service cannot have charged. The row remains when the job is deleted, so deleting a video gives nothing back.
+A job that is made with a request id (to resume it) sends nothing and uses nothing.
 """
 
 import time
@@ -47,7 +46,7 @@ blocks = sa.table("blocks", sa.column("visitor_id", sa.Text), sa.column("reason"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many jobs may be unfinished at once, and how many may be made in a day (UTC); None is no limit."""
+    """The limits of unfinished jobs at once, and of jobs made in a day (UTC); None is no limit."""
 
     active: int
     active_per_visitor: int
@@ -66,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Videos that are left of today, for one visitor and in all; None is no limit. `renews_at` is the next midnight UTC."""
+    """Videos left today, for one visitor and in all; None is no limit. `renews_at` is the next midnight (UTC)."""
 
     per_visitor: int | None
     in_all: int | None
@@ -81,14 +80,14 @@ class Block:
 
 
 def midnight(now: float) -> float:
-    """When the day (UTC) of a moment began; both in seconds since the epoch."""
+    """The beginning of the day (UTC) of `now`; both in seconds since the epoch."""
     return now // DAY_S * DAY_S
 
 
 def cost_nothing(job: Job) -> bool:
-    """Whether the service cannot have charged: taken back before it was begun, or refused or given up unsent.
+    """Whether the service cannot have charged: the job was cancelled before it started, or failed without a request id.
 
-    What failed at the service, and what may have been accepted (`uncertain`), counts as paid.
+    A job that failed at the service, or may have been accepted (`uncertain`), counts as paid.
     """
     if job.state is State.CANCELLED:
         return job.started_at is None
@@ -96,7 +95,7 @@ def cost_nothing(job: Job) -> bool:
 
 
 def admit(connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> None:
-    """Whether the jobs of one click may be made, in the serialised transaction that makes them.
+    """Check that the jobs of one click may be made, in the serialised transaction that makes them.
 
     Raises `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`.
     """
@@ -110,7 +109,7 @@ def admit(connection: sa.Connection, made: Sequence[Job], limits: Limits | None)
 
 
 def reserve(connection: sa.Connection, made: Sequence[Job]) -> None:
-    """Write the uses of jobs, in the transaction that makes them; not of those on a visitor's own key."""
+    """Write the uses of jobs for the shared key, in the transaction that makes them."""
     reserved = [
         {
             "job_id": job.job_id,
@@ -127,7 +126,7 @@ def reserve(connection: sa.Connection, made: Sequence[Job]) -> None:
 
 
 def give_back(connection: sa.Connection, changed: Sequence[Job]) -> None:
-    """Give back the uses of those that cost nothing, in the transaction that ends them. A second time changes nothing."""
+    """Give back the uses of the jobs that cost nothing, in the transaction that ends them. Idempotent."""
     for job in changed:
         if cost_nothing(job):
             this = sa.update(uses).where(uses.c.job_id == job.job_id, uses.c.given_back_at.is_(None))
@@ -135,7 +134,7 @@ def give_back(connection: sa.Connection, changed: Sequence[Job]) -> None:
 
 
 class Allowances:
-    """What is used and left today at one service; and who may use nothing. `now` gives seconds since the epoch."""
+    """Today's uses of one backend, and the blocked visitors. `now` returns seconds since the epoch."""
 
     def __init__(
         self, database: Database, limits: Limits, backend: str, *, now: Callable[[], float] = time.time
@@ -146,7 +145,7 @@ class Allowances:
         self._now = now
 
     async def left(self, visitor_id: str) -> Left:
-        """As the next click would count it. Never negative, also where a limit was lowered in the middle of a day."""
+        """What is left for the visitor's next click; never negative, even if a limit was lowered today."""
         today = midnight(self._now())
 
         def rest(connection: sa.Connection, limit: int | None, *mine: sa.ColumnElement[bool]) -> int | None:
@@ -162,58 +161,58 @@ class Allowances:
         return await self._database.read(work)
 
     async def used(self) -> dict[str, int]:
-        """Today's videos by visitor, the most first."""
+        """Today's videos by visitor id, the largest count first."""
         count = sa.func.count()
         mine = sa.select(uses.c.visitor_id, count).where(*_of_day(self._backend, midnight(self._now())))
         query = mine.group_by(uses.c.visitor_id).order_by(count.desc(), uses.c.visitor_id)
         return await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
 
     async def block(self, visitor_id: str, reason: str = "") -> int:
-        """Refuse a visitor's clicks from now on, and take back what is not sent yet; gives how many jobs that were.
+        """Refuse a visitor's clicks from now on, and cancel the jobs that are not sent yet. Returns their count.
 
-        What is under way goes on, as it is paid for. A second block replaces the reason.
+        Jobs that were sent continue, because they are paid. A second block replaces the reason.
         """
         now = self._now()
 
         def refuse(connection: sa.Connection) -> None:
-            self._database.serialise(connection)  # no click may stand between its look at the blocks and its rows
+            self._database.serialise(connection)  # no click may be between its check of the blocks and its rows
             connection.execute(sa.delete(blocks).where(blocks.c.visitor_id == visitor_id))
             connection.execute(sa.insert(blocks).values(visitor_id=visitor_id, reason=reason, at=now))
 
-        # One after the other: a claim holds rows while it waits to be alone, and would wait for this as this for it.
+        # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
         await self._database.run(refuse)
         return await self._database.run(lambda connection: _cancel_waiting(connection, visitor_id, now))
 
     async def unblock(self, visitor_id: str) -> bool:
-        """Gives whether the visitor was blocked."""
-        lifted = sa.delete(blocks).where(blocks.c.visitor_id == visitor_id)
-        return await self._database.run(lambda connection: connection.execute(lifted).rowcount > 0)
+        """Unblock a visitor. Returns whether the visitor was blocked."""
+        unblocked = sa.delete(blocks).where(blocks.c.visitor_id == visitor_id)
+        return await self._database.run(lambda connection: connection.execute(unblocked).rowcount > 0)
 
     async def blocked(self) -> list[Block]:
-        """The oldest first."""
+        """The blocked visitors, the oldest block first."""
         query = sa.select(blocks).order_by(blocks.c.at, blocks.c.visitor_id)
         return await self._database.read(lambda connection: [Block(*row) for row in connection.execute(query)])
 
     async def forget(self, before: float) -> None:
-        """Remove the uses of days before a time; today's stay, whatever it is."""
+        """Remove the uses before a time, in seconds since the epoch; never today's."""
         old = sa.delete(uses).where(uses.c.reserved_at < min(before, midnight(self._now())))
         await self._database.run(lambda connection: connection.execute(old))
 
 
 def _check_active(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
-    # A batch waits for its turn instead of being refused, and takes no turn from a click: `Leases` counts it.
+    # A batch waits instead of being refused; `Leases` counts its jobs.
     if job.batch_id is not None:
         return
-    # Jobs on visitors' own keys are as many again: they take no place from the shared key's, and do not fill the machine.
+    # Jobs on visitors' own keys have a limit of the same size for themselves.
     active = sa.and_(jobs.c.finished_at.is_(None), jobs.c.own_key.is_(sa.true() if job.own_key else sa.false()))
-    in_line = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
+    queued = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
 
     def count(*conditions: sa.ColumnElement[bool]) -> int:
         return connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(active, *conditions)) or 0
 
     if count(jobs.c.visitor_id == job.visitor_id, jobs.c.batch_id.is_(None)) + more > limits.active_per_visitor:
         raise TooManyActive(scope="visitor", limit=limits.active_per_visitor)
-    if count(sa.not_(in_line)) + more > limits.active:
+    if count(sa.not_(queued)) + more > limits.active:
         raise TooManyActive(scope="all", limit=limits.active)
 
 
@@ -228,7 +227,7 @@ def _check_day(connection: sa.Connection, job: Job, more: int, limits: Limits) -
 
 
 def _of_day(backend: str, today: float) -> tuple[sa.ColumnElement[bool], ...]:
-    # With no end: a replica whose clock is a day behind must not find yesterday's allowance.
+    # Without an end: a replica whose clock is a day behind must not count against yesterday's allowance.
     return (uses.c.backend == backend, uses.c.reserved_at >= today, uses.c.given_back_at.is_(None))
 
 

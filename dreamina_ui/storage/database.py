@@ -1,6 +1,6 @@
-"""The connection to the database: SQLite by default, PostgreSQL by address.
+"""The connection to the database: SQLite by default, PostgreSQL by URL.
 
-SQL blocks, so every transaction runs in the database's own threads; `Database.run` is the one place where that happens.
+SQL blocks, so `Database.run` and `Database.read` run every transaction in threads of their own.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ SQLITE_READERS = 2
 CONNECTIONS = 8
 """To PostgreSQL."""
 TOGETHER_MOST = 64
-"""Writes that share a commit."""
+"""Writes that share a commit, at most."""
 CLOCKS = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
@@ -37,11 +37,11 @@ def thread_pool(count: int, name: str) -> Executor:
 
 
 class Database:
-    """`prepare` it before the first use, and close it after the last.
+    """A database at an SQLAlchemy URL. Call `prepare` before the first use, and `close` after the last.
 
-    `busy_timeout_s` is how long SQLite waits for another writer. `threads` makes the executors that SQL runs in, of a number
-    of threads and their name. Raises `StoreUnusable` for an address that is none, or
-    `StoreUnavailable` where the file's folder cannot be made.
+    `busy_timeout_s` is how long SQLite waits for another writer. `threads` makes the executors that SQL runs in, from a
+    number of threads and their name. Raises `StoreUnusable` for an invalid URL, and `StoreUnavailable` if the folder of
+    an SQLite file cannot be made.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Database:
         try:
             address = sa.make_url(url)
         except (sa.exc.ArgumentError, ValueError):
-            # Neither the address nor what SQLAlchemy says of it may be shown: both can hold a password.
+            # Neither the URL nor SQLAlchemy's message may be shown: both can contain a password.
             raise StoreUnusable("the address of the database cannot be read") from None
         self.is_sqlite = address.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self._engine = _sqlite_engine(address, busy_timeout_s, writes=True)
-            # What only reads does not wait for the disk that a write waits for.
+            # Reads do not wait for the disk, as writes do.
             self._reading = _sqlite_engine(address, busy_timeout_s, writes=False)
             self._writers = threads(1, "database")
             self._readers = threads(SQLITE_READERS, "database reads")
@@ -63,64 +63,64 @@ class Database:
             self._engine = sa.create_engine(address, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True)
             self._reading = self._engine.execution_options(postgresql_readonly=True)
             self._writers = self._readers = threads(CONNECTIONS, "database")
-        self._waiting: deque[_Wish[Any]] = deque()
+        self._waiting: deque[_Write[Any]] = deque()
         self.now: sa.ColumnElement[float] = sa.literal_column(CLOCKS[address.get_backend_name()], sa.Double)
-        """The database's clock, in seconds since the epoch: the only one that all replicas share."""
+        """The database's clock, in seconds since the epoch, which all replicas share."""
 
     def prepare(self) -> None:
         """Connect and migrate; blocks. Raises `StoreUnusable` or `StoreUnavailable`."""
 
         def work(connection: sa.Connection) -> None:
-            self.serialise(connection)  # replicas that start at once: one migrates, the others find it done
+            self.serialise(connection)  # of replicas that start at once, one migrates
             migrate(connection, time.time())
 
         self.transact(work)
 
     def close(self) -> None:
-        """Blocks until what has begun is written."""
+        """Block until all transactions that have begun are finished."""
         for threads in (self._writers, self._readers):
             threads.shutdown(wait=True)
         for engine in (self._engine, self._reading):
             engine.dispose()
 
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do the work in one transaction, in a thread. What it raises passes through, with nothing written.
+        """Run `work` in one transaction, in a thread, and return its result. If it raises, nothing is written.
 
-        Raises `StoreUnavailable` or `StoreUnusable` for what the database itself says.
+        Raises `StoreUnavailable` or `StoreUnusable` for errors of the database.
         """
         if not self.is_sqlite:
             return await self._in_thread(self._writers, lambda: self.transact(work))
-        # One writer, and a disk that takes milliseconds for each commit: whoever comes meanwhile shares the next one.
-        wish = _Wish(work)
-        self._waiting.append(wish)
+        # There is one writer, and a commit takes milliseconds: writes that arrive meanwhile share the next commit.
+        write = _Write(work)
+        self._waiting.append(write)
         await self._in_thread(self._writers, self._commit_waiting)
-        return wish.outcome()
+        return write.outcome()
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """The same for work that only reads."""
+        """As `run`, for work that only reads."""
         return await self._in_thread(self._readers, lambda: self._transact(self._reading, work))
 
     async def _in_thread(self, threads: Executor, work: Callable[[], T]) -> T:
-        # A write that has begun is finished even when its asker goes away: half of a job's way must not hang on a tab.
+        # A transaction that has begun is finished even if its caller is cancelled.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(threads, work))
 
     def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """The same as `run`, blocking."""
+        """As `run`, but blocks."""
         return self._transact(self._engine, work)
 
     def _commit_waiting(self) -> None:
-        """Do what waits in one transaction, each part undone by itself if it fails; it is done when that is committed."""
-        wishes = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MOST))]
-        if not wishes:
-            return  # whoever came before has done it
+        """Run the waiting writes in one transaction, each in a savepoint of its own."""
+        writes = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MOST))]
+        if not writes:
+            return  # an earlier call has run them
         try:
-            if len(wishes) > 1:
-                self.transact(lambda connection: _grant(connection, wishes))
+            if len(writes) > 1:
+                self.transact(lambda connection: _run_together(connection, writes))
                 return
         except StoreError:
-            pass  # nothing of it is written; whose fault it was shows when each goes alone
-        for wish in wishes:
-            wish.alone(self.transact)
+            pass  # nothing is written; alone, only the write that caused the error fails
+        for write in writes:
+            write.run_alone(self.transact)
 
     def _transact(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         try:
@@ -134,42 +134,42 @@ class Database:
             raise StoreUnusable(_reason(error)) from error
 
     def serialise(self, connection: sa.Connection) -> None:
-        """Let no other transaction that does the same run until this one ends. SQLite has but one writer anyway."""
+        """Block other transactions that call this until this one ends. SQLite has only one writer anyway."""
         if not self.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(20260)"))
 
 
 @dataclass(slots=True)
-class _Wish(Generic[T]):
-    """A piece of work that shares a transaction with others, and what came of it."""
+class _Write(Generic[T]):
+    """Work that shares a transaction with others, and its result or error."""
 
     work: Callable[[sa.Connection], T]
     result: T | None = None
-    failed: Exception | None = None
+    error: Exception | None = None
 
-    def alone(self, transact: Callable[[Callable[[sa.Connection], T]], T]) -> None:
-        self.failed = None
+    def run_alone(self, transact: Callable[[Callable[[sa.Connection], T]], T]) -> None:
+        self.error = None
         try:
             self.result = transact(self.work)
-        except Exception as error:  # whoever wished for it is told
-            self.failed = error
+        except Exception as error:  # raised by `outcome`
+            self.error = error
 
     def outcome(self) -> T:
-        if self.failed is not None:
-            raise self.failed
+        if self.error is not None:
+            raise self.error
         return cast(T, self.result)
 
 
-def _grant(connection: sa.Connection, wishes: Sequence[_Wish[Any]]) -> None:
-    for wish in wishes:
+def _run_together(connection: sa.Connection, writes: Sequence[_Write[Any]]) -> None:
+    for write in writes:
         part = connection.begin_nested()
         try:
-            wish.result = wish.work(connection)
+            write.result = write.work(connection)
         except sa.exc.DBAPIError:
-            raise  # the database itself has said no, and may have given up the whole transaction
+            raise  # the database may have given up the whole transaction
         except Exception as error:
             part.rollback()
-            wish.failed = error
+            write.error = error
         else:
             part.commit()
 
@@ -186,25 +186,27 @@ def _sqlite_engine(address: sa.URL, busy_timeout_s: float, *, writes: bool) -> s
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions by itself; `_begin` does
+        connection.isolation_level = None  # `_begin` begins the transactions, not the driver
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if not tables or "schema_migrations" in tables:  # the mode is kept in the file: not in one that is not ours
+        if (
+            not tables or "schema_migrations" in tables
+        ):  # the mode is stored in the file: leave other programs' files alone
             _use_wal(connection, busy_timeout_s)
-        connection.execute("PRAGMA synchronous=FULL")  # a row that was answered for survives a power cut
+        connection.execute("PRAGMA synchronous=FULL")  # committed rows survive a power cut
         if not writes:
-            connection.execute("PRAGMA query_only=ON")  # a write here would not share the one writer's queue
+            connection.execute("PRAGMA query_only=ON")  # writes go through the one writer
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # A plain BEGIN takes the write lock late, and then fails instead of waiting when two writers meet.
+        # After a plain BEGIN, two writers that want the write lock fail instead of waiting.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
 
-def _use_wal(connection: sqlite3.Connection, patience_s: float) -> None:
-    """Turn the write-ahead log on. SQLite does not wait for other first starts that do the same, so this does."""
-    until = time.monotonic() + patience_s
+def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Turn the write-ahead log on. Waits for other processes that do the same, because SQLite does not."""
+    until = time.monotonic() + timeout_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -216,5 +218,5 @@ def _use_wal(connection: sqlite3.Connection, patience_s: float) -> None:
 
 
 def _reason(error: Any) -> str:
-    """The driver's own words, without the statement and its values."""
+    """The driver's message, without the statement and its values."""
     return " ".join(str(getattr(error, "orig", error)).split())[:200]

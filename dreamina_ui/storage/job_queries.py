@@ -1,4 +1,4 @@
-"""Reads many rows: a visitor's jobs as a history that is searched, paged and deleted from; and all jobs, for the owner."""
+"""Queries: a visitor's history with search, pages and bin, and figures about all jobs for the owner."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from dreamina_ui.storage.job_rows import job_of, jobs
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
 
 AT_ONCE = 500
-"""Rows that one statement removes."""
+"""Rows that one statement deletes, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for; an empty value does not narrow. `words` must all stand in the prompt, in any order and case."""
+    """Filters of the history; empty ones match everything. All `words` must be in the prompt, in any order and case."""
 
     words: str = ""
     state: str = ""
@@ -28,7 +28,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Seconds that the newest finished videos of a kind took: of the service's work alone, and from sending to ready."""
+    """Seconds that the newest videos of a kind took: the service's work alone, and from the submission to the end."""
 
     at_work_s: tuple[float, ...]
     in_all_s: tuple[float, ...]
@@ -36,9 +36,9 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Videos that were paid, or may have been, at one service with one kind of key; and what is known of their cost.
+    """Videos that were or may have been paid, at one backend with one kind of key, and their cost.
 
-    `unpriced` of them have no known cost: they are not ready yet, or the service did not say.
+    The cost of `unpriced` of them is unknown: they are not finished, or the service did not report it.
     """
 
     backend: str
@@ -49,11 +49,11 @@ class Spending:
 
 
 RUNNING = "running"
-"""The search for every state that goes on."""
+"""The value of `Search.state` for all unfinished jobs."""
 
 
 class JobQueries:
-    """One visitor's at a time, but for what is shared: a job id of somebody else's changes nothing."""
+    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class JobQueries:
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
     ) -> tuple[list[Job], int]:
-        """The jobs that are found, newest first, and how many there are in all."""
+        """A page of the jobs that match, newest first, and the count of all of them."""
         found = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.deleted_at.is_(None), *_conditions(search or Search()))
         page = (
             sa.select(jobs)
@@ -74,14 +74,14 @@ class JobQueries:
 
         def work(connection: sa.Connection) -> tuple[list[Job], int]:
             shown = [job_of(row) for row in connection.execute(page)]
-            if offset == 0 and len(shown) < limit:  # nothing is left to be counted
+            if offset == 0 and len(shown) < limit:  # these are all
                 return shown, len(shown)
             return shown, connection.scalar(count) or 0
 
         return await self._database.read(work)
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
-        """The jobs behind share ids, of those that exist and are not in the bin; whoever's, and in no order."""
+        """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
         query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
@@ -104,7 +104,7 @@ class JobQueries:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def last_batch(self, visitor_id: str) -> str | None:
-        """The newest batch of which something is left."""
+        """The id of the newest batch that has jobs outside the bin."""
         query = (
             sa.select(jobs.c.batch_id)
             .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id.is_not(None), jobs.c.deleted_at.is_(None))
@@ -114,7 +114,7 @@ class JobQueries:
         return await self._database.read(lambda connection: connection.scalar(query))
 
     async def taken(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> Taken:
-        """Of whoever's videos; at most so many of each."""
+        """How long the newest videos of a kind took, of any visitor; at most `limit` values of each."""
         same_length = jobs.c.frames.is_(None) if frames is None else jobs.c.frames == frames
         kind = sa.and_(jobs.c.backend == backend, jobs.c.model_id == model_id, same_length)
         at_work = sa.select(jobs.c.took_s).where(kind, jobs.c.took_s.is_not(None))
@@ -128,21 +128,21 @@ class JobQueries:
         return await self._database.read(work)
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
-        """Put jobs that have ended into the bin; gives how many were put there."""
+        """Put jobs that have ended into the bin. Returns their count."""
         return await self._mark(visitor_id, job_ids, now)
 
     async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
-        """Take jobs back from the bin; gives how many were there."""
+        """Take jobs out of the bin. Returns their count."""
         return await self._mark(visitor_id, job_ids, None)
 
     async def binned(self, before: float) -> list[Job]:
-        """Finished jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""
+        """Succeeded jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""
         query = sa.select(jobs).where(jobs.c.deleted_at < before, jobs.c.state == State.SUCCEEDED).limit(500)
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def forget(self, before: float, *, made_before: float) -> None:
-        """Remove the rows that were put into the bin before a time, of jobs made before another."""
-        ended = jobs.c.finished_at.is_not(None)  # an uncertain job may have been adopted from the bin, and run
+        """Remove the rows of jobs put into the bin before `before` and made before `made_before` (seconds since the epoch)."""
+        ended = jobs.c.finished_at.is_not(None)  # an uncertain job may have been adopted from the bin
         old = sa.delete(jobs).where(jobs.c.deleted_at < before, jobs.c.created_at < made_before, ended)
         await self._database.run(lambda connection: connection.execute(old))
 
@@ -157,13 +157,13 @@ class JobQueries:
 
 
 class Overview:
-    """What the owner asks of all visitors' rows: what was spent, what runs, what is uncertain, and what is old."""
+    """Queries for the owner, about the jobs of all visitors."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def spending(self, since: float) -> list[Spending]:
-        """Of the jobs made since a time. A request that was looked for again is one video, and was paid once."""
+        """The spending on jobs made since a time. Jobs with the same request id are one video, paid once."""
         free = sa.or_(
             sa.and_(jobs.c.state == State.CANCELLED, jobs.c.started_at.is_(None)),
             sa.and_(jobs.c.state == State.FAILED, jobs.c.request_id.is_(None)),
@@ -187,7 +187,7 @@ class Overview:
         ]
 
     async def by_state(self) -> dict[State, int]:
-        """How many jobs stand in each state, in the order of a job's life; states without any are left out."""
+        """The count of jobs in each state, in the order of `State`, without zeros."""
         query = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
         found = await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
         return {state: found[state] for state in State if state in found}
@@ -197,22 +197,22 @@ class Overview:
         return next(iter(await self._jobs(query)), None)
 
     async def uncertain(self) -> list[Job]:
-        """The newest first, also dismissed and deleted ones: their money may be spent all the same."""
+        """The uncertain jobs, newest first; also dismissed and deleted ones, which may have been charged."""
         query = sa.select(jobs).where(jobs.c.state == State.UNCERTAIN)
         return await self._jobs(query.order_by(jobs.c.created_at.desc(), jobs.c.job_id))
 
     async def knows(self, visitor_id: str) -> bool:
-        """Whether a visitor ever asked for a video that is still remembered."""
+        """Whether a visitor has any job, also in the bin."""
         query = sa.select(jobs.c.job_id).where(jobs.c.visitor_id == visitor_id).limit(1)
         return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
     async def old(self, before: float) -> list[tuple[str, str]]:
-        """Job id and share id of what ended before a time, the oldest first; never of what is uncertain."""
+        """Job id and share id of jobs that ended before a time, oldest first; without uncertain ones."""
         query = sa.select(jobs.c.job_id, jobs.c.share_id).where(_is_old(before)).order_by(jobs.c.finished_at)
         return await self._database.read(lambda connection: [(row[0], row[1]) for row in connection.execute(query)])
 
     async def forget(self, job_ids: Sequence[str], before: float) -> int:
-        """Remove the rows of those that `old` gave, if they still are; gives how many."""
+        """Remove the rows of jobs that are still `old`. Returns their count."""
 
         def work(connection: sa.Connection) -> int:
             parts = (job_ids[start : start + AT_ONCE] for start in range(0, len(job_ids), AT_ONCE))

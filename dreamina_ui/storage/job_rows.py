@@ -1,4 +1,4 @@
-"""The table of jobs, and a job as a row of it: read, written and changed."""
+"""The table of jobs: reads a job from a row, and writes and changes rows."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -47,23 +47,23 @@ jobs = sa.table(
     sa.column("duration_s", sa.Double),
     sa.column("cost_usd", sa.Double),
     sa.column("generation", sa.Integer),
-    # Kept beside the payload so that a history can be searched; the prompt in lower case.
+    # Copied from the payload for the search of the history; the prompt in lower case.
     sa.column("prompt", sa.Text),
     sa.column("aspect_ratio", sa.Text),
     sa.column("frames", sa.Integer),
     sa.column("deleted_at", sa.Double),
-    # The lease is between the replicas and the database; a job knows only its generation.
+    # Only for `leases.py`; a `Job` has only the generation.
     sa.column("lease_owner", sa.Text),
     sa.column("lease_until", sa.Double),
 )
 
-_TRUTHS = ("cancel_requested", "dismissed", "held", "own_key")
+_BOOLEANS = ("cancel_requested", "dismissed", "held", "own_key")
 _FIELDS = tuple(field.name for field in fields(Job))
 _IN_ROW = itemgetter(*([column.name for column in jobs.c].index(name) for name in _FIELDS))
 
 
 def job_of(row: sa.Row[Any]) -> Job:
-    """The job of a row with all columns of `jobs`, in their order: a page of the history reads 24 at every opening."""
+    """The job of a row that has all columns of `jobs`, in their order."""
     values = dict(zip(_FIELDS, _IN_ROW(row), strict=True))
     failure = values["failure"]
     values["payload"] = json.loads(values["payload"])
@@ -72,23 +72,23 @@ def job_of(row: sa.Row[Any]) -> Job:
     values["files"] = tuple(json.loads(values["files"])) if values["files"] else ()
     values["remarks"] = tuple(Failure(**each) for each in json.loads(values["remarks"])) if values["remarks"] else ()
     values["failure"] = Failure(**json.loads(failure)) if failure else None
-    for name in _TRUTHS:
+    for name in _BOOLEANS:
         values[name] = bool(values[name])
     return Job(**values)
 
 
 def search_values(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """What a history is searched by; None where a model has no such field."""
+    """The columns that a history is searched by; None if the model has no such field."""
     ratio, frames = payload.get("aspect_ratio"), payload.get("frames")
     return {
-        "prompt": _kept(prompt_in(payload).lower()) or None,
-        "aspect_ratio": _kept(ratio) if isinstance(ratio, str) else None,
+        "prompt": _without_nul(prompt_in(payload).lower()) or None,
+        "aspect_ratio": _without_nul(ratio) if isinstance(ratio, str) else None,
         "frames": frames if isinstance(frames, int) and abs(frames) < 2**31 else None,
     }
 
 
-def _kept(text: str) -> str:
-    return text.replace("\0", "")  # PostgreSQL keeps no NUL in a text
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "")  # PostgreSQL stores no NUL in text
 
 
 def values_of(job: Job) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def _plain(failure: Failure) -> dict[str, Any]:
     return {"code": failure.code, "message": failure.message, "facts": dict(failure.facts)}
 
 
-# Made once: SQLAlchemy finds a compiled statement by its identity.
+# Made once, so that SQLAlchemy compiles it once.
 _WRITE = sa.update(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
 
 
 def write_row(connection: sa.Connection, job: Job) -> None:
-    """Write all of a job into its row; a job that has ended is owned by nobody."""
+    """Write a job into its row; removes the lease of a job that has ended."""
     values = values_of(job)
     if job.ended:
         values |= {"lease_owner": None, "lease_until": None}
@@ -124,7 +124,7 @@ def write_row(connection: sa.Connection, job: Job) -> None:
 def change_rows(
     connection: sa.Connection, condition: sa.ColumnElement[bool], change: Callable[[Job], Job]
 ) -> list[Job]:
-    """Change the jobs that meet a condition, in the connection's transaction; gives those that this changed."""
+    """Apply `change` to the jobs that meet a condition, in the connection's transaction. Returns the changed jobs."""
     rows = sa.select(jobs).where(condition).order_by(jobs.c.variation).with_for_update()
     before = [job_of(row) for row in connection.execute(rows)]
     changed = [after for job in before if (after := replace(change(job), generation=job.generation)) != job]

@@ -1,4 +1,4 @@
-"""Jobs as rows: made once per click, changed only by legal moves, and by whoever owns them."""
+"""Stores jobs as rows: once per click, changed only by legal moves and by their owners."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,21 +18,21 @@ ID_MOST = 100
 
 
 class JobStore:
-    """The rows, in a database that is prepared."""
+    """Makes, reads and changes the rows of jobs, in a prepared database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, made: Sequence[Job], limits: Limits | None = None) -> list[Job]:
-        """Make the rows of one click, all or none; one transaction counts against the limits and adds.
+        """Make the rows of one click, in the transaction that checks the limits. Returns the jobs.
 
-        A click that was here before gives the jobs it made then, and makes none. Raises `VisitorBlocked`, `TooManyActive`
-        or `DailyLimitReached`; then nothing is written.
+        If the click already has jobs, returns those and makes none. Raises `VisitorBlocked`, `TooManyActive` or
+        `DailyLimitReached`; then nothing is written.
         """
         return await self._database.run(lambda connection: self._add(connection, made, limits))
 
     async def restore(self, made: Sequence[Job]) -> int:
-        """Make the rows of finished jobs whose share ids have none; gives how many. Replicas may do so at once."""
+        """Make the rows of finished jobs whose share ids have none. Returns their count. Replicas may do this at once."""
 
         def work(connection: sa.Connection) -> int:
             self._database.serialise(connection)
@@ -41,72 +41,62 @@ class JobStore:
             missing = [job for job in made if job.share_id not in taken]
             if missing:
                 connection.execute(sa.insert(jobs), [values_of(job) for job in missing])
-                reserve(connection, missing)  # a database that was lost gives no day back
+                reserve(connection, missing)  # losing the database gives no use back
             return len(missing)
 
         return await self._database.run(work)
 
     async def get(self, job_id: str) -> Job:
-        """Raises `JobNotFound`, also for what can be no id at all."""
+        """The job with an id. Raises `JobNotFound`, also for an invalid id."""
         if not can_be_an_id(job_id):
             raise JobNotFound
         return await self._one(jobs.c.job_id == job_id)
 
-    async def get_shared(self, share_id: str) -> Job:
-        """Raises `JobNotFound`."""
-        return await self._one(jobs.c.share_id == share_id)
-
     async def get_many(self, job_ids: Sequence[str]) -> list[Job]:
-        """Those that exist, in no order."""
+        """The jobs that exist, in no order."""
         return await self._all(sa.select(jobs).where(jobs.c.job_id.in_(job_ids)))
-
-    async def page(self, visitor_id: str, limit: int, offset: int) -> list[Job]:
-        """A visitor's jobs, newest first."""
-        mine = sa.select(jobs).where(jobs.c.visitor_id == visitor_id)
-        newest_first = mine.order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
-        return await self._all(newest_first.limit(limit).offset(offset))
 
     async def unfinished(self) -> list[Job]:
         """All jobs that have not ended, oldest first."""
         return await self._all(sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at))
 
     async def share_ids(self) -> set[str]:
-        """Of all jobs."""
+        """The share ids of all jobs."""
         query = sa.select(jobs.c.share_id)
         return await self._database.read(lambda connection: set(connection.scalars(query)))
 
     async def change(self, job_id: str, change: Callable[[Job], Job], *, generation: int | None = None) -> Job:
-        """Read, change and write one row in one transaction. What `change` raises passes through, with nothing written.
+        """Read, change and write one row in one transaction. Returns the changed job.
 
-        `change` runs in a thread and must be pure. A `generation` is an owner's claim: raises `LeaseLost` if the job has
-        had a later owner. Raises `JobNotFound`.
+        `change` must be pure: it runs in a thread. If it raises, nothing is written. An owner passes its `generation`:
+        raises `LeaseLost` if the job has had a later owner. Raises `JobNotFound`.
         """
         return await self._database.run(lambda connection: _change(connection, job_id, change, generation))
 
     async def pause(self, visitor_id: str, batch_id: str) -> list[Job]:
-        """Hold what of a batch is not sent yet; gives the jobs that this changed."""
-        # A job whose POST is under way is held, too: it may come back unsent.
+        """Pause a batch: hold its jobs that are not sent yet. Returns the changed jobs."""
+        # Also jobs in `submitting`: they may return to `waiting`.
         unsent = jobs.c.state.in_([State.WAITING, State.SUBMITTING])
         return await self._change_batch(visitor_id, batch_id, unsent, lambda job: job.move(job.state, held=True))
 
     async def go_on(self, visitor_id: str, batch_id: str) -> list[Job]:
-        """Let a paused batch go on; gives the jobs that this changed."""
+        """Continue a paused batch. Returns the changed jobs."""
         unfinished = jobs.c.finished_at.is_(None)
         return await self._change_batch(visitor_id, batch_id, unfinished, lambda job: job.move(job.state, held=False))
 
     async def cancel_waiting(self, visitor_id: str, batch_id: str, now: float) -> list[Job]:
-        """Cancel what of a batch is not sent yet; gives the jobs that this changed."""
+        """Cancel the jobs of a batch that are not sent yet. Returns the changed jobs."""
         waiting = jobs.c.state == State.WAITING
         return await self._change_batch(visitor_id, batch_id, waiting, lambda job: job.cancel(now))
 
     async def adopt(self, job_id: str, request_id: str, now: float) -> Job:
-        """Give an uncertain job its request id: it goes on, and the next replica to look will own it.
+        """Give an uncertain job its request id, so that the next claim of a replica continues it.
 
-        Raises `IllegalMove` for a job in another state, `RequestTaken` if another video has that request.
+        Raises `IllegalMove` for a job in another state, `RequestTaken` if another job has this request id.
         """
 
         def adopted(row: Job) -> Job:
-            if row.request_id is not None:  # of two adoptions at once, the later must not replace the first one's id
+            if row.request_id is not None:  # a second adoption must not replace the first one's id
                 raise IllegalMove(job_id=job_id)
             return row.move(
                 State.IN_QUEUE, request_id=request_id, submitted_at=now, finished_at=None, failure=None, dismissed=False
@@ -118,16 +108,16 @@ class JobStore:
             if connection.execute(others).first():
                 raise RequestTaken
             job = _change(connection, job_id, adopted, None)
-            # Back from the bin, too: nobody pays for a video that the next clean-up removes.
+            # Also out of the bin: the next clean-up would remove a video that was paid.
             connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
             return job
 
         return await self._database.run(work)
 
     async def resume(self, job_id: str) -> Job:
-        """Let a finished job fetch what is missing of it: the next replica to look will own it.
+        """Let the next claim of a replica download the missing files of a finished job.
 
-        Raises `IllegalMove` for a job that lacks nothing.
+        Raises `IllegalMove` for a job that has no missing files.
         """
 
         def resumed(row: Job) -> Job:
@@ -137,7 +127,7 @@ class JobStore:
 
         def work(connection: sa.Connection) -> Job:
             job = _change(connection, job_id, resumed, None)
-            # Out of the bin, too: the next clean-up would remove what is fetched.
+            # Also out of the bin: the next clean-up would remove the files.
             connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
             return job
 
@@ -179,11 +169,11 @@ class JobStore:
 
 
 def can_be_an_id(value: object) -> bool:
-    """Whether a value can name a job or a batch. The page's events are open to programs, which can send anything."""
+    """Whether a value can be the id of a job or a batch: programs can send anything to the page's events."""
     return isinstance(value, str) and value.isprintable() and 0 < len(value) <= ID_MOST
 
 
-# Made once: SQLAlchemy finds a compiled statement by its identity.
+# Made once, so that SQLAlchemy compiles it once.
 _ROW = sa.select(jobs).where(jobs.c.job_id == sa.bindparam("of_job")).with_for_update()
 
 
@@ -194,7 +184,7 @@ def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job]
     job = job_of(row)
     if generation is not None and job.generation != generation:
         raise LeaseLost(job_id=job_id)
-    # An owner's number is not for a change to touch.
+    # `change` must not change the generation.
     changed = replace(change(job), generation=job.generation)
     if changed != job:
         write_row(connection, changed)

@@ -1,7 +1,4 @@
-"""Empties the bin: files of deleted videos go after an hour, their rows when no day's count needs them any more.
-
-And at the owner's wish: old videos, whoever's.
-"""
+"""Removes deleted videos after an hour, and their rows when no day's count needs them; and old videos for the owner."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ ROW_KEPT_S = 2 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What went, or would go: rows, videos, and the bytes these have on the disk with their posters."""
+    """Counts of removed rows and videos, and the size of the videos with their posters in bytes."""
 
     jobs: int
     videos: int
@@ -27,19 +24,19 @@ class Pruned:
 
 
 async def empty_bin(queries: JobQueries, library: Library, clock: Clock) -> int:
-    """Gives how many videos were removed from the disk. Doing it twice, or on two replicas at once, does no harm."""
+    """Remove what was deleted an hour ago. Returns the count of videos removed. Idempotent; replicas may do it at once."""
     now = clock.now()
     binned = await queries.binned(now - UNDO_S)
     removed = await asyncio.to_thread(library.remove, [job.share_id for job in binned])
-    # A video of today that is deleted was still paid today: its row goes later than its file.
+    # The row of a deleted video still counts as paid on its day, so it is removed later.
     await queries.forget(now - UNDO_S, made_before=now - ROW_KEPT_S)
     return removed
 
 
 async def prune(overview: Overview, allowances: Allowances, library: Library, *, before: float, really: bool) -> Pruned:
-    """Remove what ended before a time: files, then rows, so that what a crash leaves is found by the next one.
+    """Remove the jobs that ended before a time: first files, then rows, so that after a crash the next call finds both.
 
-    What is unfinished or uncertain stays, and so do today's allowances. Without `really` it is only counted.
+    Keeps unfinished and uncertain jobs, and today's allowances. Without `really` it only counts.
     """
     old = await overview.old(before)
     share_ids = [share_id for _, share_id in old]
@@ -53,6 +50,6 @@ async def prune(overview: Overview, allowances: Allowances, library: Library, *,
 
 
 def _measure(library: Library, share_ids: list[str]) -> tuple[int, int]:
-    """How many jobs have files here, and the bytes of these with posters and records; blocks."""
+    """The count of jobs that have files, and the size of these with posters and records in bytes; blocks."""
     files = library.all_of(share_ids)
     return len(files), sum(path.stat().st_size for paths in files.values() for path in paths)

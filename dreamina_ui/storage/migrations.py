@@ -1,7 +1,6 @@
-"""How the database came to have its tables.
+"""The migrations that make the database's tables.
 
-Migrations are append-only: a released one is never edited, and a new one gets the next number. The statements are plain
-SQL that SQLite and PostgreSQL both read.
+A released migration is never edited; a new one gets the next number. The statements are SQL for SQLite and PostgreSQL.
 """
 
 import json
@@ -18,7 +17,7 @@ __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """`then` does what plain SQL cannot, after the statements."""
+    """SQL statements, and `then` for what SQL cannot do, after them."""
 
     name: str
     statements: tuple[str, ...]
@@ -99,8 +98,8 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
-        # In the history's own order, so that no page of it is sorted, and counted without a look at a row; what runs has
-        # its own, in the same order, so that it is found without a look at all that does not.
+        # In the order of the history, so that the index alone sorts and counts it; unfinished jobs have a smaller index
+        # in the same order.
         "0005_history_order",
         (
             "CREATE INDEX jobs_shown ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE deleted_at IS NULL",
@@ -125,14 +124,14 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX uses_by_day ON allowance_uses (backend, reserved_at) WHERE given_back_at IS NULL",
             "CREATE INDEX uses_by_visitor ON allowance_uses (visitor_id, backend, reserved_at) WHERE given_back_at IS NULL",
             "CREATE TABLE blocks (visitor_id TEXT PRIMARY KEY, reason TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)",
-            # Whoever starts this version in the middle of a day has used of it what the jobs say.
+            # The jobs of today before this version count as uses.
             "INSERT INTO allowance_uses (job_id, visitor_id, backend, reserved_at) "
             "SELECT job_id, visitor_id, backend, created_at FROM jobs WHERE NOT own_key "
             "AND NOT (state = 'cancelled' AND started_at IS NULL) AND NOT (state = 'failed' AND request_id IS NULL)",
         ),
     ),
     Migration(
-        # How long the service worked on a video, from which it is learned when to look at the next one.
+        # How long the service worked on a video, from which the schedule of polls is learned.
         "0008_durations",
         (
             "ALTER TABLE jobs ADD COLUMN took_s DOUBLE PRECISION",
@@ -143,7 +142,7 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
-        # Which files a job has, and what is to be said about a finished one.
+        # The files of a job, and the remarks on it.
         "0009_files_and_remarks",
         ("ALTER TABLE jobs ADD COLUMN files TEXT", "ALTER TABLE jobs ADD COLUMN remarks TEXT"),
     ),
@@ -153,7 +152,7 @@ _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("
 
 
 def migrate(connection: sa.Connection, now: float, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the database up to the newest migration, in the connection's transaction.
+    """Apply the missing migrations, in the connection's transaction.
 
     Raises `StoreUnusable` for a database of another program, or of a newer version of this one.
     """

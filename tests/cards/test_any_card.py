@@ -1,4 +1,4 @@
-"""Cards of other shapes: each makes a form, takes its defaults back, refuses in one sentence, and is sent as it is meant."""
+"""Other cards: the form, defaults, error messages and payloads."""
 
 import json
 from pathlib import Path
@@ -138,15 +138,15 @@ def titled(card: Card, name: str, words: Words) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_kinds_come_in_the_cards_order(name: str) -> None:
-    """Each property is a field of the kind it says, in its place."""
+def test_kinds_and_order_of_fields(name: str) -> None:
+    """Each property is a field of its kind, in the card's order."""
     card = CARDS[name]
     assert [field.name for field in card.fields] == list(card.source["input_schema"]["properties"])
     assert [field.kind for field in card.fields] == KINDS[name]
 
 
-def test_what_a_card_says_of_its_fields() -> None:
-    """Limits, steps, entries of lists and null are read in each way of saying them."""
+def test_limits_of_fields() -> None:
+    """Limits, steps, list entries and null are read in each of their forms."""
     fields = {field.name: field for card in CARDS.values() for field in card.fields}
     assert (fields["steps"].least, fields["steps"].most) == (1, 50)
     assert (fields["guidance"].most, fields["guidance"].step) == (20, 0.1)
@@ -161,8 +161,8 @@ def test_what_a_card_says_of_its_fields() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_the_form_gives_back_the_defaults(name: str) -> None:
-    """Every field has a control and a place for its problem; what the controls hold at first are the defaults."""
+async def test_the_form_returns_the_defaults(name: str) -> None:
+    """Every field has a control and a place for its problem; the controls initially hold the defaults."""
     card = CARDS[name]
     form = form_of(card)
     assert list(form.controls) == [field.name for field in card.fields]
@@ -174,7 +174,7 @@ async def test_the_form_gives_back_the_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_values_survive_form_link_and_table(name: str) -> None:
-    """What was sent once fills the form, a link and a row of a table, and comes out of them the same."""
+    """A payload is the same after a round trip through the form, a link and a table row."""
     card = CARDS[name]
     payload = card.validate(GOOD[name])
     schema = card.source["input_schema"]
@@ -193,7 +193,7 @@ async def test_values_survive_form_link_and_table(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "field", "value", "problem", "words"), BAD)
 def test_a_bad_value_is_one_sentence(name: str, field: str, value: Any, problem: str, words: str) -> None:
-    """The problem is known, and both languages have a sentence with everything in it."""
+    """The problem has a sentence with all its facts in both languages."""
     card = CARDS[name]
     with pytest.raises(InvalidInput) as caught:
         card.validate({**GOOD[name], field: value})
@@ -209,7 +209,7 @@ def test_a_bad_value_is_one_sentence(name: str, field: str, value: Any, problem:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_service_with_another_card_makes_its_video(name: str, tmp_path: Path) -> None:
-    """What is sent is the payload, null and all, and a video comes back, for whatever names its fields have."""
+    """The payload is sent with its nulls, and a video is saved, whatever the names of the fields."""
     card = CARDS[name]
     async with rigged(tmp_path / "rig", card=card) as rig:
         [job] = await rig.engine.submit("ann", GOOD[name])
@@ -222,7 +222,7 @@ async def test_a_service_with_another_card_makes_its_video(name: str, tmp_path: 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_bad_value_is_not_sent(name: str, tmp_path: Path) -> None:
-    """A click with a value outside the card reaches no service."""
+    """A click with an invalid value sends nothing."""
     async with rigged(tmp_path / "rig", card=CARDS[name]) as rig:
         for bad, field, value, _, _ in BAD:
             if bad == name:
@@ -232,7 +232,7 @@ async def test_a_bad_value_is_not_sent(name: str, tmp_path: Path) -> None:
 
 
 def test_a_batch_for_another_card() -> None:
-    """Lines fill the text that says what to make; a table's cells are read by their fields' kinds."""
+    """Lines fill the prompt field; a table's cells are read by the kinds of their fields."""
     plan = plan_lines(CARDS["image-to-video"], "waves\nclouds\n", {"image": WEB + "a.png"})
     assert [payload["motion"] for payload in plan.payloads] == ["waves", "clouds"]
     table = f'face,speech,pauses,language,timing\n{WEB}a.png,{WEB}a.wav,"1;2",,"[{{""at"": 3}}]"\n'
@@ -241,8 +241,8 @@ def test_a_batch_for_another_card() -> None:
     assert (plan.payloads[0]["pauses"], plan.payloads[0]["timing"]) == ([1, 2], [{"at": 3}])
 
 
-def test_a_batch_says_what_does_not_go_together() -> None:
-    """A row whose values fit one by one, but not beside each other, is a problem of that row."""
+def test_a_batch_reports_values_that_do_not_fit_together() -> None:
+    """Values that are valid alone, but not together, are a problem of their row."""
     table = f"video,mask,instruction\n{WEB}a.mp4,{WEB}b.png,the lamp\n"
     plan = plan_csv(CARDS["video-editor"], table.encode(), {})
     assert [(problem.line, problem.problem) for problem in plan.problems] == [(2, "not_together")]
@@ -262,7 +262,7 @@ def test_a_card_of_one_field_says_what_the_whole_refuses() -> None:
 
 
 def test_a_seed_is_drawn_within_the_cards_limits() -> None:
-    """Variations count a seed up no further than the card goes."""
+    """The seeds of variations stay within the card's limits."""
     payload = {"seed": 65535}
     assert CARDS["image-to-video"].with_seed(payload, lambda n: n - 1, variation=1)["seed"] == 0
 
@@ -289,7 +289,7 @@ def card_with(**properties: Any) -> dict[str, Any]:
     ],
 )
 def test_an_unusable_card_is_one_sentence(source: dict[str, Any], message: str) -> None:
-    """What cannot be a form is said in one line that names the card and the field."""
+    """The error is one line that names the card and the field."""
     with pytest.raises(CardError) as caught:
         card_of("card.json", source)
     assert message in str(caught.value)
@@ -299,7 +299,7 @@ def test_an_unusable_card_is_one_sentence(source: dict[str, Any], message: str) 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_studio_for_another_card(name: str, tmp_path: Path) -> None:
-    """One setting: the endpoints have the card's fields, and a call with its values alone makes a video's job."""
+    """With one setting, the endpoints have the card's fields, and a call with its values makes a job."""
     server = Server(tmp_path, DREAMINA_BACKEND="simulator", DREAMINA_MODEL_CARD=str(FOLDER / f"{name}.json"))
     server.start()
     try:
@@ -315,7 +315,7 @@ def test_a_studio_for_another_card(name: str, tmp_path: Path) -> None:
 
 
 async def test_a_number_may_be_left_empty() -> None:
-    """A control that shows 0 where nothing was given would send it: such a number is written in a line."""
+    """An optional number has a text control, because a number control would send 0 for nothing."""
     card = CARDS["image-to-video"]
     form = form_of(card)
     assert isinstance(form.controls["seed"], gr.Textbox)

@@ -1,4 +1,4 @@
-"""Batches: sent as they were meant, or answered line by line before anything is sent."""
+"""Batches: planned completely, or refused with the problems of each line."""
 
 import codecs
 import csv
@@ -27,8 +27,8 @@ WIDE, SQUARE = "1920×1088(16:9)", "1440×1440(1:1)"
 DEFAULTS = {"aspect_ratio": WIDE, "frames": 121, "seed": -1}
 
 
-def told(plan: Plan) -> list[tuple[int, str | None, str]]:
-    """The problems without their facts; a plan with problems has no payloads."""
+def problems_of(plan: Plan) -> list[tuple[int, str | None, str]]:
+    """The plan's problems without their facts. Checks that it has no payloads."""
     assert not plan.problems or not plan.payloads
     return [(problem.line, problem.field, problem.problem) for problem in plan.problems]
 
@@ -41,61 +41,61 @@ def of_csv(text: str, shared: dict[str, Any] | None = None, card: Card = CARD) -
 
 
 def test_each_line_is_a_prompt() -> None:
-    """Blank lines count as lines but make nothing; what the lines share comes from the form."""
+    """Blank lines are counted but skipped; shared values come from the form."""
     plan = plan_lines(CARD, "a lighthouse\n\n  two boats \r\n\t\rthe sea", {"aspect_ratio": SQUARE, "seed": 7})
     shared = {**DEFAULTS, "aspect_ratio": SQUARE, "seed": 7}
     assert plan == Plan(tuple({"prompt": prompt, **shared} for prompt in ("a lighthouse", "two boats", "the sea")))
 
 
 def test_a_shared_prompt_is_replaced_by_the_lines() -> None:
-    """The form's own prompt is not sent along."""
+    """The form's own prompt is not used."""
     plan = plan_lines(CARD, "one", {"prompt": "of the form"})
     assert [payload["prompt"] for payload in plan.payloads] == ["one"]
 
 
-def test_a_bad_line_is_named_and_nothing_is_planned() -> None:
-    """One line too long among good ones: its number, its field and its measure."""
+def test_a_bad_line_is_reported_and_nothing_is_planned() -> None:
+    """The problem of a line that is too long has its number, field and length."""
     plan = plan_lines(CARD, f"good\n\n{'x' * 812}\ngood", {})
-    assert told(plan) == [(3, "prompt", "too_long")]
+    assert problems_of(plan) == [(3, "prompt", "too_long")]
     assert plan.problems[0].facts == {"held": 812, "limit": 800}
 
 
-def test_what_all_lines_share_is_wrong_once() -> None:
-    """A value of the form that is outside the card is told as the form's, not once for each line."""
+def test_a_bad_shared_value_is_reported_once() -> None:
+    """An invalid value of the form is reported once, not for each line."""
     plan = plan_lines(CARD, "one\ntwo\nthree", {"frames": 7, "sead": 1})
-    assert told(plan) == [(0, "sead", "unknown_field"), (0, "frames", "not_allowed")]
+    assert problems_of(plan) == [(0, "sead", "unknown_field"), (0, "frames", "not_allowed")]
 
 
 @pytest.mark.parametrize("text", ["", " \n\t\r\n ", "\u3000"])
 def test_nothing_to_send(text: str) -> None:
-    """Blanks alone are no batch."""
-    assert told(plan_lines(CARD, text, {})) == [(0, None, "empty")]
+    """Blank input is not a batch."""
+    assert problems_of(plan_lines(CARD, text, {})) == [(0, None, "empty")]
 
 
-def test_the_prompt_goes_where_the_card_wants_text() -> None:
-    """Another model's prompt may have another name."""
+def test_lines_fill_the_cards_prompt_field() -> None:
+    """The prompt field of another model may have another name."""
     [payload] = plan_lines(OTHER_CARD, "a cat", {"steps": 5}).payloads
     assert (payload["text"], payload["steps"], payload["negative"]) == ("a cat", 5, "blurry")
 
 
 @pytest.mark.parametrize("count", [BATCH_MOST + 1, 10_000])
-def test_too_many_are_one_problem(count: int) -> None:
-    """Ten thousand lines are answered by their number and the limit, whatever else is wrong with them."""
+def test_too_many_lines_are_one_problem(count: int) -> None:
+    """The only problem is the count of lines and the limit, whatever else is wrong."""
     for plan in (plan_lines(CARD, "x\n" * count, {"frames": 7}), of_csv("prompt,frames\n" + "x,7\n" * count)):
-        assert told(plan) == [(0, None, "too_many")]
+        assert problems_of(plan) == [(0, None, "too_many")]
         assert plan.problems[0].facts == {"held": count, "limit": BATCH_MOST}
 
 
-def test_as_many_as_a_batch_may_hold() -> None:
-    """The limit itself is allowed."""
+def test_the_largest_batch() -> None:
+    """A batch may have as many jobs as the limit."""
     assert len(plan_lines(CARD, "x\n" * BATCH_MOST, {}).payloads) == BATCH_MOST
     assert len(of_csv("prompt\n" + "x\n" * BATCH_MOST).payloads) == BATCH_MOST
 
 
-def test_what_is_too_big_is_not_read() -> None:
-    """More than a mebibyte is refused by its size."""
+def test_input_that_is_too_big() -> None:
+    """More than a mebibyte is refused."""
     for plan in (plan_lines(CARD, "x" * (BYTES_MOST + 1), {}), of_csv("x" * (BYTES_MOST + 1))):
-        assert told(plan) == [(0, None, "too_big")]
+        assert problems_of(plan) == [(0, None, "too_big")]
         assert plan.problems[0].facts == {"held": BYTES_MOST + 1, "limit": BYTES_MOST}
 
 
@@ -119,8 +119,8 @@ ROWS = [
         ("utf-16-be", codecs.BOM_UTF16_BE),
     ],
 )
-def test_a_table_as_programs_write_it(delimiter: str, end: str, codec: str, mark: bytes) -> None:
-    """Every usual delimiter, line end and encoding gives the same payloads."""
+def test_delimiters_line_ends_and_encodings(delimiter: str, end: str, codec: str, mark: bytes) -> None:
+    """All usual delimiters, line ends and encodings give the same payloads."""
     file = io.StringIO(newline="")
     table = csv.DictWriter(file, list(ROWS[0]), delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
     table.writeheader()
@@ -129,7 +129,7 @@ def test_a_table_as_programs_write_it(delimiter: str, end: str, codec: str, mark
 
 
 def test_cells_are_read_by_their_field() -> None:
-    """Short ways to write a ratio, blanks around cells, columns in any order and case; empty is shared or default."""
+    """Ratios may be short, cells padded, columns in any order and case; empty cells are shared or default values."""
     text = "Seed, PROMPT ,aspect_ratio,frames\n 7 , a , 9:16 , 241 \n,b,1440x1440 (1:1),\n7.0,c,,,,\n"
     plan = of_csv(text, {"frames": 241})
     assert plan.payloads == (
@@ -140,28 +140,28 @@ def test_cells_are_read_by_their_field() -> None:
 
 
 def test_an_empty_prompt_is_the_shared_one_or_missing() -> None:
-    """A table may hold seeds alone for the form's prompt; without one, each such line says what it lacks."""
+    """A table may have only seeds for the form's prompt; without one, each line reports the missing prompt."""
     text = "prompt,seed\n,1\nown,2\n,3\n"
     assert [payload["prompt"] for payload in of_csv(text, {"prompt": "of the form"}).payloads] == [
         *("of the form", "own", "of the form")
     ]
-    assert told(of_csv(text)) == [(2, "prompt", "missing"), (4, "prompt", "missing")]
+    assert problems_of(of_csv(text)) == [(2, "prompt", "missing"), (4, "prompt", "missing")]
 
 
 @pytest.mark.parametrize("ratio", ["1:9", "6:9", "16:9:1", "16", "9", "x", "16:9)", "1920", "(16:9)"])
-def test_a_ratio_is_whole_or_it_is_none(ratio: str) -> None:
-    """A piece of a ratio stands for nothing."""
-    assert told(of_csv(f"prompt,aspect_ratio\na,{ratio}\n")) == [(2, "aspect_ratio", "not_allowed")]
+def test_a_part_of_a_ratio_is_invalid(ratio: str) -> None:
+    """A part of a ratio matches no choice."""
+    assert problems_of(of_csv(f"prompt,aspect_ratio\na,{ratio}\n")) == [(2, "aspect_ratio", "not_allowed")]
 
 
-def test_every_problem_is_told_by_its_line() -> None:
-    """All of a table's mistakes at once, each on the physical line where its row begins."""
+def test_every_problem_has_its_line() -> None:
+    """All problems of a table are reported, each with the first line of its row."""
     text = (
         'prompt,aspect_ratio,frames,seed\n"good\none",,,\n\n'
         '"two\nlines",5:4,121,x\n' + "x" * 801 + ",1:1,122,-2\n,,,5,6\n"
         ',,,"\n"\n"open" quote,,,\ngood,,,1e3\n'
     )
-    assert told(of_csv(text)) == [
+    assert problems_of(of_csv(text)) == [
         (5, "aspect_ratio", "not_allowed"),
         (5, "seed", "not_integer"),
         (7, "prompt", "too_long"),
@@ -174,7 +174,7 @@ def test_every_problem_is_told_by_its_line() -> None:
 
 
 def test_problems_are_listed_up_to_fifty() -> None:
-    """The rest is a count."""
+    """Further problems are only counted."""
     plan = of_csv("prompt,frames,seed\n" + "x,7,y\n" * 100)
     assert len(plan.problems) == PROBLEMS_MOST + 1
     assert (plan.problems[-1].problem, plan.problems[-1].facts) == ("more", {"count": 150})
@@ -218,12 +218,12 @@ def test_problems_are_listed_up_to_fifty() -> None:
     ],
 )
 def test_a_table_that_cannot_be_used(data: bytes, problem: tuple[int, str | None, str]) -> None:
-    """One problem with its line, whatever kind of file it is."""
-    assert told(plan_csv(CARD, data, {})) == [problem]
+    """There is one problem with its line, whatever the file is."""
+    assert problems_of(plan_csv(CARD, data, {})) == [problem]
 
 
-def test_a_wrong_header_is_told_with_what_is_allowed() -> None:
-    """Every wrong column at once; the rows under it would mean nothing."""
+def test_a_wrong_header_is_reported_with_the_allowed_columns() -> None:
+    """All wrong columns are reported; the rows are not read."""
     plan = of_csv("prompt,sead,mood,seed,seed\nx,y,z\n")
     assert [(problem.problem, problem.facts.get("held")) for problem in plan.problems] == [
         ("unknown_column", "sead"),
@@ -234,7 +234,7 @@ def test_a_wrong_header_is_told_with_what_is_allowed() -> None:
 
 
 def test_a_table_for_another_card() -> None:
-    """Numbers, yes and no, and choices that are no text are read by their kind."""
+    """Numbers, booleans and choices that are not text are read by their kind."""
     text = "text;strength;steps;loop;size;negative\na;0.25;3;yes;0.5;\nb;1;+7;FALSE;2;dull\nc;.5;1;nein;1;\n"
     assert [{**payload, "seed": 0} for payload in of_csv(text, card=OTHER_CARD).payloads] == [
         {"text": "a", "negative": "blurry", "strength": 0.25, "steps": 3, "loop": True, "size": 0.5, "seed": 0},
@@ -242,7 +242,7 @@ def test_a_table_for_another_card() -> None:
         {"text": "c", "negative": "blurry", "strength": 0.5, "steps": 1, "loop": False, "size": 1, "seed": 0},
     ]
     wrong = of_csv("text;strength;steps;loop;size\na;nan;1.5;maybe;3\nb;1e999;99;;\nc;0,5;٣;;\n", card=OTHER_CARD)
-    assert told(wrong) == [
+    assert problems_of(wrong) == [
         (2, "steps", "not_integer"),
         (2, "strength", "not_number"),
         (2, "loop", "not_boolean"),
@@ -258,7 +258,7 @@ def test_a_table_for_another_card() -> None:
 
 
 def test_a_sweep_is_every_combination() -> None:
-    """Ratios by lengths by seeds, the seeds turning fastest; the rest is the form's."""
+    """All combinations of ratios, lengths and seeds, with the seeds changing fastest; other values are the form's."""
     plan = plan_sweep(CARD, {"prompt": "x", "frames": 121}, [WIDE, SQUARE], [121, 241], [1, 2, 3])
     assert len(plan.payloads) == 12
     assert [(p["aspect_ratio"], p["frames"], p["seed"]) for p in plan.payloads[:4]] == [
@@ -280,51 +280,51 @@ def test_a_sweep_is_every_combination() -> None:
         ([-1, -1, 5, 5], [-1, -1, 5]),
     ],
 )
-def test_seeds_as_they_are_given(seeds: Sequence[int] | str, swept: list[int]) -> None:
-    """A list, a text, or a number of random ones; none keeps the form's. Only a random seed is worth a repeat."""
+def test_seeds(seeds: Sequence[int] | str, swept: list[int]) -> None:
+    """Seeds are a list, a text, or a number of random ones; empty keeps the form's. Only random seeds are repeated."""
     plan = plan_sweep(CARD, {"prompt": "x", "seed": 7}, [], [], seeds)
     assert [payload["seed"] for payload in plan.payloads] == swept
 
 
 @pytest.mark.parametrize("seeds", ["x", "1, x", "0 random", "random", "1-5", "3 random 4", "½", "1.5"])
-def test_seeds_that_are_none(seeds: str) -> None:
-    """A text that means no seeds is told once, and for the seed."""
+def test_invalid_seeds(seeds: str) -> None:
+    """A text that is not a list of seeds is one problem of the seed."""
     plan = plan_sweep(CARD, {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
     assert {(problem.line, problem.field, problem.problem) for problem in plan.problems} == {(0, "seed", "not_integer")}
 
 
-def test_a_sweep_outside_the_card_is_told_once() -> None:
-    """Each wrong value once, and not for each combination it is part of."""
+def test_a_bad_sweep_value_is_reported_once() -> None:
+    """An invalid value is reported once, not for each of its combinations."""
     plan = plan_sweep(CARD, {"prompt": " "}, [WIDE, "5:4"], [121, 122, 123], [1, 2, -5])
-    assert told(plan) == [
+    assert problems_of(plan) == [
         (0, "prompt", "blank"),
         (0, "seed", "too_small"),
         (0, "frames", "not_allowed"),
         (0, "frames", "not_allowed"),
         (0, "aspect_ratio", "not_allowed"),
     ]
-    assert told(plan_sweep(CARD, {}, [WIDE, SQUARE], [], [])) == [(0, "prompt", "missing")]
+    assert problems_of(plan_sweep(CARD, {}, [WIDE, SQUARE], [], [])) == [(0, "prompt", "missing")]
 
 
 @pytest.mark.parametrize("seeds", ["99999 random", range(201), " ".join(map(str, range(2000)))])
 def test_a_sweep_that_is_too_large(seeds: Sequence[int] | str) -> None:
-    """The count and the limit, and no combination is made for it."""
+    """The problem is the count and the limit; no combination is made."""
     plan = plan_sweep(CARD, {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
-    assert told(plan) == [(0, None, "too_many")]
+    assert problems_of(plan) == [(0, None, "too_many")]
 
 
 def test_a_card_without_ratios_cannot_be_swept_over_them() -> None:
-    """A dimension that the card does not have is an unknown field; one with its own kind of seed draws none."""
-    assert told(plan_sweep(OTHER_CARD, {"text": "x"}, [WIDE], [], [])) == [(0, "aspect_ratio", "unknown_field")]
-    assert told(plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 random")) == [(0, "seed", "not_integer")]
+    """A dimension that is not in the card is an unknown field; a card without random seeds draws none."""
+    assert problems_of(plan_sweep(OTHER_CARD, {"text": "x"}, [WIDE], [], [])) == [(0, "aspect_ratio", "unknown_field")]
+    assert problems_of(plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 random")) == [(0, "seed", "not_integer")]
     assert [payload["seed"] for payload in plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 4").payloads] == [3, 4]
 
 
 # Anything
 
 
-def is_sound(plan: Plan, card: Card) -> None:
-    """Payloads that fit the card, or problems that have a name; never both, never more than a page of them."""
+def check_plan(plan: Plan, card: Card) -> None:
+    """A plan has valid payloads or known problems, never both, and not more than the limits."""
     assert bool(plan.payloads) is not bool(plan.problems)
     assert len(plan.payloads) <= BATCH_MOST
     assert len(plan.problems) <= PROBLEMS_MOST + 1
@@ -348,19 +348,19 @@ table_like = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 @example(b'prompt,"')
 @example(b"prompt\n\xed\xa0\x80")
 def test_any_bytes_give_a_plan(data: bytes) -> None:
-    """Whatever is dropped on the page is answered, and never by an exception."""
+    """Any file gives a plan, never an exception."""
     for card in (CARD, OTHER_CARD):
-        is_sound(plan_csv(card, data, {}), card)
-        is_sound(plan_csv(card, b",".join(field.name.encode() for field in card.fields) + b"\n" + data, {}), card)
+        check_plan(plan_csv(card, data, {}), card)
+        check_plan(plan_csv(card, b",".join(field.name.encode() for field in card.fields) + b"\n" + data, {}), card)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=500) | table_like)
 def test_any_text_gives_a_plan(text: str) -> None:
-    """The same for lines and for seeds."""
+    """Any lines and any seeds give a plan."""
     for card, base in ((CARD, {"prompt": "x"}), (OTHER_CARD, {"text": "x"})):
-        is_sound(plan_lines(card, text, {}), card)
-        is_sound(plan_sweep(card, base, [], [], text), card)
+        check_plan(plan_lines(card, text, {}), card)
+        check_plan(plan_sweep(card, base, [], [], text), card)
 
 
 @settings(deadline=None)
@@ -381,8 +381,8 @@ def test_any_text_gives_a_plan(text: str) -> None:
     ),
     st.sampled_from(",;\t"),
 )
-def test_what_a_program_writes_is_what_is_planned(rows: list[dict[str, Any]], delimiter: str) -> None:
-    """Any prompt survives a table that Python's own writer makes."""
+def test_a_written_table_is_planned_unchanged(rows: list[dict[str, Any]], delimiter: str) -> None:
+    """Any prompt survives a table that Python's csv module writes."""
     file = io.StringIO(newline="")
     table = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, quoting=csv.QUOTE_ALL)
     table.writeheader()

@@ -1,4 +1,4 @@
-"""Links: settings come back from them as they went in, and nothing else does."""
+"""Links: settings survive a round trip, and everything else is ignored."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ other_payloads = st.fixed_dictionaries(
 )
 
 
-def comes_back(card: Card, payload: dict[str, Any]) -> None:
+def check_round_trip(card: Card, payload: dict[str, Any]) -> None:
     values, problem = values_from(card, QueryParams(link_of(card, payload).removeprefix("?")))
     assert problem is None
     assert card.validate(values) == payload
@@ -42,19 +42,19 @@ def comes_back(card: Card, payload: dict[str, Any]) -> None:
 @settings(deadline=None)
 @given(payloads)
 def test_any_settings_survive_a_link(payload: dict[str, Any]) -> None:
-    """Through a query string and back, in any script, for every valid payload."""
-    comes_back(CARD, payload)
+    """Every valid payload survives a query string, in any script."""
+    check_round_trip(CARD, payload)
 
 
 @settings(deadline=None)
 @given(other_payloads)
 def test_any_settings_of_another_card_survive_a_link(payload: dict[str, Any]) -> None:
-    """The same for fields of every kind."""
-    comes_back(OTHER_CARD, payload)
+    """Fields of every kind survive a query string."""
+    check_round_trip(OTHER_CARD, payload)
 
 
-def test_a_link_says_what_differs() -> None:
-    """The prompt always, the rest where it is not the default; nothing in it needs escaping in a page."""
+def test_a_link_has_what_differs_from_the_defaults() -> None:
+    """A link has the prompt and values that are not defaults; nothing in it needs escaping in HTML."""
     assert link_of(
         CARD, {"prompt": "a & b=c #1 “<i>”", "aspect_ratio": "1920×1088(16:9)", "frames": 121, "seed": 7}
     ) == ("?prompt=a%20%26%20b%3Dc%20%231%20%E2%80%9C%3Ci%3E%E2%80%9D&seed=7")
@@ -66,13 +66,13 @@ def test_a_link_says_what_differs() -> None:
     assert link_of(CARD, {}) == ""
 
 
-def test_a_link_of_an_odd_row_holds_what_the_card_knows() -> None:
-    """An old row's other fields are left out, and half a character harms nothing."""
+def test_a_link_has_only_fields_of_the_card() -> None:
+    """Other fields of an old row are left out, and a lone surrogate causes no error."""
     assert link_of(CARD, {"prompt": "x\ud800", "mood": "calm", "seed": None}) == "?prompt=x%3F"
 
 
 def test_a_link_may_be_short() -> None:
-    """People write "16:9", and leave out what they do not care for."""
+    """A ratio may be "16:9", and fields may be missing."""
     assert values_from(CARD, {"prompt": "x", "aspect_ratio": "9:16", "frames": "241"}) == (
         {"prompt": "x", "aspect_ratio": "1088×1920(9:16)", "frames": 241},
         None,
@@ -81,8 +81,8 @@ def test_a_link_may_be_short() -> None:
     assert values_from(CARD, {"prompt": "", "seed": " ", "frames": ""}) == ({}, None)
 
 
-def test_what_is_no_field_is_left_alone() -> None:
-    """Other parameters belong to others: a shared video, a theme, a tracker."""
+def test_other_parameters_are_ignored() -> None:
+    """Parameters of other features are ignored: a shared video, a theme, a tracker."""
     query = {"video": "0" * 32, "__theme": "dark", "utm_source": "x", "__class__": "y", "Seed": "5", "seed": "7"}
     assert values_from(CARD, query) == ({"seed": 7}, None)
 
@@ -106,7 +106,7 @@ def test_what_is_no_field_is_left_alone() -> None:
     ],
 )
 def test_a_value_outside_the_card_is_left_out(query: dict[str, str], field: str, problem: str) -> None:
-    """The rest of the link still counts, and the fault can be said in one short sentence."""
+    """The other values are used, and the fault is one short sentence."""
     good = {"prompt": "good", "seed": "7", "frames": "241"}
     values, fault = values_from(CARD, {**good, **query})
     assert fault is not None
@@ -118,7 +118,7 @@ def test_a_value_outside_the_card_is_left_out(query: dict[str, str], field: str,
 
 
 def test_the_first_fault_is_kept() -> None:
-    """Of several, the one whose field comes first in the card."""
+    """Of several faults, the first in the card's order is returned."""
     _, fault = values_from(CARD, {"seed": "x", "frames": "y"})
     assert fault is not None
     assert fault.field == "frames"
@@ -127,7 +127,7 @@ def test_the_first_fault_is_kept() -> None:
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([field.name for field in OTHER_CARD.fields]) | st.text(max_size=9), st.text()))
 def test_any_query_gives_values_of_the_card(query: dict[str, str]) -> None:
-    """Whatever stands in a link, what comes out of it is inside the card."""
+    """Any query gives only valid values."""
     for card in (CARD, OTHER_CARD):
         values, fault = values_from(card, query)
         needed = {field.name: values.get(field.name, "x") for field in card.fields if field.required}

@@ -1,4 +1,4 @@
-"""Model cards: what is sent is inside the card, and what is not is said in one sentence."""
+"""Model cards: payloads are valid, and invalid values get one sentence."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ GOOD = {"prompt": "a lighthouse", "aspect_ratio": "1088×1920(9:16)", "frames": 
 
 
 def test_the_bundled_card() -> None:
-    """The card's fields come typed and in its order."""
+    """The card's fields are typed and in its order."""
     assert [(field.name, field.kind) for field in CARD.fields] == [
         ("prompt", "text"),
         ("aspect_ratio", "choice"),
@@ -30,13 +30,13 @@ def test_the_bundled_card() -> None:
     assert (prompt.most_characters, prompt.required) == (800, True)
 
 
-def test_a_whole_payload_passes_unchanged() -> None:
-    """What fits is sent as it is."""
+def test_a_valid_payload_is_unchanged() -> None:
+    """Valid values are sent unchanged."""
     assert CARD.validate(GOOD) == GOOD
 
 
 def test_defaults_fill_gaps_but_not_the_prompt() -> None:
-    """Optional fields take the card's default; a required one must be given."""
+    """Optional fields get the card's default; a required field needs a value."""
     assert CARD.validate({"prompt": "x", "seed": None}) == {
         "prompt": "x",
         "aspect_ratio": "1920×1088(16:9)",
@@ -72,8 +72,8 @@ def test_defaults_fill_gaps_but_not_the_prompt() -> None:
         ({"speed": 2}, "unknown_field", "speed: this model has no such field"),
     ],
 )
-def test_what_breaks_the_card_is_named(change: dict[str, Any], problem: str, message: str) -> None:
-    """The error names the field, what it held, and the limit."""
+def test_invalid_values(change: dict[str, Any], problem: str, message: str) -> None:
+    """The error names the field, its value, and the limit."""
     with pytest.raises(InvalidInput) as caught:
         CARD.validate({**GOOD, **change})
     assert caught.value.problem == problem
@@ -82,7 +82,7 @@ def test_what_breaks_the_card_is_named(change: dict[str, Any], problem: str, mes
 
 
 def test_eight_hundred_astral_characters_fit() -> None:
-    """Characters are counted as people count them, not as UTF-16 units."""
+    """Characters are counted, not UTF-16 units."""
     assert CARD.validate({**GOOD, "prompt": "🫖" * 800})["prompt"] == "🫖" * 800
 
 
@@ -95,7 +95,7 @@ json_values = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["prompt", "aspect_ratio", "frames", "seed", "other"]), json_values))
 def test_any_values_pass_or_are_refused_in_one_line(values: dict[str, Any]) -> None:
-    """Whatever comes in, out comes a payload inside the card or one known problem in one line."""
+    """Any values give a valid payload, or one known problem in one line."""
     try:
         payload = CARD.validate(values)
     except InvalidInput as error:
@@ -106,7 +106,7 @@ def test_any_values_pass_or_are_refused_in_one_line(values: dict[str, Any]) -> N
 
 
 def test_a_random_seed_is_drawn_here() -> None:
-    """−1 becomes a seed of our own; a chosen seed stays."""
+    """−1 is replaced by a random seed; a chosen seed is kept."""
     assert CARD.with_seed({**GOOD, "seed": -1}, lambda n: n - 1)["seed"] == SEED_MOST
     assert CARD.with_seed(GOOD, lambda n: n - 1) == GOOD
 
@@ -124,7 +124,7 @@ def test_a_random_seed_is_drawn_here() -> None:
     ],
 )
 def test_size_comes_from_the_ratio(ratio: str, size: tuple[int, int] | None) -> None:
-    """The ratio string holds the size in pixels."""
+    """The ratio string contains the size in pixels."""
     assert CARD.size({"aspect_ratio": ratio}) == size
 
 
@@ -156,8 +156,8 @@ def test_duration_comes_from_frames() -> None:
         ),
     ],
 )
-def test_unusable_cards_say_why(tmp_path: Path, text: str, message: str) -> None:
-    """A card that cannot be used stops the start with one sentence."""
+def test_unusable_cards(tmp_path: Path, text: str, message: str) -> None:
+    """A card that cannot be used is refused with one sentence."""
     path = tmp_path / "card.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(CardError, match=message):

@@ -75,7 +75,7 @@ async def work(options: argparse.Namespace) -> None:
             if not options.until_idle and unfinished.isdisjoint(job_ids):
                 break
             await asyncio.sleep(LOOKED_EVERY_S)
-        jobs = await studio.store.page(VISITOR, 1_000_000, 0)
+        jobs, _ = await studio.engine.queries.page(VISITOR, limit=1_000_000)
     for job in jobs:
         print(json.dumps(row_of(job)), flush=True)
 

@@ -19,6 +19,7 @@ from dreamina_ui.media.embed import read_record
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.record import record_of
 from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from tests.databases import opened
 from tests.rig import Clock, make_clip, recorded, rigged, video_of
@@ -234,7 +235,8 @@ async def test_a_hostile_record_is_only_data(url: str, tmp_path: Path) -> None:
         await store.add([victim])
         assert await rebuild(store, library) == 1
         assert await store.get("job-1") == victim
-        job = await store.get_shared(name)
+        with closing(Database(url)) as database:
+            [job] = await JobQueries(database).shared([name])
         assert (job.state, job.generation, job.visitor_id) == (State.SUCCEEDED, 0, "ann' OR '1'='1")
         assert job.job_id not in ("job-1", name)
         assert job.payload == hostile["settings"]

@@ -50,7 +50,8 @@ class Studio(Headless):
         return last
 
     async def jobs(self) -> list[Job]:
-        return await self.store.page(VISITOR, 1_000_000, 0)
+        jobs, _ = await self.engine.queries.page(VISITOR, limit=1_000_000)
+        return jobs
 
     async def judge(self) -> Verdict:
         rows = [Row(**row_of(job)) for job in await self.jobs()]

@@ -1,4 +1,4 @@
-"""Allowances for the shared key: reserved at the click, given back where nothing was charged, never passed."""
+"""Allowances for the shared key: reserved at the click, given back if nothing was charged, never exceeded."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.migrations import MIGRATIONS, migrate
 from tests.rig import VALUES, Rig, rigged
 from tests.storage.test_job_store import NO_LIMIT, NOON, a_job, clicked, ended, sent
-from tests.storage.test_postgres import a_world
+from tests.storage.test_postgres import shared_service
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ THREE = Limits(active=1000, active_per_visitor=1000, daily=50, daily_per_visitor
 
 
 @dataclass
-class House:
+class Stores:
     database: Database
     store: JobStore
     queries: JobQueries
@@ -44,8 +44,8 @@ class House:
     async def left(self, visitor_id: str = "ann") -> int | None:
         return (await self.allowances().left(visitor_id)).per_visitor
 
-    def held(self) -> set[str]:
-        """The jobs that have a use which was not given back."""
+    def not_given_back(self) -> set[str]:
+        """The ids of jobs whose use was not given back."""
         return set(self.rows("SELECT job_id FROM allowance_uses WHERE given_back_at IS NULL"))
 
     def rows(self, query: str) -> list[Any]:
@@ -60,17 +60,17 @@ def execute(database: Database, statement: str) -> None:
 
 
 @pytest.fixture
-def house(url: str) -> Iterator[House]:
+def stores(url: str) -> Iterator[Stores]:
     with closing(Database(url)) as database:
         database.prepare()
-        yield House(database, JobStore(database), JobQueries(database))
+        yield Stores(database, JobStore(database), JobQueries(database))
 
 
 # Uses and jobs agree
 
 
-def counts(job: Job) -> bool:
-    """What a use is held for, said in another way than the program does: every state, and what else it needs."""
+def should_count(job: Job) -> bool:
+    """Whether a job counts as a use, by a rule written independently of the program's."""
     may_be_paid = {
         State.CANCELLED: job.started_at is not None,
         State.FAILED: job.request_id is not None,
@@ -78,8 +78,8 @@ def counts(job: Job) -> bool:
     return not job.own_key and may_be_paid.get(job.state, True)
 
 
-async def wander(house: House, draw: random.Random, steps: int) -> dict[str, Job]:
-    """Clicks, batches, legal moves, cancels, adoptions, deletions, at random; gives all jobs that were to be sent."""
+async def random_history(stores: Stores, draw: random.Random, steps: int) -> dict[str, Job]:
+    """Do random clicks, batches, legal moves, cancels, adoptions and deletions. Returns all jobs that were to be sent."""
     made: dict[str, Job] = {}
 
     def legal(job: Job) -> Job:
@@ -103,47 +103,47 @@ async def wander(house: House, draw: random.Random, steps: int) -> dict[str, Job
             names = [f"job-{step}-{number}" for number in range(draw.randint(1, 3))]
             click = clicked(*names, click_id=f"click-{step}", visitor_id=who, batch_id=batch_id, own_key=own_key)
             for _ in range(draw.randint(1, 2)):  # some browsers ask twice
-                made |= {job.job_id: job for job in await house.store.add(click, NO_LIMIT)}
+                made |= {job.job_id: job for job in await stores.store.add(click, NO_LIMIT)}
         elif act == 3:
             again = a_job(f"again-{step}", visitor_id=who, request_id="known", state=State.IN_QUEUE)
-            await house.store.add([replace(again, click_id=f"resume {step}")])
+            await stores.store.add([replace(again, click_id=f"resume {step}")])
         elif act == 4 and rest:
-            for job in await house.store.cancel_waiting(who, draw.choice(rest).batch_id or "", NOON):
+            for job in await stores.store.cancel_waiting(who, draw.choice(rest).batch_id or "", NOON):
                 made[job.job_id] = job
         elif act == 5 and rest:
-            await house.queries.delete(who, [draw.choice(rest).job_id], NOON)
-            await house.queries.restore(who, [draw.choice(rest).job_id])
+            await stores.queries.delete(who, [draw.choice(rest).job_id], NOON)
+            await stores.queries.restore(who, [draw.choice(rest).job_id])
         elif act == 6:
             uncertain = [job for job in rest if job.state is State.UNCERTAIN]
             for job in uncertain:
-                made[job.job_id] = await house.store.adopt(job.job_id, f"found-{job.job_id}", NOON)
+                made[job.job_id] = await stores.store.adopt(job.job_id, f"found-{job.job_id}", NOON)
         elif rest:
             job = draw.choice(rest)
-            made[job.job_id] = await house.store.change(job.job_id, legal)
+            made[job.job_id] = await stores.store.change(job.job_id, legal)
     return made
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_the_uses_agree_with_the_jobs(house: House, seed: int) -> None:
-    """After whatever happened, in whatever order, a use is held for exactly those jobs that may be paid."""
-    made = await wander(house, random.Random(seed), steps=150)
-    expected = {job.job_id for job in made.values() if counts(job)}
-    assert house.held() == expected
+async def test_the_uses_agree_with_the_jobs(stores: Stores, seed: int) -> None:
+    """After any history, exactly the jobs that may have been paid count as uses."""
+    made = await random_history(stores, random.Random(seed), steps=150)
+    expected = {job.job_id for job in made.values() if should_count(job)}
+    assert stores.not_given_back() == expected
     assert expected != made.keys()
-    used = await house.allowances().used()
+    used = await stores.allowances().used()
     assert used == {who: sum(made[name].visitor_id == who for name in expected) for who in used}
     assert sum(used.values()) == len(expected)
 
 
-async def test_a_use_is_given_back_once(house: House) -> None:
-    """Later changes of a job that ended free, and a second cancel, leave the use as it was given back."""
-    await house.store.add([a_job()], THREE)
-    assert await house.left() == 2
-    await house.store.change("job-1", lambda job: job.move(State.CANCELLED, finished_at=NOON + 5))
+async def test_a_use_is_given_back_once(stores: Stores) -> None:
+    """Later changes of a free job, and a second cancel, do not change its use."""
+    await stores.store.add([a_job()], THREE)
+    assert await stores.left() == 2
+    await stores.store.change("job-1", lambda job: job.move(State.CANCELLED, finished_at=NOON + 5))
     given_back = "SELECT given_back_at FROM allowance_uses"
-    assert (await house.left(), house.rows(given_back)) == (3, [NOON + 5])
-    await house.store.change("job-1", lambda job: replace(job, finished_at=NOON + 9, version=job.version + 1))
-    assert (await house.left(), house.rows(given_back)) == (3, [NOON + 5])
+    assert (await stores.left(), stores.rows(given_back)) == (3, [NOON + 5])
+    await stores.store.change("job-1", lambda job: replace(job, finished_at=NOON + 9, version=job.version + 1))
+    assert (await stores.left(), stores.rows(given_back)) == (3, [NOON + 5])
 
 
 @pytest.mark.parametrize(
@@ -159,85 +159,85 @@ async def test_a_use_is_given_back_once(house: House) -> None:
     ],
     ids=["unsent", "queued", "refused", "begun and cancelled", "failed there", "uncertain", "succeeded"],
 )
-async def test_only_what_was_not_charged_is_given_back(house: House, end: Job, left: int) -> None:
-    """The service charges nothing for what it took back or refused; of everything else it may have."""
-    await house.store.add([a_job()], THREE)
-    await house.store.change("job-1", lambda _: end)
-    assert await house.left() == left
+async def test_only_what_was_not_charged_is_given_back(stores: Stores, end: Job, left: int) -> None:
+    """The service does not charge for what it cancelled or refused; it may have charged for everything else."""
+    await stores.store.add([a_job()], THREE)
+    await stores.store.change("job-1", lambda _: end)
+    assert await stores.left() == left
 
 
-async def test_a_deleted_video_gives_nothing_back(house: House) -> None:
-    """Neither in the bin nor when it is emptied, early as that may be."""
-    await house.store.add([a_job()], THREE)
-    await house.store.change("job-1", lambda job: ended(sent(job)))
-    await house.queries.delete("ann", ["job-1"], NOON)
-    assert await house.left() == 2
-    await house.queries.forget(NOON + 1, made_before=NOON + 1)
-    assert (await house.store.unfinished(), house.rows("SELECT job_id FROM jobs")) == ([], [])
-    assert await house.left() == 2
+async def test_a_deleted_video_gives_nothing_back(stores: Stores) -> None:
+    """Neither deleting a video nor emptying the bin gives its use back."""
+    await stores.store.add([a_job()], THREE)
+    await stores.store.change("job-1", lambda job: ended(sent(job)))
+    await stores.queries.delete("ann", ["job-1"], NOON)
+    assert await stores.left() == 2
+    await stores.queries.forget(NOON + 1, made_before=NOON + 1)
+    assert (await stores.store.unfinished(), stores.rows("SELECT job_id FROM jobs")) == ([], [])
+    assert await stores.left() == 2
 
 
-async def test_looking_again_is_free_and_its_name_buys_nothing(house: House) -> None:
-    """A job that is made with its request id uses nothing; a click that only calls itself so is a click."""
-    await house.store.add([a_job("again", state=State.IN_QUEUE, request_id="known", click_id="resume job-0 5")])
-    assert await house.left() == 3
-    await house.store.add([a_job("forged", click_id="resume job-0 6")], THREE)
-    assert await house.left() == 2
+async def test_resuming_is_free_whatever_the_click_id(stores: Stores) -> None:
+    """A job that is made with a request id uses nothing; a click whose id looks like that of a resumed job does."""
+    await stores.store.add([a_job("again", state=State.IN_QUEUE, request_id="known", click_id="resume job-0 5")])
+    assert await stores.left() == 3
+    await stores.store.add([a_job("forged", click_id="resume job-0 6")], THREE)
+    assert await stores.left() == 2
 
 
-async def test_a_rebuilt_day_still_counts(house: House) -> None:
-    """Videos of today whose database was lost were paid today."""
+async def test_rebuilt_jobs_count_as_uses(stores: Stores) -> None:
+    """Today's videos still count after the database was lost."""
     made = [ended(sent(a_job("a"))), ended(sent(a_job("b", created_at=NOON - DAY_S)))]
-    assert (await house.store.restore(made), await house.store.restore(made)) == (2, 0)
-    assert await house.left() == 2
+    assert (await stores.store.restore(made), await stores.store.restore(made)) == (2, 0)
+    assert await stores.left() == 2
 
 
 # Own keys
 
 
-async def test_a_job_on_its_visitors_own_key_does_not_count(house: House) -> None:
-    """It uses nothing of the day, also of one that is used up, and takes no place from the shared key's jobs."""
+async def test_a_job_on_its_visitors_own_key_does_not_count(stores: Stores) -> None:
+    """It needs no allowance and does not count against the shared key's limit of active jobs."""
     limits = Limits(active=2, active_per_visitor=1, daily=1, daily_per_visitor=1)
-    await house.store.add([a_job("own", own_key=True)], limits)
-    await house.store.add([a_job("shared")], limits)
+    await stores.store.add([a_job("own", own_key=True)], limits)
+    await stores.store.add([a_job("shared")], limits)
     for more, error in (("own", TooManyActive), ("shared", TooManyActive)):
         with pytest.raises(error):
-            await house.store.add([a_job(f"{more} 2", own_key=more == "own")], limits)
+            await stores.store.add([a_job(f"{more} 2", own_key=more == "own")], limits)
     for name in ("own", "shared"):
-        await house.store.change(name, lambda job: ended(sent(job)))
-    await house.store.add([a_job("own 3", own_key=True)], limits)
+        await stores.store.change(name, lambda job: ended(sent(job)))
+    await stores.store.add([a_job("own 3", own_key=True)], limits)
     with pytest.raises(DailyLimitReached):
-        await house.store.add([a_job("shared 3")], limits)
-    assert house.held() == {"shared"}
+        await stores.store.add([a_job("shared 3")], limits)
+    assert stores.not_given_back() == {"shared"}
 
 
 # What is left
 
 
-async def test_what_is_left_is_told(house: House) -> None:
-    """For the visitor and in all, until the next midnight UTC; None where there is no limit."""
+async def test_what_is_left(stores: Stores) -> None:
+    """What is left for the visitor and in all, until midnight (UTC); None is no limit."""
     limits = Limits(9, 9, daily=4, daily_per_visitor=3)
     renews_at = midnight(NOON) + DAY_S
-    await house.store.add(clicked("a", "b"), limits)
-    await house.store.add(clicked("c", visitor_id="bob"), limits)
-    assert await house.allowances(limits).left("ann") == Left(1, 1, renews_at)
-    assert await house.allowances(limits).left("cem") == Left(3, 1, renews_at)
-    assert await house.allowances(NO_LIMIT).left("ann") == Left(None, None, renews_at)
-    assert await house.allowances(limits, "runcomfy").left("ann") == Left(3, 4, renews_at)
-    assert await house.allowances(Limits(9, 9, daily=1, daily_per_visitor=1)).left("ann") == Left(0, 0, renews_at)
-    house.at = renews_at
-    assert await house.allowances(limits).left("ann") == Left(3, 4, renews_at + DAY_S)
+    await stores.store.add(clicked("a", "b"), limits)
+    await stores.store.add(clicked("c", visitor_id="bob"), limits)
+    assert await stores.allowances(limits).left("ann") == Left(1, 1, renews_at)
+    assert await stores.allowances(limits).left("cem") == Left(3, 1, renews_at)
+    assert await stores.allowances(NO_LIMIT).left("ann") == Left(None, None, renews_at)
+    assert await stores.allowances(limits, "runcomfy").left("ann") == Left(3, 4, renews_at)
+    assert await stores.allowances(Limits(9, 9, daily=1, daily_per_visitor=1)).left("ann") == Left(0, 0, renews_at)
+    stores.at = renews_at
+    assert await stores.allowances(limits).left("ann") == Left(3, 4, renews_at + DAY_S)
 
 
-async def test_a_clock_that_is_behind_finds_no_second_day(house: House) -> None:
-    """A replica that thinks it is yesterday counts what was used since."""
-    await house.store.add(clicked("a", "b", "c"), THREE)
+async def test_a_clock_that_is_behind_gives_no_second_allowance(stores: Stores) -> None:
+    """A replica whose clock is a day behind counts today's uses."""
+    await stores.store.add(clicked("a", "b", "c"), THREE)
     with pytest.raises(DailyLimitReached):
-        await house.store.add([a_job("late", created_at=NOON - DAY_S)], THREE)
+        await stores.store.add([a_job("late", created_at=NOON - DAY_S)], THREE)
 
 
-def test_a_space_lends_its_key_three_times_a_day(tmp_path: Path) -> None:
-    """With a shared key and nothing configured: 3 videos each, 50 in all; without one, or with the simulator, none."""
+def test_the_default_limits_of_a_space(tmp_path: Path) -> None:
+    """With a shared key, the defaults are 3 videos a visitor and 50 in all; otherwise there is no limit."""
     space = {"SPACE_ID": "me/studio", "RUNCOMFY_API_TOKEN": "k" * 20, "DREAMINA_DATA_DIR": str(tmp_path)}
     limits = Limits.of(Settings.from_env(space))
     assert (limits.daily_per_visitor, limits.daily) == (3, 50)
@@ -246,8 +246,8 @@ def test_a_space_lends_its_key_three_times_a_day(tmp_path: Path) -> None:
         assert (limits.daily_per_visitor, limits.daily) == (None, None)
 
 
-async def test_a_day_that_an_older_version_began_goes_on(url: str) -> None:
-    """The first start of this version counts what the jobs say was used."""
+async def test_uses_of_an_older_version_count(url: str) -> None:
+    """The migration counts the jobs of today as uses."""
     with closing(Database(url)) as database:
         before = [migration.name for migration in MIGRATIONS].index("0007_allowances")
         database.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:before]))
@@ -267,20 +267,20 @@ async def test_a_day_that_an_older_version_began_goes_on(url: str) -> None:
             insert = f"INSERT INTO jobs ({columns}, state, request_id, started_at) VALUES ({row}, {rest})"
             execute(database, insert)
         database.prepare()
-        house = House(database, JobStore(database), JobQueries(database))
-        assert house.held() == {f"paid-{number}" for number in range(1, 6)}
+        stores = Stores(database, JobStore(database), JobQueries(database))
+        assert stores.not_given_back() == {f"paid-{number}" for number in range(1, 6)}
 
 
 # Blocks
 
 
-async def test_a_blocked_visitor_makes_nothing_and_keeps_everything(tmp_path: Path) -> None:
-    """A click and a batch are refused and send nothing; history, and what a retried click made before, are still there."""
+async def test_a_blocked_visitor_can_read_but_not_make(tmp_path: Path) -> None:
+    """Clicks and batches are refused; the history, and the jobs of a repeated earlier click, can be read."""
     async with rigged(tmp_path) as rig, AsyncExitStack() as stack:
-        house = beside(rig, tmp_path, stack)
+        stores = second_connection(rig, tmp_path, stack)
         [job] = await rig.engine.submit("ann", VALUES, click_id="click-1")
         job = await rig.finish(job)
-        await house.allowances().block("ann", "too many cats")
+        await stores.allowances().block("ann", "too many cats")
         for attempt in (
             rig.engine.submit("ann", VALUES, click_id="click-2"),
             rig.engine.batches.submit("ann", [VALUES], "batch-1"),
@@ -292,61 +292,61 @@ async def test_a_blocked_visitor_makes_nothing_and_keeps_everything(tmp_path: Pa
         assert await rig.engine.history.page("ann", 10) == ([job], 1)
         assert rig.gate.posts == 1
         await rig.finish(await rig.submit("bob"))
-        assert [(block.visitor_id, block.reason) for block in await house.allowances().blocked()] == [
+        assert [(block.visitor_id, block.reason) for block in await stores.allowances().blocked()] == [
             ("ann", "too many cats")
         ]
-        assert (await house.allowances().unblock("ann"), await house.allowances().unblock("ann")) == (True, False)
+        assert (await stores.allowances().unblock("ann"), await stores.allowances().unblock("ann")) == (True, False)
         assert (await rig.finish(await rig.submit("ann"))).state is State.SUCCEEDED
 
 
-async def test_a_block_takes_back_what_waits(house: House) -> None:
-    """The unsent rest of a batch is cancelled and given back; what is under way, and other visitors', goes on."""
-    await house.store.add(clicked("a", "b", "c", batch_id="batch-1"), THREE)
-    await house.store.add(clicked("d", visitor_id="bob"), THREE)
-    await house.store.change("a", sent)
-    await house.store.pause("ann", "batch-1")
-    assert await house.allowances().block("ann") == 2
-    assert await house.allowances().block("ann", "again") == 0
-    assert {job.job_id for job in await house.store.unfinished()} == {"a", "d"}
-    taken = await house.store.get("b")
+async def test_a_block_cancels_waiting_jobs(stores: Stores) -> None:
+    """Unsent jobs of a batch are cancelled and given back; running jobs and other visitors' jobs continue."""
+    await stores.store.add(clicked("a", "b", "c", batch_id="batch-1"), THREE)
+    await stores.store.add(clicked("d", visitor_id="bob"), THREE)
+    await stores.store.change("a", sent)
+    await stores.store.pause("ann", "batch-1")
+    assert await stores.allowances().block("ann") == 2
+    assert await stores.allowances().block("ann", "again") == 0
+    assert {job.job_id for job in await stores.store.unfinished()} == {"a", "d"}
+    taken = await stores.store.get("b")
     assert (taken.state, taken.finished_at, taken.held) == (State.CANCELLED, NOON, False)
-    assert house.held() == {"a", "d"}
+    assert stores.not_given_back() == {"a", "d"}
 
 
 # Closed when in doubt
 
 
 async def test_a_database_that_cannot_count_sends_nothing(tmp_path: Path) -> None:
-    """Where the uses or the blocks cannot be read or written, no row is made and no request leaves."""
+    """If uses or blocks cannot be read or written, no row is made and nothing is sent."""
     for table in ("allowance_uses", "blocks"):
         async with rigged(tmp_path / table, limits=THREE) as rig, AsyncExitStack() as stack:
-            house = beside(rig, tmp_path / table, stack)
-            house.execute(f"DROP TABLE {table}")
+            stores = second_connection(rig, tmp_path / table, stack)
+            stores.execute(f"DROP TABLE {table}")
             with pytest.raises(StoreError):
                 await rig.submit()
             assert (await rig.engine.history.page("ann", 10), rig.gate.requests) == (([], 0), [])
 
 
-async def test_the_use_and_its_job_are_one_write(house: House) -> None:
-    """Where one of them is refused, neither is there."""
-    await house.store.add([a_job("a")], THREE)
-    house.database.transact(lambda c: c.execute(sa.text("DELETE FROM jobs")))
+async def test_the_use_and_its_job_are_one_write(stores: Stores) -> None:
+    """If one of them cannot be written, neither is."""
+    await stores.store.add([a_job("a")], THREE)
+    stores.database.transact(lambda c: c.execute(sa.text("DELETE FROM jobs")))
     with pytest.raises(StoreError):  # the use of a job of this name is still there
-        await house.store.add(clicked("b", "a"), THREE)
-    assert (house.rows("SELECT job_id FROM jobs"), house.held()) == ([], {"a"})
+        await stores.store.add(clicked("b", "a"), THREE)
+    assert (stores.rows("SELECT job_id FROM jobs"), stores.not_given_back()) == ([], {"a"})
 
 
 # Through the engine
 
 
-def beside(rig: Rig, folder: Path, stack: AsyncExitStack) -> House:
-    """Another connection to the engine's database, as the owner's commands have it."""
+def second_connection(rig: Rig, folder: Path, stack: AsyncExitStack) -> Stores:
+    """Another connection to the engine's database, like that of the owner's commands."""
     database = stack.enter_context(closing(Database(f"sqlite:///{folder / 'dreamina.sqlite3'}")))
-    return House(database, JobStore(database), JobQueries(database), rig.clock.at)
+    return Stores(database, JobStore(database), JobQueries(database), rig.clock.at)
 
 
 async def test_two_hundred_clicks_against_an_allowance_of_fifty(tmp_path: Path) -> None:
-    """At once, of twenty visitors: exactly fifty are sent, and each of the others is told."""
+    """Of parallel clicks by twenty visitors, exactly fifty are sent and the others are refused."""
     limits = Limits(active=1000, active_per_visitor=1000, daily=ALLOWED)
     async with rigged(tmp_path, queue_s=3600, limits=limits, deadline_s=1e9) as rig:
         clicks = (rig.submit(f"visitor-{number % 20}", seed=number) for number in range(CLICKS))
@@ -359,10 +359,10 @@ async def test_two_hundred_clicks_against_an_allowance_of_fifty(tmp_path: Path) 
 
 
 async def test_two_hundred_clicks_on_two_replicas(tmp_path: Path, postgres_url: str) -> None:
-    """On two programs with one PostgreSQL database: together exactly fifty are sent."""
+    """Two replicas on one PostgreSQL database send exactly fifty together."""
     limits = Limits(active=1000, active_per_visitor=1000, daily=ALLOWED)
-    async with a_world(tmp_path, postgres_url, queue_s=3600) as world:
-        (one, store), (two, _) = [await world.start(limits=limits) for _ in range(2)]
+    async with shared_service(tmp_path, postgres_url, queue_s=3600) as shared:
+        (one, store), (two, _) = [await shared.start(limits=limits) for _ in range(2)]
         clicks = (
             (one, two)[number % 2].submit(f"visitor-{number % 20}", {**VALUES, "seed": number})
             for number in range(CLICKS)
@@ -374,14 +374,14 @@ async def test_two_hundred_clicks_on_two_replicas(tmp_path: Path, postgres_url: 
             return all(job.request_id for job in await store.unfinished())
 
         await until(all_sent)
-        assert (len(await store.unfinished()), world.gate.posts, world.accepted) == (ALLOWED, ALLOWED, ALLOWED)
+        assert (len(await store.unfinished()), shared.gate.posts, shared.accepted) == (ALLOWED, ALLOWED, ALLOWED)
 
 
-async def test_what_is_cancelled_in_the_queue_can_be_had_again(tmp_path: Path) -> None:
-    """Fifty are taken back, fifty more fit; a refusal of the service gives its use back, too."""
+async def test_cancelled_jobs_give_their_uses_back(tmp_path: Path) -> None:
+    """After a cancel in the queue, or a refusal by the service, the next click fits."""
     limits = Limits(active=1000, active_per_visitor=1000, daily_per_visitor=2)
     async with rigged(tmp_path, queue_s=3600, limits=limits) as rig, AsyncExitStack() as stack:
-        house = beside(rig, tmp_path, stack)
+        stores = second_connection(rig, tmp_path, stack)
         for _ in range(3):
             jobs = [await rig.until(await rig.submit(), State.IN_QUEUE) for _ in range(2)]
             with pytest.raises(DailyLimitReached):
@@ -391,4 +391,4 @@ async def test_what_is_cancelled_in_the_queue_can_be_had_again(tmp_path: Path) -
                 assert (await rig.engine.cancel(HOLDER, job.job_id)).state is State.CANCELLED
         rig.simulator.faults.add(Fault("submit", "no_balance"))
         assert (await rig.finish(await rig.submit())).state is State.FAILED
-        assert (await house.allowances(limits).left("ann")).per_visitor == 2
+        assert (await stores.allowances(limits).left("ann")).per_visitor == 2

@@ -1,4 +1,4 @@
-"""Writes that come together share a commit, and nothing else."""
+"""Writes that wait at the same time share a commit, and nothing else."""
 
 import asyncio
 import threading
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def crowd(path: Path) -> AsyncIterator[tuple[Database, list[int]]]:
-    """A database with a table of numbers, and a list that grows by one with each commit."""
+async def counted_commits(path: Path) -> AsyncIterator[tuple[Database, list[int]]]:
+    """A database with a table of numbers, and a list with an entry for each commit."""
     commits: list[int] = []
     with closing(Database(f"sqlite:///{path}")) as database:
         database.prepare()
@@ -27,7 +27,7 @@ async def crowd(path: Path) -> AsyncIterator[tuple[Database, list[int]]]:
         yield database, commits
 
 
-def put(number: int) -> Callable[[sa.Connection], int]:
+def insert(number: int) -> Callable[[sa.Connection], int]:
     return lambda connection: connection.exec_driver_sql(f"INSERT INTO numbers VALUES ({number})").rowcount
 
 
@@ -36,8 +36,8 @@ async def numbers(database: Database) -> list[int]:
 
 
 @asynccontextmanager
-async def held_up(database: Database) -> AsyncIterator[None]:
-    """As long as this lasts, the writer is busy with somebody else."""
+async def busy_writer(database: Database) -> AsyncIterator[None]:
+    """The writer is busy with another write inside this context."""
     begun, go_on = threading.Event(), threading.Event()
 
     def wait(_: sa.Connection) -> None:
@@ -53,29 +53,29 @@ async def held_up(database: Database) -> AsyncIterator[None]:
         await waiting
 
 
-async def test_who_waits_together_is_written_together(tmp_path: Path) -> None:
-    """Forty writes that wait for the disk need one commit; each gets its own answer, and all is there."""
-    async with crowd(tmp_path / "a.sqlite3") as (database, commits):
-        async with held_up(database):
-            writes = [asyncio.create_task(database.run(put(number))) for number in range(40)]
+async def test_waiting_writes_share_a_commit(tmp_path: Path) -> None:
+    """Forty waiting writes need one commit; each gets its own result, and all are written."""
+    async with counted_commits(tmp_path / "a.sqlite3") as (database, commits):
+        async with busy_writer(database):
+            writes = [asyncio.create_task(database.run(insert(number))) for number in range(40)]
             await asyncio.sleep(0)
         assert await asyncio.gather(*writes) == [1] * 40
         assert await numbers(database) == list(range(40))
         assert len(commits) == 2, "the one that held all up, and the one of the forty"
 
 
-async def test_one_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
-    """What a piece of work raises, and what the database says to it, is for whoever wished for it; the rest is written."""
+async def test_a_failed_write_does_not_affect_others(tmp_path: Path) -> None:
+    """An error of one write, its own or the database's, is raised to its caller only; the others are written."""
 
     def refuse(connection: sa.Connection) -> None:
         connection.exec_driver_sql("INSERT INTO numbers VALUES (100)")
         raise ValueError("no")
 
-    async with crowd(tmp_path / "a.sqlite3") as (database, _):
-        for failing, error in ((refuse, ValueError), (put(1), StoreUnavailable)):
+    async with counted_commits(tmp_path / "a.sqlite3") as (database, _):
+        for failing, error in ((refuse, ValueError), (insert(1), StoreUnavailable)):
             base = len(await numbers(database)) + 1
-            works = [put(base), failing, put(base + 1), put(base + 2)]
-            async with held_up(database):
+            works = [insert(base), failing, insert(base + 1), insert(base + 2)]
+            async with busy_writer(database):
                 writes = [asyncio.create_task(database.run(work)) for work in works]
                 await asyncio.sleep(0)
             first, failed, *rest = await asyncio.gather(*writes, return_exceptions=True)
@@ -84,22 +84,22 @@ async def test_one_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
         assert await numbers(database) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_write_outlives_its_asker(tmp_path: Path) -> None:
-    """Whoever goes away while waiting for the common commit is written all the same."""
-    async with crowd(tmp_path / "a.sqlite3") as (database, _):
-        async with held_up(database):
-            gone = asyncio.create_task(database.run(put(7)))
+async def test_a_write_of_a_cancelled_caller_is_committed(tmp_path: Path) -> None:
+    """A write whose caller is cancelled while it waits for the shared commit is written."""
+    async with counted_commits(tmp_path / "a.sqlite3") as (database, _):
+        async with busy_writer(database):
+            gone = asyncio.create_task(database.run(insert(7)))
             await asyncio.sleep(0)
             gone.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await gone
-        await database.run(put(8))
+        await database.run(insert(8))
         assert await numbers(database) == [7, 8]
 
 
-async def test_a_reader_does_not_wait_for_the_writer(tmp_path: Path) -> None:
-    """What is read is what was committed last, also while a write takes long."""
-    async with crowd(tmp_path / "a.sqlite3") as (database, _):
-        await database.run(put(1))
-        async with held_up(database):
+async def test_reads_do_not_wait_for_writes(tmp_path: Path) -> None:
+    """A read returns the last commit, also during a long write."""
+    async with counted_commits(tmp_path / "a.sqlite3") as (database, _):
+        await database.run(insert(1))
+        async with busy_writer(database):
             assert await numbers(database) == [1]

@@ -54,7 +54,7 @@ def store(database: Database) -> JobStore:
 
 
 async def test_a_blank_file_becomes_a_database(path: Path) -> None:
-    """An empty file, as `touch` or a cut-short first start leaves it, is as good as none."""
+    """An empty file becomes a database."""
     path.touch()
     with at(path) as database:
         database.prepare()
@@ -64,7 +64,7 @@ async def test_a_blank_file_becomes_a_database(path: Path) -> None:
 
 
 async def test_missing_folders_are_made(tmp_path: Path) -> None:
-    """The first start makes the way to its file."""
+    """The first start makes the folders of its file."""
     path = tmp_path / "new" / "folders" / "dreamina.sqlite3"
     with at(path) as database:
         database.prepare()
@@ -104,8 +104,8 @@ def cut_database(path: Path) -> None:
         (cut_database, "malformed"),
     ],
 )
-def test_a_file_that_is_not_ours_is_refused_and_left_alone(path: Path, made: Any, says: str) -> None:
-    """A database of another program, of a newer version, or none at all: one line says which, and no byte changes."""
+def test_another_programs_file_is_refused_and_unchanged(path: Path, made: Any, says: str) -> None:
+    """For a database of another program or a newer version, or another file, the error is one line, and the file is unchanged."""
     made(path)
     before = path.read_bytes()
     with at(path) as database, pytest.raises(StoreUnusable) as caught:
@@ -125,8 +125,8 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(path: Path, made: Any
         "hunter2",
     ],
 )
-def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
-    """What cannot be a lasting database's address is refused in one line that repeats nothing of it."""
+def test_an_invalid_url_is_refused_without_its_password(url: str) -> None:
+    """The error is one line that contains nothing of the URL."""
     with pytest.raises(StoreUnusable) as caught:
         Database(url)
     assert "hunter2" not in str(caught.value)
@@ -134,7 +134,7 @@ def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> No
 
 
 async def test_a_locked_database_is_unavailable(store: JobStore, path: Path) -> None:
-    """While another program holds the file, each use says so in one line, and all is well once it lets go."""
+    """While another program locks the file, each use raises a one-line error; afterwards it works again."""
     await store.add([a_job()], NO_LIMIT)
     says = r"^database is locked$"
     with at(path, busy_timeout_s=0) as hurried, closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -148,8 +148,8 @@ async def test_a_locked_database_is_unavailable(store: JobStore, path: Path) -> 
         assert (await JobStore(hurried).change("job-1", sent)).state is State.IN_QUEUE
 
 
-async def test_a_busy_database_is_waited_for(store: JobStore, path: Path) -> None:
-    """A lock that is let go within the busy timeout is outlived without anyone hearing of it."""
+async def test_a_write_waits_for_a_busy_database(store: JobStore, path: Path) -> None:
+    """A lock that is released within the busy timeout causes no error."""
     await store.add([a_job()], NO_LIMIT)
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -161,7 +161,7 @@ async def test_a_busy_database_is_waited_for(store: JobStore, path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["dreamina.sqlite3", "new/dreamina.sqlite3"])
 def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path, name: str) -> None:
-    """A file where the folder should be is told in one line, and stays."""
+    """For a file instead of the folder, the error is one line, and the file remains."""
     (tmp_path / "folder").write_text("mine")
     with pytest.raises(StoreUnavailable) as caught:
         at(tmp_path / "folder" / name)
@@ -169,8 +169,8 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path, name: str) 
     assert (tmp_path / "folder").read_text() == "mine"
 
 
-def test_a_folder_in_the_files_place_is_unavailable(path: Path) -> None:
-    """A folder where the database should be is told, and stays."""
+def test_a_folder_instead_of_the_file_is_unavailable(path: Path) -> None:
+    """For a folder instead of the database, there is an error, and the folder remains."""
     path.mkdir()
     with at(path) as database, pytest.raises(StoreUnavailable, match="unable to open"):
         database.prepare()
@@ -178,7 +178,7 @@ def test_a_folder_in_the_files_place_is_unavailable(path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is where not even root can make a file")
 def test_a_folder_that_cannot_be_written_is_unavailable() -> None:
-    """Where no file can be made, one line says that it cannot be opened."""
+    """If no file can be made, the error is one line."""
     path = Path("/proc/self/dreamina.sqlite3")
     with at(path) as database, pytest.raises(StoreUnavailable, match=r"^unable to open database file$"):
         database.prepare()
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_is_unavailable() -> None:
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_unavailable(path: Path) -> None:
-    """A folder of somebody else's, to be read only, is told in one line."""
+    """For a read-only folder, the error is one line."""
     path.parent.chmod(0o500)
     try:
         with at(path) as database, pytest.raises(StoreUnavailable):
@@ -195,8 +195,8 @@ def test_a_read_only_folder_is_unavailable(path: Path) -> None:
         path.parent.chmod(0o700)
 
 
-async def test_what_only_reads_cannot_write(url: str) -> None:
-    """A write that is asked for as a read is refused by the database itself: it would not share the writer's queue."""
+async def test_reads_cannot_write(url: str) -> None:
+    """The database refuses a write in `read`, which would not go through the one writer."""
     with closing(Database(url)) as database:
         database.prepare()
         write = sa.text("DELETE FROM jobs")
@@ -206,8 +206,8 @@ async def test_what_only_reads_cannot_write(url: str) -> None:
         assert await database.read(lambda connection: connection.scalar(sa.text("SELECT count(*) FROM jobs"))) == 0
 
 
-async def test_what_was_answered_for_survives_a_power_cut(database: Database) -> None:
-    """The connection the database works with writes ahead, and waits for the disk at every commit."""
+async def test_commits_survive_a_power_cut(database: Database) -> None:
+    """The connection uses the write-ahead log and syncs at every commit."""
 
     def pragmas(connection: sa.Connection) -> tuple[object, ...]:
         names = ("journal_mode", "synchronous")
@@ -221,7 +221,7 @@ async def test_what_was_answered_for_survives_a_power_cut(database: Database) ->
 
 
 async def test_a_connection_that_dies_is_replaced(postgres: str, postgres_url: str) -> None:
-    """What was under way when the server dropped the connection is unavailable and unwritten; the next use goes well."""
+    """A transaction whose connection the server dropped fails and writes nothing; the next one succeeds."""
     with closing(Database(postgres_url)) as database:
         database.prepare()
         store = JobStore(database)
@@ -248,8 +248,8 @@ async def test_a_connection_that_dies_is_replaced(postgres: str, postgres_url: s
         assert (await store.change("job-1", sent)).state is State.IN_QUEUE
 
 
-async def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:
-    """Nobody at the address: one line says so, and nothing of the password."""
+async def test_an_unreachable_server_is_unavailable(tmp_path: Path) -> None:
+    """The error is one line without the password."""
     address = f"postgresql+psycopg://me:hunter2@/dreamina?host={tmp_path}"
     with closing(Database(address)) as database, pytest.raises(StoreUnavailable) as caught:
         database.prepare()
@@ -523,7 +523,7 @@ BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSE
 
 @pytest.fixture
 def blank(url: str) -> Iterator[Database]:
-    """A connection to a database with nothing in it."""
+    """A connection to an empty database."""
     with closing(Database(url)) as database:
         yield database
 
@@ -551,7 +551,7 @@ def schema(database: Database) -> dict[str, Any]:
 
 
 def test_migrations_are_append_only(blank: Database) -> None:
-    """These names are in people's files: the list grows at its end, and never otherwise."""
+    """The list of released migrations only grows at its end."""
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks"]
@@ -560,7 +560,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
 
 
 async def test_preparing_twice_is_a_no_op(blank: Database, url: str) -> None:
-    """A second start finds everything done: schema, record and rows stay."""
+    """A second start changes neither schema nor rows."""
     blank.prepare()
     await JobStore(blank).add([FULL], NO_LIMIT)
     before = schema(blank), applied(blank)
@@ -573,7 +573,7 @@ async def test_preparing_twice_is_a_no_op(blank: Database, url: str) -> None:
 
 @pytest.mark.parametrize("known", range(1, len(MIGRATIONS)), ids=[migration.name for migration in MIGRATIONS[:-1]])
 async def test_a_database_of_every_older_version_keeps_its_rows(blank: Database, url: str, known: int) -> None:
-    """A database that an older version wrote keeps what it has, and is afterwards as a new one."""
+    """A database of an older version keeps its rows and gets the schema of a new one."""
     name = MIGRATIONS[known - 1].name
     blank.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:known]))
     blank.transact(lambda connection: connection.exec_driver_sql(ROWS_OF[name]))
@@ -593,8 +593,8 @@ def _drop_all(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"DROP TABLE {table}")
 
 
-async def test_a_newer_version_is_not_touched(blank: Database) -> None:
-    """What a later version made is refused in a sentence, as it stands, rows and all."""
+async def test_a_database_of_a_newer_version_is_unchanged(blank: Database) -> None:
+    """A database of a newer version is refused with one sentence, and nothing in it changes."""
     blank.prepare()
     await JobStore(blank).add([FULL], NO_LIMIT)
     blank.transact(lambda connection: migrate(connection, NOON, [*MIGRATIONS, LATER]))
@@ -605,8 +605,8 @@ async def test_a_newer_version_is_not_touched(blank: Database) -> None:
     assert await JobStore(blank).get("job-1") == FULL
 
 
-def test_a_database_of_another_program_is_not_touched(blank: Database) -> None:
-    """Tables that are not ours are refused in a sentence, and none of ours is put beside them."""
+def test_a_database_of_another_program_is_unchanged(blank: Database) -> None:
+    """A database with other tables is refused with one sentence, and gets none of ours."""
     blank.transact(lambda connection: connection.exec_driver_sql("CREATE TABLE moz_places (id INTEGER)"))
     before = schema(blank)
     with pytest.raises(StoreUnusable, match=r"^this database belongs to another program$"):
@@ -614,8 +614,8 @@ def test_a_database_of_another_program_is_not_touched(blank: Database) -> None:
     assert schema(blank) == before
 
 
-def test_a_first_migration_that_fails_leaves_nothing_behind(blank: Database) -> None:
-    """All of a start's migrations are one transaction: after a failure the database is blank, and can be prepared."""
+def test_a_failed_first_migration_leaves_nothing(blank: Database) -> None:
+    """All migrations are one transaction: after a failure the database is empty, and can be prepared."""
     with pytest.raises(StoreError):
         blank.transact(lambda connection: migrate(connection, NOON, [*MIGRATIONS, BROKEN]))
     assert schema(blank) == {}
@@ -623,8 +623,8 @@ def test_a_first_migration_that_fails_leaves_nothing_behind(blank: Database) -> 
     assert applied(blank) == [migration.name for migration in MIGRATIONS]
 
 
-async def test_a_later_migration_that_fails_leaves_what_was(blank: Database) -> None:
-    """A failure half-way through an upgrade gives the old schema and rows back, with which the old program goes on."""
+async def test_a_failed_later_migration_changes_nothing(blank: Database) -> None:
+    """After a failed upgrade the schema and rows are those of the old version."""
     blank.prepare()
     await JobStore(blank).add([FULL], NO_LIMIT)
     before = schema(blank), applied(blank)
@@ -659,7 +659,7 @@ def blank_urls(request: Any, tmp_path: Path) -> Iterator[list[str]]:
 
 
 def test_processes_that_start_at_once_migrate_once(blank_urls: list[str]) -> None:
-    """Several first starts at the same moment: all of them go well, and each migration was applied once."""
+    """Several first starts at once all succeed, and each migration is applied once."""
     command = [sys.executable, "-W", "error", "-c", PREPARER, *blank_urls]
     processes = [
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

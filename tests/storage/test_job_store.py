@@ -1,4 +1,4 @@
-"""The store: rows come back as they went in, changes are whole or not at all. The same on SQLite and on PostgreSQL."""
+"""The job store: complete rows, atomic changes, limits and clicks, on SQLite and on PostgreSQL."""
 
 import asyncio
 import threading
@@ -53,8 +53,8 @@ def ended(job: Job, state: State = State.SUCCEEDED) -> Job:
     return replace(job, state=state, finished_at=NOON + 60, version=job.version + 1)
 
 
-async def lived(store: JobStore, job: Job) -> None:
-    """A row that was made as a click makes it, and came to where this job stands."""
+async def add_in_state(store: JobStore, job: Job) -> None:
+    """Add the row as a click does, then change it to `job`."""
     await store.add([a_job(job.job_id, visitor_id=job.visitor_id, backend=job.backend, created_at=job.created_at)])
     await store.change(job.job_id, lambda _: job)
 
@@ -94,17 +94,16 @@ FULL = a_job(
 
 
 @pytest.mark.parametrize("job", [a_job(), FULL], ids=["fresh", "with everything"])
-async def test_a_row_comes_back_as_it_went_in(store: JobStore, url: str, job: Job) -> None:
-    """Every field survives to the last digit and character, in this program and in the next start."""
+async def test_a_row_survives_a_round_trip(store: JobStore, url: str, job: Job) -> None:
+    """Every field is exactly the same when read by this process and by another one."""
     await store.add([job], NO_LIMIT)
     assert await store.get(job.job_id) == job
-    assert await store.get_shared(job.share_id) == job
     with opened(url) as again:
         assert await again.get(job.job_id) == job
 
 
-async def test_a_change_keeps_everything_it_says(store: JobStore) -> None:
-    """What `change` gives is what it answers and what is read afterwards."""
+async def test_a_change_is_stored_completely(store: JobStore) -> None:
+    """`change` stores and returns what its function returns."""
     await store.add([a_job()], NO_LIMIT)
     assert await store.change("job-1", lambda _: FULL) == FULL
     assert await store.get("job-1") == FULL
@@ -114,29 +113,17 @@ async def test_a_change_keeps_everything_it_says(store: JobStore) -> None:
 
 
 async def test_an_unknown_row_is_not_found(store: JobStore) -> None:
-    """Reading or changing what does not exist says so, and a job id is no share id."""
+    """Reading or changing an unknown job raises `JobNotFound`; a share id is not a job id."""
     await store.add([a_job()], NO_LIMIT)
     for unknown in ("", "nope", "share-of-job-1", "job-1' OR '1'='1"):
         with pytest.raises(JobNotFound):
             await store.get(unknown)
     with pytest.raises(JobNotFound):
-        await store.get_shared("job-1")
-    with pytest.raises(JobNotFound):
         await store.change("nope", lambda job: job)
 
 
-async def test_a_page_is_the_visitors_own_newest_first(store: JobStore) -> None:
-    """Pages follow each other without gaps or repeats, also where many jobs were made in the same moment."""
-    for number in range(7):
-        await store.add([a_job(f"{number}", created_at=NOON + number // 3)], NO_LIMIT)
-    await store.add([a_job("of bob", visitor_id="bob", created_at=NOON + 9)], NO_LIMIT)
-    pages = [[job.job_id for job in await store.page("ann", 3, offset)] for offset in (0, 3, 6, 9)]
-    assert pages == [["6", "5", "4"], ["3", "2", "1"], ["0"], []]
-    assert await store.page("nobody", 3, 0) == []
-
-
-async def test_unfinished_jobs_are_all_that_have_not_ended(store: JobStore) -> None:
-    """Every state but the last four is picked up at a start, oldest first and whoever's."""
+async def test_unfinished_jobs(store: JobStore) -> None:
+    """The unfinished jobs of all visitors, oldest first."""
     states = list(State)
     for number, state in enumerate(states):
         finished_at = NOON if state in TERMINAL else None
@@ -162,12 +149,12 @@ async def test_unfinished_jobs_are_all_that_have_not_ended(store: JobStore) -> N
         (Limits(9, 9, daily=0), [], DailyLimitReached, "all"),
     ],
 )
-async def test_a_limit_that_is_reached_makes_no_row(
+async def test_a_refused_click_makes_no_row(
     store: JobStore, limits: Limits, made: list[Job], error: type[TooManyActive], scope: str
 ) -> None:
-    """A refused job leaves nothing behind, and the refusal names the limit."""
+    """A refused click writes nothing, and the error has the limit."""
     for job in made:
-        await lived(store, job)
+        await add_in_state(store, job)
     with pytest.raises(error) as caught:
         await store.add([a_job("one more")], limits)
     assert caught.value.facts["scope"] == scope
@@ -186,9 +173,9 @@ async def test_a_limit_that_is_reached_makes_no_row(
     ],
     ids=["taken back", "not sent", "refused unpaid", "of yesterday", "of the other service"],
 )
-async def test_what_cost_nothing_today_leaves_the_day_free(store: JobStore, made: Job) -> None:
-    """The day is one of UTC, and only what may have been paid at this service counts."""
-    await lived(store, made)
+async def test_what_does_not_count_against_the_day(store: JobStore, made: Job) -> None:
+    """The day is in UTC, and only jobs that may have been paid at this backend count."""
+    await add_in_state(store, made)
     await store.add([a_job("one more")], Limits(active=1, active_per_visitor=1, daily=1, daily_per_visitor=1))
     assert (await store.get("one more")).job_id == "one more"
 
@@ -197,7 +184,7 @@ async def test_what_cost_nothing_today_leaves_the_day_free(store: JobStore, made
 
 
 async def test_a_change_that_raises_writes_nothing(store: JobStore) -> None:
-    """What `change` raises comes through as it is, the row stays, and the store goes on."""
+    """An error of the function is raised, the row is unchanged, and the store still works."""
     await store.add([a_job()], NO_LIMIT)
     with pytest.raises(IllegalMove):
         await store.change("job-1", lambda job: job.move(State.SUCCEEDED))
@@ -213,7 +200,7 @@ async def test_a_change_that_raises_writes_nothing(store: JobStore) -> None:
 
 
 async def test_a_write_that_fails_half_way_writes_nothing(store: JobStore) -> None:
-    """A row the database refuses leaves the one before it, and no transaction open."""
+    """If the database refuses a write, the row is unchanged and no transaction is open."""
     await store.add([a_job()], NO_LIMIT)
     await store.add([a_job("job-2")], NO_LIMIT)
     with pytest.raises(StoreError):
@@ -224,7 +211,7 @@ async def test_a_write_that_fails_half_way_writes_nothing(store: JobStore) -> No
 
 
 async def test_parallel_changes_all_count(store: JobStore, url: str) -> None:
-    """Fifty increments at once, through two stores on one database, lose none."""
+    """Of fifty parallel increments, through two stores on one database, none is lost."""
     await store.add([a_job(queue_position=0)], NO_LIMIT)
 
     def more(job: Job) -> Job:
@@ -237,8 +224,8 @@ async def test_parallel_changes_all_count(store: JobStore, url: str) -> None:
     assert (await store.get("job-1")).queue_position == 50
 
 
-async def test_a_cancelled_asker_loses_no_write(store: JobStore) -> None:
-    """A write goes to its end when its asker goes away, whether it had begun or was still waiting its turn."""
+async def test_a_write_of_a_cancelled_caller_is_finished(store: JobStore) -> None:
+    """A write is finished when its caller is cancelled, whether it was running or waiting."""
     await store.add([a_job()], NO_LIMIT)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -264,8 +251,8 @@ async def test_a_cancelled_asker_loses_no_write(store: JobStore) -> None:
     await until(both_written)
 
 
-async def test_closing_waits_for_what_has_begun(url: str) -> None:
-    """A write under way at the end of the program is in the database afterwards."""
+async def test_closing_waits_for_running_writes(url: str) -> None:
+    """A write that is running at `close` is committed."""
     database = Database(url)
     database.prepare()
     store = JobStore(database)
@@ -287,8 +274,8 @@ async def test_closing_waits_for_what_has_begun(url: str) -> None:
         assert (await again.get("job-1")).state is State.IN_QUEUE
 
 
-async def test_only_the_newest_owner_writes(store: JobStore) -> None:
-    """A write with the number of an owner before is refused whole, and no change touches the number itself."""
+async def test_only_the_newest_owner_can_write(store: JobStore) -> None:
+    """A write with an earlier generation is refused, and no change can set the generation."""
     await store.add([a_job(generation=2)])
     for old in (1, 3):
         with pytest.raises(LeaseLost):
@@ -305,8 +292,8 @@ def clicked(*names: str, click_id: str = "click-1", **values: Any) -> list[Job]:
     return [a_job(name, click_id=click_id, variation=number, **values) for number, name in enumerate(names)]
 
 
-async def test_a_click_that_comes_twice_makes_its_videos_once(store: JobStore) -> None:
-    """The same click, also many times at once, gives the jobs it made first; another visitor's is another click."""
+async def test_a_repeated_click_makes_its_jobs_once(store: JobStore) -> None:
+    """A repeated click, also in parallel, returns its first jobs; another visitor's click is another one."""
     answers = await asyncio.gather(*(store.add(clicked(f"a{n}", f"b{n}", f"c{n}"), NO_LIMIT) for n in range(8)))
     assert all(answer == answers[0] for answer in answers)
     assert len(await store.unfinished()) == 3
@@ -315,8 +302,8 @@ async def test_a_click_that_comes_twice_makes_its_videos_once(store: JobStore) -
     assert len(await store.unfinished()) == 5
 
 
-async def test_a_click_makes_all_its_videos_or_none(store: JobStore) -> None:
-    """Where only some of a click's videos fit, nothing is made; where one's row is refused, neither are the others."""
+async def test_a_click_makes_all_its_jobs_or_none(store: JobStore) -> None:
+    """If not all jobs of a click fit, or one row cannot be written, none is made."""
     with pytest.raises(TooManyActive):
         await store.add(clicked("a", "b", "c"), Limits(active=9, active_per_visitor=2))
     with pytest.raises(StoreError):
@@ -325,8 +312,8 @@ async def test_a_click_makes_all_its_videos_or_none(store: JobStore) -> None:
     assert len(await store.add(clicked("a", "b"), Limits(active=9, active_per_visitor=2))) == 2
 
 
-async def test_an_adopted_job_goes_on(store: JobStore) -> None:
-    """An uncertain job that is given its request id is unfinished again; an id serves one job only."""
+async def test_an_adopted_job_continues(store: JobStore) -> None:
+    """An uncertain job with a request id is unfinished again; two jobs cannot have the same one."""
     for name in ("a", "b"):
         await store.add([ended(a_job(name, dismissed=True), State.UNCERTAIN)])
     adopted = await store.adopt("a", "found", NOON + 90)
@@ -339,8 +326,8 @@ async def test_an_adopted_job_goes_on(store: JobStore) -> None:
         await store.adopt("a", "other", NOON + 90)
 
 
-async def test_an_adopted_job_comes_back_from_the_bin(url: str) -> None:
-    """A deleted job that is given its request id is shown again, and no clean-up takes its video; others stay deleted."""
+async def test_an_adopted_job_leaves_the_bin(url: str) -> None:
+    """A deleted job that is adopted is no longer in the bin; other deleted jobs are."""
     with closing(Database(url)) as database:
         database.prepare()
         store, queries = JobStore(database), JobQueries(database)

@@ -1,4 +1,4 @@
-"""Replicas: several programs on one PostgreSQL server, each with a connection, an owner and a disk lock of its own."""
+"""Replicas: several processes on one PostgreSQL server, each with its own connection, owner and lock file."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +30,7 @@ AT_ONCE = 50
 
 @dataclass
 class Replica:
-    """What one program has of the database."""
+    """The database as one process has it."""
 
     database: Database
     store: JobStore
@@ -53,15 +53,15 @@ def replicas(postgres_url: str, tmp_path: Path) -> Iterator[list[Replica]]:
 
 
 def lease_of(replica: Replica, job_id: str) -> tuple[str | None, float | None]:
-    """Whose a job is, and for how many seconds, by the database's clock."""
+    """The owner of a job, and the seconds left of its lease by the database's clock."""
     left = jobs.c.lease_until - replica.database.now
     query = sa.select(jobs.c.lease_owner, left).where(jobs.c.job_id == job_id)
     owner, left_s = replica.database.transact(lambda connection: connection.execute(query).one())
     return owner, left_s
 
 
-def let_pass(replica: Replica, seconds: float) -> None:
-    """Leases are so much older."""
+def age_leases(replica: Replica, seconds: float) -> None:
+    """Make the leases `seconds` older."""
     older = sa.update(jobs).values(lease_until=jobs.c.lease_until - seconds)
     replica.database.transact(lambda connection: connection.execute(older))
 
@@ -79,8 +79,8 @@ def let_pass(replica: Replica, seconds: float) -> None:
     ],
     ids=["active", "active of a visitor", "of the day", "of a visitor's day"],
 )
-async def test_parallel_clicks_never_pass_a_limit(replicas: list[Replica], limits: Limits, fit: int) -> None:
-    """Fifty clicks of five visitors at once, through two replicas: exactly as many fit as may."""
+async def test_parallel_clicks_never_exceed_a_limit(replicas: list[Replica], limits: Limits, fit: int) -> None:
+    """Of fifty parallel clicks by five visitors, through two replicas, exactly as many fit as allowed."""
 
     async def click(number: int) -> bool:
         job = a_job(f"job-{number}", visitor_id=f"visitor-{number % 5}", click_id=f"click-{number}")
@@ -95,7 +95,7 @@ async def test_parallel_clicks_never_pass_a_limit(replicas: list[Replica], limit
 
 
 async def test_the_same_click_on_two_replicas_is_one(replicas: list[Replica]) -> None:
-    """Whoever comes second is answered with the first one's jobs."""
+    """The second click returns the first one's jobs."""
 
     def click(number: int) -> list[Job]:
         return [a_job(f"{number}-{v}", visitor_id="ann", click_id="click-1", variation=v) for v in range(3)]
@@ -105,8 +105,8 @@ async def test_the_same_click_on_two_replicas_is_one(replicas: list[Replica]) ->
     assert len(await replicas[0].store.unfinished()) == 3
 
 
-async def test_a_click_without_its_check_is_stopped_by_the_database(replicas: list[Replica]) -> None:
-    """The table itself refuses a second row for one video of one click."""
+async def test_the_table_refuses_a_duplicate_click(replicas: list[Replica]) -> None:
+    """The unique index refuses a second row for one variation of a click."""
     await replicas[0].store.add([a_job("a", click_id="click-1")])
     with pytest.raises(StoreError):
         replicas[1].database.transact(
@@ -120,7 +120,7 @@ async def test_a_click_without_its_check_is_stopped_by_the_database(replicas: li
 
 
 async def test_one_request_is_adopted_once(replicas: list[Replica]) -> None:
-    """Two uncertain jobs adopt the same request on two replicas at the same moment: one has it."""
+    """Of two jobs that adopt the same request at once, on two replicas, one gets it."""
     for round_ in range(5):
         names = [f"{round_}-{number}" for number in range(2)]
         for name in names:
@@ -135,7 +135,7 @@ async def test_one_request_is_adopted_once(replicas: list[Replica]) -> None:
 
 
 async def test_claims_are_disjoint(replicas: list[Replica]) -> None:
-    """Many claims at once on two replicas: every job is claimed once, and by one."""
+    """With many parallel claims on two replicas, every job is claimed once."""
     await replicas[0].store.add([a_job(f"job-{number:03}") for number in range(200)])
     claims = await asyncio.gather(*(replicas[number % 2].claim() for number in range(10)))
     claimed = [job.job_id for claim in claims for job in claim]
@@ -143,8 +143,8 @@ async def test_claims_are_disjoint(replicas: list[Replica]) -> None:
     assert {job.generation for claim in claims for job in claim} == {1}
 
 
-async def test_a_claim_passes_by_what_another_is_claiming(replicas: list[Replica]) -> None:
-    """SKIP LOCKED: rows in the hands of a claim that is not yet committed are neither waited for nor taken."""
+async def test_a_claim_skips_rows_of_another_claim(replicas: list[Replica]) -> None:
+    """A claim neither waits for nor gets rows that an uncommitted claim has locked."""
     await replicas[0].store.add([a_job("a"), a_job("b")])
     one = replicas[0].database
     with one._engine.connect() as connection, connection.begin():
@@ -157,8 +157,8 @@ async def test_a_claim_passes_by_what_another_is_claiming(replicas: list[Replica
     assert [job.job_id for job in await replicas[0].claim()] == ["a"]
 
 
-async def test_what_is_owned_or_ended_is_not_claimed(replicas: list[Replica]) -> None:
-    """A claim takes what is free and unfinished, oldest first."""
+async def test_owned_and_ended_jobs_are_not_claimed(replicas: list[Replica]) -> None:
+    """A claim gets the unfinished jobs without an owner, oldest first."""
     await replicas[0].store.add([a_job("old", created_at=1.0), a_job("new", created_at=2.0)])
     await replicas[0].store.add([ended(a_job("ended"))])
     assert [job.job_id for job in await replicas[0].claim()] == ["old", "new"]
@@ -167,7 +167,7 @@ async def test_what_is_owned_or_ended_is_not_claimed(replicas: list[Replica]) ->
 
 
 async def test_a_lease_is_renewed_by_the_databases_clock(replicas: list[Replica], monkeypatch: Any) -> None:
-    """A program whose own clock is wrong holds its jobs as long as any other."""
+    """A wrong clock of the process does not change its leases."""
     one, two = replicas
     await one.store.add([a_job()])
     monkeypatch.setattr("time.time", lambda: 0.0)
@@ -177,13 +177,13 @@ async def test_a_lease_is_renewed_by_the_databases_clock(replicas: list[Replica]
         assert owner == one.leases.owner
         assert left_s is not None
         assert LEASE_S - 5 < left_s <= LEASE_S
-        let_pass(two, 10)
+        age_leases(two, 10)
         await one.leases.renew()
         assert await two.claim() == []
 
 
-async def test_a_dead_owners_job_is_taken_over(replicas: list[Replica], tmp_path: Path) -> None:
-    """When a lease has run out another replica takes the job, with the next generation; the former's writes bounce."""
+async def test_a_dead_owners_job_is_claimed(replicas: list[Replica], tmp_path: Path) -> None:
+    """Another replica claims a job whose lease has expired, and the earlier owner's writes are refused."""
     one, two = replicas
     await one.store.add([a_job()])
     one.leases = Leases(one.database, tmp_path, lease_s=0.3)
@@ -205,19 +205,19 @@ async def test_a_dead_owners_job_is_taken_over(replicas: list[Replica], tmp_path
     assert (await one.store.get("job-1")).state is State.IN_QUEUE
 
 
-async def test_a_lease_that_ran_out_is_renewed_while_nobody_wants_it(replicas: list[Replica]) -> None:
-    """A pause that nobody noticed costs nothing: the same owner goes on with the same generation."""
+async def test_an_expired_lease_can_be_renewed(replicas: list[Replica]) -> None:
+    """If no other replica has claimed the job, its owner continues with the same generation."""
     one, two = replicas
     await one.store.add([a_job()])
     [job] = await one.claim()
-    let_pass(one, 60)
+    age_leases(one, 60)
     await one.leases.renew()
     assert await two.claim() == []
     assert (await one.store.change("job-1", sent, generation=job.generation)).state is State.IN_QUEUE
 
 
-async def test_a_stopped_owner_lets_go_at_once(replicas: list[Replica]) -> None:
-    """A clean stop leaves its jobs to the next claim; an ended job belongs to nobody."""
+async def test_a_stopped_owner_releases_its_jobs(replicas: list[Replica]) -> None:
+    """After a clean stop, the next claim gets the jobs; an ended job has no owner."""
     one, two = replicas
     await one.store.add([a_job("a"), a_job("b")])
     claimed = await one.claim()
@@ -228,7 +228,7 @@ async def test_a_stopped_owner_lets_go_at_once(replicas: list[Replica]) -> None:
 
 
 async def test_a_start_does_not_free_anothers_jobs(replicas: list[Replica], tmp_path: Path) -> None:
-    """Only a lease tells who lives: another machine's lock files say nothing."""
+    """With PostgreSQL, a missing lock file does not free the jobs of an owner."""
     one, two = replicas
     await one.store.add([a_job()])
     await one.claim()
@@ -237,13 +237,13 @@ async def test_a_start_does_not_free_anothers_jobs(replicas: list[Replica], tmp_
 
 
 def test_a_takeover_is_within_thirty_seconds() -> None:
-    """A dead owner's lease and the next look of a live one, together."""
+    """A lease and the time until the next claim are less than thirty seconds."""
     assert LEASE_S + RENEWED_EVERY_S < 30
     assert RENEWED_EVERY_S * 3 < LEASE_S  # two renewals may fail
 
 
 async def test_parallel_changes_of_many_rows_all_count(replicas: list[Replica]) -> None:
-    """Two replicas change five rows in every order at once: nothing is lost, and nothing deadlocks."""
+    """Parallel changes of five rows by two replicas, in any order, lose nothing and do not deadlock."""
     await replicas[0].store.add([a_job(str(number), queue_position=0) for number in range(5)])
 
     def more(job: Job) -> Job:
@@ -258,8 +258,8 @@ async def test_parallel_changes_of_many_rows_all_count(replicas: list[Replica]) 
 
 
 @dataclass
-class World:
-    """A service, a shared library, and as many programs as a test starts."""
+class SharedService:
+    """The service and the folder that all engines of a test share."""
 
     folder: Path
     url: str
@@ -280,27 +280,29 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(folder: Path, url: str, *, queue_s: float = 0.0, render_s: float = 0.0) -> AsyncIterator[World]:
+async def shared_service(
+    folder: Path, url: str, *, queue_s: float = 0.0, render_s: float = 0.0
+) -> AsyncIterator[SharedService]:
     clip = make_clip(folder / "clip.mp4")
     app = create_app(
         folder / "simulator", cards=[CARD.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(app.state.simulator.aclose)
-        yield World(folder, url, Gate(app), app.state.simulator, stack)
+        yield SharedService(folder, url, Gate(app), app.state.simulator, stack)
 
 
 def pause(engine: Engine) -> None:
-    """The program stands still, as under SIGSTOP: nothing of its own goes on, and it renews nothing."""
+    """Stop all tasks of an engine, as SIGSTOP would; its leases are not renewed."""
     for task in (*engine.supervisor.loops, *engine.supervisor.runs):
         task.cancel()
 
 
 async def test_a_job_is_watched_from_another_replica(tmp_path: Path, postgres_url: str) -> None:
-    """A page on replica B sees the states of a job that replica A runs, in order, to the end."""
-    async with a_world(tmp_path, postgres_url, render_s=1.2) as world:
-        a, _ = await world.start()
-        b, _ = await world.start()
+    """A watcher on replica B sees all states of a job that replica A runs, in order."""
+    async with shared_service(tmp_path, postgres_url, render_s=1.2) as shared:
+        a, _ = await shared.start()
+        b, _ = await shared.start()
         [job] = await a.submit("ann", VALUES)
         async with asyncio.timeout(30):
             seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
@@ -308,14 +310,14 @@ async def test_a_job_is_watched_from_another_replica(tmp_path: Path, postgres_ur
         assert State.IN_PROGRESS in [snapshot.state for snapshot in seen]
         versions = [snapshot.version for snapshot in seen]
         assert versions == sorted(set(versions))
-        assert (world.gate.posts, world.accepted) == (1, 1)
+        assert (shared.gate.posts, shared.accepted) == (1, 1)
 
 
 async def test_a_job_is_cancelled_from_another_replica(tmp_path: Path, postgres_url: str) -> None:
-    """Cancel in the queue, asked of replica B: the service's word ends the job, and A's watchers hear it too."""
-    async with a_world(tmp_path, postgres_url, queue_s=60) as world:
-        a, store = await world.start()
-        b, _ = await world.start()
+    """A cancel on replica B ends a queued job; the watchers on A see it, too."""
+    async with shared_service(tmp_path, postgres_url, queue_s=60) as shared:
+        a, store = await shared.start()
+        b, _ = await shared.start()
         [job] = await a.submit("ann", VALUES)
 
         async def queued() -> bool:
@@ -326,14 +328,14 @@ async def test_a_job_is_cancelled_from_another_replica(tmp_path: Path, postgres_
         async with asyncio.timeout(30):
             seen = [snapshot async for snapshot in a.watch(HOLDER, job.job_id)]
         assert seen[-1].state is State.CANCELLED
-        [record] = world.simulator.ledger.records.values()
+        [record] = shared.simulator.ledger.records.values()
         assert record.state == "cancelled"
 
 
 async def test_a_dead_replicas_jobs_end_on_another(tmp_path: Path, postgres_url: str) -> None:
-    """Replica A stands still while its videos render: B takes over, saves them, and nothing is sent again."""
-    async with a_world(tmp_path, postgres_url, render_s=0.5) as world:
-        a, store = await world.start(lease_s=0.6)
+    """When replica A stops while its videos render, B saves them, and nothing is sent again."""
+    async with shared_service(tmp_path, postgres_url, render_s=0.5) as shared:
+        a, store = await shared.start(lease_s=0.6)
         jobs = await a.submit("ann", VALUES, count=4)
 
         async def all_sent() -> bool:
@@ -341,43 +343,43 @@ async def test_a_dead_replicas_jobs_end_on_another(tmp_path: Path, postgres_url:
 
         await until(all_sent)
         pause(a)
-        b, _ = await world.start()
+        b, _ = await shared.start()
         for job in jobs:
             async with asyncio.timeout(30):
                 seen = [snapshot async for snapshot in b.watch(HOLDER, job.job_id)]
             assert seen[-1].state is State.SUCCEEDED
             assert video_of(b.library, job.share_id).exists()
-        assert (world.gate.posts, world.accepted) == (4, 4)
+        assert (shared.gate.posts, shared.accepted) == (4, 4)
         assert {(await store.get(job.job_id)).generation for job in jobs} == {2}
 
 
 async def test_a_post_in_a_paused_replica_is_adopted_by_its_answer(tmp_path: Path, postgres_url: str) -> None:
-    """A sleeps in the middle of its POST, B calls the job uncertain, A's answer comes: B ends it, paid once."""
-    async with a_world(tmp_path, postgres_url) as world:
-        a, store = await world.start(lease_s=0.6)
-        world.gate.open.clear()
+    """A pauses during its POST, B marks the job uncertain, then A gets the reply: B finishes it, paid once."""
+    async with shared_service(tmp_path, postgres_url) as shared:
+        a, store = await shared.start(lease_s=0.6)
+        shared.gate.open.clear()
         [job] = await a.submit("ann", VALUES)
-        await until(lambda: world.gate.posts == 1)
+        await until(lambda: shared.gate.posts == 1)
         for loop in a.supervisor.loops:
             loop.cancel()
-        b, _ = await world.start()
+        b, _ = await shared.start()
 
         async def state_is(state: State) -> bool:
             return (await store.get(job.job_id)).state is state
 
         await until(lambda: state_is(State.UNCERTAIN))
-        world.gate.open.set()
+        shared.gate.open.set()
         await until(lambda: state_is(State.SUCCEEDED))
         row = await store.get(job.job_id)
-        assert list(world.simulator.ledger.records) == [row.request_id]
-        assert (world.gate.posts, row.failure) == (1, None)
+        assert list(shared.simulator.ledger.records) == [row.request_id]
+        assert (shared.gate.posts, row.failure) == (1, None)
         assert video_of(b.library, job.share_id).exists()
 
 
 async def test_clicks_on_two_replicas_are_all_paid_once(tmp_path: Path, postgres_url: str) -> None:
-    """Thirty clicks, each made twice, on whichever replica: thirty videos, thirty POSTs."""
-    async with a_world(tmp_path, postgres_url) as world:
-        engines = [(await world.start())[0] for _ in range(2)]
+    """Thirty clicks, each sent twice to random replicas, make thirty videos with thirty POSTs."""
+    async with shared_service(tmp_path, postgres_url) as shared:
+        engines = [(await shared.start())[0] for _ in range(2)]
         answers = await asyncio.gather(
             *(
                 engines[(number + again) % 2].submit("ann", {**VALUES, "seed": number}, click_id=f"click-{number}")
@@ -392,6 +394,6 @@ async def test_clicks_on_two_replicas_are_all_paid_once(tmp_path: Path, postgres
                 async for snapshot in engines[0].watch(HOLDER, job_id):
                     last = snapshot
             assert last.state is State.SUCCEEDED
-        assert (world.gate.posts, world.accepted) == (30, 30)
-        seeds = [record.input["seed"] for record in world.simulator.ledger.records.values()]
+        assert (shared.gate.posts, shared.accepted) == (30, 30)
+        seeds = [record.input["seed"] for record in shared.simulator.ledger.records.values()]
         assert sorted(seeds) == list(range(30))
