@@ -116,7 +116,7 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
-        gr.on(
+        watched = gr.on(
             [stage.current.change, stage.again_for.change, stage.again.click],
             self.watch,
             inputs=[stage.current, *history.inputs],
@@ -125,6 +125,9 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
+        if self._engine.backend.charges:
+            # What the last video cost may be known now.
+            watched.then(compose.show_price, inputs=compose.priced, outputs=compose.price, **quiet)
         filled = [*compose.controls, compose.refusal]
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
@@ -145,7 +148,7 @@ class Page:
         update |= self.compose.take_link(query, words)
         if share_id := query.get("video", ""):
             try:
-                return update | await self.stage.show_shared(share_id, words)
+                return update | await self.stage.show_shared(share_id, words, self._asking.zone(request))
             except JobNotFound as error:
                 return update | self.stage.tell(error, words)
         if batch_id := await self._engine.batches.last(self._asking.visitor(request)):
@@ -208,7 +211,7 @@ class Page:
             job = await self._engine.cancel(self._asking.visitor(request), job_id)
         except DreaminaError as error:
             return Markup('<p class="note">{}</p>').format(self._asking.words(request).sentence(error)), gr.skip()
-        return gr.skip(), gr.update(visible=_can_cancel(job))
+        return gr.skip(), gr.update(visible=job.can_cancel)
 
     async def reuse(self, job_id: str, request: gr.Request) -> Update:
         return await self.compose.take_job(job_id, request)
@@ -233,7 +236,7 @@ class Page:
         being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)
         return {
             self.compose.generate: gr.update(interactive=not being_sent),
-            self.compose.cancel: gr.update(visible=job is not None and _can_cancel(job)),
+            self.compose.cancel: gr.update(visible=job is not None and job.can_cancel),
         }
 
 
@@ -263,7 +266,3 @@ def build_page(
     blocks.queue(default_concurrency_limit=None)
     calm(blocks)
     return blocks, fixed.translations
-
-
-def _can_cancel(job: Job) -> bool:
-    return job.state in (State.WAITING, State.SUBMITTING, State.IN_QUEUE) and not job.cancel_requested

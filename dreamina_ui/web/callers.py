@@ -3,7 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, tzinfo
 from typing import TypeVar
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import gradio as gr
 from starlette.requests import Request
@@ -11,15 +14,24 @@ from starlette.requests import Request
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["Asking", "words_for"]
+__all__ = ["Asking", "words_for", "zone_of"]
 
 T = TypeVar("T")
 LANGUAGE_COOKIE = "dreamina_language"
+ZONE_COOKIE = "dreamina_zone"
 
 
 def words_for(request: "gr.Request | Request") -> Words:
     """The language that was chosen on the page, or else the browser's."""
     return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
+
+
+def zone_of(request: "gr.Request | Request") -> tzinfo:
+    """The browser's time zone, which the page has told in a cookie; UTC where it has not, or where it is not known here."""
+    try:
+        return ZoneInfo(unquote(request.cookies.get(ZONE_COOKIE, "")) or "UTC")
+    except (ValueError, OSError, LookupError):
+        return UTC
 
 
 class Asking:
@@ -43,6 +55,10 @@ class Asking:
     def words(self, request: gr.Request) -> Words:
         """The language that was chosen on the page, or else the browser's."""
         return words_for(request)
+
+    def zone(self, request: gr.Request) -> tzinfo:
+        """The browser's time zone."""
+        return zone_of(request)
 
     async def latest_only(
         self, request: gr.Request, snapshots: AsyncIterator[T], place: str = "stage"

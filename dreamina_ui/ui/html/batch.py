@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -91,14 +92,14 @@ def problems_html(problems: Sequence[LineProblem], card: Card, words: Words) -> 
     return _PROBLEMS.format(words.say("batch.problems"), items)
 
 
-def table_html(jobs: Sequence[Job], card: Card, words: Words) -> Markup:
+def table_html(jobs: Sequence[Job], card: Card, words: Words, zone: tzinfo = UTC) -> Markup:
     """All jobs of a batch; `states_json` says where each stands, and the script fills it in."""
     said = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
     said |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
     texts = json.dumps(said, ensure_ascii=False)
     rows = Markup()
     for job in jobs:
-        data = _JOB.format(job.job_id, job.share_id, file_name(job), f"{SAVED_ADDRESS}{job.share_id}.webp")
+        data = _JOB.format(job.job_id, job.share_id, file_name(job, zone=zone), f"{SAVED_ADDRESS}{job.share_id}.webp")
         cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
         rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
     header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))
@@ -106,7 +107,7 @@ def table_html(jobs: Sequence[Job], card: Card, words: Words) -> Markup:
     return _TABLE.format(name=words.say("batch.table"), data=data, header=header, rows=rows)
 
 
-def states_json(jobs: Sequence[Job], words: Words) -> str:
+def states_json(jobs: Sequence[Job], words: Words, zone: tzinfo = UTC) -> str:
     """Where each job of the table stands, and what is to be said of one that has ended; always all of it, so that none
     can be missed. `made` tells of a job whose first file is not the MP4 video that the table counts on: the name of a
     download, what kind of file it is, and the end of its poster's name (empty if it has none).
@@ -116,16 +117,16 @@ def states_json(jobs: Sequence[Job], words: Words) -> str:
         for number, job in enumerate(jobs)
         if job.ended and (job.state not in (State.SUCCEEDED, State.CANCELLED) or job.remarks)
     }
-    made = {number: _made(job, words) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"}
+    made = {number: _made(job, words, zone) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"}
     states = [_state(job) for job in jobs]
     return json.dumps({"states": states, "notes": notes, "made": made}, ensure_ascii=False)
 
 
-def _made(job: Job, words: Words) -> tuple[str, str, str]:
+def _made(job: Job, words: Words, zone: tzinfo) -> tuple[str, str, str]:
     suffix = job.files[0]
     kind = kind_named(suffix)
     number, _, _ = suffix.removeprefix("-").partition(".")
-    name = file_name(job, int(number) if number.isdecimal() else 1, kind.ending, kind.family)
+    name = file_name(job, int(number) if number.isdecimal() else 1, kind.ending, kind.family, zone=zone)
     has_poster = kind.family in (Family.VIDEO, Family.PICTURE)
     return name, words.say(f"kind.{kind.family}"), f"{suffix.partition('.')[0]}.webp" if has_poster else ""
 

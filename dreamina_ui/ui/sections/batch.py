@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Batch:
     @property
     def outputs(self) -> list[Any]:
         """What the watcher fills in."""
-        return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel]
+        return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel, self.trouble]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         changes = [component.change for component in self.described if component is not self.mode]  # type: ignore[attr-defined]
@@ -76,9 +77,9 @@ class Batch:
             trigger_mode="always_last",
             **quiet,
         )
-        self.pause.click(self.pause_batch, inputs=self.current, outputs=self.refusal, **quiet)
-        self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.refusal, **quiet)
-        self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.refusal, **quiet)
+        self.pause.click(self.pause_batch, inputs=self.current, outputs=self.trouble, **quiet)
+        self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.trouble, **quiet)
+        self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.trouble, **quiet)
         self.states.change(None, inputs=self.states, js="window.dreamina.batchStates", **quiet)
         self.start.click(
             self.send,
@@ -114,17 +115,18 @@ class Batch:
 
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
         """The table, then each change in it, with how many have ended; until all have."""
-        words, drawn = self._asking.words(request), False
+        words, zone, drawn = self._asking.words(request), self._asking.zone(request), False
         following = self._engine.batches.watch(self._asking.visitor(request), batch_id)
         async for jobs in self._asking.latest_only(request, following, "batch"):
-            update = self._standing(jobs, words)
+            update = self._standing(jobs, words, zone)
             if not drawn:
-                update[self.table] = table_html(jobs, self._engine.card, words)
+                update[self.table] = table_html(jobs, self._engine.card, words, zone)
                 drawn = True
             yield update, sum(job.ended for job in jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._tried(self._engine.batches.pause(self._asking.visitor(request), batch_id), request)
+        visitor_id = self._asking.visitor(request)
+        return await self._tried(self._engine.batches.pause(visitor_id, batch_id), request, "batch.all_sent")
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
         return await self._tried(self._engine.batches.go_on(self._asking.visitor(request), batch_id), request)
@@ -178,6 +180,7 @@ class Batch:
                     fixed.text("batch.cancel_rest"), elem_id="batch-cancel", size="sm", min_width=80
                 )
                 self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
+            self.trouble = gr.HTML("", visible=False, elem_id="batch-trouble", elem_classes="problem")
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
         self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
@@ -200,7 +203,10 @@ class Batch:
             path = held[self.csv]
             return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared)
         if mode == "sweep":
-            base = {**shared, **({card.prompt.name: str(held[self.sweep_prompt] or "")} if card.prompt else {})}
+            prompt = str(held[self.sweep_prompt] or "")
+            if card.prompt and card.prompt.required and not prompt.strip():
+                return plan_lines(card, "", shared)  # nobody has asked for anything yet
+            base = {**shared, **({card.prompt.name: prompt} if card.prompt else {})}
             ratios, frames = held[self.ratios] or [], held[self.frames] or []
             return plan_sweep(card, base, ratios, frames, str(held[self.seeds] or ""))
         return plan_lines(card, str(held[self.lines] or ""), shared)
@@ -211,7 +217,10 @@ class Batch:
             return {**self._no_plan(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
         prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
         known = [usd for usd in prices if usd is not None]
-        price = words.price(self._engine.backend, sum(known) if len(known) == len(prices) else None)
+        if len(known) == len(prices):
+            price = words.price(self._engine.backend, sum(known))
+        else:
+            price = words.price(self._engine.backend, None, await self._last_cost_usd(plan, visitor_id))
         label = words.say("batch.start", count=len(plan.payloads))
         return {
             self.plan: plan_html(plan.payloads, self._engine.card, price, words),
@@ -220,6 +229,12 @@ class Batch:
             self.refusal: gr.update(value="", visible=False),
         }
 
+    async def _last_cost_usd(self, plan: Plan, visitor_id: str) -> float | None:
+        """What the last such video cost, where all of the plan are of one length."""
+        if len({payload.get("frames") for payload in plan.payloads}) > 1:
+            return None
+        return await self._engine.last_cost_usd(plan.payloads[0], visitor_id)
+
     def _no_plan(self, words: Words) -> Update:
         return {
             self.start: gr.update(value=words.say("batch.start.none"), interactive=False),
@@ -227,25 +242,28 @@ class Batch:
             self.refusal: gr.update(value="", visible=False),
         }
 
-    def _standing(self, jobs: Sequence[Job], words: Words) -> Update:
-        waiting = [job for job in jobs if job.state is State.WAITING]
-        held = any(job.held for job in waiting)
-        return {
+    def _standing(self, jobs: Sequence[Job], words: Words, zone: tzinfo) -> Update:
+        held = any(job.held for job in jobs if job.state is State.WAITING)
+        can_cancel = any(job.can_cancel for job in jobs)
+        # The buttons keep their places: none of them comes to lie under a pointer that has just pressed another one.
+        standing = {
             self.board: gr.update(visible=bool(jobs)),
             self.progress: progress_html(jobs, words),
-            self.states: states_json(jobs, words),
-            self.pause: gr.update(visible=bool(waiting) and not held),
+            self.states: states_json(jobs, words, zone),
+            self.pause: gr.update(visible=not held, interactive=can_cancel),
             self.go_on: gr.update(visible=held),
-            self.cancel: gr.update(visible=bool(waiting)),
+            self.cancel: gr.update(interactive=can_cancel),
         }
+        return standing if can_cancel else {**standing, self.trouble: gr.update(value="", visible=False)}
 
-    async def _tried(self, doing: Any, request: gr.Request) -> Any:
-        """What changed is told by the watcher; here only what went wrong."""
+    async def _tried(self, doing: Awaitable[int], request: gr.Request, nothing: str = "") -> Any:
+        """What changed is told by the watcher; here only what went wrong, and the text `nothing` where nothing changed."""
+        words = self._asking.words(request)
         try:
-            await doing
+            changed = await doing
         except DreaminaError as error:
-            return problem_html(self._asking.words(request).sentence(error))
-        return gr.update(value="", visible=False)
+            return problem_html(words.sentence(error))
+        return gr.update(value="", visible=False) if changed or not nothing else problem_html(words.say(nothing))
 
 
 def _print_of(plan: Plan) -> str:

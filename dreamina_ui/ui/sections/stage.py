@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import tzinfo
 from typing import Any
 
 import gradio as gr
@@ -98,7 +99,7 @@ class Stage:
 
         Raises `DreaminaError`.
         """
-        words = self._asking.words(request)
+        words, zone = self._asking.words(request), self._asking.zone(request)
         shown: Job | None = None
         async for jobs in self._asking.latest_only(
             request, self._engine.watch_click(self._asking.visitor(request), job_id)
@@ -106,14 +107,14 @@ class Stage:
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
             update = await self._status(job, jobs, words)
             if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
-                update |= await self._render(job, words)
+                update |= await self._render(job, words, zone)
             yield update, job, sum(job.ended for job in jobs)
             shown = job
 
-    async def show_shared(self, share_id: str, words: Words) -> Update:
+    async def show_shared(self, share_id: str, words: Words, zone: tzinfo) -> Update:
         """One video, read-only: nothing here names its job. Raises `JobNotFound`."""
         job = await self._engine.history.shared(share_id)
-        files = await self._files(job)
+        files = await self._files(job, zone)
         if not files:
             raise JobNotFound
         return {
@@ -171,10 +172,10 @@ class Stage:
         job_id = data.get("job_id")
         return job_id if isinstance(job_id, str) else ""
 
-    async def _files(self, job: Job) -> list[Shown]:
+    async def _files(self, job: Job, zone: tzinfo) -> list[Shown]:
         """The saved files of a job, in the order in which they are shown."""
         files = await self._engine.files(job)
-        return await asyncio.to_thread(shown_files, job, files) if files else []
+        return await asyncio.to_thread(shown_files, job, files, zone) if files else []
 
     async def _status(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
         """What changes while a job is being made."""
@@ -184,9 +185,9 @@ class Stage:
             self.variations: variations_html(jobs, job.job_id, words),
         }
 
-    async def _render(self, job: Job, words: Words) -> Update:
+    async def _render(self, job: Job, words: Words, zone: tzinfo) -> Update:
         """What changes when a job comes into another state."""
-        files = await self._files(job)
+        files = await self._files(job, zone)
         main = playable(files) or (files[0] if files else None)
         addresses = addresses_html(job, words) if files else ""
         return {
