@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from dreamina_ui.api.mcp import Agents
+from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
 from dreamina_ui.engine.engine import Engine, EngineSettings
@@ -30,12 +30,12 @@ from dreamina_ui.ui.gradio_internals import PageStates
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import Envelope
-from dreamina_ui.web.callers import LANGUAGE_COOKIE, Asking, words_for
+from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
-from dreamina_ui.web.page_cache import KeptPage
+from dreamina_ui.web.page_cache import PageCache
 from dreamina_ui.web.page_head import PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicPlace
 from dreamina_ui.web.saved_files import SavedFiles
@@ -97,11 +97,11 @@ class Studio:
         self._place = (
             PublicPlace(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
         )
-        self._agents = Agents(self.engine, self._visitors, time.time) if settings.mcp else None
+        self._mcp_server = McpServer(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
-        asking = Asking(self._visitors, login=login)
+        callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(
-            self.engine, asking, self.engine.allowances.left, login=login, place=self._place
+            self.engine, callers, self.engine.allowances.left, login=login, place=self._place
         )
 
     def launch(self, *, wait: bool = True) -> str:
@@ -166,7 +166,7 @@ class Studio:
                     self._envelope(),
                     Middleware(Sessions, visitors=self._visitors, say=_say),
                     Middleware(VisitorCookie, visitors=self._visitors),
-                    Middleware(KeptPage, varies=self._varies),
+                    Middleware(PageCache, varies=self._varies),
                     Middleware(PageHead, html=self._scripts.tag),
                     Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
                 ],
@@ -175,7 +175,7 @@ class Studio:
                     *self._saved_files.routes,
                     *self._health.routes,
                     *self._scripts.routes,
-                    *(self._agents.routes if self._agents else []),
+                    *(self._mcp_server.routes if self._mcp_server else []),
                     *(self._place.routes if self._place else []),
                 ],
             },
@@ -197,8 +197,8 @@ class Studio:
             if self._simulator:
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             await stack.enter_async_context(self.engine)
-            if self._agents:
-                await stack.enter_async_context(self._agents.running())
+            if self._mcp_server:
+                await stack.enter_async_context(self._mcp_server.running())
             yield
 
     def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:

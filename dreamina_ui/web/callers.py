@@ -11,7 +11,7 @@ from starlette.requests import Request
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["Asking", "words_for"]
+__all__ = ["Callers", "words_for"]
 
 T = TypeVar("T")
 LANGUAGE_COOKIE = "dreamina_language"
@@ -22,7 +22,7 @@ def words_for(request: "gr.Request | Request") -> Words:
     return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
 
 
-class Asking:
+class Callers:
     """`now` gives seconds since the epoch. With `login`, whoever has signed in with Hugging Face is that visitor anywhere."""
 
     def __init__(self, visitors: Visitors, now: Callable[[], float] = time.time, *, login: bool = False) -> None:

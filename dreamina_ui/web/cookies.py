@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.web.page_head import ADDRESS, with_head
 from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS, SAVED_ADDRESS
-from dreamina_ui.web.visitors import COOKIE, COOKIE_KEPT_S, Visitors
+from dreamina_ui.web.visitors import COOKIE, COOKIE_MAX_AGE_S, Visitors
 
 __all__ = ["ChosenLanguage", "VisitorCookie"]
 
@@ -87,4 +87,4 @@ def _cookies(scope: Scope) -> dict[str, str]:
 def _set_cookie(value: str, *, secure: bool) -> str:
     # Inside a Space's frame the app is a third party: there a cookie needs `None` and `Partitioned`, and so https.
     site = "Secure; SameSite=None; Partitioned" if secure else "SameSite=Lax"
-    return f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_KEPT_S}; HttpOnly; {site}"
+    return f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; {site}"

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["KeptPage"]
+__all__ = ["PageCache"]
 
 PAGES_MOST = 32
 """There is one for each name the app is asked by, and each language."""
@@ -34,7 +34,7 @@ class _Page:
     squeezed: bytes
 
 
-class KeptPage:
+class PageCache:
     """Middleware: answers `GET /` with what it was answered before. Stands where the visitor's cookie is known already.
 
     `varies` gives what of the cookies the page depends on; None is a request whose page is not to be kept.

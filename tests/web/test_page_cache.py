@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.page_cache import PAGES_MOST, KeptPage
+from dreamina_ui.web.page_cache import PAGES_MOST, PageCache
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ class House:
 
         app = Starlette(
             routes=[Route("/", page, methods=["GET", "POST"]), Route("/other", page)],
-            middleware=[Middleware(KeptPage, varies=by_language)],
+            middleware=[Middleware(PageCache, varies=by_language)],
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio.test")
 
