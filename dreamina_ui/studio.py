@@ -37,7 +37,7 @@ from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.page_cache import PageCache
 from dreamina_ui.web.page_head import PageHead, PageScripts
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.sessions import Sessions
 from dreamina_ui.web.uploads import VIDEO_MOST
@@ -51,7 +51,7 @@ GRACE_S = 3
 SWITCH_S = 0.001
 """A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
 COLLECTED_AFTER = (2_000, 20, 20)
-"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to look
+"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to check
 through everything again and again."""
 ASSETS = Path(__file__).parents[1] / "assets"
 SIMULATOR_BASE = "http://simulator.internal/v1"
@@ -94,14 +94,14 @@ class Studio:
                 "disk": self.engine.library.check_room,
             }
         )
-        self._place = (
-            PublicPlace(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
+        self._public_files = (
+            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
         )
         self._mcp_server = McpServer(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(
-            self.engine, callers, self.engine.allowances.left, login=login, place=self._place
+            self.engine, callers, self.engine.allowances.left, login=login, public_files=self._public_files
         )
 
     def launch(self, *, wait: bool = True) -> str:
@@ -176,7 +176,7 @@ class Studio:
                     *self._health.routes,
                     *self._scripts.routes,
                     *(self._mcp_server.routes if self._mcp_server else []),
-                    *(self._place.routes if self._place else []),
+                    *(self._public_files.routes if self._public_files else []),
                 ],
             },
         }
@@ -215,7 +215,7 @@ class Studio:
             # Names to be asked by are what a proxy, a Space's among them, needs.
             behind_proxy=bool(self.settings.allowed_hosts),
             on_space=self.settings.on_space,
-            media=self._place is not None,
+            media=self._public_files is not None,
         )
 
     def _envelope(self) -> Middleware:

@@ -23,7 +23,7 @@ from dreamina_ui.ui.sections.history import History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.public_files import PublicFiles
 
 __all__ = ["Page", "build_page"]
 
@@ -44,7 +44,7 @@ class Page:
         left: AskLeft | None,
         *,
         login: bool,
-        place: PublicPlace | None = None,
+        public_files: PublicFiles | None = None,
     ) -> None:
         self._engine = engine
         self._callers = callers
@@ -54,7 +54,7 @@ class Page:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, callers, fixed, place)
+                        self.compose = Compose(engine, callers, fixed, public_files)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
@@ -243,12 +243,12 @@ def build_page(
     left: AskLeft | None = None,
     *,
     login: bool = False,
-    place: PublicPlace | None = None,
+    public_files: PublicFiles | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
 
     `left` tells what is left of a visitor's allowance. With `login`
-    there is a button to sign in with Hugging Face, on a Space that offers it. `place` takes files for address fields.
+    there is a button to sign in with Hugging Face, on a Space that offers it. `public_files` takes files for address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
@@ -256,7 +256,7 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, callers, fixed, left, login=login, place=place)
+        page = Page(engine, callers, fixed, left, login=login, public_files=public_files)
         page.connect(blocks)
         add_endpoints(engine, callers)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.

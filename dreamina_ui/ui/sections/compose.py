@@ -18,7 +18,7 @@ from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.uploads import RECORD_ENDINGS
 from dreamina_ui.wording import Words
 
@@ -31,11 +31,11 @@ Update = dict[Any, Any]
 class Compose:
     """The section on the page."""
 
-    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, place: PublicPlace | None = None) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, public_files: PublicFiles | None = None) -> None:
         self._engine = engine
         self._callers = callers
-        self._place = place
-        self.form = build_form(engine.card, fixed, uploads=place is not None)
+        self._public_files = public_files
+        self.form = build_form(engine.card, fixed, uploads=public_files is not None)
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
             gr.HTML(
@@ -132,9 +132,9 @@ class Compose:
         control, problem = self.form.controls[name], self.form.problems[name]
 
         async def take(path: str, request: gr.Request) -> Update:
-            address, refused = await self._place.keep(Path(str(path))) if self._place else ("", "failed")
+            address, refused = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
             if refused:
-                return {problem: problem_html(self._callers.words(request).say(f"place.{refused}"))}
+                return {problem: problem_html(self._callers.words(request).say(f"upload.{refused}"))}
             return {control: address, problem: gr.update(value="", visible=False)}
 
         return take
