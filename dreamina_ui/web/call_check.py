@@ -14,14 +14,18 @@ from typing import Any
 from gradio.block_function import BlockFunction
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dreamina_ui.web.refusals import refusal
 
 __all__ = ["BODY_MOST", "Envelope", "replayed"]
 
 API = "/gradio_api"
 JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
 WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
+FUNCTION = "x-dreamina-function"
+"""The header by which our page names the function it means: its name, and how many values go in and come out."""
 BODY_MOST = 8 * 2**20
 """Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
 DEPTH_MOST = 32
@@ -56,14 +60,26 @@ class Envelope:
         elif scope["type"] == "http" and scope["method"] == "POST" and path.startswith(WITH_BODY):
             body, receive = await replayed(receive, BODY_MOST)
             uploads = self._uploads_named(path, body)
-            answer = None if uploads is not None and await _are_files(uploads) else self._refused(Request(scope))
+            if self._is_of_another_page(Request(scope), path, body):
+                answer = refusal(409, "page_changed", self._say(Request(scope), "guard.page_changed"))
+            elif uploads is not None and await _are_files(uploads):
+                answer = None
+            else:
+                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.envelope"))
         else:
             answer = None
         await (answer or self._app)(scope, receive, send)
 
-    def _refused(self, request: Request) -> Response:
-        # As the endpoints' own errors are told: programs read the code, Gradio's browser side the sentence.
-        return JSONResponse({"code": "invalid_call", "message": self._say(request, "guard.envelope")}, 422)
+    def _is_of_another_page(self, request: Request, path: str, body: bytes) -> bool:
+        """Whether an open page, made by another version of this program, means another function by this number."""
+        meant = request.headers.get(FUNCTION)
+        if meant is None or path != JOIN:
+            return False
+        try:
+            event = self._joined(json.loads(body)["fn_index"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return False
+        return event is None or meant != f"{event.api_name}/{len(event.inputs)}/{len(event.outputs)}"
 
     def _missed(self, request: Request, path: str) -> Response | None:
         """Gradio's own words for a stream that is not there, without its traceback."""

@@ -14,6 +14,7 @@ from dreamina_ui.wording import Words
 __all__ = ["Asking", "words_for"]
 
 T = TypeVar("T")
+AGAIN = "x-dreamina-again"
 LANGUAGE_COOKIE = "dreamina_language"
 
 
@@ -39,6 +40,10 @@ class Asking:
         if visitor_id is None:
             raise PermissionError("a request came past the visitor middleware")
         return visitor_id
+
+    def is_again(self, request: gr.Request) -> bool:
+        """Whether the page asks again, because the connection was lost before it had the answer."""
+        return AGAIN in request.headers
 
     def words(self, request: gr.Request) -> Words:
         """The language that was chosen on the page, or else the browser's."""

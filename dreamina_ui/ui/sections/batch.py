@@ -181,7 +181,6 @@ class Batch:
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
         self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
-        self.again = gr.Button(visible="hidden", elem_id="batch-again")
         self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
         self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
