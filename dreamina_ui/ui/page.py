@@ -143,7 +143,7 @@ class Page:
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
         update[self.compose.price] = await self.compose.price_html(self._asking.visitor(request), defaults, words)
-        update |= self.compose.take_link(query, words)
+        update |= self.compose.take_link(query, words) | self.compose.greet(request)
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)
