@@ -68,6 +68,7 @@ DEFAULTS: dict[str, object] = {
     "RUNCOMFY_MODEL_API_BASE": API_BASE,
     "DREAMINA_BACKEND": "auto",
     "DREAMINA_MCP": "auto",
+    "PORT": None,
 }
 IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
 
@@ -151,7 +152,7 @@ def names_read() -> set[str]:
     """Every name that settings.py reads, from its source."""
     tree = ast.parse((ROOT / "dreamina_ui" / "settings.py").read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {text for text in texts if re.fullmatch(r"(?:DREAMINA|RUNCOMFY|GRADIO)_[A-Z_]+", text)}
+    return {text for text in texts if re.fullmatch(r"(?:DREAMINA|RUNCOMFY|GRADIO)_[A-Z_]+|PORT", text)}
 
 
 def test_every_setting_has_its_default() -> None:
