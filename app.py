@@ -28,7 +28,7 @@ def main() -> str | None:
         # Gradio takes seconds to import: a bad setting is told before that.
         from dreamina_ui.studio import Studio
 
-        Studio(settings).launch()
+        Studio(settings).serve()
     except DreaminaError as error:
         return f"Dreamina UI cannot start: {error}"  # to stderr, with exit code 1
     return None

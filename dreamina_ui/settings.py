@@ -65,8 +65,8 @@ class Settings:
     """Signs the visitor cookie; None is a random one that is kept in `data_dir`."""
     server_name: str | None = None
     server_port: int | None = None
-    """Where the app listens; None is `127.0.0.1` and the first free port from 7860. A platform's `PORT` is asked from outside: it
-    means all addresses."""
+    """Where the app listens; None is `127.0.0.1` and the first free port from 7860. A Space, and a platform that sets
+    `PORT`, asks from outside: there it is all addresses."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names of this app behind a proxy or in a local network; `*.name` is all subdomains of a name."""
     public_url: str | None = None
@@ -87,6 +87,7 @@ class Settings:
         read = _Reader(env)
         key = read.key()
         port, platform_port = read.port("GRADIO_SERVER_PORT"), read.port("PORT")
+        is_outside = bool(env.get("SPACE_ID")) or (platform_port is not None and port is None)
         chosen = read.choice("DREAMINA_BACKEND", ("auto", *Backend))
         paid = chosen == Backend.RUNCOMFY or (chosen == "auto" and key is not None)
         mcp = read.choice("DREAMINA_MCP", ("auto", "on", "off"))
@@ -109,7 +110,7 @@ class Settings:
             max_watchers=read.whole("DREAMINA_MAX_WATCHERS", 2000),
             mcp=mcp == "on" or (mcp == "auto" and not paid),
             secret=read.secret("DREAMINA_SECRET"),
-            server_name=read.text("GRADIO_SERVER_NAME") or (ALL_ADDRESSES if platform_port and not port else None),
+            server_name=read.text("GRADIO_SERVER_NAME") or (ALL_ADDRESSES if is_outside else None),
             server_port=port or platform_port,
             # The service fetches uploads by the public name.
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),

@@ -129,6 +129,7 @@ def test_values_lose_their_quotes() -> None:
         ({"PORT": "8080"}, ("0.0.0.0", 8080)),
         ({"PORT": "8080", "GRADIO_SERVER_NAME": "::"}, ("::", 8080)),
         ({"PORT": "8080", "GRADIO_SERVER_PORT": "7861"}, (None, 7861)),
+        ({"SPACE_ID": "ann/studio"}, ("0.0.0.0", None)),
         ({"GRADIO_SERVER_PORT": "7861", "GRADIO_SERVER_NAME": "127.0.0.2"}, ("127.0.0.2", 7861)),
     ],
 )

@@ -12,7 +12,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
-from dreamina_ui.ui.gradio_internals import StudioBlocks, calm
+from dreamina_ui.ui.gradio_internals import StudioBlocks
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
@@ -261,7 +261,6 @@ def build_page(
         add_endpoints(engine, asking)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
-    calm(blocks)
     return blocks, fixed.translations
 
 
