@@ -7,6 +7,7 @@ import sys
 
 from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import DreaminaError
+from dreamina_ui.folders import prepare_folders
 from dreamina_ui.settings import Settings
 
 
@@ -23,6 +24,7 @@ def main() -> str | None:
     try:
         load_env_file(os.environ)
         settings = Settings.from_env(os.environ)
+        prepare_folders(settings.data_dir, os.environ)
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
         gc.disable()
         # Gradio takes seconds to import: a bad setting is told before that.

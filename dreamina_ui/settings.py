@@ -201,7 +201,12 @@ class _Reader:
             if not HOST_NAME.fullmatch(host):
                 raise SettingError(name, host, "names such as studio.example.com, separated by commas")
         # A Space has its own name, and one for each replica.
-        space = {self.text("SPACE_HOST").lower(), "*.hf.space"} if self.text("SPACE_ID") else set()
+        # With a domain of its own, it has both in one variable.
+        space = (
+            {*self.text("SPACE_HOST").lower().replace(" ", "").split(","), "*.hf.space"}
+            if self.text("SPACE_ID")
+            else set()
+        )
         return frozenset(hosts) | (space - {""})
 
     def public_url(self, name: str) -> str | None:

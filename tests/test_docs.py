@@ -27,7 +27,7 @@ PLACES: dict[str, tuple[str, str]] = {
     INSTALL: ("scripts/test", INSTALL),
     '"$bin/python" -m pytest tests/test_settings.py': ("scripts/test", '"$bin/python" -m pytest'),
     "pip install -r requirements.txt && python app.py": ("scripts/install", "-m pip install"),
-    "pip install gradio_client": ("requirements.txt", "gradio[mcp]"),  # which brings it
+    "pip install gradio_client": ("requirements.txt", "gradio[mcp,oauth]"),  # which brings it
     "npm install @gradio/client": ("scripts/javascript", "npm install"),
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
