@@ -19,7 +19,7 @@ from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.errors import SettingError
+from dreamina_ui.folders import make_folder
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
@@ -50,6 +50,7 @@ COLLECTED_AFTER = (2_000, 20, 20)
 """What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to check
 through everything again and again."""
 ASSETS = Path(__file__).parents[1] / "assets"
+OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
 SIMULATOR_BASE = "http://simulator.internal/v1"
 """The simulator in this process is reached by this name and no socket."""
 
@@ -63,7 +64,7 @@ class Studio:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         card = load_card(settings.model_card)
-        _make_data_dir(settings.data_dir)
+        make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         self._simulator = _simulator(settings, card) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
@@ -208,18 +209,10 @@ def _simulator(settings: Settings, card: Card) -> Any:
 
 
 def _offers_login() -> bool:
-    """Whether this is a Space with `hf_oauth`. Without the client's secret, Gradio would sign sessions with a known one."""
-    return os.environ.get("SYSTEM") == "spaces" and all(
-        os.environ.get(name) for name in ("SPACE_ID", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
-    )
+    """Whether this is a Space with `hf_oauth`, which sets all of these. Without the client's secret, Gradio would sign sessions
+    with a known one; without another of them, it would not start."""
+    return os.environ.get("SYSTEM") == "spaces" and all(os.environ.get(name) for name in ("SPACE_ID", *OAUTH))
 
 
 def _say(request: Request, key: str, **values: object) -> str:
     return words_for(request).say(key, **values)
-
-
-def _make_data_dir(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError("DREAMINA_DATA_DIR", str(folder), f"a folder that can be made ({error.strerror})") from error
