@@ -142,7 +142,7 @@ async def test_names_begin_with_the_day_where_the_person_is(
     """The browser's zone stands in a cookie; one that is not known here, and whatever else stands there, means UTC."""
     job = await site.add(a_job(1))
     web.cookies.set("dreamina_zone", zone)
-    assert name_of(await web.get(f"/dreamina/video/{job.share_id}")).startswith(f"{day}-a-lighthouse")
+    assert name_of(await web.get(f"/dreamina/video/{job.share_id}")).startswith(f"{day}-a-light")
     [entry] = zipfile.ZipFile(io.BytesIO((await web.get(f"/dreamina/zip?video={job.share_id}")).content)).infolist()
     assert (entry.filename[:10], "{:04}-{:02}-{:02}".format(*entry.date_time)) == (day, day)
 
