@@ -55,7 +55,9 @@
     if (isOutside || isCut) found.push(`cut off: ${name(node)}: ${[whole.right, box.right, whole.bottom, box.bottom].map(Math.round)}`);
   }
   // A label belongs to what is below it: there is room between it and the control above.
-  const controls = shown.filter(({ node }) => node.matches(`${CONTROL}, label`));
+  const controls = shown
+    .filter(({ node }) => node.matches(CONTROL))
+    .map(({ node }) => ({ node, box: (node.closest("label") ?? node).getBoundingClientRect() }));
   for (const { node, box } of shown.filter(({ node }) => node.matches("[data-testid=block-info]"))) {
     for (const above of controls) {
       const room = box.top - above.box.bottom;

@@ -135,7 +135,7 @@ def test_a_sweep_multiplies(batch: Page) -> None:
 def test_a_small_batch_is_taken_back(batch: Page, quick_service: SimulatorServer) -> None:
     """Two videos that are sent at once have the same buttons: a pause says that it is too late, a cancel does what it says, and
     no other button comes to lie under the pointer."""
-    quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 4, "times": 2})
+    quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
     send(batch, "A red kite\nA blue sea", 2)
     expect(rows(batch, "submitting")).to_have_count(2)
     batch.click("#batch-pause")

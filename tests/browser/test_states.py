@@ -92,7 +92,7 @@ def test_the_checks_see_what_they_are_for(browser: Browser, quick_server: Server
     page.evaluate("document.querySelector('#notify svg').style.transform = ''")
     page.evaluate(
         """const label = document.querySelector("#field-seed [data-testid=block-info]");
-        const above = document.querySelector("#field-frames label").getBoundingClientRect().bottom;
+        const above = document.querySelector("#field-frames label:has(input)").getBoundingClientRect().bottom;
         label.style.transform = `translateY(${above - label.getBoundingClientRect().top}px)`;"""
     )
     assert any(fault.startswith("touches") for fault in layout_faults(page))

@@ -128,8 +128,12 @@ class Batch:
             yield update, sum(job.ended for job in jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
-        visitor_id = self._callers.visitor(request)
-        return await self._tried(self._engine.batches.pause(visitor_id, batch_id), request, "batch.all_sent")
+        """Also says so where nothing is left that could be held back."""
+        visitor_id, batches = self._callers.visitor(request), self._engine.batches
+        told = await self._tried(batches.pause(visitor_id, batch_id), request)
+        if told or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
+            return told
+        return problem_html(self._callers.words(request).say("batch.all_sent"))
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
         return await self._tried(self._engine.batches.go_on(self._callers.visitor(request), batch_id), request)
@@ -183,7 +187,7 @@ class Batch:
                     fixed.text("batch.cancel_rest"), elem_id="batch-cancel", size="sm", min_width=80
                 )
                 self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
-            self.trouble = gr.HTML("", visible=False, elem_id="batch-trouble", elem_classes="problem")
+            self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem")
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
         self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
@@ -256,16 +260,15 @@ class Batch:
             self.go_on: gr.update(visible=held),
             self.cancel: gr.update(interactive=can_cancel),
         }
-        return standing if can_cancel else {**standing, self.trouble: gr.update(value="", visible=False)}
+        return standing if can_cancel else {**standing, self.trouble: ""}
 
-    async def _tried(self, doing: Awaitable[int], request: gr.Request, nothing: str = "") -> Any:
-        """What changed is told by the watcher; here only what went wrong, and the text `nothing` where nothing changed."""
-        words = self._callers.words(request)
+    async def _tried(self, doing: Awaitable[int], request: gr.Request) -> Any:
+        """What changed is told by the watcher; here only what went wrong, or nothing."""
         try:
-            changed = await doing
+            await doing
         except DreaminaError as error:
-            return problem_html(words.sentence(error))
-        return gr.update(value="", visible=False) if changed or not nothing else problem_html(words.say(nothing))
+            return problem_html(self._callers.words(request).sentence(error))
+        return ""
 
 
 def _print_of(plan: Plan) -> str:
