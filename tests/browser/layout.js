@@ -58,7 +58,8 @@
   const controls = shown
     .filter(({ node }) => node.matches(CONTROL))
     .map(({ node }) => ({ node, box: (node.closest("label") ?? node).getBoundingClientRect() }));
-  for (const { node, box } of shown.filter(({ node }) => node.matches("[data-testid=block-info]"))) {
+  const labels = [...document.querySelectorAll("[data-testid=block-info]")].filter((node) => !dialog && isSeen(node));
+  for (const [node, box] of labels.map((node) => [node, node.getBoundingClientRect()])) {
     for (const above of controls) {
       const room = box.top - above.box.bottom;
       const isBeside = above.box.right <= box.left || above.box.left >= box.right;

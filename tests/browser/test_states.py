@@ -93,10 +93,10 @@ def test_the_checks_see_what_they_are_for(browser: Browser, quick_server: Server
     page.evaluate(
         """const label = document.querySelector("#field-seed [data-testid=block-info]");
         const above = document.querySelector("#field-frames label:has(input)").getBoundingClientRect().bottom;
-        label.style.transform = `translateY(${above - label.getBoundingClientRect().top}px)`;"""
+        label.style.cssText = `position: relative; top: ${above - label.getBoundingClientRect().top}px`;"""
     )
     assert any(fault.startswith("touches") for fault in layout_faults(page))
-    page.evaluate("document.querySelector('#field-seed [data-testid=block-info]').style.transform = ''")
+    page.evaluate("document.querySelector('#field-seed [data-testid=block-info]').style.cssText = ''")
     page.evaluate("document.querySelector('#status').innerHTML = document.querySelector('#screen .lead').outerHTML")
     assert any(fault.startswith("said twice") for fault in layout_faults(page))
     page.evaluate("document.querySelector('#status').innerHTML = ''")
