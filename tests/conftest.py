@@ -62,12 +62,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         folder = item.path.relative_to(config.rootpath / "tests").parts[0]
-        is_postgres = "url" in names and "postgresql" in item.name
-        # What starts the studio in a process of its own imports Gradio, which takes seconds each time.
+        values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        is_postgres = any(values.get(name) == "postgresql" for name in ("url", "blank_urls"))
         starts_server = any(
             hasattr(getattr(item, "module", None), name) for name in ("Server", "SimulatorServer", "serving")
         )
-        slow = folder in BEYOND_FAST or names & NEEDED_FIXTURES or is_postgres or starts_server
+        is_marked = item.get_closest_marker("program") is not None
+        slow = folder in BEYOND_FAST or names & NEEDED_FIXTURES or is_postgres or starts_server or is_marked
         (left_out if slow else kept).append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept

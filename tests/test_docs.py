@@ -32,7 +32,10 @@ PLACES: dict[str, tuple[str, str]] = {
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
     "python -m dreamina_ui.admin": ("tests/test_admin.py", '"-m", "dreamina_ui.admin"'),
-    "python -m dreamina_ui.simulator --port 8700 --token secret": ("tests/servers.py", '"-m", "dreamina_ui.simulator"'),
+    "python -m dreamina_ui.simulator --port 8700 --token secret": (
+        "tests/simulator/test_curl.py",
+        '"-m", "dreamina_ui.simulator"',
+    ),
     "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_public_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",
@@ -184,6 +187,7 @@ def test_the_example_has_every_setting() -> None:
     assert set(re.findall(r"^# ([A-Z_]+)=", text, re.MULTILINE)) == names_read() - set(KEY_NAMES[1:])
 
 
+@pytest.mark.program
 def test_the_first_command_starts_the_studio(tmp_path: Path) -> None:
     """`bash scripts/run` in a copy of the project with a ready environment starts the studio."""
     project = tmp_path / "project"
