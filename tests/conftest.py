@@ -54,20 +54,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--fast`, keep what a developer wants to run after every change."""
-    if not config.getoption("--fast"):
-        return
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        folder = item.path.relative_to(config.rootpath / "tests").parts[0]
-        is_postgres = "url" in names and "postgresql" in item.name
-        # What starts the studio in a process of its own imports Gradio, which takes seconds each time.
-        starts_server = any(
-            hasattr(getattr(item, "module", None), name) for name in ("Server", "SimulatorServer", "serving")
-        )
-        slow = folder in BEYOND_FAST or names & NEEDED_FIXTURES or is_postgres or starts_server
-        (left_out if slow else kept).append(item)
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = kept
+    """With `--fast`, keep what a developer wants to run after every change. Else it comes last, file by file: short files at
+    the end let all workers end at the same time."""
+    left_out = {id(item) for item in items if _is_beyond_fast(config, item)}
+    if config.getoption("--fast"):
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
+        items[:] = [item for item in items if id(item) not in left_out]
+    else:
+        slow_files = {item.path for item in items if id(item) in left_out}
+        items.sort(key=lambda item: item.path not in slow_files)
+
+
+def _is_beyond_fast(config: pytest.Config, item: pytest.Item) -> bool:
+    names = set(getattr(item, "fixturenames", ()))
+    folder = item.path.relative_to(config.rootpath / "tests").parts[0]
+    values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    is_postgres = any(values.get(name) == "postgresql" for name in ("url", "blank_urls"))
+    starts_server = any(
+        hasattr(getattr(item, "module", None), name) for name in ("Server", "SimulatorServer", "serving")
+    )
+    is_marked = item.get_closest_marker("program") is not None
+    return folder in BEYOND_FAST or bool(names & NEEDED_FIXTURES) or is_postgres or starts_server or is_marked

@@ -188,6 +188,7 @@ def test_the_example_has_every_setting() -> None:
     assert set(re.findall(r"^# ([A-Z_]+)=", text, re.MULTILINE)) == names_read() - set(KEY_NAMES[1:])
 
 
+@pytest.mark.program
 def test_the_first_command_starts_the_studio(tmp_path: Path) -> None:
     """`bash scripts/run` in a copy of the project with a ready environment starts the studio."""
     project = tmp_path / "project"

@@ -103,6 +103,7 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "app.py").is_file()
 
 
+@pytest.mark.program
 def test_a_space_starts_from_its_folder(space: Path, tmp_path: Path) -> None:
     """In an environment like a Space's the page and `/healthz` work by the Space's name, and the data is in its folder."""
     copy, elsewhere, data = tmp_path / "home" / "app", tmp_path / "empty", tmp_path / "data"
