@@ -4,7 +4,7 @@ FROM python:3.11-slim
 # PORT is a platform's word for where to listen, on all addresses.
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 DREAMINA_DATA_DIR=/data PORT=7860
 
-RUN useradd --system --uid 10001 --home-dir /data --no-create-home dreamina && install -d -o dreamina /data
+RUN useradd --uid 10001 --home-dir /data --no-create-home dreamina && install -d -o dreamina /data
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --quiet --disable-pip-version-check -r requirements.txt

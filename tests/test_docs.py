@@ -65,8 +65,8 @@ DOCKER = {
     "docker compose up --build",
 }
 """tests/test_container.py checks the files that these take."""
-UNRUN = {"python scripts/screenshots ADDRESS", *DOCKER}
-"""Scripts for pictures, which people check; they are run when the page has changed."""
+UNRUN = {"python scripts/screenshots ADDRESS", "python -m tests.container FOLDER", *DOCKER}
+"""Pictures, which people check, and a machine that is installed anew: run when the page, or the container, has changed."""
 OWN_TEST = {"api.md"}
 """tests/api/test_examples.py runs and counts its blocks."""
 DEFAULTS: dict[str, object] = {
