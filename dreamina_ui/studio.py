@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
-from dreamina_ui.api.mcp import Agents
+from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
 from dreamina_ui.engine.engine import Engine, EngineSettings
@@ -27,14 +27,14 @@ from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import CallCheck
-from dreamina_ui.web.callers import LANGUAGE_COOKIE, Asking, words_for
+from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
-from dreamina_ui.web.page_cache import KeptPage
+from dreamina_ui.web.page_cache import PageCache
 from dreamina_ui.web.page_head import PageHead, PageScripts
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import address_of, listening, serve
 from dreamina_ui.web.sessions import Sessions
@@ -47,7 +47,7 @@ __all__ = ["Studio"]
 SWITCH_S = 0.001
 """A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
 COLLECTED_AFTER = (2_000, 20, 20)
-"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to look
+"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to check
 through everything again and again."""
 ASSETS = Path(__file__).parents[1] / "assets"
 OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
@@ -91,14 +91,14 @@ class Studio:
                 "disk": self.engine.library.check_room,
             }
         )
-        self._place = (
-            PublicPlace(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
+        self._public_files = (
+            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
         )
-        self._agents = Agents(self.engine, self._visitors, time.time) if settings.mcp else None
+        self._mcp_server = McpServer(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
-        asking = Asking(self._visitors, login=login)
+        callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(
-            self.engine, asking, self.engine.allowances.left, login=login, place=self._place
+            self.engine, callers, self.engine.allowances.left, login=login, public_files=self._public_files
         )
         self._failure: Exception | None = None
         self.app = self._app()
@@ -130,7 +130,7 @@ class Studio:
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors),
-                Middleware(KeptPage, varies=self._varies),
+                Middleware(PageCache, varies=self._varies),
                 Middleware(PageHead, html=self._scripts.tag),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
@@ -139,8 +139,8 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
-                *(self._agents.routes if self._agents else []),
-                *(self._place.routes if self._place else []),
+                *(self._mcp_server.routes if self._mcp_server else []),
+                *(self._public_files.routes if self._public_files else []),
             ],
         )
         mount_page(
@@ -173,8 +173,8 @@ class Studio:
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             try:
                 await stack.enter_async_context(self.engine)
-                if self._agents:
-                    await stack.enter_async_context(self._agents.running())
+                if self._mcp_server:
+                    await stack.enter_async_context(self._mcp_server.running())
             except Exception as error:
                 self._failure = error
                 raise
@@ -194,7 +194,7 @@ class Studio:
             # Names to be asked by are what a proxy, a Space's among them, needs.
             behind_proxy=bool(self.settings.allowed_hosts),
             on_space=self.settings.on_space,
-            media=self._place is not None,
+            media=self._public_files is not None,
         )
 
     async def _ask_database(self) -> None:

@@ -32,7 +32,10 @@ PLACES: dict[str, tuple[str, str]] = {
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
     "python -m dreamina_ui.admin": ("tests/test_admin.py", '"-m", "dreamina_ui.admin"'),
-    "python -m dreamina_ui.simulator --port 8700 --token secret": ("tests/servers.py", '"-m", "dreamina_ui.simulator"'),
+    "python -m dreamina_ui.simulator --port 8700 --token secret": (
+        "tests/simulator/test_curl.py",
+        '"-m", "dreamina_ui.simulator"',
+    ),
     "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_public_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",

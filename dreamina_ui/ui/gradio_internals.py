@@ -154,10 +154,15 @@ def upload_folder() -> Path:
 def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
     """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
     return {
-        number: Event([_input(block) for block in event.inputs], _public_name(event))
+        number: Event([_input(block) for block in event.inputs], _public_name(event), _meaning(event))
         for number, event in blocks.fns.items()
         if event.fn is not None
     }
+
+
+def _meaning(event: BlockFunction) -> str:
+    """The function's name, and how many values go in and come out, as `assets/js/connection.js` writes it."""
+    return f"{event.api_name}/{len(event.inputs)}/{len(event.outputs)}"
 
 
 def _public_name(event: BlockFunction) -> str | None:

@@ -13,14 +13,18 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dreamina_ui.web.refusals import refusal
 
 __all__ = ["BODY_MOST", "CallCheck", "Event", "Input", "replayed"]
 
 API = "/gradio_api"
 JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
 WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
+FUNCTION = "x-dreamina-function"
+"""The header by which our page says what it means by an event's number."""
 BODY_MOST = 8 * 2**20
 """Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
 DEPTH_MOST = 32
@@ -38,10 +42,11 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the page: what it takes, in order; and its name, if programs may call it."""
+    """An event of the page: what it takes, in order; its name, if programs may call it; and what the page means by it."""
 
     inputs: Sequence[Input]
     public_name: str | None = None
+    meaning: str | None = None
 
 
 class CallCheck:
@@ -73,14 +78,26 @@ class CallCheck:
         elif scope["type"] == "http" and scope["method"] == "POST" and path.startswith(WITH_BODY):
             body, receive = await replayed(receive, BODY_MOST)
             uploads = self._uploads_named(path, body)
-            answer = None if uploads is not None and await _are_files(uploads) else self._refused(Request(scope))
+            if self._is_of_another_page(Request(scope), path, body):
+                answer = refusal(409, "page_changed", self._say(Request(scope), "guard.page_changed"))
+            elif uploads is not None and await _are_files(uploads):
+                answer = None
+            else:
+                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.envelope"))
         else:
             answer = None
         await (answer or self._app)(scope, receive, send)
 
-    def _refused(self, request: Request) -> Response:
-        # As the endpoints' own errors are told: programs read the code, Gradio's browser side the sentence.
-        return JSONResponse({"code": "invalid_call", "message": self._say(request, "guard.envelope")}, 422)
+    def _is_of_another_page(self, request: Request, path: str, body: bytes) -> bool:
+        """Whether an open page, made by another version of this program, means another function by this number."""
+        meant = request.headers.get(FUNCTION)
+        if meant is None or path != JOIN:
+            return False
+        try:
+            event = self._joined(json.loads(body)["fn_index"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return False
+        return event is None or meant != event.meaning
 
     def _missed(self, request: Request, path: str) -> Response | None:
         """Gradio's own words for a stream that is not there, without its traceback."""

@@ -9,11 +9,12 @@ from pathlib import Path, PurePath
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
+from dreamina_ui.web.refusals import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 from dreamina_ui.web.uploads import Uploads
 
@@ -36,6 +37,7 @@ WRITE = {
     *(UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset"),
     *(f"{API}/call/", f"{API}/mcp", f"{API}/mcp/"),
 }
+CALLED = (f"{API}/queue/", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
 READ_WITH_EFFECTS = {
     # Reading a stream takes its messages out of the queue, and leaving it ends what runs for it.
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
@@ -87,13 +89,19 @@ class Guard:
         hosts = [host for host in (_first(headers, "x-forwarded-host"), headers.get("host")) if host]
         foreign = self._is_foreign(scope, headers, hosts)
         send = self._with_headers(send, foreign)
-        if refusal := self._refusal(scope, hosts, foreign):
-            status, key = refusal
-            await PlainTextResponse(self._say(Request(scope), key), status)(scope, receive, send)
+        if refused := self._refusal(scope, hosts, foreign):
+            status, key = refused
+            await self._answer(scope, status, key)(scope, receive, send)
         elif scope["path"] == UPLOAD and scope["method"] == "POST":
             await self._uploads(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _answer(self, scope: Scope, status: int, key: str) -> Response:
+        sentence = self._say(Request(scope), key)
+        if scope["path"].startswith(CALLED):
+            return refusal(status, key.replace(".", "_"), sentence)
+        return PlainTextResponse(sentence, status)
 
     def _believed(self, scope: Scope) -> Scope:
         """The request with the proxy's word where there is a proxy, and with nobody's where there is none."""
