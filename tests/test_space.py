@@ -232,6 +232,7 @@ def signed_in(browser: httpx.Client, provider: Provider) -> dict[str, Any]:
     return held
 
 
+@pytest.mark.program
 def test_a_space_starts_from_its_folder(space: Path, tmp_path: Path, provider: Provider) -> None:
     """With what a Space sets, the page, `/healthz` and signing in work by the Space's name, and the data is in its folder."""
     copy, elsewhere, data = tmp_path / "home" / "app", tmp_path / "empty", tmp_path / "data"
