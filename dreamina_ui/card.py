@@ -109,7 +109,7 @@ def described(card: Card) -> Iterator[str]:
 
 
 async def _reply(model_id: str, settings: Settings) -> dict[str, Any]:
-    async with RunComfy(settings.api_base) as service:
+    async with RunComfy(settings.api_base, network=settings.network) as service:
         # Without a key, the client raises `KeyMissing`.
         return await service.model(model_id, key=settings.api_key or "")
 

@@ -111,7 +111,7 @@ def test_a_bad_secret_is_masked(name: str) -> None:
 def test_a_password_in_a_database_address_is_masked() -> None:
     """The error has only the scheme of a refused database URL."""
     with pytest.raises(SettingError) as caught:
-        Settings.from_env({"DREAMINA_DATABASE_URL": f"postgres://me:{CANARY}@host/db"})
+        Settings.from_env({"DREAMINA_DATABASE_URL": f"mysql://me:{CANARY}@host/db"})
     assert CANARY not in str(caught.value)
 
 
