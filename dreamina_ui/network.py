@@ -11,8 +11,8 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import httpcore
-import httpx
 
+from dreamina_ui.certificates import certificates
 from dreamina_ui.errors import SettingError
 from dreamina_ui.masking import masked
 
@@ -81,10 +81,8 @@ class Network:
         return proxy
 
     def tls(self) -> ssl.SSLContext:
-        """A new context that trusts the certificates; reads them, and blocks."""
-        if self.cert_file is None and self.cert_dir is None:
-            return httpx.create_ssl_context(trust_env=False)
-        return ssl.create_default_context(cafile=self.cert_file, capath=self.cert_dir)
+        """A context that trusts the certificates; the first call reads them, and blocks."""
+        return certificates(self.cert_file, self.cert_dir)
 
 
 DIRECT = Network()

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -81,7 +82,9 @@ def new_pooler(server: str) -> Iterator[int]:
     )
     # It does not run as root, and the server's socket is its owner's alone.
     owner = home.stat()
-    as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    as_owner: dict[str, Any] = (
+        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    )
     shutil.chown(folder, owner.st_uid, owner.st_gid)
     with (folder / "log").open("wb") as log:
         pooler = subprocess.Popen([program, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, **as_owner)

@@ -140,7 +140,8 @@ def test_the_start_masks_before_it_reads_settings(tmp_path: Path) -> None:
         "DREAMINA_DATABASE_URL": f"postgres://kanarie:kana@Tail@127.0.0.1:{port}/kana?connect_timeout=2&pgbouncer=true",
     }
     code = (
-        "import logging, os, app; app.write_log()\n"
+        "import os, app; app.write_log()\n"
+        "from dreamina_ui.masking import know_settings; know_settings(os.environ)\n"
         "from dreamina_ui.settings import Settings\n"
         "from dreamina_ui.storage.database import Database\n"
         "Database(Settings.from_env(os.environ).database_address).prepare()\n"

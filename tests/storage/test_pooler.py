@@ -63,7 +63,11 @@ async def test_nothing_is_kept_over_transactions(database: Database) -> None:
     one = sa.select(sa.literal(1))
 
     async def use(number: int) -> None:
-        await database.run(lambda connection: (database.serialise(connection), connection.execute(one)))
+        def work(connection: sa.Connection) -> None:
+            database.serialise(connection)
+            connection.execute(one)
+
+        await database.run(work)
         await database.read(lambda connection: connection.execute(one))
 
     await asyncio.gather(*map(use, range(200)))
