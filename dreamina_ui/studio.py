@@ -74,6 +74,8 @@ class Studio:
                 database_url=settings.database_address,
                 service_base=SIMULATOR_BASE if self._simulator else settings.api_base,
                 transport=httpx.ASGITransport(self._simulator) if self._simulator else None,
+                network=settings.network,
+                output_network=settings.output_network,
                 trusted_origins=settings.trusted_output_origins,
                 backend=settings.backend,
                 key=settings.api_key if settings.backend.needs_key else None,

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from tests.databases import new_database, new_server
+from tests.databases import new_database, new_pooler, new_server
 
 # Before Gradio is imported anywhere: nothing here may talk to the outside.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -33,6 +34,15 @@ def postgres_url(postgres: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def pooled_url(postgres: str, postgres_url: str) -> Iterator[str]:
+    """A blank database of PostgreSQL's, asked for at a transaction pooler."""
+    with new_pooler(postgres) as port:
+        address = sa.make_url(postgres_url)
+        # As hosters write it, with a parameter that is meant for another program.
+        yield f"postgres://{address.username}@127.0.0.1:{port}/{address.database}?pgbouncer=true&sslmode=prefer"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: Any, tmp_path: Path) -> str:
     """A blank database of either kind: what asks for it holds for both."""
@@ -44,7 +54,7 @@ def url(request: Any, tmp_path: Path) -> str:
 
 BEYOND_FAST = ("browser", "benchmarks", "soak", "crash")
 """Folders whose tests need a browser, or many seconds of the whole machine."""
-NEEDED_FIXTURES = {"postgres", "postgres_url"}
+NEEDED_FIXTURES = {"pooled_url", "postgres", "postgres_url"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

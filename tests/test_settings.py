@@ -167,7 +167,7 @@ def test_without_a_home_folder_the_data_folder_is_named(monkeypatch: pytest.Monk
 def test_a_password_in_a_database_address_is_masked() -> None:
     """The error has only the scheme of a refused database URL."""
     with pytest.raises(SettingError) as caught:
-        Settings.from_env({"DREAMINA_DATABASE_URL": f"postgres://me:{CANARY}@host/db"})
+        Settings.from_env({"DREAMINA_DATABASE_URL": f"mysql://me:{CANARY}@host/db"})
     assert CANARY not in str(caught.value)
 
 

@@ -51,11 +51,18 @@ class Engine:
 
         budget = RetryBudget(clock)
         origin = origin_of(settings.service_base)
-        self.service = RunComfy(settings.service_base, transport=settings.transport, clock=clock, budget=budget)
+        self.service = RunComfy(
+            settings.service_base,
+            transport=settings.transport,
+            network=settings.network,
+            clock=clock,
+            budget=budget,
+        )
         self.library = Library(
             settings.data_dir / "videos",
             trusted_origins={origin, *settings.trusted_origins},
             mounts={origin: settings.transport} if settings.transport else None,
+            network=settings.output_network,
             room_needed=settings.room_needed,
             passed=passed,
         )

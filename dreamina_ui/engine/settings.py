@@ -12,6 +12,7 @@ from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.media.library import ROOM_NEEDED
+from dreamina_ui.network import DIRECT, Network
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.database import thread_pool
 from dreamina_ui.storage.leases import LEASE_S
@@ -40,6 +41,10 @@ class EngineSettings:
     """Origins of outputs, beside the service's own, that may be plain http or of this machine."""
     transport: httpx.AsyncBaseTransport | None = None
     """How the service is reached, its outputs included; None is the network."""
+    network: Network = DIRECT
+    """The proxies and certificates for the service's API, where it is reached over the network."""
+    output_network: Network = DIRECT
+    """The same for outputs."""
     room_needed: int = ROOM_NEEDED
     """Bytes that must be free on the disk before a job is paid for."""
     lease_s: float = LEASE_S
