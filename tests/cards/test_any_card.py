@@ -181,7 +181,7 @@ async def test_values_survive_form_link_and_table(name: str) -> None:
     if "nullable" not in json.dumps(schema):
         jsonschema.validate(payload, schema)
     form = form_of(card)
-    assert card.validate(form.values(form.held(payload))) == payload
+    assert card.validate(form.values(form.contents(payload))) == payload
     values, fault = values_from(card, QueryParams(link_of(card, payload).removeprefix("?")))
     assert fault is None
     assert card.validate(values) == payload
