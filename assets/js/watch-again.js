@@ -1,14 +1,14 @@
-// Watches the jobs again after the connection was lost: a computer that slept has lost its event stream.
+// Watches the jobs again after the connection was lost, for example because the computer was asleep.
 //
 // Needs:
-// - #watch-again, #batch-again: hidden buttons of Gradio, which ask the server for the job on the stage and for the batch.
+// - #watch-again, #batch-again: hidden buttons of Gradio, which request the job on the stage and the batch again.
 // - data-runs="yes": on the clock in #status, while the job runs.
 // - progress: in #batch-progress, full when all jobs of the batch have ended.
 (() => {
   "use strict";
 
   const { find } = dreamina;
-  const HIDDEN_MS = 15000; // a tab that was hidden for a shorter time has kept its stream
+  const HIDDEN_MS = 15000; // a tab that was hidden for a shorter time still has its stream
   let hiddenAt = Infinity;
 
   function watchAgain() {

@@ -78,7 +78,7 @@ async def test_a_key_can_be_saved_and_deleted(tmp_path: Path) -> None:
         ("rc-canary with <b>blanks</b>", None, "RunComfy refused the key"),
         ("", None, "Enter a key first."),
         (None, None, "Enter a key first."),
-        (KEY, httpx.ConnectError(f"away with {KEY}"), "RunComfy could not be asked about this key"),
+        (KEY, httpx.ConnectError(f"away with {KEY}"), "RunComfy could not check this key"),
     ],
 )
 async def test_a_failed_attempt_clears_the_field_and_shows_why(

@@ -116,7 +116,7 @@ def test_the_progress_counts_every_job_once() -> None:
     jobs.append(a_job(9, held=True))
     html = progress_html(jobs, WORDS)
     assert "2 of 8 ready" in html
-    for words in ("2 under way", "1 waiting", "1 paused", "1 failed", "1 cancelled"):
+    for words in ("2 running", "1 waiting", "1 paused", "1 failed", "1 cancelled"):
         assert words in html
     assert 'max="8" value="4"' in html
 
