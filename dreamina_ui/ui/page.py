@@ -12,7 +12,8 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
-from dreamina_ui.ui.gradio_internals import StudioBlocks, calm
+from dreamina_ui.ui.gradio_internals import StudioBlocks
+from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
@@ -62,6 +63,7 @@ class Page:
                 self.batch = Batch(engine, callers, fixed)
         self.history = History(engine, callers, fixed)
         gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
+        gr.HTML(fixed.fragment("connection", connection_html), elem_classes="notify")
 
     def _build_examples(self, fixed: Fixed) -> gr.HTML:
         card = self._engine.card
@@ -107,8 +109,7 @@ class Page:
         compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
             chosen(self.show_on_stage, outputs=[stage.current, self.tabs], **quiet)
-        gr.on(
-            [batch.current.change, batch.again.click],
+        batch.current.change(
             self.watch_batch,
             inputs=[batch.current, *history.inputs],
             outputs=[*batch.outputs, *history.outputs],
@@ -117,7 +118,7 @@ class Page:
             **quiet,
         )
         gr.on(
-            [stage.current.change, stage.again_for.change, stage.again.click],
+            [stage.current.change, stage.again_for.change],
             self.watch,
             inputs=[stage.current, *history.inputs],
             outputs=[*stage.outputs, compose.generate, compose.cancel, *history.outputs, *account.outputs],
@@ -142,7 +143,7 @@ class Page:
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
         update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
-        update |= self.compose.fill_from_link(query, words)
+        update |= self.compose.fill_from_link(query, words) | self.compose.show_visitor_problem(request)
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)
@@ -164,7 +165,7 @@ class Page:
 
         The history is updated for a new job, and whenever a job of the click ends.
         """
-        words = self._callers.words(request)
+        words, again = self._callers.words(request), self._callers.is_again(request)
         now = self._callers.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
@@ -173,7 +174,7 @@ class Page:
             ended_before: int | None = None
             async for update, job, ended in self.stage.watch(job_id, request):
                 is_new = ended_before is None and now - job.created_at < NEW_S
-                just_ended = ended_before is None and now - (job.finished_at or 0.0) < JUST_ENDED_S
+                just_ended = ended_before is None and (again or now - (job.finished_at or 0.0) < JUST_ENDED_S)
                 if is_new or just_ended or ended_before not in (None, ended):
                     shown = await self.history.show(query, state, ratio, frames, 0 if is_new else at, request)
                     update |= dict(zip(self.history.outputs, shown, strict=True))
@@ -261,7 +262,6 @@ def build_page(
         add_endpoints(engine, callers)
     # By default Gradio runs one call of each event at a time, and polls twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
-    calm(blocks)
     return blocks, fixed.translations
 
 

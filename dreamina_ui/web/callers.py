@@ -8,12 +8,15 @@ from typing import TypeVar
 import gradio as gr
 from starlette.requests import Request
 
+from dreamina_ui.errors import VisitorLost, VisitorUnknown
+from dreamina_ui.web.cookies import NEW_VISITOR
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
 __all__ = ["Callers", "words_for"]
 
 T = TypeVar("T")
+AGAIN = "x-dreamina-again"
 LANGUAGE_COOKIE = "dreamina_language"
 
 
@@ -39,6 +42,21 @@ class Callers:
         if visitor_id is None:
             raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id
+
+    def known_visitor(self, request: gr.Request) -> str:
+        """The visitor's id, for what costs money or holds a secret: only of one who can be recognised again.
+
+        Raises `VisitorUnknown` or `VisitorLost`: a cookie that was only just given may never come back.
+        """
+        raw = request.request
+        new = raw.scope.get(NEW_VISITOR) if raw is not None else None
+        if new and not (self._login and _signed_in(request, self.now())):
+            raise VisitorLost if new == VisitorLost.code else VisitorUnknown
+        return self.visitor(request)
+
+    def is_again(self, request: gr.Request) -> bool:
+        """Whether the page asks again, because the connection was lost before it had the answer."""
+        return AGAIN in request.headers
 
     def words(self, request: gr.Request) -> Words:
         """Texts in the language that was chosen on the page, or else in the browser's."""

@@ -6,11 +6,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dreamina_ui.errors import VisitorLost, VisitorUnknown
 from dreamina_ui.web.page_head import ADDRESS, with_head
 from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS, SAVED_ADDRESS
 from dreamina_ui.web.visitors import COOKIE, COOKIE_MAX_AGE_S, Visitors
 
-__all__ = ["ChosenLanguage", "VisitorCookie"]
+__all__ = ["NEW_VISITOR", "ChosenLanguage", "VisitorCookie"]
+
+NEW_VISITOR = "dreamina.new_visitor"
+"""In the scope of a request that brought no valid cookie: the code of what is wrong, should more than a page be asked for."""
 
 _WITHOUT_VISITOR = (
     *("/assets/", "/static/", "/svelte/", "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
@@ -43,7 +47,8 @@ class VisitorCookie:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_skipped = scope["type"] != "http" or scope["path"].startswith(_WITHOUT_VISITOR)
-        if is_skipped or self._visitors.read(_cookies(scope).get(COOKIE)):
+        brought = "" if is_skipped else _cookies(scope).get(COOKIE, "")
+        if is_skipped or self._visitors.read(brought):
             await self._app(scope, receive, send)
             return
         cookie = self._visitors.issue()
@@ -57,7 +62,8 @@ class VisitorCookie:
                 )
             await send(message)
 
-        await self._app({**scope, "headers": headers.raw}, receive, send_with_cookie)
+        new = VisitorLost.code if brought else VisitorUnknown.code
+        await self._app({**scope, "headers": headers.raw, NEW_VISITOR: new}, receive, send_with_cookie)
 
 
 class ChosenLanguage:

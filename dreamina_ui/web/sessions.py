@@ -10,10 +10,10 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from starlette.requests import Request, cookie_parser
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dreamina_ui.web.call_check import BODY_MOST, replayed
+from dreamina_ui.web.refusals import refusal
 from dreamina_ui.web.visitors import COOKIE, Visitors
 
 __all__ = ["Sessions"]
@@ -39,7 +39,8 @@ class Sessions:
             return
         session, receive = await _session_of(scope, receive)
         if session and not self._may_use(session, self._visitor(scope)):
-            await PlainTextResponse(self._say(Request(scope), "guard.session"), 403)(scope, receive, send)
+            # To a page that was its own this means that the cookie is lost.
+            await refusal(403, "visitor_lost", self._say(Request(scope), "guard.session"))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

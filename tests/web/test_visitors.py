@@ -4,6 +4,7 @@ import gzip
 import stat
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -11,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from dreamina_ui.errors import DreaminaError
 from dreamina_ui.settings import Settings
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.visitors import COOKIE, Visitors, signing_secret
 
@@ -163,3 +166,24 @@ async def test_public_paths_set_no_cookie(path: str) -> None:
     """Assets and the health check create no visitor."""
     async with client() as browser:
         assert "set-cookie" not in (await browser.get(path)).headers
+
+
+async def test_only_a_visitor_who_can_be_recognised_again_may_spend() -> None:
+    """A first request has a visitor's id like any other, but for what costs money its cookie has to have come back."""
+    callers = Callers(VISITORS)
+
+    async def spend(request: Request) -> PlainTextResponse:
+        try:
+            return PlainTextResponse(callers.known_visitor(gr.Request(request)))
+        except DreaminaError as error:
+            return PlainTextResponse(error.code, 403)
+
+    app = VisitorCookie(Starlette(routes=[Route("/", spend)]), VISITORS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
+        first, second = await browser.get("/"), await browser.get("/")
+        assert (first.status_code, first.text) == (403, "visitor_unknown")
+        assert (second.status_code, second.text) == (200, VISITORS.read(browser.cookies[COOKIE]))
+    forged = Visitors("the secret of yesterday").issue()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
+        lost = await browser.get("/", headers={"Cookie": f"{COOKIE}={forged}"})
+        assert (lost.status_code, lost.text) == (403, "visitor_lost")

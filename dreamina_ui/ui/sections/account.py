@@ -8,7 +8,8 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, KeyMissing
+from dreamina_ui.errors import DreaminaError, KeyMissing, VisitorLost, VisitorUnknown
+from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -102,11 +103,13 @@ class Account:
     async def save_key(self, key: str, request: gr.Request) -> list[Any]:
         """Check and store the key; clears the field in any case."""
         try:
-            await self._engine.keys.bring(self._callers.visitor(request), key)
+            await self._engine.keys.bring(self._callers.known_visitor(request), key)
+        except (VisitorUnknown, VisitorLost) as error:
+            return ["", gr.skip(), problem_html(stranger_html(error, self._callers.words(request))), gr.skip()]
         except DreaminaError as error:
             words = self._callers.words(request)
-            message = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
-            return ["", gr.skip(), problem_html(message), gr.skip()]
+            sentence = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
+            return ["", gr.skip(), problem_html(sentence), gr.skip()]
         return ["", *await self.show(request)]
 
     async def forget_key(self, request: gr.Request) -> list[Any]:

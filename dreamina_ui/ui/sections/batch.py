@@ -13,7 +13,7 @@ from gradio.components import Component
 from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
 from dreamina_ui.cards.values import read_value
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError
+from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.form import build_control, choice_label
 from dreamina_ui.ui.html.batch import (
@@ -25,6 +25,7 @@ from dreamina_ui.ui.html.batch import (
     states_json,
     table_html,
 )
+from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -104,9 +105,11 @@ class Batch:
         if not plan.payloads or _digest(plan) != contents[self.planned]:
             changed = {self.refusal: problem_html(words.say("batch.changed"))} if plan.payloads else {}
             return {**await self._preview_update(plan, request), **changed}
-        visitor_id, batch_id = self._callers.visitor(request), str(contents[self.click_id] or "")
+        batch_id = str(contents[self.click_id] or "")
         try:
-            await self._engine.batches.submit(visitor_id, plan.payloads, batch_id)
+            await self._engine.batches.submit(self._callers.known_visitor(request), plan.payloads, batch_id)
+        except (VisitorUnknown, VisitorLost) as error:
+            return {self.refusal: problem_html(stranger_html(error, words))}
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # The same batch can be sent again only after another preview.
@@ -181,7 +184,6 @@ class Batch:
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
         self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
-        self.again = gr.Button(visible="hidden", elem_id="batch-again")
         self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
         self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")

@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from dreamina_ui.cards.links import values_from
+from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job
 from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
@@ -95,16 +96,27 @@ class Compose:
         words, click_id = self._callers.words(request), str(contents[self.click_id] or "")
         try:
             jobs = await self._engine.submit(
-                self._callers.visitor(request),
+                self._callers.known_visitor(request),
                 self.form.values(contents),
                 count=self._count(contents),
                 click_id=click_id or None,
             )
+        except (VisitorUnknown, VisitorLost) as error:
+            link = link_of(self._engine.card, self.form.values(contents))
+            return None, {**clear, self.refusal: problem_html(stranger_html(error, words, link))}
         except InvalidInput as error:
             return None, {**clear, **self.show_problem(error, words)}
         except DreaminaError as error:
             return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
         return jobs[0], clear
+
+    def show_visitor_problem(self, request: gr.Request) -> Update:
+        """Show a request without a known visitor, when the page opens, the error that a click would get."""
+        try:
+            self._callers.known_visitor(request)
+        except (VisitorUnknown, VisitorLost) as error:
+            return {self.refusal: problem_html(stranger_html(error, self._callers.words(request)))}
+        return {}
 
     def show_problem(self, error: InvalidInput, words: Words) -> Update:
         field = self._engine.card.field(error.field)
@@ -135,6 +147,10 @@ class Compose:
         control, problem = self.form.controls[name], self.form.problems[name]
 
         async def handle(path: str, request: gr.Request) -> Update:
+            try:
+                self._callers.known_visitor(request)
+            except (VisitorUnknown, VisitorLost) as error:
+                return {problem: problem_html(stranger_html(error, self._callers.words(request)))}
             address, refusal = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
             if refusal:
                 return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}

@@ -76,7 +76,6 @@ class Stage:
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", elem_id="facts")
         self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
-        self.again = gr.Button(visible="hidden", elem_id="watch-again")
         # Changes when an ended job on the stage goes on, so that it is watched again.
         self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
 
