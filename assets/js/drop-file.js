@@ -1,11 +1,11 @@
-// Fills the form from a file that is dropped anywhere on the page, and refuses files that hold no settings.
+// Fills the form from a file that is dropped anywhere on the page, and refuses files that have no settings.
 //
 // Needs:
 // - data-drop-words, data-drop-refused: the sentences while a file is over the page, and for a wrong one.
-// - data-drop-endings=".mp4 .png": the files that can hold settings; on the same element.
+// - data-drop-endings=".mp4 .png": the files that can have settings; on the same element.
 // - #settings-file: Gradio's upload button, with its file field before it.
 // Makes:
-// - #drop-cover: lies over the page while a file does.
+// - #drop-cover: covers the page while a file is over it.
 (() => {
   "use strict";
 
@@ -13,7 +13,7 @@
   const DRAG_ENDED_MS = 900; // `dragover` comes at least every 550 ms while something is over the page
   const REFUSED_MS = 3000;
   const FILE_FIELD = "input[type=file], .upload-container"; // Gradio's own, which take files themselves
-  let isOwnDrag = false; // a picture of this page that is dragged looks like a file, too
+  let isOwnDrag = false; // a dragged picture of this page looks like a file, too
   let timer = 0;
 
   const words = () => find("[data-drop-words]")?.dataset;
@@ -23,7 +23,7 @@
     return !targetOf(event)?.closest(FILE_FIELD);
   }
 
-  function canHoldSettings(file) {
+  function canHaveSettings(file) {
     return words().dropEndings.split(" ").some((ending) => file.name.toLowerCase().endsWith(ending));
   }
 
@@ -44,7 +44,7 @@
       hideCover();
       return;
     }
-    // Without this the browser would leave the page for the file.
+    // Otherwise the browser would open the file instead of the page.
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
     showCover(words().dropWords, DRAG_ENDED_MS);
@@ -54,7 +54,7 @@
     hideCover();
     if (!isFileOverPage(event)) return;
     event.preventDefault();
-    const file = [...event.dataTransfer.files].find(canHoldSettings);
+    const file = [...event.dataTransfer.files].find(canHaveSettings);
     if (file) fill(file);
     else {
       announce(words().dropRefused);

@@ -1,4 +1,4 @@
-// Changes the page's language: keeps the choice in a cookie, which the server prefers to the browser's language, and reloads.
+// Changes the page's language: stores it in a cookie, which the server prefers to the browser's language, and reloads the page.
 //
 // Needs:
 // - data-language="de": on the button of a language.
@@ -11,7 +11,7 @@
   document.addEventListener("click", (event) => {
     const button = dreamina.targetOf(event)?.closest("[data-language]");
     if (!button) return;
-    // In a frame of another site, as on a Space, browsers keep only a cookie with these marks, and only over https.
+    // In a frame of another site, as on a Space, browsers accept only a cookie with these attributes, and only over https.
     const site = location.protocol === "https:" ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
     document.cookie = `${COOKIE}=${button.dataset.language}; Path=${new URL(".", location.href).pathname}; Max-Age=${YEAR_S}${site}`;
     location.reload();

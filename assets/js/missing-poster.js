@@ -1,4 +1,4 @@
-// Puts a blank with the kind of file in the place of a picture that cannot be loaded.
+// Replaces a picture that cannot be loaded by a placeholder with the kind of file.
 //
 // Needs:
 // - data-poster="Video": on an img, the kind of file that it is the picture of.

@@ -1,4 +1,4 @@
-// Puts the phrase of a chip into the prompt, and takes it out again. A chip is pressed while the prompt has its phrase.
+// Adds the phrase of a chip to the prompt, and removes it again. A chip is pressed while the prompt has its phrase.
 //
 // Needs:
 // - data-phrase="slow pan": on a button with aria-pressed.
@@ -6,11 +6,11 @@
 (() => {
   "use strict";
 
-  const { all, find, follow, followText, targetOf, writeAttribute } = dreamina;
+  const { all, find, observe, observeText, targetOf, writeAttribute } = dreamina;
   const PROMPT = "#field-prompt textarea";
   const EDGE = "[,;.!?\\n]";
 
-  // A phrase counts where it stands between commas or sentences: "a slow pan of the sea" is what a person has written.
+  // Only a phrase between commas or sentences counts, not a part of a sentence, as in "a slow pan of the sea".
   function phraseIn(phrase) {
     const words = phrase.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
     return new RegExp(`(^|${EDGE})[^\\S\\n]*${words}[^\\S\\n]*(?=$|${EDGE})`, "iu");
@@ -28,7 +28,7 @@
     const before = text.slice(0, found.index) + (isAfterComma ? "" : found[1]);
     const after = text.slice(found.index + found[0].length);
     if (isAfterComma) return before + after;
-    // At the start of the text or of a sentence, the comma after the phrase goes with it.
+    // At the start of the text or of a sentence, the comma after the phrase is removed, too.
     const rest = after.replace(/^[,;]?[^\S\n]*/u, "");
     return before + (/[.!?]$/u.test(before) && rest ? " " : "") + rest;
   }
@@ -44,7 +44,7 @@
     const box = find(PROMPT);
     if (!box || box.disabled) return;
     box.value = phraseIn(phrase).test(box.value) ? withoutPhrase(box.value, phrase) : withPhrase(box.value, phrase);
-    // Gradio takes the text over at this event.
+    // Gradio reads the text at this event.
     box.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
@@ -52,6 +52,6 @@
     const chip = targetOf(event)?.closest("[data-phrase]");
     if (chip) toggle(chip);
   });
-  followText(PROMPT, show);
-  follow(show, "aria-pressed", "data-phrase");
+  observeText(PROMPT, show);
+  observe(show, "aria-pressed", "data-phrase");
 })();

@@ -1,4 +1,4 @@
-"""Help with the prompt: phrases to click together, and examples to start from. Neither sends anything."""
+"""Help with the prompt: phrases to click, and examples that fill the form. Neither sends a job."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ CHIPS: Mapping[str, Mapping[str, str]] = {
     "mood": {"calm": "calm and detailed", "dramatic": "dramatic", "dreamy": "dreamlike"},
     "pace": {"slow": "slow motion", "lapse": "time-lapse"},
 }
-"""By group and name: what a chip puts into the prompt. English, whatever the page speaks: the model reads it best."""
+"""The phrase of each chip, by group and name. They are English in every language, because the model understands it best."""
 
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "tea": {
@@ -50,7 +50,7 @@ _EXAMPLE = Markup(
 
 
 def chips_html(words: Words) -> Markup:
-    """All groups of chips; `assets/js/prompt-chips.js` puts their phrases in and takes them out."""
+    """All groups of chips; `assets/js/prompt-chips.js` adds their phrases to the prompt and removes them."""
 
     def group(name: str) -> Markup:
         title = words.say(f"chips.{name}")

@@ -106,7 +106,7 @@ def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"prompt,colour\na,b\n", "“colour” is no column of this model"),
+        (b"prompt,colour\na,b\n", "“colour” is not a column of this model"),
         (b"prompt\n\xe9\xff\n", "save the table as UTF-8"),
         (b"prompt\n" + b"a boat\n" * 10_000, "10000 videos are too many"),
         (b"prompt\n" + b"<img src=x onerror='window.pwned=1'>" * 40 + b"\n", "characters, at most 800"),

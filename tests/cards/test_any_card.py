@@ -116,8 +116,8 @@ BAD: list[tuple[str, str, Any, str, str]] = [
     ("video-editor", "instruction", "x" * 81, "too_long", "81 characters, at most 80."),
     ("video-editor", "strength", 1.5, "too_large", "1.5, at most 1."),
     ("video-editor", "box", '{"x": 1,', "not_json", "this is not JSON (line 1, column 9)."),
-    ("video-editor", "box", {"x": -1, "y": 0}, "not_fitting", "not what the model takes"),
-    ("video-editor", "box", {"x": 1, "y": 1, "z": 1}, "not_fitting", "not what the model takes"),
+    ("video-editor", "box", {"x": -1, "y": 0}, "not_fitting", "the model does not accept this"),
+    ("video-editor", "box", {"x": 1, "y": 1, "z": 1}, "not_fitting", "the model does not accept this"),
     ("video-editor", "anything", {"n": [float("inf")]}, "invalid", "this value cannot be used"),
     ("lip-sync", "pauses", [], "too_few_items", "0 entries, at least 1."),
     ("lip-sync", "pauses", [1.5], "not_integer", "1.5 is not a whole number."),
@@ -181,7 +181,7 @@ async def test_values_survive_form_link_and_table(name: str) -> None:
     if "nullable" not in json.dumps(schema):
         jsonschema.validate(payload, schema)
     form = form_of(card)
-    assert card.validate(form.values(form.held(payload))) == payload
+    assert card.validate(form.values(form.contents(payload))) == payload
     values, fault = values_from(card, QueryParams(link_of(card, payload).removeprefix("?")))
     assert fault is None
     assert card.validate(values) == payload

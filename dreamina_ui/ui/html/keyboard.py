@@ -1,4 +1,4 @@
-"""The sheet that lists the keys; it also holds the names of the two buttons that show only a sign."""
+"""The HTML of the list of keyboard shortcuts; it also has the names of the two buttons that show only a symbol."""
 
 from collections.abc import Sequence
 
