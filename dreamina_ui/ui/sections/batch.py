@@ -22,12 +22,14 @@ from dreamina_ui.ui.html.batch import (
     plan_html,
     problems_html,
     progress_html,
+    question_html,
     states_json,
     table_html,
 )
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.uploads import TABLE_ENDINGS
 from dreamina_ui.wording import Words
 
 __all__ = ["Batch"]
@@ -35,6 +37,8 @@ __all__ = ["Batch"]
 Update = dict[Any, Any]
 MODES = ("lines", "csv", "sweep")
 SCRIPT = "window.dreamina.connect('batch', trigger)"
+PLAN_SCRIPT = "window.dreamina.connect('plan', trigger)"
+AGREED_MOST = 20
 
 
 class Batch:
@@ -53,7 +57,7 @@ class Batch:
     def described(self) -> list[Component]:
         """The fields that describe the batch, in one of the three ways."""
         swept = [self.sweep_prompt, self.ratios, self.frames, self.seeds]
-        return [self.mode, self.lines, self.csv, *swept, *self.shared.values()]
+        return [self.mode, self.lines, self.csv, self.agreed, *swept, *self.shared.values()]
 
     @property
     def sent(self) -> list[Component]:
@@ -76,6 +80,7 @@ class Batch:
             trigger_mode="always_last",
             **quiet,
         )
+        self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
         self.pause.click(self.pause_batch, inputs=self.current, outputs=self.refusal, **quiet)
         self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.refusal, **quiet)
         self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.refusal, **quiet)
@@ -96,6 +101,12 @@ class Batch:
         """Everything about the batch before it is sent."""
         held = dict(zip(self.described, values, strict=True))
         return await self._shown(await asyncio.to_thread(self._plan, held), request)
+
+    async def agree(self, agreed: str, event: gr.EventData) -> str:
+        """What the person has agreed to about tables; each answer names the table that it is about."""
+        data = event._data if isinstance(event._data, dict) else {}
+        answers = [*str(agreed or "").split("\n"), str(data.get("answer"))[:100]]
+        return "\n".join(answers[-AGREED_MOST:])
 
     async def send(self, request: gr.Request, *values: Any) -> Update:
         """Send what the preview shows, and nothing else. (Called `submit`, it would take that name from the endpoint.)"""
@@ -143,9 +154,10 @@ class Batch:
             )  # fmt: skip
         with gr.Column(visible=False, elem_classes="batch-part") as by_csv:
             self.csv = gr.File(
-                file_types=[".csv", ".tsv", ".txt"], type="filepath", height=140, label=fixed.text("batch.csv"),
+                file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
                 elem_id="batch-csv",
             )  # fmt: skip
+            self.agreed = gr.Textbox(visible="hidden", elem_id="batch-agreed", label="agreed")
             gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
@@ -168,7 +180,9 @@ class Batch:
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem")
 
     def _build_table(self, fixed: Fixed) -> None:
-        self.plan = gr.HTML(fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan")
+        self.plan = gr.HTML(
+            fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
+        )
         with gr.Column(visible=False, elem_id="batch-board") as self.board:
             self.progress = gr.HTML("", elem_id="batch-progress")
             with gr.Row(elem_classes="stage-actions"):
@@ -198,7 +212,8 @@ class Batch:
         shared = {name: read_value(fields[name], held[control]) for name, control in self.shared.items()}
         if mode == "csv":
             path = held[self.csv]
-            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared)
+            agreed = str(held[self.agreed] or "").split("\n")
+            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed)
         if mode == "sweep":
             base = {**shared, **({card.prompt.name: str(held[self.sweep_prompt] or "")} if card.prompt else {})}
             ratios, frames = held[self.ratios] or [], held[self.frames] or []
@@ -207,6 +222,8 @@ class Batch:
 
     async def _shown(self, plan: Plan, request: gr.Request) -> Update:
         words, visitor_id = self._asking.words(request), self._asking.visitor(request)
+        if plan.question:
+            return {**self._no_plan(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
             return {**self._no_plan(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
         prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
