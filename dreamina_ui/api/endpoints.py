@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from dreamina_ui.api.arguments import PAGE, whole_number
 from dreamina_ui.api.job_json import KEY_HEADER, shown_address_of, spoken, told
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.web.callers import Asking
 from dreamina_ui.web.saved_files import PROGRAM_PATH
@@ -71,11 +72,9 @@ class _Endpoints:
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in, and wants it last
     ) -> list[dict[str, Any]]:
         """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
-        for name, value in (("limit", limit), ("offset", offset)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
         try:
-            jobs, _ = await self._engine.history.page(self._asking.visitor(request), limit, offset)
+            numbers = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
+            jobs, _ = await self._engine.history.page(self._asking.visitor(request), *numbers)
         except DreaminaError as error:
             raise spoken(error) from None
         return [await told(self._engine, job, self._asking.now()) for job in jobs]
@@ -87,9 +86,9 @@ class _Endpoints:
         }
         try:
             # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
-            click_id = request.headers.get("idempotency-key")
             key = request.headers.get(KEY_HEADER)
-            [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id, key=key)
+            click = self._asking.click_of(request, request.headers.get("idempotency-key"), key)
+            [job] = await self._engine.submit(self._asking.visitor(request), named, key=key, **click)
             return job
         except DreaminaError as error:
             raise spoken(error, sent=False) from None

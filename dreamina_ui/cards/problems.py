@@ -37,6 +37,8 @@ PROBLEMS = (
     "not_fitting",
     "not_together",
     "unknown_field",
+    "misspelt",
+    "key_reused",
     "invalid",
 )
 """The problems of a value. Each has a sentence in `words/`."""

@@ -11,9 +11,11 @@ from starlette.requests import Request
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["Asking", "words_for"]
+__all__ = ["CALL_KEY_LEAST", "Asking", "words_for"]
 
 T = TypeVar("T")
+CALL_KEY_LEAST = 16
+"""Characters of an idempotency key that nobody else chooses by chance."""
 LANGUAGE_COOKIE = "dreamina_language"
 
 
@@ -39,6 +41,20 @@ class Asking:
         if visitor_id is None:
             raise PermissionError("a request came past the visitor middleware")
         return visitor_id
+
+    def click_of(self, request: gr.Request, key: str | None, own_key: str | None) -> dict[str, str]:
+        """What makes a program's repeated call the same one, for `Engine.submit`, by its idempotency `key`.
+
+        A long key names the call by itself, whoever asks; with the caller's own key for the service, any key does. Another one
+        is the visitor's: it holds as long as the cookie does.
+        """
+        if not key:
+            return {}
+        if own_key is not None:
+            return {"call_id": self._visitors.call_id(key, self._visitors.of_agent(f"key {own_key}"))}
+        if len(key) >= CALL_KEY_LEAST:
+            return {"call_id": self._visitors.call_id(key)}
+        return {"click_id": key}
 
     def words(self, request: gr.Request) -> Words:
         """The language that was chosen on the page, or else the browser's."""

@@ -33,6 +33,11 @@ class Visitors:
         """The visitor's id of an agent, by a secret of its own (a key, a session): not to be traced back to that."""
         return "agent-" + hmac.digest(self._secret, b"agent " + name.encode(errors="replace"), "sha256").hex()[:32]
 
+    def call_id(self, key: str, owner: str = "") -> str:
+        """The id of a program's call, by its idempotency key: of this owner's, or of whoever has the key."""
+        named = f"call {owner} {key}".encode(errors="replace")
+        return "call-" + hmac.digest(self._secret, named, "sha256").hex()[:40]
+
     def read(self, cookie: str | None) -> str | None:
         """The visitor's id, or None if the cookie is not one of ours."""
         if not cookie:
