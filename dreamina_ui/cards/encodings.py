@@ -5,6 +5,7 @@ somebody has chosen it.
 """
 
 import codecs
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ WORKBOOKS = (b"PK\x03\x04", bytes.fromhex("d0cf11e0a1b11ae1"))
 """How files of spreadsheets begin that are no tables in text."""
 READINGS_MOST = 5
 SAMPLE_MOST = 160
+_BETWEEN = re.compile(r'[\s,;"|]+')
 _NAMES = {
     "cp1252": "Windows-1252",
     "mac_roman": "Mac Roman",
@@ -80,7 +82,7 @@ def without_marks(text: str) -> str:
 
 
 def _reading(codec: str, name: str, text: str) -> Reading:
-    words = dict.fromkeys(word for word in text.split() if not word.isascii())
+    words = dict.fromkeys(word for word in _BETWEEN.split(text) if not word.isascii())
     sample = " ".join(words) or " ".join(text.split())
     return Reading(
         codec, name, without_marks(text), sample if len(sample) <= SAMPLE_MOST else sample[: SAMPLE_MOST - 1] + "…"

@@ -110,8 +110,8 @@ class Page:
         gr.on(
             [batch.current.change, batch.again.click],
             self.watch_batch,
-            inputs=[batch.current, *history.inputs],
-            outputs=[*batch.outputs, *history.outputs],
+            inputs=batch.current,
+            outputs=[*batch.outputs, history.stale],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -119,8 +119,15 @@ class Page:
         gr.on(
             [stage.current.change, stage.again_for.change, stage.again.click],
             self.watch,
-            inputs=[stage.current, *history.inputs],
-            outputs=[*stage.outputs, compose.generate, compose.cancel, *history.outputs, *account.outputs],
+            inputs=stage.current,
+            outputs=[
+                *stage.outputs,
+                compose.generate,
+                compose.cancel,
+                history.offset,
+                history.stale,
+                *account.outputs,
+            ],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -128,10 +135,13 @@ class Page:
         filled = [*compose.controls, compose.refusal]
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
-        deleted = stage.delete.click(
-            self.delete, inputs=stage.current, outputs=stage.current, js="window.dreamina.deleting", **quiet
+        stage.delete.click(
+            self.delete,
+            inputs=stage.current,
+            outputs=[stage.current, history.stale],
+            js="window.dreamina.deleting",
+            **quiet,
         )
-        deleted.then(history.show, inputs=history.inputs, outputs=history.outputs, **quiet)
         self.examples.select(self.take_example, outputs=compose.controls, **quiet)
 
     async def open(self, request: gr.Request) -> Update:
@@ -157,9 +167,7 @@ class Page:
         job, update = await self.compose.submit(request, values)
         return update if job is None else {**update, self.stage.current: job.job_id}
 
-    async def watch(
-        self, job_id: str, words_sought: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
-    ) -> AsyncIterator[Update]:
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change of the job on the stage, until it ends or another one takes the stage.
 
         The history is drawn anew for a job that was just asked for, and when one of the click's videos ends.
@@ -175,8 +183,7 @@ class Page:
                 is_new = ended_before is None and now - job.created_at < NEW_S
                 just_ended = ended_before is None and now - (job.finished_at or 0.0) < JUST_ENDED_S
                 if is_new or just_ended or ended_before not in (None, ended):
-                    shown = await self.history.show(words_sought, state, ratio, frames, 0 if is_new else at, request)
-                    update |= dict(zip(self.history.outputs, shown, strict=True))
+                    update |= self.history.drawn_anew(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
                 ended_before = ended
@@ -184,17 +191,14 @@ class Page:
         except DreaminaError as error:
             yield self.stage.tell(error, words) | self._buttons(None)
 
-    async def watch_batch(
-        self, batch_id: str, words_sought: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
-    ) -> AsyncIterator[Update]:
+    async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change in the batch's table; the history is drawn anew when one of its videos ends."""
         if not batch_id:
             return
         ended_before: int | None = None
         async for update, ended in self.batch.watch(batch_id, request):
             if ended != ended_before:
-                shown = await self.history.show(words_sought, state, ratio, frames, at, request)
-                update |= dict(zip(self.history.outputs, shown, strict=True))
+                update |= self.history.drawn_anew()
             ended_before = ended
             yield update
 
@@ -218,10 +222,10 @@ class Page:
         seed = self._engine.card.field("seed")
         return await self.compose.take_job(job_id, request, **({"seed": seed.default} if seed else {}))
 
-    async def delete(self, job_id: str, request: gr.Request) -> str:
+    async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Into the bin with the job on the stage."""
         await self._engine.history.delete(self._asking.visitor(request), [job_id])
-        return ""
+        return {self.stage.current: "", **self.history.drawn_anew()}
 
     async def take_example(self, event: gr.EventData) -> Update:
         """An example fills the form; nothing is sent."""

@@ -1,5 +1,6 @@
 """The history: this visitor's jobs as posters, newest first, to be searched, picked, compared and deleted."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["PAGE", "History"]
 PAGE = 24
 SCRIPT = "window.dreamina.connect('history', trigger)"
 """Run when the section appears; `assets/js/posters.js` and `selection.js` hold the rest."""
+_TURN = "(at) => [{}, String(Math.random())]"
+"""Where the page of the history begins, and a new value of `stale`."""
 
 
 class History:
@@ -48,6 +51,8 @@ class History:
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
         # In the page, and not a `gr.State`, for which each page would hold a second stream open.
         self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
+        self.stale = gr.Textbox(visible="hidden", elem_id="history-stale", label="stale")
+        self._newest: dict[str, object] = {}
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
             self.place = gr.HTML("", elem_id="page-place")
@@ -59,61 +64,37 @@ class History:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.list, self.pages, self.place, self.newer, self.older, self.offset]
+        return [self.list, self.pages, self.place, self.newer, self.older]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        gr.on(
-            [self.words.submit, self.words.blur, self.state.change, self.ratio.change, self.frames.change],
-            self.search,
-            inputs=self.inputs,
-            outputs=self.outputs,
-            **quiet,
-        )
-        self.newer.click(self.turn_newer, inputs=self.inputs, outputs=self.outputs, **quiet)
-        self.older.click(self.turn_older, inputs=self.inputs, outputs=self.outputs, **quiet)
-        self.list.delete(self.delete, inputs=self.inputs, outputs=self.outputs, **quiet)
-        self.list.undo(self.undo, inputs=self.inputs, outputs=self.outputs, **quiet)
+        # Whatever changes the history or the search changes `stale`, and that alone draws: one answer after the other, each
+        # with the search as it is then, so that no late answer replaces a newer one.
+        self.stale.change(self.show, inputs=self.inputs, outputs=self.outputs, trigger_mode="always_last", **quiet)
+        anew = [self.words.submit, self.list.input, self.state.change, self.ratio.change, self.frames.change]
+        gr.on(anew, None, outputs=[self.offset, self.stale], js=_TURN.format("0"), **quiet)
+        for button, place in ((self.newer, f"Math.max(0, at - {PAGE})"), (self.older, f"at + {PAGE}")):
+            button.click(None, inputs=self.offset, outputs=[self.offset, self.stale], js=_TURN.format(place), **quiet)
+        self.list.delete(self.delete, outputs=[self.list, self.stale], **quiet)
+        self.list.undo(self.undo, outputs=[self.list, self.stale], **quiet)
 
-    async def search(self, words: str, state: str, ratio: str, frames: str, _: int, request: gr.Request) -> list[Any]:
-        """A new search begins at the newest."""
-        return await self.show(words, state, ratio, frames, 0, request)
+    def drawn_anew(self, *, from_newest: bool = False) -> dict[Any, Any]:
+        """The update that makes the page ask for the history, with the search that it holds then."""
+        return {self.stale: secrets.token_hex(8), **({self.offset: 0} if from_newest else {})}
 
-    async def turn_newer(
-        self, words: str, state: str, ratio: str, frames: str, at: int, request: gr.Request
-    ) -> list[Any]:
-        return await self.show(words, state, ratio, frames, _whole(at) - PAGE, request)
+    async def delete(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        return await self._after(self._engine.history.delete, event, request)
 
-    async def turn_older(
-        self, words: str, state: str, ratio: str, frames: str, at: int, request: gr.Request
-    ) -> list[Any]:
-        return await self.show(words, state, ratio, frames, _whole(at) + PAGE, request)
-
-    async def delete(
-        self, words: str, state: str, ratio: str, frames: str, at: int, event: gr.EventData, request: gr.Request
-    ) -> list[Any]:
-        return await self._after(self._engine.history.delete, words, state, ratio, frames, at, event, request)
-
-    async def undo(
-        self, words: str, state: str, ratio: str, frames: str, at: int, event: gr.EventData, request: gr.Request
-    ) -> list[Any]:
-        return await self._after(self._engine.history.restore, words, state, ratio, frames, at, event, request)
+    async def undo(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        return await self._after(self._engine.history.restore, event, request)
 
     async def _after(
-        self,
-        change: Callable[[str, list[str]], Awaitable[int]],
-        words: str,
-        state: str,
-        ratio: str,
-        frames: str,
-        at: int,
-        event: gr.EventData,
-        request: gr.Request,
-    ) -> list[Any]:
+        self, change: Callable[[str, list[str]], Awaitable[int]], event: gr.EventData, request: gr.Request
+    ) -> dict[Any, Any]:
         try:
             await change(self._asking.visitor(request), _job_ids(event))
         except DreaminaError as error:
-            return self._told(error, request)
-        return await self.show(words, state, ratio, frames, at, request)
+            return {self.list: self._note(error, request)}
+        return self.drawn_anew()
 
     async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
         """The page of what is found, in the order of `outputs`."""
@@ -122,10 +103,19 @@ class History:
             str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
         )
         at = _whole(at)
+        visitor_id = self._asking.visitor(request)
+        page, this = f"{visitor_id} {request.session_hash}", object()
+        self._newest[page] = this
         try:
-            jobs, count = await self._engine.history.page(self._asking.visitor(request), PAGE, at, search)
+            jobs, count = await self._engine.history.page(visitor_id, PAGE, at, search)
         except DreaminaError as error:
-            return self._told(error, request)
+            return [self._note(error, request), *(gr.skip() for _ in self.outputs[1:])]
+        finally:
+            is_newest = self._newest.get(page) is this
+            if is_newest:
+                del self._newest[page]
+        if not is_newest:  # the page has asked again since
+            return [gr.skip() for _ in self.outputs]
         first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
         return [
             self._posters.html(jobs, spoken, searched=search != Search()),
@@ -133,13 +123,11 @@ class History:
             Markup('<p class="place">{}</p>').format(spoken.say("page.place", first=first, last=last, count=count)),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
-            first - 1,
         ]
 
-    def _told(self, error: DreaminaError, request: gr.Request) -> list[Any]:
-        """Why there is no history to be seen, in the order of `outputs`."""
-        note = Markup('<p class="history-empty">{}</p>').format(self._asking.words(request).sentence(error))
-        return [note, *(gr.skip() for _ in self.outputs[1:])]
+    def _note(self, error: DreaminaError, request: gr.Request) -> Markup:
+        """Why there is no history to be seen."""
+        return Markup('<p class="history-empty">{}</p>').format(self._asking.words(request).sentence(error))
 
     def _choices(self, name: str, everything: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
         """A filter by a field of choices; without such a field in the card, one that is not shown."""
