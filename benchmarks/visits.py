@@ -6,6 +6,7 @@ The requests are those of Gradio's page: its HTML, and each event as a call into
 import html
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import httpx
 
 from benchmarks.programs import processor_s
 from dreamina_ui.web.visitors import COOKIE
-from tests.servers import Server
+from tests.servers import Process
 
 __all__ = ["Cost", "MeasuredServer", "Visit"]
 
@@ -34,16 +35,16 @@ class Cost:
     sent: int
 
 
-class MeasuredServer(Server):
-    """The program, as a user starts it; only on Linux, where the processor time of another process can be read."""
+class MeasuredServer(Process):
+    """The program, as a user starts it; only on Linux, where the processor time of another process can be read.
+
+    On any free port: between two starts, another program may take the one it had.
+    """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, DREAMINA_BACKEND="simulator")
-
-    def start(self) -> str:
-        """On any free port: between two starts, another program may take the one it had."""
-        self._settings.pop("GRADIO_SERVER_PORT", None)
-        return super().start()
+        self.data = folder / "data"
+        settings = {"DREAMINA_DATA_DIR": str(self.data), "DREAMINA_BACKEND": "simulator"}
+        super().__init__(folder / "server.log", [sys.executable, "app.py"], settings)
 
     @property
     def cpu_s(self) -> float:

@@ -10,6 +10,8 @@
     ├── RequestTaken            another job has this request id
     ├── KeyNeeded               the job needs its visitor's own key, which this process does not have
     ├── KeyUnchecked            the service could not check a key, so the key was not accepted
+    ├── VisitorUnknown          the browser keeps no cookie, so what is made could not be shown; nothing was sent
+    ├── VisitorLost             the browser's cookie is not valid any more; nothing was sent
     ├── TooManyActive           the limit of unfinished jobs is reached; nothing was sent
     ├── DailyLimitReached       the day's allowance is used up; nothing was sent
     ├── VisitorBlocked          the owner blocked the visitor; nothing was sent
@@ -97,6 +99,8 @@ __all__ = [
     "Unreachable",
     "UnreadableReply",
     "VisitorBlocked",
+    "VisitorLost",
+    "VisitorUnknown",
 ]
 
 Fact = str | int | float | None
@@ -165,6 +169,14 @@ class KeyNeeded(DreaminaError):
 
 class KeyUnchecked(DreaminaError):
     code = "key_unchecked"
+
+
+class VisitorUnknown(DreaminaError):
+    code = "visitor_unknown"
+
+
+class VisitorLost(DreaminaError):
+    code = "visitor_lost"
 
 
 class TooManyActive(DreaminaError):

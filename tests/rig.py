@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -23,12 +25,14 @@ from dreamina_ui.media.library import Library
 from dreamina_ui.settings import BUNDLED_CARD
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_store import JobStore
 
 CARD = load_card(BUNDLED_CARD)
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
 """Small, and unlike ours: nothing in the house may know the bundled one by heart."""
 BASE = "http://simulator.internal/v1"
+DATABASE = "dreamina.sqlite3"
 NO_LIMIT = Limits(active=100, active_per_visitor=100)
 VALUES: Mapping[str, Any] = {"prompt": "a lighthouse", "aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
 
@@ -49,7 +53,7 @@ class Clock(SystemClock):
     async def sleep(self, seconds: float) -> None:
         self.at += seconds
         self.slept += seconds
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.0005)
 
     def random(self) -> float:
         return 0.5
@@ -184,7 +188,16 @@ def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport, **others:
 
 def sqlite_url(folder: Path) -> str:
     """The database that an engine over `folder` keeps there."""
-    return f"sqlite:///{folder / 'dreamina.sqlite3'}"
+    return f"sqlite:///{folder / DATABASE}"
+
+
+@cache
+def blank_database() -> bytes:
+    """A file of SQLite's with every migration applied, which takes as long as most tests."""
+    with TemporaryDirectory() as folder:
+        with closing(Database(sqlite_url(Path(folder)))) as database:
+            database.prepare()
+        return (Path(folder) / DATABASE).read_bytes()
 
 
 @asynccontextmanager
@@ -204,6 +217,8 @@ async def rigged(
 ) -> AsyncIterator[Rig]:
     """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator."""
     folder.mkdir(exist_ok=True)
+    if not (folder / DATABASE).exists():
+        (folder / DATABASE).write_bytes(blank_database())
     clip = folder / "clip.mp4"
     if not clip.exists():
         make_clip(clip)

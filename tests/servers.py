@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.forked import Program
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
@@ -20,7 +22,7 @@ T = TypeVar("T")
 class Process:
     """A program that announces its address on a line of its own."""
 
-    def __init__(self, log: Path, command: list[str], settings: dict[str, str]) -> None:
+    def __init__(self, log: Path, command: Sequence[str], settings: Mapping[str, str]) -> None:
         self._log = log
         self._command = command
         self._settings = settings
@@ -29,10 +31,7 @@ class Process:
     def start(self) -> str:
         foreign = ("RUNCOMFY_", "DREAMINA_", "GRADIO_SERVER")
         env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=env | self._settings, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._process = self._begun({**env, **self._settings})
         try:
             self.address = wait_for(self._announced)
         except BaseException:
@@ -49,31 +48,50 @@ class Process:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def _begun(self, env: Mapping[str, str]) -> "Program | subprocess.Popen[bytes]":
+        with self._log.open("wb") as log:
+            return subprocess.Popen(self._command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
+
     def _announced(self) -> str:
         assert self._process.poll() is None, self.log
         found = re.search(r"http://[\w.]+:\d+(/v1)?", self.log)
         return found[0] if found else ""
 
 
-class Server(Process):
+class ModuleProcess(Process):
+    """A module that is run as a program: in a fork, which has what it imports, wherever that is the same."""
+
+    def __init__(self, log: Path, module: str, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
+        super().__init__(log, [sys.executable, "-m", module, *arguments], settings)
+        self._module, self._arguments = module, arguments
+
+    def _begun(self, env: Mapping[str, str]) -> "Program | subprocess.Popen[bytes]":
+        # What else is set may be read while a library is imported, as Gradio does with its folder for uploads.
+        if not all(name.startswith(("RUNCOMFY_", "DREAMINA_", "GRADIO_SERVER_PORT")) for name in self._settings):
+            return super()._begun(env)
+        return Program(self._module, self._arguments, env, self._log, self._log)
+
+
+class Server(ModuleProcess):
     """`app.py` as a user starts it, with its data in `folder`; it keeps its port over restarts."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         super().__init__(
             folder / "server.log",
-            [sys.executable, "app.py"],
+            "app",
+            (),
             # Gradio would look for a free port from 7860 on, as would every studio that another test starts.
             {"DREAMINA_DATA_DIR": str(folder / "data"), "GRADIO_SERVER_PORT": str(free_port()), **settings},
         )
         self.data = folder / "data"
 
 
-class SimulatorServer(Process):
+class SimulatorServer(ModuleProcess):
     """`python -m dreamina_ui.simulator` with the given options; its address ends in /v1."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "dreamina_ui.simulator", "--port", "0", "--folder", str(folder / "simulator")]
-        super().__init__(folder / "simulator.log", [*command, *options], {})
+        arguments = ("--port", "0", "--folder", str(folder / "simulator"), *options)
+        super().__init__(folder / "simulator.log", "dreamina_ui.simulator", arguments, {})
 
     def control(self, path: str, key: str, body: object = None, method: str | None = None) -> Any:
         """Look behind the scenes (`ledger`), add faults (`faults`, with a body), or take all away (`faults`, DELETE)."""

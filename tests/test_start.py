@@ -207,8 +207,13 @@ def stopped(process: "subprocess.Popen[str]", folder: Path, by: signal.Signals) 
 
 
 def test_start_and_sigterm(tmp_path: Path, free: int) -> None:
-    """The address is printed, the page loads and sets the visitor cookie, and SIGTERM ends the program with 0."""
-    with serving(tmp_path, GRADIO_SERVER_PORT=str(free)) as (process, address):
+    """The address is printed, the page loads and sets the visitor cookie, and SIGTERM ends the program with 0.
+
+    A proxy that does not answer is no hindrance: the program asks nobody for its own page.
+    """
+    nowhere = "http://127.0.0.1:9"
+    proxies = {"HTTP_PROXY": nowhere, "http_proxy": nowhere, "HTTPS_PROXY": nowhere}
+    with serving(tmp_path, GRADIO_SERVER_PORT=str(free), **proxies) as (process, address):
         assert address == f"http://127.0.0.1:{free}"
         with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
             page = browser.get("/")

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 import httpcore
 import httpx
 
+from dreamina_ui.certificates import certificates
 from dreamina_ui.errors import OutputRefused
 from dreamina_ui.media.addresses import why_not
 
@@ -45,7 +46,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         network = network or httpcore.AnyIOBackend()
-        tls = tls or httpx.create_ssl_context(trust_env=False)
+        tls = tls or certificates()
         self._judged = _pool(tls, _Judging(network, look_up))
         self._trusted = _pool(tls, network)
 

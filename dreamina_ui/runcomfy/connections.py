@@ -9,6 +9,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from dreamina_ui.certificates import certificates
+
 __all__ = ["Connections"]
 
 CLIENTS = 3
@@ -27,7 +29,7 @@ class Connections:
         self._timeout = timeout
         self._headers = dict(headers)
         self._transport = transport
-        self._certificates = None if transport else httpx.create_ssl_context(trust_env=False)
+        self._certificates = None if transport else certificates()
         self._clients: list[httpx.AsyncClient] = []
         self._in_flight: dict[httpx.AsyncClient, int] = {}
         self.is_closed = False

@@ -6,21 +6,27 @@ page does not have. And at each change it makes all components of the event anew
 
 import sys
 from abc import ABCMeta
+from collections.abc import Callable, Mapping
 from copy import copy
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+from fastapi import FastAPI
 from gradio.blocks import Block, BlockFunction
 from gradio.component_meta import ComponentMeta
+from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
 from gradio.state_holder import SessionState, StateHolder
+from gradio.utils import get_upload_folder
 
 from dreamina_ui.ui.html.shown import Shown
+from dreamina_ui.web.call_check import Event, Input
 from dreamina_ui.web.saved_files import saved_address
 
-__all__ = ["PageStates", "SavedVideo", "StudioBlocks", "calm"]
+__all__ = ["PageStates", "SavedVideo", "StudioBlocks", "events_of", "mount_page", "upload_folder", "waits_in"]
 
 
 LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
@@ -122,14 +128,66 @@ def is_look(value: Any) -> bool:
     return is_update and value.keys() <= LOOKS and isinstance(value.get("value", ""), str | None)
 
 
-def calm(blocks: gr.Blocks) -> None:
-    """Keep Gradio's queue from work that nobody asked for.
+def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options: Any) -> None:
+    """Serve the page at the root of `app`, behind its own routes, with at most this many events that run at once.
 
-    It looks for calls a thousand times a second, and after each it computes statistics of all calls it remembers, by pandas.
+    `options` are those of `gr.mount_gradio_app`, which has none for the number of events, unlike `launch`.
     """
+    blocks.max_threads = max_watchers
     queue = blocks._queue
+    queue.max_thread_count = max_watchers
+    # Gradio's queue looks for calls a thousand times a second, and after each it computes statistics of all calls it
+    # remembers, by pandas.
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
+    gr.mount_gradio_app(app, blocks, "/", **options)
+    states = PageStates()
+    states.set_blocks(blocks)
+    app.routes[-1].app.state_holder = states  # type: ignore[attr-defined]
+
+
+def upload_folder() -> Path:
+    """Where Gradio keeps what visitors hand in."""
+    return Path(get_upload_folder())
+
+
+def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
+    """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
+    return {
+        number: Event([_input(block) for block in event.inputs], _public_name(event), _meaning(event))
+        for number, event in blocks.fns.items()
+        if event.fn is not None
+    }
+
+
+def _meaning(event: BlockFunction) -> str:
+    """The function's name, and how many values go in and come out, as `assets/js/connection.js` writes it."""
+    return f"{event.api_name}/{len(event.inputs)}/{len(event.outputs)}"
+
+
+def _public_name(event: BlockFunction) -> str | None:
+    return event.api_name if isinstance(event.api_name, str) and event.api_visibility == "public" else None
+
+
+def _input(block: Any) -> Input:
+    if isinstance(block, File | UploadButton):
+        return Input(is_file=True)
+    is_open = isinstance(block, Dropdown) and block.allow_custom_value and not block.multiselect
+    if is_open or not isinstance(block, CheckboxGroup | Dropdown | Radio):
+        return Input()
+    several = isinstance(block, CheckboxGroup) or (isinstance(block, Dropdown) and bool(block.multiselect))
+    return Input(choices=[value for _, value in block.choices], takes_several=several)
+
+
+def waits_in(blocks: gr.Blocks) -> Callable[[str], bool]:
+    """Tells whether a session of this name, or a call, is answered or waits to be."""
+    queue = blocks._queue
+
+    def knows(name: str) -> bool:
+        waiting = name in queue.pending_messages_per_session or name in queue.event_ids_to_events
+        return waiting or any(name in calls for calls in queue.pending_event_ids_session.values())
+
+    return knows
 
 
 class PageStates(StateHolder):

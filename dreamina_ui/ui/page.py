@@ -12,7 +12,8 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
-from dreamina_ui.ui.gradio_internals import StudioBlocks, calm
+from dreamina_ui.ui.gradio_internals import StudioBlocks
+from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
@@ -22,8 +23,8 @@ from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.public_files import PublicFiles
 
 __all__ = ["Page", "build_page"]
 
@@ -39,29 +40,30 @@ class Page:
     def __init__(
         self,
         engine: Engine,
-        asking: Asking,
+        callers: Callers,
         fixed: Fixed,
         left: AskLeft | None,
         *,
         login: bool,
-        place: PublicPlace | None = None,
+        public_files: PublicFiles | None = None,
     ) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         gr.HTML(fixed.fragment("header", partial(header_html, engine.card, engine.backend)), elem_classes="header")
-        self.account = Account(engine, asking, fixed, left, login=login)
+        self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, asking, fixed, place)
+                        self.compose = Compose(engine, callers, fixed, public_files)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
-                        self.stage = Stage(engine, asking, fixed)
+                        self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
-                self.batch = Batch(engine, asking, fixed)
-        self.history = History(engine, asking, fixed)
+                self.batch = Batch(engine, callers, fixed)
+        self.history = History(engine, callers, fixed)
         gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
+        gr.HTML(fixed.fragment("connection", connection_html), elem_classes="notify")
 
     def _build_examples(self, fixed: Fixed) -> gr.HTML:
         card = self._engine.card
@@ -107,8 +109,7 @@ class Page:
         compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
             chosen(self.put_on_stage, outputs=[stage.current, self.tabs], **quiet)
-        gr.on(
-            [batch.current.change, batch.again.click],
+        batch.current.change(
             self.watch_batch,
             inputs=batch.current,
             outputs=[*batch.outputs, history.stale],
@@ -117,7 +118,7 @@ class Page:
             **quiet,
         )
         gr.on(
-            [stage.current.change, stage.again_for.change, stage.again.click],
+            [stage.current.change, stage.again_for.change],
             self.watch,
             inputs=stage.current,
             outputs=[
@@ -146,21 +147,21 @@ class Page:
 
     async def open(self, request: gr.Request) -> Update:
         """What was running goes back on the stage; a link may fill the form or show a shared video."""
-        words, query = self._asking.words(request), dict(request.query_params)
+        words, query = self._callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
-        update[self.compose.price] = await self.compose.price_html(self._asking.visitor(request), defaults, words)
-        update |= self.compose.take_link(query, words)
+        update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
+        update |= self.compose.take_link(query, words) | self.compose.greet(request)
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)
             except JobNotFound as error:
                 return update | self.stage.tell(error, words)
-        if batch_id := await self._engine.batches.last(self._asking.visitor(request)):
+        if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
             update[self.batch.current] = batch_id
-        running, _ = await self._engine.history.page(self._asking.visitor(request), 1, search=Search(state=RUNNING))
+        running, _ = await self._engine.history.page(self._callers.visitor(request), 1, search=Search(state=RUNNING))
         return update | ({self.stage.current: running[0].job_id} if running else {})
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
@@ -172,8 +173,8 @@ class Page:
 
         The history is drawn anew for a job that was just asked for, and when one of the click's videos ends.
         """
-        words = self._asking.words(request)
-        now = self._asking.now()
+        words, again = self._callers.words(request), self._callers.is_again(request)
+        now = self._callers.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
             return
@@ -181,7 +182,7 @@ class Page:
             ended_before: int | None = None
             async for update, job, ended in self.stage.watch(job_id, request):
                 is_new = ended_before is None and now - job.created_at < NEW_S
-                just_ended = ended_before is None and now - (job.finished_at or 0.0) < JUST_ENDED_S
+                just_ended = ended_before is None and (again or now - (job.finished_at or 0.0) < JUST_ENDED_S)
                 if is_new or just_ended or ended_before not in (None, ended):
                     update |= self.history.drawn_anew(from_newest=is_new)
                 if is_new:
@@ -209,9 +210,9 @@ class Page:
     async def cancel_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """What the cancel achieved is said by the watcher; here only what kept it from being asked."""
         try:
-            job = await self._engine.cancel(self._asking.visitor(request), job_id)
+            job = await self._engine.cancel(self._callers.visitor(request), job_id)
         except DreaminaError as error:
-            return Markup('<p class="note">{}</p>').format(self._asking.words(request).sentence(error)), gr.skip()
+            return Markup('<p class="note">{}</p>').format(self._callers.words(request).sentence(error)), gr.skip()
         return gr.skip(), gr.update(visible=_can_cancel(job))
 
     async def reuse(self, job_id: str, request: gr.Request) -> Update:
@@ -224,7 +225,7 @@ class Page:
 
     async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Into the bin with the job on the stage."""
-        await self._engine.history.delete(self._asking.visitor(request), [job_id])
+        await self._engine.history.delete(self._callers.visitor(request), [job_id])
         return {self.stage.current: "", **self.history.drawn_anew()}
 
     async def take_example(self, event: gr.EventData) -> Update:
@@ -243,16 +244,16 @@ class Page:
 
 def build_page(
     engine: Engine,
-    asking: Asking,
+    callers: Callers,
     left: AskLeft | None = None,
     *,
     login: bool = False,
-    place: PublicPlace | None = None,
+    public_files: PublicFiles | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
 
     `left` tells what is left of a visitor's allowance. With `login`
-    there is a button to sign in with Hugging Face, on a Space that offers it. `place` takes files for address fields.
+    there is a button to sign in with Hugging Face, on a Space that offers it. `public_files` takes files for address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
@@ -260,12 +261,11 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, asking, fixed, left, login=login, place=place)
+        page = Page(engine, callers, fixed, left, login=login, public_files=public_files)
         page.connect(blocks)
-        add_endpoints(engine, asking)
+        add_endpoints(engine, callers)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
-    calm(blocks)
     return blocks, fixed.translations
 
 

@@ -8,27 +8,48 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from gradio.block_function import BlockFunction
-from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["BODY_MOST", "Envelope", "replayed"]
+from dreamina_ui.web.refusals import refusal
+
+__all__ = ["BODY_MOST", "CallCheck", "Event", "Input", "replayed"]
 
 API = "/gradio_api"
 JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
 WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
+FUNCTION = "x-dreamina-function"
+"""The header by which our page says what it means by an event's number."""
 BODY_MOST = 8 * 2**20
 """Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
 DEPTH_MOST = 32
 FILE_DATA = {"_type": "gradio.FileData"}
 
 
-class Envelope:
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a component of the page sends: an uploaded file, one or some of `choices`, or, with None, anything that is no file."""
+
+    is_file: bool = False
+    choices: Sequence[Any] | None = None
+    takes_several: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of the page: what it takes, in order; its name, if programs may call it; and what the page means by it."""
+
+    inputs: Sequence[Input]
+    public_name: str | None = None
+    meaning: str | None = None
+
+
+class CallCheck:
     """Middleware. `events` are by their number; `knows` tells whether a session or a call waits for an answer.
 
     `uploads` is the folder of what was handed in, the only one that a file may be named from.
@@ -38,13 +59,14 @@ class Envelope:
         self,
         app: ASGIApp,
         *,
-        events: Mapping[int, BlockFunction],
+        events: Mapping[int, Event],
         knows: Callable[[str], bool],
         uploads: Path,
         say: Callable[[Request, str], str],
     ) -> None:
         self._app = app
         self._events = events
+        self._public = {event.public_name: event for event in events.values() if event.public_name}
         self._knows = knows
         self._uploads = uploads
         self._say = say
@@ -56,14 +78,26 @@ class Envelope:
         elif scope["type"] == "http" and scope["method"] == "POST" and path.startswith(WITH_BODY):
             body, receive = await replayed(receive, BODY_MOST)
             uploads = self._uploads_named(path, body)
-            answer = None if uploads is not None and await _are_files(uploads) else self._refused(Request(scope))
+            if self._is_of_another_page(Request(scope), path, body):
+                answer = refusal(409, "page_changed", self._say(Request(scope), "guard.page_changed"))
+            elif uploads is not None and await _are_files(uploads):
+                answer = None
+            else:
+                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.envelope"))
         else:
             answer = None
         await (answer or self._app)(scope, receive, send)
 
-    def _refused(self, request: Request) -> Response:
-        # As the endpoints' own errors are told: programs read the code, Gradio's browser side the sentence.
-        return JSONResponse({"code": "invalid_call", "message": self._say(request, "guard.envelope")}, 422)
+    def _is_of_another_page(self, request: Request, path: str, body: bytes) -> bool:
+        """Whether an open page, made by another version of this program, means another function by this number."""
+        meant = request.headers.get(FUNCTION)
+        if meant is None or path != JOIN:
+            return False
+        try:
+            event = self._joined(json.loads(body)["fn_index"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return False
+        return event is None or meant != event.meaning
 
     def _missed(self, request: Request, path: str) -> Response | None:
         """Gradio's own words for a stream that is not there, without its traceback."""
@@ -73,7 +107,7 @@ class Envelope:
             told = {"msg": "unexpected_error", "message": "404: Not Found", "session_not_found": True, "success": False}
             return Response(f"data: {json.dumps(told)}\n\n", media_type="text/event-stream")
         name, _, call = path.removeprefix(CALL).partition("/")
-        if self._public(name) is not None and self._knows(call):
+        if name in self._public and self._knows(call):
             return None
         return Response('event: error\ndata: "404: Not Found"\n\n', media_type="text/event-stream")
 
@@ -87,9 +121,9 @@ class Envelope:
             return None
         if not path.startswith((JOIN, CALL)):
             return []
-        event = self._joined(held.get("fn_index")) if path == JOIN else self._public(path.removeprefix(CALL))
+        event = self._joined(held.get("fn_index")) if path == JOIN else self._public.get(path.removeprefix(CALL))
         data = held.get("data")
-        if event is None or event.fn is None or not isinstance(data, list) or len(data) != len(event.inputs):
+        if event is None or not isinstance(data, list) or len(data) != len(event.inputs):
             return None
         said = held.get("event_data")  # by a listener: what changed, which may be a file that came
         if _names_a_file(said) and not self._is_upload(said):
@@ -98,23 +132,18 @@ class Envelope:
             return None
         return [Path(value["path"]) for value in (said, *data) if isinstance(value, dict) and "path" in value]
 
-    def _joined(self, number: object) -> BlockFunction | None:
+    def _joined(self, number: object) -> Event | None:
         return self._events.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
 
-    def _public(self, name: str) -> BlockFunction | None:
-        named = (event for event in self._events.values() if event.api_name == name)
-        return next((event for event in named if event.api_visibility == "public"), None)
-
-    def _may_hold(self, block: Any, value: Any) -> bool:
-        if isinstance(block, File | UploadButton):
+    def _may_hold(self, taken: Input, value: Any) -> bool:
+        if taken.is_file:
             return value is None or self._is_upload(value)
         if _names_a_file(value):
             return False
-        if isinstance(block, CheckboxGroup) or (isinstance(block, Dropdown) and block.multiselect):
-            return value is None or (isinstance(value, list) and all(_is_choice(block, one) for one in value))
-        if isinstance(block, Radio) or (isinstance(block, Dropdown) and not block.allow_custom_value):
-            return value is None or _is_choice(block, value)
-        return True
+        if taken.choices is None or value is None:
+            return True
+        chosen = value if taken.takes_several and isinstance(value, list) else [value]
+        return isinstance(value, list) is taken.takes_several and all(_is_one_of(taken.choices, one) for one in chosen)
 
     def _is_upload(self, value: Any) -> bool:
         """Whether it names an uploaded file the way Gradio's own page does."""
@@ -170,8 +199,8 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     return True
 
 
-def _is_choice(block: Any, value: Any) -> bool:
-    return any(value == choice and isinstance(value, bool) is isinstance(choice, bool) for _, choice in block.choices)
+def _is_one_of(choices: Sequence[Any], value: Any) -> bool:
+    return any(value == choice and isinstance(value, bool) is isinstance(choice, bool) for choice in choices)
 
 
 def _names_a_file(value: Any) -> bool:

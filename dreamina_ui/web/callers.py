@@ -1,4 +1,4 @@
-"""Who stands behind a request, and which of their streams is the one that counts."""
+"""The visitor and the language of a request, and the latest event stream of each page."""
 
 import asyncio
 import time
@@ -8,24 +8,27 @@ from typing import TypeVar
 import gradio as gr
 from starlette.requests import Request
 
+from dreamina_ui.errors import VisitorLost, VisitorUnknown
+from dreamina_ui.web.cookies import NEW_VISITOR
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["CALL_KEY_LEAST", "Asking", "words_for"]
+__all__ = ["CALL_KEY_LEAST", "Callers", "words_for"]
 
 T = TypeVar("T")
+AGAIN = "x-dreamina-again"
 CALL_KEY_LEAST = 16
 """Characters of an idempotency key that nobody else chooses by chance."""
 LANGUAGE_COOKIE = "dreamina_language"
 
 
 def words_for(request: "gr.Request | Request") -> Words:
-    """The language that was chosen on the page, or else the browser's."""
+    """Texts in the language that was chosen on the page, or else in the browser's."""
     return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
 
 
-class Asking:
-    """`now` gives seconds since the epoch. With `login`, whoever has signed in with Hugging Face is that visitor anywhere."""
+class Callers:
+    """`now` gives seconds since the epoch. With `login`, a Hugging Face account is one visitor in every browser."""
 
     def __init__(self, visitors: Visitors, now: Callable[[], float] = time.time, *, login: bool = False) -> None:
         self.now = now
@@ -34,12 +37,12 @@ class Asking:
         self._stops: dict[str, asyncio.Event] = {}
 
     def visitor(self, request: gr.Request) -> str:
-        """The visitor's id: of the account that is signed in, or else the cookie's, which the middleware sees to."""
+        """The visitor id: that of the signed-in account, or else that of the cookie, which the middleware has set."""
         if self._login and (user := _signed_in(request, self.now())):
             return self._visitors.of_user(user)
         visitor_id = self._visitors.read(request.cookies.get(COOKIE))
         if visitor_id is None:
-            raise PermissionError("a request came past the visitor middleware")
+            raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id
 
     def click_of(self, request: gr.Request, key: str | None, own_key: str | None) -> dict[str, str]:
@@ -51,21 +54,36 @@ class Asking:
         if not key:
             return {}
         if own_key is not None:
-            return {"call_id": self._visitors.call_id(key, self._visitors.of_agent(f"key {own_key}"))}
+            return {"call_id": self._visitors.call_id(key, self._visitors.of_mcp_client(f"key {own_key}"))}
         if len(key) >= CALL_KEY_LEAST:
             return {"call_id": self._visitors.call_id(key)}
         return {"click_id": key}
 
+    def known_visitor(self, request: gr.Request) -> str:
+        """The visitor's id, for what costs money or holds a secret: only of one who can be recognised again.
+
+        Raises `VisitorUnknown` or `VisitorLost`: a cookie that was only just given may never come back.
+        """
+        raw = request.request
+        new = raw.scope.get(NEW_VISITOR) if raw is not None else None
+        if new and not (self._login and _signed_in(request, self.now())):
+            raise VisitorLost if new == VisitorLost.code else VisitorUnknown
+        return self.visitor(request)
+
+    def is_again(self, request: gr.Request) -> bool:
+        """Whether the page asks again, because the connection was lost before it had the answer."""
+        return AGAIN in request.headers
+
     def words(self, request: gr.Request) -> Words:
-        """The language that was chosen on the page, or else the browser's."""
+        """Texts in the language that was chosen on the page, or else in the browser's."""
         return words_for(request)
 
     async def latest_only(
         self, request: gr.Request, snapshots: AsyncIterator[T], place: str = "stage"
     ) -> AsyncIterator[T]:
-        """Relay the snapshots until they end, or until something else is watched in the same place of the same page.
+        """Relay the snapshots until they end, or until the same page calls this again for the same `place`.
 
-        A page is told by its visitor and its `session_hash`: the browser chooses the latter, and may choose anybody's.
+        A page is identified by its visitor and its `session_hash`; the hash alone is chosen by the browser, and can be copied.
         """
         page = f"{place} {self.visitor(request)} {request.session_hash}"
         if page in self._stops:
@@ -74,13 +92,13 @@ class Asking:
         stopped = asyncio.create_task(stop.wait())
         try:
             while True:
-                following = asyncio.ensure_future(anext(snapshots))
-                await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
+                upcoming = asyncio.ensure_future(anext(snapshots))
+                await asyncio.wait({upcoming, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not upcoming.done():
+                    upcoming.cancel()
                     return
                 try:
-                    yield following.result()
+                    yield upcoming.result()
                 except StopAsyncIteration:
                     return
         finally:
@@ -90,7 +108,7 @@ class Asking:
 
 
 def _signed_in(request: gr.Request, now: float) -> str | None:
-    """The account in the session that Gradio signed with the Space's own secret: OpenID's `sub`, which never changes."""
+    """The account in the session that Gradio has signed: OpenID's `sub`, which never changes."""
     raw = request.request
     session = raw.scope.get("session") if raw is not None else None
     info = session.get("oauth_info") if isinstance(session, Mapping) else None

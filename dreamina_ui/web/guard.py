@@ -9,11 +9,12 @@ from pathlib import Path, PurePath
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
+from dreamina_ui.web.refusals import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 from dreamina_ui.web.uploads import Uploads
 
@@ -21,11 +22,12 @@ __all__ = ["Guard"]
 
 API = "/gradio_api"
 UPLOAD, FILE = f"{API}/upload", f"{API}/file="
+HEALTH = "/healthz"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 # What the page, gradio_client and the description of the endpoints ask for; under a name that ends in "/", all.
 READ = {
-    *("/", "/config", "/healthz", "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
+    *("/", "/config", HEALTH, "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
     *("/assets/", "/static/", "/svelte/", "/dreamina/"),
     *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css", f"{API}/startup-events"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
@@ -35,6 +37,7 @@ WRITE = {
     *(UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset"),
     *(f"{API}/call/", f"{API}/mcp", f"{API}/mcp/"),
 }
+CALLED = (f"{API}/queue/", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
 READ_WITH_EFFECTS = {
     # Reading a stream takes its messages out of the queue, and leaving it ends what runs for it.
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
@@ -86,13 +89,19 @@ class Guard:
         hosts = [host for host in (_first(headers, "x-forwarded-host"), headers.get("host")) if host]
         foreign = self._is_foreign(scope, headers, hosts)
         send = self._with_headers(send, foreign)
-        if refusal := self._refusal(scope, hosts, foreign):
-            status, key = refusal
-            await PlainTextResponse(self._say(Request(scope), key), status)(scope, receive, send)
+        if refused := self._refusal(scope, hosts, foreign):
+            status, key = refused
+            await self._answer(scope, status, key)(scope, receive, send)
         elif scope["path"] == UPLOAD and scope["method"] == "POST":
             await self._uploads(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _answer(self, scope: Scope, status: int, key: str) -> Response:
+        sentence = self._say(Request(scope), key)
+        if scope["path"].startswith(CALLED):
+            return refusal(status, key.replace(".", "_"), sentence)
+        return PlainTextResponse(sentence, status)
 
     def _believed(self, scope: Scope) -> Scope:
         """The request with the proxy's word where there is a proxy, and with nobody's where there is none."""
@@ -115,6 +124,10 @@ class Guard:
     def _refusal(self, scope: Scope, hosts: list[str], foreign: bool) -> tuple[int, str] | None:
         """Status and sentence, if the request goes no further."""
         path, safe = scope["path"], scope["method"] in SAFE
+        if path == HEALTH and safe:
+            return (
+                None  # a platform's probe asks by whatever name it likes, or none; the answer says nothing of anybody
+            )
         named = hosts[:1] if self._on_space else hosts
         if not named or not all(map(self._hosts.knows, named)):
             return 403, "guard.host"

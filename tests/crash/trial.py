@@ -4,8 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +23,9 @@ from dreamina_ui.media.library import TIME_MOST_S, Library
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs
 from tests.crash.headless import sqlite_url
+from tests.forked import Program
 from tests.rig import make_clip
-from tests.servers import ROOT, SimulatorServer
+from tests.servers import SimulatorServer
 
 __all__ = [
     "CERTAIN",
@@ -177,10 +176,7 @@ class Worker:
 
     def __init__(self, log: Path, options: Sequence[str]) -> None:
         self._out, self._err = log.with_suffix(".out"), log.with_suffix(".err")
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.crash.worker", *options], cwd=ROOT, stdout=out, stderr=err
-            )
+        self._process = Program("tests.crash.worker", options, os.environ, self._out, self._err)
 
     @property
     def owner(self) -> str:

@@ -1,15 +1,30 @@
 """Gradio's page without the work that nobody sees does the same as with it."""
 
+import asyncio
+import gc
+from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import httpx
 import pytest
+from fastapi import FastAPI
 from gradio.state_holder import SessionState
 
-from dreamina_ui.ui.gradio_internals import PageStates, StudioBlocks
+from dreamina_ui.ui.gradio_internals import PageStates, StudioBlocks, events_of, mount_page, upload_folder, waits_in
+from dreamina_ui.web.call_check import Event, Input
 
-pytestmark = pytest.mark.anyio
+# Making an app, Gradio makes an event loop that it never closes.
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What Gradio leaves behind goes here, and not in the middle of another test."""
+    yield
+    gc.collect()
 
 
 def page(kind: type[gr.Blocks]) -> tuple[gr.Blocks, list[Any]]:
@@ -77,3 +92,67 @@ async def test_a_session_holds_no_description_of_the_page() -> None:
     states.set_blocks(blocks)
     assert list(states["session"].components) == []
     assert states["session"] is states["session"]
+
+
+def test_the_events_of_a_page_and_what_they_take() -> None:
+    """By number; a name only where programs may call it; choices as they are sent; no event without a function."""
+    with gr.Blocks() as blocks:
+        radio, typed, picked = gr.Radio([("One", 1), ("Two", 2)]), gr.Textbox(), gr.Dropdown(["x", "y"])
+        free, many = gr.Dropdown(["x"], allow_custom_value=True), gr.CheckboxGroup(["a", "b"])
+        several, file, upload = gr.Dropdown(["p"], multiselect=True), gr.File(), gr.UploadButton()
+        button = gr.Button()
+        taken = [radio, typed, picked, free, many, several, file, upload]
+        button.click(lambda *_: None, inputs=taken, api_name="open")
+        button.click(lambda: None, api_visibility="private", api_name="hidden")
+        button.click(None, js="() => 1")
+    assert events_of(blocks) == {
+        0: Event(
+            [
+                Input(choices=[1, 2]),
+                Input(),
+                Input(choices=["x", "y"]),
+                Input(),
+                Input(choices=["a", "b"], takes_several=True),
+                Input(choices=["p"], takes_several=True),
+                Input(is_file=True),
+                Input(is_file=True),
+            ],
+            "open",
+        ),
+        1: Event([]),
+    }
+
+
+async def test_a_mounted_page_runs_events_and_knows_who_waits() -> None:
+    """As many run at once as is said; a call and its session are known until their answer was taken, and not before."""
+    running, most = asyncio.Event(), 50
+
+    async def wait() -> str:
+        await running.wait()
+        return "done"
+
+    with gr.Blocks() as blocks:
+        shown, button = gr.HTML(), gr.Button()
+        button.click(wait, outputs=shown, api_name="wait", concurrency_limit=None)
+    app = FastAPI()
+    mount_page(app, blocks, max_watchers=most, run_history=False, ssr_mode=False)
+    knows = waits_in(blocks)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    async with app.router.lifespan_context(app), web:
+        assert not knows("mine")
+        calls = []
+        for _ in range(most):
+            call = await web.post("/gradio_api/call/wait", json={"data": [], "session_hash": "mine"})
+            calls.append(call.json()["event_id"])
+        assert knows("mine")
+        assert all(map(knows, calls))
+        assert not knows("another")
+        running.set()
+        answer = await web.get(f"/gradio_api/call/wait/{calls[0]}")
+    assert '["done"]' in answer.text
+
+
+def test_uploads_are_where_gradio_keeps_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The folder is the one that the documented variable names."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    assert upload_folder() == tmp_path

@@ -8,7 +8,7 @@ import pytest
 
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from tests.engine.test_ownership import VISITORS, request_of
 from tests.rig import VALUES, rigged
 
@@ -19,7 +19,7 @@ async def test_a_late_answer_draws_nothing(tmp_path: Path) -> None:
     """Of searches that a page has under way at once, only the newest one's answer is drawn; other pages have their own."""
     async with rigged(tmp_path) as rig:
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
+            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         for visitor, prompt in (("ann", "a red boat"), ("ann", "a blue boat"), ("bob", "a bob")):
             await rig.engine.submit(visitor, {**VALUES, "prompt": prompt})
         ann, bob = request_of("ann"), request_of("bob")

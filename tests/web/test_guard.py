@@ -30,6 +30,12 @@ UNKNOWN = Words().say("guard.host")
 CLOSED = Words().say("guard.closed")
 
 
+def sentence_of(reply: httpx.Response) -> str:
+    """The sentence of a refusal; calls of the page's own get it as JSON, of which Gradio's browser side shows the detail."""
+    is_json = reply.status_code != 200 and "json" in reply.headers.get("content-type", "")
+    return str(reply.json()["detail"]) if is_json else reply.text
+
+
 async def reached(request: Request) -> PlainTextResponse:
     """The app behind: says what it was told of the way the request took."""
     told = [request.url.scheme, *(request.headers.get(f"x-forwarded-{name}", "-") for name in ("host", "proto"))]
@@ -96,14 +102,14 @@ async def test_pages_of_others_change_nothing(
 ) -> None:
     """Only our own page, or a program without a page, gets through; reading a stream takes from it, and so counts."""
     reply = await ask(guarded(), method, path, Origin=origin, Sec_Fetch_Site=site)
-    assert (reply.status_code, reply.text == FOREIGN) == ((200, False) if passes else (403, True))
+    assert (reply.status_code, sentence_of(reply) == FOREIGN) == ((200, False) if passes else (403, True))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "NONSENSE"])
 async def test_every_method_but_the_reading_ones_can_change(method: str) -> None:
     """What is not known to be harmless is not."""
     reply = await ask(guarded(), method, "/", Origin="https://evil.example")
-    assert (reply.status_code, reply.text) == (403, FOREIGN)
+    assert (reply.status_code, sentence_of(reply)) == (403, FOREIGN)
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
@@ -158,14 +164,14 @@ async def test_what_changes_nothing_stays_open_but_unread(method: str) -> None:
 async def test_only_known_names_are_answered(host: str, names: set[str], passes: bool) -> None:
     """Numbers, this machine and configured names; to any other the sentence says what to set."""
     reply = await ask(guarded(names=names), "GET", "/", Host=host)
-    assert (reply.status_code, reply.text == UNKNOWN) == ((200, False) if passes else (403, True))
+    assert (reply.status_code, sentence_of(reply) == UNKNOWN) == ((200, False) if passes else (403, True))
     assert "DREAMINA_ALLOWED_HOSTS" in UNKNOWN
 
 
 async def test_the_sentence_is_in_the_askers_language() -> None:
     """German for who asks for it."""
     reply = await ask(guarded(), "GET", "/", Host="evil.example", Accept_Language="de-AT,de;q=0.9")
-    assert reply.text == Words("de").say("guard.host")
+    assert sentence_of(reply) == Words("de").say("guard.host")
 
 
 async def test_nobodys_word_is_taken_for_a_proxys() -> None:
@@ -179,7 +185,7 @@ async def test_nobodys_word_is_taken_for_a_proxys() -> None:
     assert reply.text == "http - - -"
     assert "Secure" not in reply.headers["set-cookie"]
     reply = await ask(guarded(), "POST", JOIN, Origin="https://evil.example", **forged)
-    assert reply.text == FOREIGN
+    assert sentence_of(reply) == FOREIGN
 
 
 async def test_a_proxy_is_believed() -> None:
@@ -191,10 +197,10 @@ async def test_a_proxy_is_believed() -> None:
     cookie = reply.headers["set-cookie"]
     assert all(part in cookie for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned"))
     reply = await ask(guard, "POST", JOIN, f"http://{NAME}", Origin=f"http://{NAME}", **told)
-    assert reply.text == FOREIGN  # over https, a page of plain http is not ours
+    assert sentence_of(reply) == FOREIGN  # over https, a page of plain http is not ours
     for host, forwarded in ((NAME, "evil.example"), ("evil.example", NAME)):
         reply = await ask(guard, "GET", "/", Host=host, X_Forwarded_Host=forwarded)
-        assert reply.text == UNKNOWN  # a rebound page can send this header, but not that of another host
+        assert sentence_of(reply) == UNKNOWN  # a rebound page can send this header, but not that of another host
 
 
 async def test_a_proxy_that_tells_nothing() -> None:
@@ -202,7 +208,7 @@ async def test_a_proxy_that_tells_nothing() -> None:
     guard = guarded(names={NAME, "*.example.org"})
     assert (await ask(guard, "POST", JOIN, Origin=f"https://{NAME}")).status_code == 200
     for origin in (f"https://{NAME}:8443", "https://a.example.org", "http://localhost", "https://a.studio.example.com"):
-        assert (await ask(guard, "POST", JOIN, Origin=origin)).text == FOREIGN
+        assert sentence_of(await ask(guard, "POST", JOIN, Origin=origin)) == FOREIGN
 
 
 async def test_on_a_space() -> None:
@@ -214,9 +220,12 @@ async def test_on_a_space() -> None:
         reply = await ask(guard, "POST", JOIN, f"http://{host}", Origin=f"https://{SPACE}", **told)
         assert reply.status_code == 200
         assert "Partitioned" in reply.headers["set-cookie"]
-    assert (await ask(guard, "POST", JOIN, f"http://{SPACE}", Origin="https://other.hf.space", **told)).text == FOREIGN
+    assert (
+        sentence_of(await ask(guard, "POST", JOIN, f"http://{SPACE}", Origin="https://other.hf.space", **told))
+        == FOREIGN
+    )
     assert (await ask(guard, "GET", "/", "http://10.20.30.40:7860")).status_code == 200  # its health check
-    assert (await ask(guard, "GET", "/", "http://evil.example")).text == UNKNOWN
+    assert sentence_of(await ask(guard, "GET", "/", "http://evil.example")) == UNKNOWN
     frames = reply.headers["content-security-policy"].split("frame-ancestors ")[1]
     assert frames == "'self' https://huggingface.co https://*.hf.space"
 
@@ -244,7 +253,7 @@ async def test_what_the_page_does_not_need_is_closed(path: str) -> None:
     """No route is open but those that are listed: not to GET, and not to POST."""
     for method in ("GET", "POST"):
         reply = await ask(guarded(), method, path)
-        assert (reply.status_code, reply.text) == (404, CLOSED)
+        assert (reply.status_code, sentence_of(reply)) == (404, CLOSED)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +272,7 @@ async def test_what_the_page_does_not_need_is_closed(path: str) -> None:
 async def test_what_is_not_written_to_is_closed_to_post(path: str) -> None:
     """Events come by the queue alone, which bounds them; a route that is read is not written to."""
     reply = await ask(guarded(), "POST", path)
-    assert (reply.status_code, reply.text) == (404, CLOSED)
+    assert (reply.status_code, sentence_of(reply)) == (404, CLOSED)
 
 
 async def test_files_come_from_the_folders_and_from_nowhere_else(tmp_path: Path) -> None:
@@ -294,7 +303,7 @@ async def test_files_come_from_the_folders_and_from_nowhere_else(tmp_path: Path)
     ]
     for path in bad:
         reply = await ask(guard, "GET", f"/gradio_api/file={path}")
-        assert (reply.status_code, reply.text) == (404, CLOSED), path
+        assert (reply.status_code, sentence_of(reply)) == (404, CLOSED), path
 
 
 @pytest.mark.parametrize("path", ["/", "/monitoring", "/healthz", "/assets/a.js", "/gradio_api/info"])
@@ -352,3 +361,20 @@ def test_a_name_that_is_none_stops_the_start(value: str) -> None:
     """What is no name would be silently of no use."""
     with pytest.raises(SettingError, match="DREAMINA_ALLOWED_HOSTS"):
         Settings.from_env({"DREAMINA_ALLOWED_HOSTS": value})
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3:8080", "pod-7.internal", "evil.example", "a b", ""])
+async def test_a_probe_may_ask_by_any_name(host: str) -> None:
+    """`/healthz` answers by each Host; the page, and anything but reading, does not."""
+    guard = guarded()
+    assert (await ask(guard, "GET", "/healthz", Host=host)).status_code == 200
+    assert (await ask(guard, "HEAD", "/healthz", Host=host)).status_code == 200
+    if host != "10.1.2.3:8080":
+        assert (await ask(guard, "GET", "/", Host=host)).status_code == 403
+        assert (await ask(guard, "POST", "/healthz", Host=host)).status_code == 403
+
+
+def test_a_space_with_a_domain_of_its_own() -> None:
+    """Hugging Face then sets both names in one variable."""
+    env = {"SPACE_ID": "me/studio", "SPACE_HOST": "studio.example.com,me-studio.hf.space"}
+    assert Settings.from_env(env).allowed_hosts == {"studio.example.com", "me-studio.hf.space", "*.hf.space"}

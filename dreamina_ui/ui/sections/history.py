@@ -14,7 +14,7 @@ from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 
 __all__ = ["PAGE", "History"]
 
@@ -28,9 +28,9 @@ _TURN = "(at) => [{}, String(Math.random())]"
 class History:
     """The section on the page, with its search, its filters and its pages."""
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         self._posters = Posters(engine.card)
         everything = (fixed.text("filter.all"), "")
         title = Markup('<h2 id="history-title">{}</h2>')
@@ -91,19 +91,19 @@ class History:
         self, change: Callable[[str, list[str]], Awaitable[int]], event: gr.EventData, request: gr.Request
     ) -> dict[Any, Any]:
         try:
-            await change(self._asking.visitor(request), _job_ids(event))
+            await change(self._callers.visitor(request), _job_ids(event))
         except DreaminaError as error:
             return {self.list: self._note(error, request)}
         return self.drawn_anew()
 
     async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
         """The page of what is found, in the order of `outputs`."""
-        spoken = self._asking.words(request)
+        spoken = self._callers.words(request)
         search = Search(
             str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
         )
         at = _whole(at)
-        visitor_id = self._asking.visitor(request)
+        visitor_id = self._callers.visitor(request)
         page, this = f"{visitor_id} {request.session_hash}", object()
         self._newest[page] = this
         try:
@@ -127,7 +127,7 @@ class History:
 
     def _note(self, error: DreaminaError, request: gr.Request) -> Markup:
         """Why there is no history to be seen."""
-        return Markup('<p class="history-empty">{}</p>').format(self._asking.words(request).sentence(error))
+        return Markup('<p class="history-empty">{}</p>').format(self._callers.words(request).sentence(error))
 
     def _choices(self, name: str, everything: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
         """A filter by a field of choices; without such a field in the card, one that is not shown."""

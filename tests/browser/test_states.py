@@ -1,0 +1,101 @@
+"""Every state of the page, in each language: axe-core finds nothing, and nothing is cut off or lies over something else.
+
+One walk through the states costs more than all that is looked at on it, so everything is looked at on the same one.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page, ViewportSize
+
+from tests.browser.conftest import filled
+from tests.browser.layout import LAPTOP, PHONE, PROJECTOR, layout_faults, resized
+from tests.browser.states import all_states
+from tests.servers import Server, SimulatorServer
+
+LEVELS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa")
+OPTIONS = {
+    "runOnly": {"type": "tag", "values": LEVELS},
+    # Not on by itself: the size of targets, 24 pixels, which WCAG 2.2 asks for at AA.
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
+OF_COLOURS = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "resultTypes": ["violations"],
+}
+"""All that depends on the theme."""
+
+
+def violations(page: Page, options: dict[str, Any]) -> list[str]:
+    """What axe-core finds on the page as it is, one line for each element."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE_SCRIPT)
+    found: Sequence[dict[str, Any]] = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [
+        f"{one['id']}: {node['target']} {node['html'][:160]} {' '.join(node['failureSummary'].split())}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@contextmanager
+def in_the_dark(page: Page) -> Iterator[None]:
+    """What Gradio itself does for `__theme=dark`."""
+    page.evaluate("document.body.classList.add('dark')")
+    yield
+    page.evaluate("document.body.classList.remove('dark')")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("language", "size"), [("en", PHONE), ("de", LAPTOP)], ids=["en", "de"])
+def test_every_state_can_be_used_by_everybody(
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer, language: str, size: ViewportSize
+) -> None:
+    """WCAG 2.2 A and AA, by axe-core, in the light and in the dark; no scrolling sideways, no control or text over another
+    one, all of it inside the window, from a phone to a projector."""
+    context = browser.new_context(viewport=size, locale=language, reduced_motion="reduce")
+    page, found, seen = context.new_page(), list[str](), list[str]()
+    address = f"{quick_server.address}/?__theme=light"
+    page.goto(address)
+    filled(page)
+    # What axe-core loads anew for two of its rules, style sheets and media, has no language.
+    options = {**OPTIONS, "preload": language == "en"}
+    for state in all_states(page, quick_server, quick_service, address):
+        seen.append(state)
+        assert page.locator("html").get_attribute("lang") == language
+        found += [f"{state}: {fault}" for fault in violations(page, options)]
+        with in_the_dark(page):
+            found += [f"{state}, dark: {fault}" for fault in (*violations(page, OF_COLOURS), *layout_faults(page))]
+        for other in (PHONE, LAPTOP, PROJECTOR):
+            with resized(page, other):
+                found += [f"{state}, {other['width']} pixels wide: {fault}" for fault in layout_faults(page)]
+    context.close()
+    assert found == [], "\n".join(found)
+    assert len(set(seen)) == len(seen) >= 30
+
+
+def test_the_checks_see_what_they_are_for(browser: Browser, quick_server: Server) -> None:
+    """A picture without words, pale words in the dark, a button over another one, and one outside the window are found."""
+    context = browser.new_context(viewport=PHONE, locale="de", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{quick_server.address}/?__theme=light")
+    filled(page)
+    assert [*violations(page, OPTIONS), *layout_faults(page)] == []
+    page.evaluate("document.querySelector('#generate').style.cssText = 'transform: translateY(2.5rem)'")
+    assert any(fault.startswith("overlap") for fault in layout_faults(page))
+    page.evaluate("document.querySelector('#generate').style.cssText = 'transform: translateX(4rem)'")
+    assert any(fault.startswith("cut off") for fault in layout_faults(page))
+    with resized(page, LAPTOP):
+        assert layout_faults(page) == []
+    page.evaluate("document.querySelector('#generate').after(Object.assign(new Image(), { src: 'data:,' }))")
+    assert any(fault.startswith("image-alt") for fault in violations(page, {**OPTIONS, "preload": False}))
+    with in_the_dark(page):
+        assert violations(page, OF_COLOURS) == []
+        page.evaluate("document.querySelector('#field-prompt textarea').style.color = '#333'")
+        page.fill("#field-prompt textarea", "a lighthouse")
+        assert any(fault.startswith("color-contrast") for fault in violations(page, OF_COLOURS))
+    context.close()
