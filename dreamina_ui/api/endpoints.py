@@ -73,8 +73,8 @@ class _Endpoints:
     ) -> list[dict[str, Any]]:
         """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
         try:
-            numbers = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
-            jobs, _ = await self._engine.history.page(self._callers.visitor(request), *numbers)
+            limit, offset = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
+            jobs, _ = await self._engine.history.page(self._callers.visitor(request), limit, offset)
         except DreaminaError as error:
             raise api_error(error) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
@@ -87,8 +87,10 @@ class _Endpoints:
         try:
             # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
             key = request.headers.get(KEY_HEADER)
-            click = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
-            [job] = await self._engine.submit(self._callers.visitor(request), named, key=key, **click)
+            click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
+            [job] = await self._engine.submit(
+                self._callers.visitor(request), named, key=key, click_id=click_id, call_id=call_id
+            )
             return job
         except DreaminaError as error:
             raise api_error(error, sent=False) from None

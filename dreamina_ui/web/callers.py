@@ -45,19 +45,19 @@ class Callers:
             raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id
 
-    def click_of(self, request: gr.Request, key: str | None, own_key: str | None) -> dict[str, str]:
-        """What makes a program's repeated call the same one, for `Engine.submit`, by its idempotency `key`.
+    def click_of(self, request: gr.Request, key: str | None, own_key: str | None) -> tuple[str | None, str | None]:
+        """The `click_id` and the `call_id` of a program's call, for `Engine.submit`, by its idempotency `key`.
 
         A long key names the call by itself, whoever asks; with the caller's own key for the service, any key does. Another one
         is the visitor's: it holds as long as the cookie does.
         """
         if not key:
-            return {}
+            return None, None
         if own_key is not None:
-            return {"call_id": self._visitors.call_id(key, self._visitors.of_mcp_client(f"key {own_key}"))}
+            return None, self._visitors.call_id(key, self._visitors.of_mcp_client(f"key {own_key}"))
         if len(key) >= CALL_KEY_LEAST:
-            return {"call_id": self._visitors.call_id(key)}
-        return {"click_id": key}
+            return None, self._visitors.call_id(key)
+        return key, None
 
     def known_visitor(self, request: gr.Request) -> str:
         """The visitor's id, for what costs money or holds a secret: only of one who can be recognised again.

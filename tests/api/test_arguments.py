@@ -112,9 +112,22 @@ def test_unknown_arguments() -> None:
 def test_limits_keep_their_bounds() -> None:
     """Text is read; what is out of bounds becomes the nearest bound; what is no whole number is refused."""
     limit, offset = PAGE
-    bounds = {0: 1, -5: 1, 10**30: 100, "0": 1, "7": 7, "100": 100, "101": 100, "": 24, "null": 24, 3.0: 3, "−1": 1}
+    bounds: dict[Any, int] = {
+        0: 1,
+        -5: 1,
+        10**30: 100,
+        "0": 1,
+        "7": 7,
+        "100": 100,
+        "101": 100,
+        "": 24,
+        "null": 24,
+        3.0: 3,
+        "−1": 1,
+    }
     assert {given: whole_number(limit, given) for given in bounds} == bounds
     assert (whole_number(limit, None), whole_number(offset, None), whole_number(offset, -3)) == (24, 0, 0)
-    for given in ("x", 1.5, True, [], {}, "1e3", float("nan")):
+    wrong: list[Any] = [*("x", 1.5, True, [], {}, "1e3", float("nan"))]
+    for given in wrong:
         with pytest.raises(InvalidInput, match="limit"):
             whole_number(limit, given)

@@ -194,7 +194,7 @@ def test_values_are_read_as_everywhere(studio: Server) -> None:
         async with mcp_client(studio) as session:
             made = content_of(await session.call_tool("generate_video", wish))
             limits = ("1", 1.0, 0, -5, "0", 10**30, "1000", "", None)
-            asked = [{"limit": limit, "config": {}} for limit in limits]
+            asked: list[dict[str, Any]] = [{"limit": limit, "config": {}} for limit in limits]
             listed = [content_of(await session.call_tool("list_videos", values)) for values in asked]
             counts = [len(videos["videos"]) for videos in listed]
             return made, counts
@@ -228,7 +228,7 @@ def test_a_cut_call_is_made_again_and_paid_once(studio: Server, service: Simulat
         async with mcp_client(studio) as session:
             return await session.call_tool("generate_video", values)
 
-    async def both() -> list[types.CallToolResult]:
+    async def both() -> tuple[types.CallToolResult, types.CallToolResult]:
         return await asyncio.gather(again(wish), again(wish))
 
     asyncio.run(cut())
