@@ -109,6 +109,12 @@ __all__ = [
 Fact = str | int | float | None
 
 
+class Quoted(str):
+    """A text that somebody gave, as a fact: sentences put it in quotation marks, so that it is not taken for a number."""
+
+    __slots__ = ()
+
+
 class DreaminaError(Exception):
     """The base class. `code` is stable (rows and API clients store it); `facts` are plain JSON values."""
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.errors import DreaminaError, InvalidInput, Quoted
 from dreamina_ui.jobs import Failure, Job, State
 
 __all__ = ["LANGUAGES", "Words", "iso_time", "texts_of"]
@@ -56,7 +56,11 @@ class Words:
 
     def say(self, key: str, **values: object) -> str:
         """The text of a key. A value that is missing shows as "?": a stored failure may lack what a later text names."""
-        return self._texts[key].format_map(_Lenient(values))
+        said = {name: self._quoted(value) if isinstance(value, Quoted) else value for name, value in values.items()}
+        return self._texts[key].format_map(_Lenient(said))
+
+    def _quoted(self, text: str) -> str:
+        return self._texts["quoted"].replace("{text}", text)
 
     def text(self, key: str) -> str:
         """The text as it stands, for a script that fills in the values."""

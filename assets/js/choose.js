@@ -1,9 +1,10 @@
-// Sends the server the poster, variation, example or row of the batch that was clicked.
+// Sends the server the poster, variation, example, row of the batch or answer about a table that was clicked.
 //
 // Needs:
 // - data-open: in an element with data-job, in .history-root or in #batch-table.
 // - data-variation="<job id>"
 // - data-example="<name>"
+// - data-agree="<answer>"
 // - .stage: is scrolled into view for a poster.
 (() => {
   "use strict";
@@ -12,10 +13,11 @@
   const VISIBLE_ENOUGH = 0.6; // if this part of the stage is visible, the page does not scroll
 
   document.addEventListener("click", (event) => {
-    const chosen = targetOf(event)?.closest("[data-open], [data-variation], [data-example]");
+    const chosen = targetOf(event)?.closest("[data-open], [data-variation], [data-example], [data-agree]");
     if (!chosen) return;
-    const { variation, example } = chosen.dataset;
+    const { agree, variation, example } = chosen.dataset;
     if (variation) send("variations", "select", { job_id: variation });
+    else if (agree) send("plan", "select", { answer: agree });
     else if (example) send("examples", "select", { name: example });
     else open(chosen);
   });

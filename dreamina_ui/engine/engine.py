@@ -149,18 +149,22 @@ class Engine:
         *,
         count: int = 1,
         click_id: str | None = None,
+        call_id: str | None = None,
         key: str | None = None,
     ) -> list[Job]:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
         `values` are by field name; a field that is None or absent takes the card's default. A random seed is drawn for each
         of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor gives the
-        same jobs again. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else
-        with the shared one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `DiskFull`, `LibraryError`,
-        `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `StoreError`; then nothing was sent.
+        same jobs again; so does the same `call_id`, whoever asks, for the same values. The jobs go with the visitor's own
+        `key`, if one is given here or kept for the visitor, and else with the shared one. Raises `InvalidInput`,
+        `KeyMissing`, what `Keys.checked` does, `DiskFull`, `LibraryError`, `VisitorBlocked`, `TooManyActive`,
+        `DailyLimitReached` or `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key) if key is not None and self.keys.offered else None
-        jobs = await self._submission.click(visitor_id, values, count=count, click_id=click_id, key=own)
+        jobs = await self._submission.click(
+            visitor_id, values, count=count, click_id=click_id, call_id=call_id, key=own
+        )
         await self._passed("after_click")
         await self.supervisor.sweep()
         return jobs

@@ -111,8 +111,8 @@ class Page:
             chosen(self.show_on_stage, outputs=[stage.current, self.tabs], **quiet)
         batch.current.change(
             self.watch_batch,
-            inputs=[batch.current, *history.inputs],
-            outputs=[*batch.outputs, *history.outputs],
+            inputs=batch.current,
+            outputs=[*batch.outputs, history.stale],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -120,8 +120,15 @@ class Page:
         gr.on(
             [stage.current.change, stage.again_for.change],
             self.watch,
-            inputs=[stage.current, *history.inputs],
-            outputs=[*stage.outputs, compose.generate, compose.cancel, *history.outputs, *account.outputs],
+            inputs=stage.current,
+            outputs=[
+                *stage.outputs,
+                compose.generate,
+                compose.cancel,
+                history.offset,
+                history.stale,
+                *account.outputs,
+            ],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -129,10 +136,13 @@ class Page:
         filled = [*compose.controls, compose.refusal]
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
-        deleted = stage.delete.click(
-            self.delete, inputs=stage.current, outputs=stage.current, js="window.dreamina.deleting", **quiet
+        stage.delete.click(
+            self.delete,
+            inputs=stage.current,
+            outputs=[stage.current, history.stale],
+            js="window.dreamina.deleting",
+            **quiet,
         )
-        deleted.then(history.show, inputs=history.inputs, outputs=history.outputs, **quiet)
         self.examples.select(self.fill_from_example, outputs=compose.controls, **quiet)
 
     async def open(self, request: gr.Request) -> Update:
@@ -158,9 +168,7 @@ class Page:
         job, update = await self.compose.submit(request, values)
         return update if job is None else {**update, self.stage.current: job.job_id}
 
-    async def watch(
-        self, job_id: str, query: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
-    ) -> AsyncIterator[Update]:
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change of the job on the stage, until it ends or another one is shown.
 
         The history is updated for a new job, and whenever a job of the click ends.
@@ -176,8 +184,7 @@ class Page:
                 is_new = ended_before is None and now - job.created_at < NEW_S
                 just_ended = ended_before is None and (again or now - (job.finished_at or 0.0) < JUST_ENDED_S)
                 if is_new or just_ended or ended_before not in (None, ended):
-                    shown = await self.history.show(query, state, ratio, frames, 0 if is_new else at, request)
-                    update |= dict(zip(self.history.outputs, shown, strict=True))
+                    update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
                 ended_before = ended
@@ -185,17 +192,14 @@ class Page:
         except DreaminaError as error:
             yield self.stage.show_error(error, words) | self._buttons(None)
 
-    async def watch_batch(
-        self, batch_id: str, query: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
-    ) -> AsyncIterator[Update]:
+    async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change in the batch's table; the history is updated when one of its jobs ends."""
         if not batch_id:
             return
         ended_before: int | None = None
         async for update, ended in self.batch.watch(batch_id, request):
             if ended != ended_before:
-                shown = await self.history.show(query, state, ratio, frames, at, request)
-                update |= dict(zip(self.history.outputs, shown, strict=True))
+                update |= self.history.refreshed()
             ended_before = ended
             yield update
 
@@ -219,10 +223,10 @@ class Page:
         seed = self._engine.card.field("seed")
         return await self.compose.fill_from_job(job_id, request, **({"seed": seed.default} if seed else {}))
 
-    async def delete(self, job_id: str, request: gr.Request) -> str:
+    async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Delete the job on the stage; it can be restored."""
         await self._engine.history.delete(self._callers.visitor(request), [job_id])
-        return ""
+        return {self.stage.current: "", **self.history.refreshed()}
 
     async def fill_from_example(self, event: gr.EventData) -> Update:
         """Fill the form with an example; nothing is sent."""

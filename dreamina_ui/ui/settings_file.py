@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.values import faults_of
 from dreamina_ui.media.embed import read_record, read_record_alone
 from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
 
@@ -29,7 +28,7 @@ def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
         for name, value in settings.items()
         if name in fields and (value is not None or fields[name].nullable)
     }
-    faulty = {fault.field for fault in faults_of(card, known) if fault.field in known}
+    faulty = {fault.field for fault in card.faults_of(known) if fault.field in known}
     values = {name: value for name, value in known.items() if name not in faulty}
     if record.get("model_id") != card.model_id:
         return values, "other_model"

@@ -33,6 +33,11 @@ class Visitors:
         """The visitor id of an MCP client, a digest of its key or session id, from which neither can be found."""
         return "agent-" + hmac.digest(self._secret, b"agent " + name.encode(errors="replace"), "sha256").hex()[:32]
 
+    def call_id(self, key: str, owner: str = "") -> str:
+        """The id of a program's call, by its idempotency key: of this owner's, or of whoever has the key."""
+        named = f"call {owner} {key}".encode(errors="replace")
+        return "call-" + hmac.digest(self._secret, named, "sha256").hex()[:40]
+
     def read(self, cookie: str | None) -> str | None:
         """The visitor id in a cookie, or None if this app did not sign it."""
         if not cookie:

@@ -13,6 +13,7 @@ from dreamina_ui.ui.html.batch import (
     plan_html,
     problems_html,
     progress_html,
+    question_html,
     states_json,
     table_html,
 )
@@ -50,7 +51,7 @@ def test_problems_name_their_lines() -> None:
     problems = plan_csv(CARD, table, {}).problems
     html = problems_html(problems, CARD, WORDS)
     assert "Line 3: Prompt: " in html
-    assert "Line 4: Length: 7 is not one of" in html
+    assert "Line 4: Length: “7” is not one of" in html
     assert "Line 2" not in html
 
 
@@ -125,3 +126,23 @@ def test_another_model_has_its_own_columns() -> None:
     """The columns of the hint and the table come from the card."""
     names = [field.name for field in OTHER_CARD.fields]
     assert ", ".join(names) in columns_html(OTHER_CARD, WORDS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_question_about_a_table_has_a_button_for_each_answer(language: str) -> None:
+    """One sentence for all columns; nothing of the table is markup."""
+    words = Words(language)
+    for data, count in (
+        ("prompt\nMüller\n".encode("cp1252"), 5),
+        (f"prompt,{HOSTILE.replace(',', '')},Startwert\nx,y,5\n".encode(), 1),
+    ):
+        question = plan_csv(CARD, data, {}).question
+        assert question is not None
+        html = question_html(question, words)
+        assert html.count("data-agree=") == count
+        assert "<img" not in html
+        assert "{" not in html
+    for data in (b"PK\x03\x04....", b"\x00\x01\x02", "prompt\nM\ufffd\n".encode(), b'{"a": 1}', b"prompt\na,b\nc,d\n"):
+        sentence = problems_html(plan_csv(CARD, data, {}).problems, CARD, words)
+        assert "?" not in sentence
+        assert "CSV" in sentence or "JSON" in sentence or "2, 3" in sentence or "NUL" in sentence

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from dreamina_ui.cards.batches import LineProblem
+from dreamina_ui.cards.batches import LineProblem, Question
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
@@ -23,6 +23,7 @@ __all__ = [
     "plan_html",
     "problems_html",
     "progress_html",
+    "question_html",
     "states_json",
     "table_html",
 ]
@@ -37,6 +38,12 @@ _COLUMNS = Markup('<p class="hint">{} <a href="{}" download="batch.csv">{}</a></
 _PLAN = Markup('<div class="batch-plan"><p class="batch-sum" role="status"><b>{}</b> {}</p>{}</div>')
 _PROBLEMS = Markup('<div class="batch-problems" role="alert"><p><b>{}</b></p><ul>{}</ul></div>')
 _PROBLEM = Markup("<li>{}</li>")
+_QUESTION = Markup('<div class="batch-problems batch-question" role="alert"><p><b>{}</b></p>{}</div>')
+_READING = Markup(
+    '<li><button type="button" class="action" data-agree="{}" lang=""><bdi>{}</bdi> <small>{}</small></button></li>'
+)
+_READINGS = Markup("<ul>{}</ul><p>{}</p>")
+_AGREE = Markup('<p><button type="button" class="action" data-agree="{}">{}</button></p>')
 _TABLE = Markup(
     '<div class="batch-scroll" tabindex="0" role="region" aria-label="{name}"><table class="batch-table"{data}>'
     "<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -89,6 +96,23 @@ def problems_html(problems: Sequence[LineProblem], card: Card, words: Words) -> 
         return invitation_html(words)
     items = Markup().join(_PROBLEM.format(_line_text(problem, card, words)) for problem in problems)
     return _PROBLEMS.format(words.say("batch.problems"), items)
+
+
+def question_html(question: Question, words: Words) -> Markup:
+    """What has to be agreed to before the table is used; each answer is a button."""
+    if question.readings:
+        readings = Markup().join(
+            _READING.format(answer, reading.sample, reading.name) for answer, reading in question.readings.items()
+        )
+        otherwise = words.say("plan.question.none", button=words.say("plan.csv_button"))
+        return _QUESTION.format(words.say("plan.question.encoding"), _READINGS.format(readings, otherwise))
+    said = [
+        words.say("plan.question.taken", name=name, title=words.field_title(field.name, field.title))
+        for name, field in question.taken.items()
+    ]
+    if question.left_out:
+        said.append(words.say("plan.question.left_out", names=", ".join(question.left_out)))
+    return _QUESTION.format(" ".join(said), _AGREE.format(question.answer, words.say("plan.question.agree")))
 
 
 def table_html(jobs: Sequence[Job], card: Card, words: Words) -> Markup:
@@ -177,12 +201,14 @@ def _column_class(field: Field) -> str:
 
 def _line_text(problem: LineProblem, card: Card, words: Words) -> str:
     sentence = _problem_text(problem, card, words)
-    return words.say("batch.line", line=problem.line, problem=sentence) if problem.line else sentence
+    has_line = problem.line and not problem.facts.get("lines")
+    return words.say("batch.line", line=problem.line, problem=sentence) if has_line else sentence
 
 
 def _problem_text(problem: LineProblem, card: Card, words: Words) -> str:
     if problem.field is None or problem.problem == "duplicate_column":
-        return words.say(f"plan.{problem.problem}", **problem.facts)
+        key = f"plan.{problem.problem}" + (".lines" if problem.facts.get("lines") else "")
+        return words.say(key, **problem.facts, button=words.say("plan.csv_button"))
     field = card.field(problem.field)
     title = words.field_title(problem.field, field.title if field else problem.field)
     return words.say(f"problem.{problem.problem}", title=title, **problem.facts)

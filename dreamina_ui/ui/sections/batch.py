@@ -22,6 +22,7 @@ from dreamina_ui.ui.html.batch import (
     plan_html,
     problems_html,
     progress_html,
+    question_html,
     states_json,
     table_html,
 )
@@ -29,6 +30,7 @@ from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.uploads import TABLE_ENDINGS
 from dreamina_ui.wording import Words
 
 __all__ = ["Batch"]
@@ -36,6 +38,8 @@ __all__ = ["Batch"]
 Update = dict[Any, Any]
 MODES = ("lines", "csv", "sweep")
 SCRIPT = "window.dreamina.connect('batch', trigger)"
+PLAN_SCRIPT = "window.dreamina.connect('plan', trigger)"
+AGREED_MOST = 20
 
 
 class Batch:
@@ -54,7 +58,7 @@ class Batch:
     def planning_inputs(self) -> list[Component]:
         """The inputs from which the batch is planned."""
         swept = [self.sweep_prompt, self.ratios, self.frames, self.seeds]
-        return [self.mode, self.lines, self.csv, *swept, *self.shared.values()]
+        return [self.mode, self.lines, self.csv, self.agreed, *swept, *self.shared.values()]
 
     @property
     def start_inputs(self) -> list[Component]:
@@ -77,6 +81,7 @@ class Batch:
             trigger_mode="always_last",
             **quiet,
         )
+        self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
         self.pause.click(self.pause_batch, inputs=self.current, outputs=self.refusal, **quiet)
         self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.refusal, **quiet)
         self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.refusal, **quiet)
@@ -97,6 +102,12 @@ class Batch:
         """The plan of the batch: its videos and its price, or its problems."""
         contents = dict(zip(self.planning_inputs, values, strict=True))
         return await self._preview_update(await asyncio.to_thread(self._plan, contents), request)
+
+    async def agree(self, agreed: str, event: gr.EventData) -> str:
+        """What the person has agreed to about tables; each answer names the table that it is about."""
+        data = event._data if isinstance(event._data, dict) else {}
+        answers = [*str(agreed or "").split("\n"), str(data.get("answer"))[:100]]
+        return "\n".join(answers[-AGREED_MOST:])
 
     async def send(self, request: gr.Request, *values: Any) -> Update:
         """Submit the batch if it is the one that the preview shows. (Gradio needs another name than that of `/submit`.)"""
@@ -146,9 +157,10 @@ class Batch:
             )  # fmt: skip
         with gr.Column(visible=False, elem_classes="batch-part") as by_csv:
             self.csv = gr.File(
-                file_types=[".csv", ".tsv", ".txt"], type="filepath", height=140, label=fixed.text("batch.csv"),
+                file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
                 elem_id="batch-csv",
             )  # fmt: skip
+            self.agreed = gr.Textbox(visible="hidden", elem_id="batch-agreed", label="agreed")
             gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
@@ -171,7 +183,9 @@ class Batch:
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem")
 
     def _build_table(self, fixed: Fixed) -> None:
-        self.plan = gr.HTML(fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan")
+        self.plan = gr.HTML(
+            fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
+        )
         with gr.Column(visible=False, elem_id="batch-board") as self.board:
             self.progress = gr.HTML("", elem_id="batch-progress")
             with gr.Row(elem_classes="stage-actions"):
@@ -200,7 +214,8 @@ class Batch:
         shared = {name: read_value(fields[name], contents[control]) for name, control in self.shared.items()}
         if mode == "csv":
             path = contents[self.csv]
-            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared)
+            agreed = str(contents[self.agreed] or "").split("\n")
+            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed)
         if mode == "sweep":
             base = {**shared, **({card.prompt.name: str(contents[self.sweep_prompt] or "")} if card.prompt else {})}
             ratios, frames = contents[self.ratios] or [], contents[self.frames] or []
@@ -209,6 +224,8 @@ class Batch:
 
     async def _preview_update(self, plan: Plan, request: gr.Request) -> Update:
         words, visitor_id = self._callers.words(request), self._callers.visitor(request)
+        if plan.question:
+            return {**self._empty_update(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
             return {**self._empty_update(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
         prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
