@@ -11,7 +11,7 @@
 // - #connection[data-words]: the sentences (in ui/html/connection.py).
 // - a refusal as JSON, whose `code` is "visitor_lost" or "page_changed" where only a reload helps.
 // Makes:
-// - #connection-notice: says that the connection is lost, while it is, or that the page has to be reloaded.
+// - #connection-notice: says that the connection is lost, while it is, or, with data-reload, that the page has to be reloaded.
 // - the event `dreamina:connected`: an answer has come again after the connection was lost.
 // - the event `dreamina:unanswered`, whose detail is the id of a click: nobody knows whether it has arrived.
 (() => {

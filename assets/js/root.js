@@ -1,7 +1,10 @@
-// The page calls the server under the address that the browser has it from: a proxy may serve it under a path, or by https, that
-// the server was not told. Needs nothing of the page.
+// Calls the server under the address that the browser has the page from.
+//
+// A proxy may serve the page under a path, or by https, and not tell the server.
+//
+// Needs:
+// - `gradio_config.root`: the address that the server believes in. Gradio's own script reads it later.
 document.addEventListener("readystatechange", () => {
-  // Gradio's own script reads its configuration after this.
   if (document.readyState === "interactive" && window.gradio_config)
     window.gradio_config.root = new URL(".", location.href).href.replace(/\/$/, "");
 });
