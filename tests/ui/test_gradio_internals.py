@@ -109,8 +109,9 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
                 Input(is_file=True),
             ],
             "open",
+            "open/8/0",
         ),
-        1: Event([]),
+        1: Event([], None, "hidden/0/0"),
     }
 
 

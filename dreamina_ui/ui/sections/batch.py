@@ -57,6 +57,11 @@ class Batch:
         return [self.mode, self.lines, self.csv, *swept, *self.shared.values()]
 
     @property
+    def drafted(self) -> list[Component]:
+        """What is kept until it is sent: a file cannot be."""
+        return [component for component in self.described if component is not self.csv]
+
+    @property
     def sent(self) -> list[Component]:
         """What a click sends. The last is the click's id: the script that fills it in takes the last."""
         return [*self.described, self.planned, self.click_id]
@@ -84,7 +89,7 @@ class Batch:
         self.start.click(
             self.send,
             inputs=self.sent,
-            outputs=[self.current, self.plan, self.start, self.planned, self.refusal],
+            outputs=[self.current, self.accepted, self.plan, self.start, self.planned, self.refusal],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
@@ -113,7 +118,12 @@ class Batch:
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # Not at once again: the same batch is sent a second time only when it was looked at a second time.
-        return {**self._no_plan(words), self.current: batch_id, self.plan: invitation_html(words)}
+        return {
+            **self._no_plan(words),
+            self.current: batch_id,
+            self.accepted: batch_id,
+            self.plan: invitation_html(words),
+        }
 
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
         """The table, then each change in it, with how many have ended; until all have."""
@@ -186,6 +196,7 @@ class Batch:
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
         self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
         self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
+        self.accepted = gr.Textbox(visible="hidden", elem_id="batch-accepted", label="accepted")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:

@@ -57,6 +57,8 @@ class Compose:
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
         # Filled in by the browser at each click: the same wish has the same id.
         self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+        # The last click that was accepted: what it sent is no draft any more.
+        self.accepted = gr.Textbox(visible="hidden", elem_id="accepted", label="accepted")
 
     @property
     def controls(self) -> list[Any]:
@@ -105,7 +107,7 @@ class Compose:
             return None, {**clear, **self.tell(error, words)}
         except DreaminaError as error:
             return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
-        return jobs[0], clear
+        return jobs[0], {**clear, self.accepted: jobs[0].job_id}
 
     def greet(self, request: gr.Request) -> Update:
         """Says at once to a stranger what every click would be answered."""
