@@ -12,7 +12,7 @@ import platformdirs
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.errors import SettingError
-from dreamina_ui.hosts import HOST_NAME
+from dreamina_ui.hosts import HOST_NAME, SUB_PATH
 from dreamina_ui.pasted import plain_key, unquoted
 
 __all__ = ["KEY_NAMES", "Settings", "masked"]
@@ -67,6 +67,8 @@ class Settings:
     server_port: int | None = None
     """Where the app listens; None is `127.0.0.1` and the first free port from 7860. A Space, and a platform that sets
     `PORT`, asks from outside: there it is all addresses."""
+    root_path: str = ""
+    """The path of its host that the app is served under, such as `/studio`."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names of this app behind a proxy or in a local network; `*.name` is all subdomains of a name."""
     public_url: str | None = None
@@ -112,6 +114,7 @@ class Settings:
             secret=read.secret("DREAMINA_SECRET"),
             server_name=read.text("GRADIO_SERVER_NAME") or (ALL_ADDRESSES if is_outside else None),
             server_port=port or platform_port,
+            root_path=read.sub_path("GRADIO_ROOT_PATH"),
             # The service fetches uploads by the public name.
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
@@ -181,6 +184,14 @@ class _Reader:
 
     def port(self, name: str) -> int | None:
         return self.whole(name, 0, least=1, most=65535) if self.text(name) else None
+
+    def sub_path(self, name: str) -> str:
+        value = self.text(name)
+        # Gradio takes a whole address as well; the host is the one that the browser asks for.
+        path = (urlsplit(value).path if "://" in value else value).strip("/")
+        if path and not SUB_PATH.fullmatch(f"/{path}"):
+            raise SettingError(name, value, "a path such as /studio")
+        return path and f"/{path}"
 
     def api_base(self, name: str) -> str:
         value = self.text(name).rstrip("/") or API_BASE

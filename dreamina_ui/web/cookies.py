@@ -58,7 +58,8 @@ class VisitorCookie:
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append(
-                    "set-cookie", _set_cookie(cookie, secure=scope["scheme"] == "https")
+                    "set-cookie",
+                    _set_cookie(cookie, f"{scope.get('root_path', '')}/", secure=scope["scheme"] == "https"),
                 )
             await send(message)
 
@@ -90,7 +91,7 @@ def _cookies(scope: Scope) -> dict[str, str]:
     return cookie_parser(Headers(scope=scope).get("cookie", ""))
 
 
-def _set_cookie(value: str, *, secure: bool) -> str:
+def _set_cookie(value: str, path: str, *, secure: bool) -> str:
     # In the frame of a Space, cookies of the app are third-party ones: they need `None`, `Partitioned` and https.
     site = "Secure; SameSite=None; Partitioned" if secure else "SameSite=Lax"
-    return f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; {site}"
+    return f"{COOKIE}={value}; Path={path}; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; {site}"
