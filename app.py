@@ -5,9 +5,9 @@ import logging
 import os
 import sys
 
-from dotenv import load_dotenv
-
+from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import DreaminaError
+from dreamina_ui.folders import prepare_folders
 from dreamina_ui.settings import Settings
 
 
@@ -20,10 +20,11 @@ def write_log() -> None:
 
 
 def main() -> str | None:
-    load_dotenv()
     write_log()
     try:
+        load_env_file(os.environ)
         settings = Settings.from_env(os.environ)
+        prepare_folders(settings.data_dir, os.environ)
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
         gc.disable()
         # Gradio takes seconds to import: a bad setting is told before that.

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
-from dotenv import load_dotenv
 
 from dreamina_ui.backends import charges
+from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import DreaminaError, StoreUnavailable
 from dreamina_ui.media.library import Library
 from dreamina_ui.settings import Settings
@@ -183,8 +183,8 @@ def prune(
 
 def _run(work: Callable[[Context], Coroutine[Any, Any, None]]) -> None:
     """Run `work` with the database of the settings; an error is printed as one sentence, with exit code 1."""
-    load_dotenv()
     try:
+        load_env_file(os.environ)
         settings = Settings.from_env(os.environ)
         with closing(_database(settings)) as database:
             database.prepare()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from dotenv import load_dotenv
 
 from dreamina_ui.cards.model_card import Card, Field, load_card
+from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.settings import Settings
@@ -50,12 +50,12 @@ def fetch(
     replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a model's card from the service's reply about it; free of charge."""
-    load_dotenv()
     model_id = model_id.strip("/ ")
     path = to or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", model_id).strip("-.") + ".json")
     if path.exists() and not replace:
         _refuse(f"That cannot be done: {path} is there already; --replace writes over it.")
     try:
+        load_env_file(os.environ)
         source = card_from(model_id, asyncio.run(_reply(model_id, Settings.from_env(os.environ))))
         path.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     except DreaminaError as error:

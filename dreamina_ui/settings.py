@@ -1,5 +1,7 @@
 """The settings, read from environment variables."""
 
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +12,19 @@ import platformdirs
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.errors import SettingError
-from dreamina_ui.hosts import HOST_NAME
+from dreamina_ui.hosts import HOST_NAME, SUB_PATH
+from dreamina_ui.pasted import plain_key, unquoted
 
 __all__ = ["KEY_NAMES", "Settings", "masked"]
 
 KEY_NAMES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 """The names of the key, in order of precedence; RunComfy's own clients use all three."""
 
+KEY = re.compile(r"""[!#-&(-_a-~]+""")
+"""Visible ASCII without quotes."""
 API_BASE = "https://model-api.runcomfy.net/v1"
 BUNDLED_CARD = Path(__file__).parent / "cards" / "bundled" / "dreamina-3-0-pro-text-to-video.json"
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  platforms ask from outside of the container
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
@@ -59,7 +65,10 @@ class Settings:
     """Signs the visitor cookie; None is a random one that is kept in `data_dir`."""
     server_name: str | None = None
     server_port: int | None = None
-    """Where Gradio listens; None is Gradio's own choice."""
+    """Where the app listens; None is `127.0.0.1` and the first free port from 7860. A Space, and a platform that sets
+    `PORT`, asks from outside: there it is all addresses."""
+    root_path: str = ""
+    """The path of its host that the app is served under, such as `/studio`."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names of this app behind a proxy or in a local network; `*.name` is all subdomains of a name."""
     public_url: str | None = None
@@ -75,15 +84,17 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the settings. An empty value counts as not set.
 
-        Raises `SettingError` at the first value that cannot be used.
+        Raises `SettingError` at the first value that cannot be used, or name that is a misspelt one.
         """
         read = _Reader(env)
         key = read.key()
+        port, platform_port = read.port("GRADIO_SERVER_PORT"), read.port("PORT")
+        is_outside = bool(env.get("SPACE_ID")) or (platform_port is not None and port is None)
         chosen = read.choice("DREAMINA_BACKEND", ("auto", *Backend))
         paid = chosen == Backend.RUNCOMFY or (chosen == "auto" and key is not None)
         mcp = read.choice("DREAMINA_MCP", ("auto", "on", "off"))
         shared = paid and key is not None and bool(env.get("SPACE_ID"))
-        return cls(
+        settings = cls(
             api_key=key,
             api_base=read.api_base("RUNCOMFY_MODEL_API_BASE"),
             backend=Backend.RUNCOMFY if paid else Backend.SIMULATOR,
@@ -101,13 +112,16 @@ class Settings:
             max_watchers=read.whole("DREAMINA_MAX_WATCHERS", 2000),
             mcp=mcp == "on" or (mcp == "auto" and not paid),
             secret=read.secret("DREAMINA_SECRET"),
-            server_name=read.text("GRADIO_SERVER_NAME") or None,
-            server_port=read.port("GRADIO_SERVER_PORT"),
+            server_name=read.text("GRADIO_SERVER_NAME") or (ALL_ADDRESSES if is_outside else None),
+            server_port=port or platform_port,
+            root_path=read.sub_path("GRADIO_ROOT_PATH"),
             # The service fetches uploads by the public name.
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
             on_space=bool(env.get("SPACE_ID")),
         )
+        read.refuse_misspelt(key_is_missing=key is None and chosen == "auto")
+        return settings
 
 
 class _Reader:
@@ -115,18 +129,34 @@ class _Reader:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
+        self._names = set(KEY_NAMES)
 
     def text(self, name: str) -> str:
-        return self._env.get(name, "").strip()
+        self._names.add(name)
+        value = unquoted(self._env.get(name, ""))
+        if any(ord(letter) < 32 for letter in value):
+            raise SettingError(name, masked(value), "one line; in .env, a path with \\ needs no quotes, or single ones")
+        return value
 
     def key(self) -> str | None:
         for name in KEY_NAMES:
-            if key := self.text(name):
+            if key := plain_key(self._env.get(name, "")):
                 # Anything else is not allowed in an HTTP header, and would fail at the first click.
-                if not (key.isascii() and key.isprintable() and " " not in key):
-                    raise SettingError(name, masked(key), "a key in plain ASCII without blanks or quotes around it")
+                if not KEY.fullmatch(key):
+                    raise SettingError(name, masked(key), "a key in plain ASCII without blanks or quotes")
                 return key
         return None
+
+    def refuse_misspelt(self, *, key_is_missing: bool) -> None:
+        """Raise if a name is nearly a setting's, or is one for a key and `key_is_missing`: what it says would be left out."""
+        for name in sorted(self._env):
+            if name in self._names or not unquoted(self._env[name]) or not name.startswith(("RUNCOMFY_", "DREAMINA_")):
+                continue
+            meant = difflib.get_close_matches(name, sorted(self._names), n=1, cutoff=0.9)
+            if not meant and key_is_missing and name.endswith(("KEY", "TOKEN")):
+                meant = [KEY_NAMES[0]]
+            if meant:
+                raise SettingError(name, masked(self._env[name]), f"no setting of this name, but {meant[0]}")
 
     def secret(self, name: str) -> str | None:
         value = self.text(name)
@@ -155,6 +185,14 @@ class _Reader:
     def port(self, name: str) -> int | None:
         return self.whole(name, 0, least=1, most=65535) if self.text(name) else None
 
+    def sub_path(self, name: str) -> str:
+        value = self.text(name)
+        # Gradio takes a whole address as well; the host is the one that the browser asks for.
+        path = (urlsplit(value).path if "://" in value else value).strip("/")
+        if path and not SUB_PATH.fullmatch(f"/{path}"):
+            raise SettingError(name, value, "a path such as /studio")
+        return path and f"/{path}"
+
     def api_base(self, name: str) -> str:
         value = self.text(name).rstrip("/") or API_BASE
         if not _is_web_address(value):
@@ -174,7 +212,12 @@ class _Reader:
             if not HOST_NAME.fullmatch(host):
                 raise SettingError(name, host, "names such as studio.example.com, separated by commas")
         # A Space has its own name, and one for each replica.
-        space = {self.text("SPACE_HOST").lower(), "*.hf.space"} if self.text("SPACE_ID") else set()
+        # With a domain of its own, it has both in one variable.
+        space = (
+            {*self.text("SPACE_HOST").lower().replace(" ", "").split(","), "*.hf.space"}
+            if self.text("SPACE_ID")
+            else set()
+        )
         return frozenset(hosts) | (space - {""})
 
     def public_url(self, name: str) -> str | None:
@@ -189,17 +232,33 @@ class _Reader:
 
     def data_dir(self, name: str) -> Path:
         value = self.text(name)
-        folder = Path(value).expanduser() if value else Path(platformdirs.user_data_dir("dreamina-ui", appauthor=False))
-        if folder.exists() and not folder.is_dir():
+        folder = self._path(name, value)
+        try:
+            is_other = folder.exists() and not folder.is_dir()
+        except OSError:  # a folder above it may not be entered: the start says so when it makes the folder
+            is_other = False
+        if is_other:
             raise SettingError(name, str(folder), "a folder, or a path where one can be made")
         return folder.absolute()
 
     def file(self, name: str, default: Path) -> Path:
         value = self.text(name)
-        path = Path(value).expanduser() if value else default
+        path = self._path(name, value) if value else default
         if not path.is_file():
             raise SettingError(name, str(path), "the path of a readable file")
         return path.absolute()
+
+    def _path(self, name: str, value: str) -> Path:
+        """The path of `value`; of "", the data folder of this user."""
+        try:
+            path = Path(value or platformdirs.user_data_dir("dreamina-ui", appauthor=False)).expanduser()
+            known = path.parts[:1] != ("~",)
+        except RuntimeError:
+            known = False
+        if not known:
+            # A container's user without a name has no home folder, nor has a service that HOME was not given to.
+            raise SettingError(name, value, "a whole path, as this user has no home folder")
+        return path
 
     def database_url(self, name: str) -> str | None:
         value = self.text(name)

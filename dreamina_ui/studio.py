@@ -15,11 +15,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
-from dreamina_ui.api.mcp import Agents
+from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.errors import SettingError
+from dreamina_ui.folders import make_folder
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
@@ -27,17 +27,18 @@ from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import CallCheck
-from dreamina_ui.web.callers import LANGUAGE_COOKIE, Asking, words_for
+from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
-from dreamina_ui.web.page_cache import KeptPage
+from dreamina_ui.web.page_cache import PageCache
 from dreamina_ui.web.page_head import PageHead, PageScripts
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import address_of, listening, serve
 from dreamina_ui.web.sessions import Sessions
+from dreamina_ui.web.sub_path import SubPath
 from dreamina_ui.web.uploads import VIDEO_MOST
 from dreamina_ui.web.visitors import Visitors, signing_secret
 from dreamina_ui.wording import LANGUAGES, Words
@@ -47,9 +48,10 @@ __all__ = ["Studio"]
 SWITCH_S = 0.001
 """A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
 COLLECTED_AFTER = (2_000, 20, 20)
-"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to look
+"""What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to check
 through everything again and again."""
 ASSETS = Path(__file__).parents[1] / "assets"
+OAUTH = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
 SIMULATOR_BASE = "http://simulator.internal/v1"
 """The simulator in this process is reached by this name and no socket."""
 
@@ -63,7 +65,7 @@ class Studio:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         card = load_card(settings.model_card)
-        _make_data_dir(settings.data_dir)
+        make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         self._simulator = _simulator(settings, card) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
@@ -90,14 +92,14 @@ class Studio:
                 "disk": self.engine.library.check_room,
             }
         )
-        self._place = (
-            PublicPlace(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
+        self._public_files = (
+            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
         )
-        self._agents = Agents(self.engine, self._visitors, time.time) if settings.mcp else None
+        self._mcp_server = McpServer(self.engine, self._visitors, time.time) if settings.mcp else None
         self._login = login = _offers_login()
-        asking = Asking(self._visitors, login=login)
+        callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(
-            self.engine, asking, self.engine.allowances.left, login=login, place=self._place
+            self.engine, callers, self.engine.allowances.left, login=login, public_files=self._public_files
         )
         self._failure: Exception | None = None
         self.app = self._app()
@@ -123,13 +125,14 @@ class Studio:
             openapi_url=None,
             lifespan=self._lifespan,
             middleware=[
+                Middleware(SubPath, root_path=self.settings.root_path, believed=self._is_behind_proxy),
                 self._guard(uploads),
                 Middleware(
                     CallCheck, events=events_of(self.blocks), knows=waits_in(self.blocks), uploads=uploads, say=_say
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors),
-                Middleware(KeptPage, varies=self._varies),
+                Middleware(PageCache, varies=self._varies),
                 Middleware(PageHead, html=self._scripts.tag),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
@@ -138,14 +141,15 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
-                *(self._agents.routes if self._agents else []),
-                *(self._place.routes if self._place else []),
+                *(self._mcp_server.routes if self._mcp_server else []),
+                *(self._public_files.routes if self._public_files else []),
             ],
         )
         mount_page(
             app,
             self.blocks,
             max_watchers=self.settings.max_watchers,
+            root_path=self.settings.root_path,
             show_error=False,
             run_history=False,
             enable_monitoring=False,
@@ -172,8 +176,8 @@ class Studio:
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             try:
                 await stack.enter_async_context(self.engine)
-                if self._agents:
-                    await stack.enter_async_context(self._agents.running())
+                if self._mcp_server:
+                    await stack.enter_async_context(self._mcp_server.running())
             except Exception as error:
                 self._failure = error
                 raise
@@ -183,6 +187,11 @@ class Studio:
         """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
         return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
 
+    @property
+    def _is_behind_proxy(self) -> bool:
+        """Names to be asked by are what a proxy, a Space's among them, needs."""
+        return bool(self.settings.allowed_hosts)
+
     def _guard(self, uploads: Path) -> Middleware:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
         return Middleware(
@@ -190,10 +199,9 @@ class Studio:
             hosts=Hosts({name.lower() for name in names}),
             folders=[uploads],
             say=_say,
-            # Names to be asked by are what a proxy, a Space's among them, needs.
-            behind_proxy=bool(self.settings.allowed_hosts),
+            behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
-            media=self._place is not None,
+            media=self._public_files is not None,
         )
 
     async def _ask_database(self) -> None:
@@ -208,18 +216,10 @@ def _simulator(settings: Settings, card: Card) -> Any:
 
 
 def _offers_login() -> bool:
-    """Whether this is a Space with `hf_oauth`. Without the client's secret, Gradio would sign sessions with a known one."""
-    return os.environ.get("SYSTEM") == "spaces" and all(
-        os.environ.get(name) for name in ("SPACE_ID", "OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET")
-    )
+    """Whether this is a Space with `hf_oauth`, which sets all of these. Without the client's secret, Gradio would sign sessions
+    with a known one; without another of them, it would not start."""
+    return os.environ.get("SYSTEM") == "spaces" and all(os.environ.get(name) for name in ("SPACE_ID", *OAUTH))
 
 
 def _say(request: Request, key: str, **values: object) -> str:
     return words_for(request).say(key, **values)
-
-
-def _make_data_dir(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError("DREAMINA_DATA_DIR", str(folder), f"a folder that can be made ({error.strerror})") from error

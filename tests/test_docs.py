@@ -27,12 +27,15 @@ PLACES: dict[str, tuple[str, str]] = {
     INSTALL: ("scripts/test", INSTALL),
     '"$bin/python" -m pytest tests/test_settings.py': ("scripts/test", '"$bin/python" -m pytest'),
     "pip install -r requirements.txt && python app.py": ("scripts/install", "-m pip install"),
-    "pip install gradio_client": ("requirements.txt", "gradio[mcp]"),  # which brings it
+    "pip install gradio_client": ("requirements.txt", "gradio[mcp,oauth]"),  # which brings it
     "npm install @gradio/client": ("scripts/javascript", "npm install"),
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
     "python -m dreamina_ui.admin": ("tests/test_admin.py", '"-m", "dreamina_ui.admin"'),
-    "python -m dreamina_ui.simulator --port 8700 --token secret": ("tests/servers.py", '"-m", "dreamina_ui.simulator"'),
+    "python -m dreamina_ui.simulator --port 8700 --token secret": (
+        "tests/simulator/test_curl.py",
+        '"-m", "dreamina_ui.simulator"',
+    ),
     "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_public_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",
@@ -68,6 +71,7 @@ DEFAULTS: dict[str, object] = {
     "RUNCOMFY_MODEL_API_BASE": API_BASE,
     "DREAMINA_BACKEND": "auto",
     "DREAMINA_MCP": "auto",
+    "PORT": None,
 }
 IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
 
@@ -151,7 +155,7 @@ def names_read() -> set[str]:
     """Every name that settings.py reads, from its source."""
     tree = ast.parse((ROOT / "dreamina_ui" / "settings.py").read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {text for text in texts if re.fullmatch(r"(?:DREAMINA|RUNCOMFY|GRADIO)_[A-Z_]+", text)}
+    return {text for text in texts if re.fullmatch(r"(?:DREAMINA|RUNCOMFY|GRADIO)_[A-Z_]+|PORT", text)}
 
 
 def test_every_setting_has_its_default() -> None:

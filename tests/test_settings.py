@@ -108,6 +108,62 @@ def test_a_bad_secret_is_masked(name: str) -> None:
     assert "3 characters" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "held",
+    [f'"{CANARY}"', f" Bearer {CANARY} ", f"“{CANARY}”", f"{CANARY}\n", f"\ufeff{CANARY}", f"BEARER: '{CANARY}'"],
+)
+def test_a_key_as_it_was_pasted(held: str) -> None:
+    """Quotes, blanks and `Bearer` around a key are left out, as in a container's variables."""
+    assert Settings.from_env({"RUNCOMFY_TOKEN": held}).api_key == CANARY
+
+
+def test_values_lose_their_quotes() -> None:
+    """`--env-file` of a container passes quotes on."""
+    assert Settings.from_env({"DREAMINA_BACKEND": '"RunComfy"', "DREAMINA_MAX_ACTIVE": "'7'"}).max_active == 7
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, (None, None)),
+        ({"PORT": "8080"}, ("0.0.0.0", 8080)),
+        ({"PORT": "8080", "GRADIO_SERVER_NAME": "::"}, ("::", 8080)),
+        ({"PORT": "8080", "GRADIO_SERVER_PORT": "7861"}, (None, 7861)),
+        ({"SPACE_ID": "ann/studio"}, ("0.0.0.0", None)),
+        ({"GRADIO_SERVER_PORT": "7861", "GRADIO_SERVER_NAME": "127.0.0.2"}, ("127.0.0.2", 7861)),
+    ],
+)
+def test_where_it_listens(env: dict[str, str], expected: tuple[str | None, int | None]) -> None:
+    """A platform's `PORT` means all addresses; Gradio's own names come first."""
+    settings = Settings.from_env(env)
+    assert (settings.server_name, settings.server_port) == expected
+
+
+@pytest.mark.parametrize("name", ["RUNCOMFY_API_TOKN", "RUNCOMFY_KEY", "DREAMINA_TOKEN", "RUNCOMFY_API_TOKENS"])
+def test_a_misspelt_key_is_not_the_simulator(name: str) -> None:
+    """The error names what was set and what was meant, without the key."""
+    with pytest.raises(SettingError) as caught:
+        Settings.from_env({name: CANARY})
+    assert str(caught.value).startswith(name)
+    assert "RUNCOMFY_API_TOKEN" in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    """What a cluster or another program sets is no misspelt setting."""
+    others = {"DREAMINA_SERVICE_HOST": "10.0.0.1", "DREAMINA_PORT": "tcp://10.0.0.1", "OPENAI_API_KEY": CANARY}
+    assert Settings.from_env(others).backend == "simulator"
+    assert Settings.from_env({"RUNCOMFY_API_TOKEN": CANARY, "RUNCOMFY_OTHER_KEY": "x"}).api_key == CANARY
+
+
+def test_without_a_home_folder_the_data_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who is in no list and has no HOME is told which setting to make."""
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    for env in ({}, {"DREAMINA_DATA_DIR": "~/videos"}):
+        with pytest.raises(SettingError, match=r"DREAMINA_DATA_DIR .*no home folder"):
+            Settings.from_env(env)
+
+
 def test_a_password_in_a_database_address_is_masked() -> None:
     """The error has only the scheme of a refused database URL."""
     with pytest.raises(SettingError) as caught:

@@ -13,7 +13,7 @@
     if (!button) return;
     // In a frame of another site, as on a Space, browsers keep only a cookie with these marks, and only over https.
     const site = location.protocol === "https:" ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
-    document.cookie = `${COOKIE}=${button.dataset.language}; Path=/; Max-Age=${YEAR_S}${site}`;
+    document.cookie = `${COOKIE}=${button.dataset.language}; Path=${new URL(".", location.href).pathname}; Max-Age=${YEAR_S}${site}`;
     location.reload();
   });
 })();

@@ -1,1 +1,1 @@
-"""The studio for programs: endpoints, the job as JSON, MCP."""
+"""What programs call: the public endpoints, the MCP server, and jobs and errors as JSON."""

@@ -1,4 +1,4 @@
-"""The public endpoints, for programs: Gradio's own API, with inputs named as in the model card."""
+"""The five public endpoints of Gradio's API. Their inputs have the names of the model card's fields."""
 
 import inspect
 from collections.abc import AsyncIterator, Sequence
@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from dreamina_ui.api.job_json import KEY_HEADER, shown_address_of, spoken, told
+from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, view_address
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
 __all__ = ["add_endpoints"]
@@ -20,65 +20,65 @@ _TYPES = {"text": str, "address": str, "integer": int, "number": float, "boolean
 
 
 class _Endpoints:
-    def __init__(self, engine: Engine, asking: Asking) -> None:
+    def __init__(self, engine: Engine, callers: Callers) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
 
     async def generate(self, *values: Any) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        """Make a video and follow it: streams [job, video] at each change; video is null until it is there.
+        """Make a video and stream [job, video] at each change of the job; video is null until it is saved.
 
-        A caller who goes away loses nothing: the job goes on, and /job tells of it.
+        The job goes on when the caller disconnects; /job returns it.
         """
         job = await self._submit(values)
         try:
             async for snapshot in self._engine.watch(HOLDER, job.job_id):
-                yield await self._answer(snapshot)
+                yield await self._job_and_video(snapshot)
         except DreaminaError as error:
-            raise spoken(error) from None
+            raise api_error(error) from None
 
     async def submit(self, *values: Any) -> dict[str, Any]:
-        """Make a video and return its job at once; ask /job with its job_id how it is going."""
-        return await told(self._engine, await self._submit(values), self._asking.now())
+        """Start a video and return its job at once; /job returns its status later."""
+        return await job_response(self._engine, await self._submit(values), self._callers.now())
 
     async def job(
         self,
         job_id: str,
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """How a job is going: [job, video]; video is null until it is there. Whoever holds a job_id owns the job."""
+        """The status of a job: [job, video]; video is null until it is saved. Whoever has a job_id may use the job."""
         try:
             await self._take_key(job_id, request)
-            return await self._answer(await self._engine.job(HOLDER, job_id))
+            return await self._job_and_video(await self._engine.job(HOLDER, job_id))
         except DreaminaError as error:
-            raise spoken(error) from None
+            raise api_error(error) from None
 
     async def cancel(
         self,
         job_id: str,
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> dict[str, Any]:
-        """Take a job back while it is queued. The state tells whether it was: a running one arrives, and is paid."""
+        """Cancel a queued job. The state in the response says whether it worked: a rendering job arrives, and is charged."""
         try:
             await self._take_key(job_id, request)
-            return await told(self._engine, await self._engine.cancel(HOLDER, job_id), self._asking.now())
+            return await job_response(self._engine, await self._engine.cancel(HOLDER, job_id), self._callers.now())
         except DreaminaError as error:
-            raise spoken(error) from None
+            raise api_error(error) from None
 
     async def history(
         self,
         limit: int = 24,
         offset: int = 0,
-        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in, and wants it last
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> list[dict[str, Any]]:
-        """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
+        """The jobs of the visitor whose cookie the request has, newest first; at most 100 at once."""
         for name, value in (("limit", limit), ("offset", offset)):
             if not isinstance(value, int) or isinstance(value, bool):
-                raise spoken(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
+                raise api_error(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
         try:
-            jobs, _ = await self._engine.history.page(self._asking.visitor(request), limit, offset)
+            jobs, _ = await self._engine.history.page(self._callers.visitor(request), limit, offset)
         except DreaminaError as error:
-            raise spoken(error) from None
-        return [await told(self._engine, job, self._asking.now()) for job in jobs]
+            raise api_error(error) from None
+        return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
 
     async def _submit(self, values: tuple[Any, ...]) -> Job:
         *inputs, request = values
@@ -86,53 +86,53 @@ class _Endpoints:
             field.name: value for field, value in zip(_required_first(self._engine.card.fields), inputs, strict=True)
         }
         try:
-            # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
+            # A program that does not know whether its call arrived repeats it with the same key, and is charged once.
             click_id = request.headers.get("idempotency-key")
             key = request.headers.get(KEY_HEADER)
-            [job] = await self._engine.submit(self._asking.visitor(request), named, click_id=click_id, key=key)
+            [job] = await self._engine.submit(self._callers.visitor(request), named, click_id=click_id, key=key)
             return job
         except DreaminaError as error:
-            raise spoken(error, sent=False) from None
+            raise api_error(error, sent=False) from None
 
     async def _take_key(self, job_id: str, request: gr.Request) -> None:
-        """A job that waits for its caller's key, after a restart, gets it with any call about it."""
+        """After a restart, a job may wait for its caller's key; any call about the job that has the key continues it."""
         if (key := request.headers.get(KEY_HEADER)) is not None:
             await self._engine.keys.bring_for(job_id, key)
 
-    async def _answer(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    async def _job_and_video(self, job: Job) -> tuple[dict[str, Any], dict[str, Any] | None]:
         first = next(iter(await self._engine.files(job)), None)
         file = None
         if first:
             file = {
                 "path": PROGRAM_PATH + first.path.name,
-                "url": shown_address_of(job, first),
+                "url": view_address(job, first),
                 "orig_name": first.path.name,
                 "mime_type": first.kind.media_type,
                 "meta": {"_type": "gradio.FileData"},
             }
-        return await told(self._engine, job, self._asking.now()), file
+        return await job_response(self._engine, job, self._callers.now()), file
 
 
-def add_endpoints(engine: Engine, asking: Asking) -> None:
-    """Place the five endpoints in the Gradio blocks of the caller."""
-    endpoints = _Endpoints(engine, asking)
+def add_endpoints(engine: Engine, callers: Callers) -> None:
+    """Add the five endpoints to the Gradio blocks that are open."""
+    endpoints = _Endpoints(engine, callers)
     job, video = dict[str, Any], dict[str, Any] | None
 
     async def generate(*values: Any) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        async for answer in endpoints.generate(*values):
-            yield answer
+        async for response in endpoints.generate(*values):
+            yield response
 
     async def submit(*values: Any) -> dict[str, Any]:
         return await endpoints.submit(*values)
 
-    _shape(generate, engine.card.fields, tuple[job, video], endpoints.generate.__doc__)  # type: ignore[valid-type]
-    _shape(submit, engine.card.fields, job, endpoints.submit.__doc__)
+    _set_signature(generate, engine.card.fields, tuple[job, video], endpoints.generate.__doc__)  # type: ignore[valid-type]
+    _set_signature(submit, engine.card.fields, job, endpoints.submit.__doc__)
     for function in (generate, submit, endpoints.job, endpoints.cancel, endpoints.history):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
 
 
-def _shape(function: Any, fields: Sequence[Field], returns: Any, doc: str | None) -> None:
-    """Give a function the card's fields as its parameters: Gradio makes an endpoint's description from these."""
+def _set_signature(function: Any, fields: Sequence[Field], returns: Any, doc: str | None) -> None:
+    """Give a function the card's fields as parameters: Gradio describes an endpoint by its function's signature."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
         inspect.Parameter(
@@ -150,7 +150,7 @@ def _shape(function: Any, fields: Sequence[Field], returns: Any, doc: str | None
 
 
 def _annotation(field: Field) -> Any:
-    """A field's kind as Python says it, with None where nothing is an answer, too."""
+    """The Python type of a field; `| None` if the field can be empty."""
     kind: Any = Literal[field.choices] if field.choices else _TYPES.get(field.kind, Any)
     if field.kind == "list" and field.item is not None:
         kind = list[_annotation(field.item)]  # type: ignore[misc]
@@ -158,5 +158,5 @@ def _annotation(field: Field) -> Any:
 
 
 def _required_first(fields: Sequence[Field]) -> list[Field]:
-    """Python wants parameters without a default before those with one."""
+    """In Python, parameters without a default come before those with one."""
     return sorted(fields, key=lambda field: not field.required)

@@ -1,4 +1,4 @@
-"""What programs are told: a job, a page of jobs, and an error, as JSON."""
+"""A job and an error as JSON, as the endpoints and the MCP tools return them."""
 
 import json
 from typing import Any
@@ -12,20 +12,20 @@ from dreamina_ui.media.library import SavedFile
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.wording import Words, iso_time
 
-__all__ = ["KEY_HEADER", "WORDS", "job_json", "problem_json", "shown_address_of", "spoken", "told"]
+__all__ = ["KEY_HEADER", "WORDS", "api_error", "job_json", "job_response", "problem_json", "view_address"]
 
 KEY_HEADER = "X-RunComfy-Key"
-"""A caller's own key: the job is made, followed and paid with it. It is kept in memory, for that job alone."""
+"""The header for a caller's own key, which sends, polls and pays for the job. The key stays in memory, for that job alone."""
 
 WORDS = Words()
-"""Programs are spoken to in one language, whatever their machine's is."""
+"""All messages to programs are in this one language."""
 
 
 def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, Any]:
-    """A job as programs see it: `docs/job.schema.json`. `usual_s` is how long such a job usually takes, in seconds."""
+    """A job in the form of `docs/job.schema.json`, without its files. `usual_s`: how many seconds such a job usually takes."""
     elapsed_s = job.elapsed_s(now)
-    # Of one that takes longer than usual nobody knows how long it will take.
-    is_guessed = not job.ended and usual_s is not None and usual_s > elapsed_s
+    # A job that takes longer than usual has no estimate.
+    has_estimate = not job.ended and usual_s is not None and usual_s > elapsed_s
     return {
         "job_id": job.job_id,
         "share_id": job.share_id,
@@ -33,7 +33,7 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "request_id": job.request_id,
         "queue_position": job.queue_position,
         "message": WORDS.explain(job) or WORDS.state_line(job),
-        "error": _said(job.failure, job) if job.failure else None,
+        "error": _failure_json(job.failure, job) if job.failure else None,
         "prompt": job.payload.get("prompt"),
         "aspect_ratio": job.payload.get("aspect_ratio"),
         "frames": job.payload.get("frames"),
@@ -41,7 +41,7 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "created_at": iso_time(job.created_at),
         "finished_at": None if job.finished_at is None else iso_time(job.finished_at),
         "elapsed_s": round(elapsed_s, 3),
-        "eta_s": round(usual_s - elapsed_s, 3) if is_guessed and usual_s is not None else None,
+        "eta_s": round(usual_s - elapsed_s, 3) if has_estimate and usual_s is not None else None,
         "width": job.width,
         "height": job.height,
         "duration_s": job.duration_s,
@@ -51,27 +51,29 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "model_id": job.model_id,
         "settings": dict(job.payload),
         "files": [],
-        "remarks": [_said(remark, job) for remark in job.remarks],
+        "remarks": [_failure_json(remark, job) for remark in job.remarks],
     }
 
 
-async def told(engine: Engine, job: Job, now: float) -> dict[str, Any]:
-    """The job with the page's own estimate of how long it will still take, and with the files it has made."""
-    made = [{"url": address_of(job, file), "media_type": file.kind.media_type} for file in await engine.files(job)]
-    return {**job_json(job, now, None if job.ended else await engine.history.usual_s(job.payload)), "files": made}
+async def job_response(engine: Engine, job: Job, now: float) -> dict[str, Any]:
+    """`job_json` with the time that is left by the page's own estimate, and with the saved files."""
+    files = [
+        {"url": download_address(job, file), "media_type": file.kind.media_type} for file in await engine.files(job)
+    ]
+    return {**job_json(job, now, None if job.ended else await engine.history.usual_s(job.payload)), "files": files}
 
 
-def address_of(job: Job, file: SavedFile) -> str:
-    """Where a program fetches a file of this job, on this server."""
+def download_address(job: Job, file: SavedFile) -> str:
+    """Where a program downloads a file of this job; relative to this server."""
     return f"/dreamina/video/{job.share_id}?n={file.number}"
 
 
-def shown_address_of(job: Job, file: SavedFile) -> str:
-    """Where the file is shown if browsers show its kind, or downloaded."""
-    return f"/{saved_address(file.path)}" if file.kind.inline else address_of(job, file)
+def view_address(job: Job, file: SavedFile) -> str:
+    """Where the file opens in a browser; a kind that no browser shows has only its download."""
+    return f"/{saved_address(file.path)}" if file.kind.inline else download_address(job, file)
 
 
-def _said(failure: Failure, job: Job) -> dict[str, str]:
+def _failure_json(failure: Failure, job: Job) -> dict[str, str]:
     return {"code": failure.code, "message": WORDS.sentence(failure, sent=job.request_id is not None)}
 
 
@@ -85,10 +87,10 @@ def problem_json(error: DreaminaError, *, sent: bool | None = None) -> dict[str,
     return {"code": error.code, "message": WORDS.sentence(error, sent=sent)}
 
 
-def spoken(error: DreaminaError, *, sent: bool | None = None) -> gr.Error:
-    """Gradio passes an error's text alone, so that is JSON; as it holds none of HTML's signs, nothing mangles it.
+def api_error(error: DreaminaError, *, sent: bool | None = None) -> gr.Error:
+    """`problem_json` as an exception for Gradio, without a traceback.
 
-    Nothing of the program's inside goes out with it.
+    Gradio passes on only the text of an error, so the text is JSON. It has no character that HTML would escape.
     """
     text = json.dumps(problem_json(error, sent=sent))
     for sign in "<>&":

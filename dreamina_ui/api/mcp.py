@@ -1,4 +1,4 @@
-"""The door for agents, at `/gradio_api/mcp`. What stands behind it is loaded when the first one knocks."""
+"""Serves MCP at `/gradio_api/mcp`; imports the MCP library at the first request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,64 +15,65 @@ from dreamina_ui.web.visitors import Visitors
 if TYPE_CHECKING:
     from dreamina_ui.api.tools import Tools
 
-__all__ = ["Agents"]
+__all__ = ["McpServer"]
 
 PATH = "/gradio_api/mcp"
 
 
-class Agents:
-    """`now` gives seconds since the epoch. Serves while `running` is entered."""
+class McpServer:
+    """The MCP server, which starts at its first request. `now` gives seconds since the epoch."""
 
     def __init__(self, engine: Engine, visitors: Visitors, now: Callable[[], float]) -> None:
-        self._inside = engine, visitors, now
-        self._opening: asyncio.Task[Any] | None = None
-        self._held: asyncio.Task[None] | None = None
-        self._leave = asyncio.Event()
+        self._parts = engine, visitors, now
+        self._starting: asyncio.Task[Any] | None = None
+        self._sessions: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
 
     @property
     def routes(self) -> list[Route]:
-        # Not a function, and so to Starlette an application of its own, for every method.
-        return [Route(path, _Door(self._serve), name="dreamina_mcp") for path in (PATH, f"{PATH}/")]
+        # Starlette passes every method to an endpoint that is not a function.
+        return [Route(path, _Endpoint(self._serve), name="dreamina_mcp") for path in (PATH, f"{PATH}/")]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        self._leave = asyncio.Event()
+        """Requests are served inside this context; at its end all sessions are closed."""
+        self._stop = asyncio.Event()
         try:
             yield
         finally:
-            self._leave.set()
-            if self._opening:
-                await asyncio.gather(self._opening, return_exceptions=True)
-            if self._held:
-                await asyncio.gather(self._held, return_exceptions=True)
-            self._opening = self._held = None
+            self._stop.set()
+            if self._starting:
+                await asyncio.gather(self._starting, return_exceptions=True)
+            if self._sessions:
+                await asyncio.gather(self._sessions, return_exceptions=True)
+            self._starting = self._sessions = None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._open(), name="agents' door")
-        # Shielded: who opened it may leave, and others wait for it as well.
-        manager = await asyncio.shield(self._opening)
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start(), name="start of the MCP server")
+        # Shielded: other requests wait for the start, too, if the first client disconnects.
+        manager = await asyncio.shield(self._starting)
         await manager.handle_request(scope, receive, send)
 
-    async def _open(self) -> Any:
+    async def _start(self) -> Any:
         tools: type[Tools] = (await asyncio.to_thread(import_module, "dreamina_ui.api.tools")).Tools
-        manager = tools(*self._inside).manager()
+        manager = tools(*self._parts).manager()
         ready = asyncio.Event()
-        # A task of its own: what is entered in it has to be left in it.
-        self._held = asyncio.create_task(self._hold(manager, ready), name="agents' sessions")
+        # A task group has to be left by the task that entered it, so one task does both.
+        self._sessions = asyncio.create_task(self._run_sessions(manager, ready), name="MCP sessions")
         await ready.wait()
         return manager
 
-    async def _hold(self, manager: Any, ready: asyncio.Event) -> None:
+    async def _run_sessions(self, manager: Any, ready: asyncio.Event) -> None:
         try:
             async with manager.run():
                 ready.set()
-                await self._leave.wait()
+                await self._stop.wait()
         finally:
             ready.set()
 
 
-class _Door:
+class _Endpoint:
     def __init__(self, serve: Callable[[Scope, Receive, Send], Any]) -> None:
         self._serve = serve
 

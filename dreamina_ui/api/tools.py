@@ -1,4 +1,4 @@
-"""The four tools of an agent (MCP). An agent's jobs are those of its key, or else of its session; nobody else's."""
+"""The four MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
-from dreamina_ui.api.job_json import KEY_HEADER, WORDS, problem_json, shown_address_of, told
+from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, problem_json, view_address
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
@@ -22,7 +22,7 @@ from dreamina_ui.web.visitors import Visitors
 __all__ = ["Tools"]
 
 WAIT_S = 45.0
-"""Seconds a call waits for its video: agents give up after a minute."""
+"""Seconds that `generate_video` waits for its video: clients give up after a minute."""
 SESSIONS_MOST = 1000
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ Tool = Callable[[dict[str, Any], Request], Awaitable[dict[str, Any]]]
 
 
 class Tools:
-    """`now` gives seconds since the epoch; `wait_s` is how long `generate_video` waits before it hands back the job."""
+    """`now` gives seconds since the epoch; `wait_s` is how long `generate_video` waits before it returns an unfinished job."""
 
     def __init__(self, engine: Engine, visitors: Visitors, now: Callable[[], float], *, wait_s: float = WAIT_S) -> None:
         self._engine = engine
@@ -64,18 +64,18 @@ class Tools:
             "list_videos": self._list,
         }
         self._server: Server[Any, Request] = Server("dreamina-ui", instructions=WORDS.say("mcp.instructions"))
-        self._server.list_tools()(self.listed)  # type: ignore[no-untyped-call]
-        # What is wrong with a value is said by the card itself, in one sentence.
-        self._server.call_tool(validate_input=False)(self._called)
+        self._server.list_tools()(self.list_tools)  # type: ignore[no-untyped-call]
+        # The card validates the values: its errors are one sentence each.
+        self._server.call_tool(validate_input=False)(self._call)
 
     def manager(self) -> StreamableHTTPSessionManager:
-        # A stranger's words are not written into the log, nor is a traceback for each agent that leaves.
+        # The library would log what clients send, and a traceback for each client that disconnects.
         logging.getLogger("mcp.server.lowlevel.server").setLevel(logging.ERROR)
-        logging.getLogger("mcp.server.streamable_http").addFilter(_is_no_farewell)
+        logging.getLogger("mcp.server.streamable_http").addFilter(_is_not_disconnect)
         return StreamableHTTPSessionManager(self._server, max_sessions=SESSIONS_MOST)
 
-    async def listed(self) -> list[types.Tool]:
-        """The tools; their price as it is known now."""
+    async def list_tools(self) -> list[types.Tool]:
+        """The tools, described with the price that is known now."""
         read = types.ToolAnnotations(readOnlyHint=True, openWorldHint=False)
         make = types.ToolAnnotations(
             readOnlyHint=False, destructiveHint=False, idempotentHint=False, openWorldHint=True
@@ -107,20 +107,20 @@ class Tools:
         usd = await self._engine.estimate_usd(usual)
         return WORDS.say("mcp.price.unknown") if usd is None else WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
 
-    async def _called(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
+    async def _call(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         request = self._server.request_context.request
         try:
             if name not in self._tools or request is None:
-                return _refused(
+                return _error_result(
                     {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", held=ascii(name[:40])[1:-1])}
                 )
             return _result(await self._tools[name](arguments, request))
         except DreaminaError as error:
-            return _refused(problem_json(error, sent=False if name == "generate_video" else None))
+            return _error_result(problem_json(error, sent=False if name == "generate_video" else None))
         except Exception:
-            # The library would tell the agent of the program's inside.
+            # The library would send the text of the exception to the client.
             LOG.exception("a tool failed")
-            return _refused(problem_json(DreaminaError()))
+            return _error_result(problem_json(DreaminaError()))
 
     async def _generate(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         key = request.headers.get(KEY_HEADER)
@@ -133,28 +133,31 @@ class Tools:
                     await self._progress(job, changes)
         except TimeoutError:
             pass
-        return await self._answer(job, request)
+        return await self._response(job, request)
 
     async def _status(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         job_id = await self._job_id(values, request)
-        return await self._answer(await self._engine.job(HOLDER, job_id), request)
+        return await self._response(await self._engine.job(HOLDER, job_id), request)
 
     async def _cancel(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         job_id = await self._job_id(values, request)
-        return await self._answer(await self._engine.cancel(HOLDER, job_id), request)
+        return await self._response(await self._engine.cancel(HOLDER, job_id), request)
 
     async def _list(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
-        _known(values, _PAGE)
+        _refuse_unknown(values, _PAGE)
         numbers = {"limit": 24, "offset": 0, **values}
         for name, number in numbers.items():
             if not isinstance(number, int) or isinstance(number, bool):
                 raise InvalidInput(name, "not_integer", held=json.dumps(number)[:40], message="")
         jobs, _ = await self._engine.history.page(self._owner(request), numbers["limit"], numbers["offset"])
-        return {"videos": [await self._answer(job, request) for job in jobs]}
+        return {"videos": [await self._response(job, request) for job in jobs]}
 
     async def _job_id(self, values: dict[str, Any], request: Request) -> str:
-        """The id that is named; a job that waits for its caller's key gets it. Whoever holds a job id owns the job."""
-        _known(values, _JOB_ID)
+        """The job id among the arguments. If the request has a key, the job continues with it if it waited for its key.
+
+        Whoever has a job id may use the job.
+        """
+        _refuse_unknown(values, _JOB_ID)
         if "job_id" not in values:
             raise InvalidInput("job_id", "missing", message="")
         if not isinstance(values["job_id"], str):
@@ -166,16 +169,20 @@ class Tools:
 
     def _owner(self, request: Request) -> str:
         if key := request.headers.get(KEY_HEADER):
-            return self._visitors.of_agent(f"key {key}")
-        # 128 random bits that the server gave to this client alone.
-        return self._visitors.of_agent(f"session {request.headers[MCP_SESSION_ID_HEADER]}")
+            return self._visitors.of_mcp_client(f"key {key}")
+        # The session id is 128 random bits that only this client knows.
+        return self._visitors.of_mcp_client(f"session {request.headers[MCP_SESSION_ID_HEADER]}")
 
-    async def _answer(self, job: Job, request: Request) -> dict[str, Any]:
+    async def _response(self, job: Job, request: Request) -> dict[str, Any]:
         first = next(iter(await self._engine.files(job)), None)
         base = str(request.base_url).rstrip("/")
-        url = f"{base}{shown_address_of(job, first)}" if first else None
+        url = f"{base}{view_address(job, first)}" if first else None
         next_step = "mcp.next.ended" if job.ended else "mcp.next.status"
-        return {"job": await told(self._engine, job, self._now()), "video_url": url, "next": WORDS.say(next_step)}
+        return {
+            "job": await job_response(self._engine, job, self._now()),
+            "video_url": url,
+            "next": WORDS.say(next_step),
+        }
 
     async def _progress(self, job: Job, changes: int) -> None:
         context = self._server.request_context
@@ -186,20 +193,20 @@ class Tools:
             await context.session.send_progress_notification(token, changes, None, words, related_request_id=related)
 
 
-def _is_no_farewell(record: logging.LogRecord) -> bool:
+def _is_not_disconnect(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], anyio.ClosedResourceError))
 
 
-def _known(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+def _refuse_unknown(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
     for name in values:
         if name not in inputs["properties"]:
             raise InvalidInput(ascii(name)[1:-1][:40], "unknown_field", message="")
 
 
-def _result(answer: dict[str, Any]) -> types.CallToolResult:
-    text = types.TextContent(type="text", text=json.dumps(answer))
-    return types.CallToolResult(content=[text], structuredContent=answer)
+def _result(response: dict[str, Any]) -> types.CallToolResult:
+    text = types.TextContent(type="text", text=json.dumps(response))
+    return types.CallToolResult(content=[text], structuredContent=response)
 
 
-def _refused(problem: dict[str, str]) -> types.CallToolResult:
+def _error_result(problem: dict[str, str]) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=json.dumps(problem))], isError=True)

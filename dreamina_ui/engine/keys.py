@@ -24,6 +24,7 @@ from dreamina_ui.errors import (
     UnknownRequest,
 )
 from dreamina_ui.jobs import Job
+from dreamina_ui.pasted import plain_key
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import Keyed
@@ -140,12 +141,12 @@ class Keys:
             self._wake.set()
 
     async def checked(self, key: object) -> str:
-        """The key without the blanks around it, once the service has accepted it.
+        """The key without blanks, quotes and `Bearer` around it, once the service has accepted it.
 
         The service is asked for a request that nobody made, which costs nothing: it answers "not found" only to a valid key.
         Raises `KeyMissing`, `KeyRefused`, `PermissionDenied`, `NoBalance`, or `KeyUnchecked` where it does not say.
         """
-        key = key.strip() if isinstance(key, str) else ""
+        key = plain_key(key) if isinstance(key, str) else ""
         if not key:
             raise KeyMissing
         if len(key) > KEY_MOST:

@@ -99,7 +99,7 @@ def _groups(fields: Sequence[Field]) -> list[list[Field]]:
 
 def _upload(field: Field, fixed: Fixed) -> gr.UploadButton:
     return gr.UploadButton(
-        str(fixed.text("place.upload")),
+        str(fixed.text("upload.button")),
         file_types=list(MEDIA_ENDINGS),
         type="filepath",
         size="sm",

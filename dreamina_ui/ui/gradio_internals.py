@@ -61,9 +61,12 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
     def postprocess(self, value: Shown | None) -> FileData | None:
         if value is None:
             return None
-        address = f"/{saved_address(value.path)}"
         return FileData(
-            path=value.name, url=address, orig_name=value.name, mime_type=value.kind.media_type, size=value.size
+            path=value.name,
+            url=f"/{saved_address(value.path)}",  # Gradio puts the page's root before it
+            orig_name=value.name,
+            mime_type=value.kind.media_type,
+            size=value.size,
         )
 
     def answer(self, value: Any) -> Any:

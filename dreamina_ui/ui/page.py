@@ -25,8 +25,8 @@ from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.public_files import PublicFiles
 
 __all__ = ["Page", "build_page"]
 
@@ -42,28 +42,28 @@ class Page:
     def __init__(
         self,
         engine: Engine,
-        asking: Asking,
+        callers: Callers,
         fixed: Fixed,
         left: AskLeft | None,
         *,
         login: bool,
-        place: PublicPlace | None = None,
+        public_files: PublicFiles | None = None,
     ) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         gr.HTML(fixed.fragment("header", partial(header_html, engine.card, engine.backend)), elem_classes="header")
-        self.account = Account(engine, asking, fixed, left, login=login)
+        self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, asking, fixed, place)
+                        self.compose = Compose(engine, callers, fixed, public_files)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
-                        self.stage = Stage(engine, asking, fixed)
+                        self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
-                self.batch = Batch(engine, asking, fixed)
-        self.history = History(engine, asking, fixed)
+                self.batch = Batch(engine, callers, fixed)
+        self.history = History(engine, callers, fixed)
         gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
         gr.HTML(fixed.fragment("connection", connection_html), elem_classes="notify")
 
@@ -141,6 +141,7 @@ class Page:
         deleted.then(history.show, inputs=history.inputs, outputs=history.outputs, **quiet)
         self.examples.select(self.take_example, outputs=compose.controls, **quiet)
 
+<<<<<<< HEAD
     async def open(self, opening: str, request: gr.Request) -> Update:
         """What was running goes back on the stage, or else the newest video that nobody has seen; a link may fill the form,
         or show a shared video.
@@ -150,21 +151,32 @@ class Page:
         """
         told = _told(opening)
         words, query = self._asking.words(request), dict(request.query_params)
+=======
+    async def open(self, request: gr.Request) -> Update:
+        """What was running goes back on the stage; a link may fill the form or show a shared video."""
+        words, query = self._callers.words(request), dict(request.query_params)
+>>>>>>> main
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
+<<<<<<< HEAD
         update[self.compose.price] = await self.compose.price_html(self._asking.visitor(request), defaults, words)
         if not told.get("has_draft"):
             update |= self.compose.take_link(query, words)
         update |= self.compose.greet(request)
+=======
+        update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
+        update |= self.compose.take_link(query, words) | self.compose.greet(request)
+>>>>>>> main
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)
             except JobNotFound as error:
                 return update | self.stage.tell(error, words)
-        if batch_id := await self._engine.batches.last(self._asking.visitor(request)):
+        if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
             update[self.batch.current] = batch_id
+<<<<<<< HEAD
         if job_id := await self._newest(self._asking.visitor(request), told.get("seen")):
             update[self.stage.current] = job_id
         return update
@@ -178,6 +190,10 @@ class Page:
             return None
         ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
         return ready[0].job_id if ready and ready[0].job_id not in seen else None
+=======
+        running, _ = await self._engine.history.page(self._callers.visitor(request), 1, search=Search(state=RUNNING))
+        return update | ({self.stage.current: running[0].job_id} if running else {})
+>>>>>>> main
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)
@@ -190,8 +206,8 @@ class Page:
 
         The history is drawn anew for a job that was just asked for, and when one of the click's videos ends.
         """
-        words, again = self._asking.words(request), self._asking.is_again(request)
-        now = self._asking.now()
+        words, again = self._callers.words(request), self._callers.is_again(request)
+        now = self._callers.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
             return
@@ -231,9 +247,9 @@ class Page:
     async def cancel_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """What the cancel achieved is said by the watcher; here only what kept it from being asked."""
         try:
-            job = await self._engine.cancel(self._asking.visitor(request), job_id)
+            job = await self._engine.cancel(self._callers.visitor(request), job_id)
         except DreaminaError as error:
-            return Markup('<p class="note">{}</p>').format(self._asking.words(request).sentence(error)), gr.skip()
+            return Markup('<p class="note">{}</p>').format(self._callers.words(request).sentence(error)), gr.skip()
         return gr.skip(), gr.update(visible=_can_cancel(job))
 
     async def reuse(self, job_id: str, request: gr.Request) -> Update:
@@ -246,7 +262,7 @@ class Page:
 
     async def delete(self, job_id: str, request: gr.Request) -> str:
         """Into the bin with the job on the stage."""
-        await self._engine.history.delete(self._asking.visitor(request), [job_id])
+        await self._engine.history.delete(self._callers.visitor(request), [job_id])
         return ""
 
     async def take_example(self, event: gr.EventData) -> Update:
@@ -265,16 +281,16 @@ class Page:
 
 def build_page(
     engine: Engine,
-    asking: Asking,
+    callers: Callers,
     left: AskLeft | None = None,
     *,
     login: bool = False,
-    place: PublicPlace | None = None,
+    public_files: PublicFiles | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
 
     `left` tells what is left of a visitor's allowance. With `login`
-    there is a button to sign in with Hugging Face, on a Space that offers it. `place` takes files for address fields.
+    there is a button to sign in with Hugging Face, on a Space that offers it. `public_files` takes files for address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
@@ -282,9 +298,9 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, asking, fixed, left, login=login, place=place)
+        page = Page(engine, callers, fixed, left, login=login, public_files=public_files)
         page.connect(blocks)
-        add_endpoints(engine, asking)
+        add_endpoints(engine, callers)
     # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
     return blocks, fixed.translations

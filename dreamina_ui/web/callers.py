@@ -1,4 +1,4 @@
-"""Who stands behind a request, and which of their streams is the one that counts."""
+"""The visitor and the language of a request, and the latest event stream of each page."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from dreamina_ui.web.cookies import NEW_VISITOR
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["Asking", "words_for"]
+__all__ = ["Callers", "words_for"]
 
 T = TypeVar("T")
 AGAIN = "x-dreamina-again"
@@ -21,12 +21,12 @@ LANGUAGE_COOKIE = "dreamina_language"
 
 
 def words_for(request: "gr.Request | Request") -> Words:
-    """The language that was chosen on the page, or else the browser's."""
+    """Texts in the language that was chosen on the page, or else in the browser's."""
     return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
 
 
-class Asking:
-    """`now` gives seconds since the epoch. With `login`, whoever has signed in with Hugging Face is that visitor anywhere."""
+class Callers:
+    """`now` gives seconds since the epoch. With `login`, a Hugging Face account is one visitor in every browser."""
 
     def __init__(self, visitors: Visitors, now: Callable[[], float] = time.time, *, login: bool = False) -> None:
         self.now = now
@@ -35,12 +35,12 @@ class Asking:
         self._stops: dict[str, asyncio.Event] = {}
 
     def visitor(self, request: gr.Request) -> str:
-        """The visitor's id: of the account that is signed in, or else the cookie's, which the middleware sees to."""
+        """The visitor id: that of the signed-in account, or else that of the cookie, which the middleware has set."""
         if self._login and (user := _signed_in(request, self.now())):
             return self._visitors.of_user(user)
         visitor_id = self._visitors.read(request.cookies.get(COOKIE))
         if visitor_id is None:
-            raise PermissionError("a request came past the visitor middleware")
+            raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id
 
     def known_visitor(self, request: gr.Request) -> str:
@@ -59,15 +59,15 @@ class Asking:
         return AGAIN in request.headers
 
     def words(self, request: gr.Request) -> Words:
-        """The language that was chosen on the page, or else the browser's."""
+        """Texts in the language that was chosen on the page, or else in the browser's."""
         return words_for(request)
 
     async def latest_only(
         self, request: gr.Request, snapshots: AsyncIterator[T], place: str = "stage"
     ) -> AsyncIterator[T]:
-        """Relay the snapshots until they end, or until something else is watched in the same place of the same page.
+        """Relay the snapshots until they end, or until the same page calls this again for the same `place`.
 
-        A page is told by its visitor and its `session_hash`: the browser chooses the latter, and may choose anybody's.
+        A page is identified by its visitor and its `session_hash`; the hash alone is chosen by the browser, and can be copied.
         """
         page = f"{place} {self.visitor(request)} {request.session_hash}"
         if page in self._stops:
@@ -76,13 +76,13 @@ class Asking:
         stopped = asyncio.create_task(stop.wait())
         try:
             while True:
-                following = asyncio.ensure_future(anext(snapshots))
-                await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
+                upcoming = asyncio.ensure_future(anext(snapshots))
+                await asyncio.wait({upcoming, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not upcoming.done():
+                    upcoming.cancel()
                     return
                 try:
-                    yield following.result()
+                    yield upcoming.result()
                 except StopAsyncIteration:
                     return
         finally:
@@ -92,7 +92,7 @@ class Asking:
 
 
 def _signed_in(request: gr.Request, now: float) -> str | None:
-    """The account in the session that Gradio signed with the Space's own secret: OpenID's `sub`, which never changes."""
+    """The account in the session that Gradio has signed: OpenID's `sub`, which never changes."""
     raw = request.request
     session = raw.scope.get("session") if raw is not None else None
     info = session.get("oauth_info") if isinstance(session, Mapping) else None

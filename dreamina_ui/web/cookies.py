@@ -1,4 +1,4 @@
-"""What stands around Gradio on the HTTP side: every browser gets a visitor cookie before anything else happens."""
+"""Middleware for cookies: gives every browser a visitor cookie, and the page its chosen language."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
 from dreamina_ui.web.page_head import ADDRESS, with_head
 from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS, SAVED_ADDRESS
-from dreamina_ui.web.visitors import COOKIE, COOKIE_KEPT_S, Visitors
+from dreamina_ui.web.visitors import COOKIE, COOKIE_MAX_AGE_S, Visitors
 
 __all__ = ["NEW_VISITOR", "ChosenLanguage", "VisitorCookie"]
 
 NEW_VISITOR = "dreamina.new_visitor"
 """In the scope of a request that brought no valid cookie: the code of what is wrong, should more than a page be asked for."""
 
-_OF_NOBODY = (
+_WITHOUT_VISITOR = (
     *("/assets/", "/static/", "/svelte/", "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
     *(
         "/healthz",
@@ -28,7 +28,7 @@ _OF_NOBODY = (
         "/gradio_api/startup-events",
     ),
 )
-"""What is the same for everybody, and asked for by those who keep no cookies."""
+"""Paths whose responses are the same for everybody; some of their clients keep no cookies."""
 _CHOICE = (
     '<script>for (const [name, value] of [["language", "{0}"], ["languages", ["{0}"]]]) '
     "Object.defineProperty(navigator, name, {{ configurable: true, get: () => value }})</script>"
@@ -36,9 +36,9 @@ _CHOICE = (
 
 
 class VisitorCookie:
-    """Middleware: gives a visitor without a valid cookie a new one, already valid for this very request.
+    """Middleware: sets a cookie for a new visitor, and adds it to the request that it answers.
 
-    The guard, outside of it, has set the scheme to https where a proxy that is believed ended it.
+    The guard, outside of it, has set the scheme to https if a trusted proxy received the request by https.
     """
 
     def __init__(self, app: ASGIApp, visitors: Visitors) -> None:
@@ -46,9 +46,9 @@ class VisitorCookie:
         self._visitors = visitors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        needless = scope["type"] != "http" or scope["path"].startswith(_OF_NOBODY)
-        brought = "" if needless else _cookies(scope).get(COOKIE, "")
-        if needless or self._visitors.read(brought):
+        is_skipped = scope["type"] != "http" or scope["path"].startswith(_WITHOUT_VISITOR)
+        brought = "" if is_skipped else _cookies(scope).get(COOKIE, "")
+        if is_skipped or self._visitors.read(brought):
             await self._app(scope, receive, send)
             return
         cookie = self._visitors.issue()
@@ -58,7 +58,8 @@ class VisitorCookie:
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append(
-                    "set-cookie", _set_cookie(cookie, secure=scope["scheme"] == "https")
+                    "set-cookie",
+                    _set_cookie(cookie, f"{scope.get('root_path', '')}/", secure=scope["scheme"] == "https"),
                 )
             await send(message)
 
@@ -67,9 +68,9 @@ class VisitorCookie:
 
 
 class ChosenLanguage:
-    """Middleware: the page that is asked for with a chosen language says so to Gradio's browser side.
+    """Middleware: tells Gradio's scripts in the browser the language that the visitor chose.
 
-    That speaks the browser's language, and has made up its mind before it runs a script handed over with `head=`.
+    Gradio reads the language from the browser before it runs a script of its `head=` parameter.
     """
 
     def __init__(self, app: ASGIApp, cookie: str, languages: Sequence[str]) -> None:
@@ -86,11 +87,11 @@ class ChosenLanguage:
 
 
 def _cookies(scope: Scope) -> dict[str, str]:
-    # Of two cookies of one name the last counts, here as in Starlette's own parser: so ours, appended, wins.
+    # Starlette's parser takes the last of two cookies with one name: the new cookie is appended, so it counts.
     return cookie_parser(Headers(scope=scope).get("cookie", ""))
 
 
-def _set_cookie(value: str, *, secure: bool) -> str:
-    # Inside a Space's frame the app is a third party: there a cookie needs `None` and `Partitioned`, and so https.
+def _set_cookie(value: str, path: str, *, secure: bool) -> str:
+    # In the frame of a Space, cookies of the app are third-party ones: they need `None`, `Partitioned` and https.
     site = "Secure; SameSite=None; Partitioned" if secure else "SameSite=Lax"
-    return f"{COOKIE}={value}; Path=/; Max-Age={COOKIE_KEPT_S}; HttpOnly; {site}"
+    return f"{COOKIE}={value}; Path={path}; Max-Age={COOKIE_MAX_AGE_S}; HttpOnly; {site}"

@@ -1,7 +1,7 @@
-"""Videos to take home: one by its share id, or many in a zip.
+"""Downloads: one video by its share id, or many in a zip.
 
-Holding a share id is enough to see its video, and gives nothing else: what is not shared, was deleted, or never was is
-answered alike.
+Whoever knows a share id may download its video, and learns nothing else: the response is the same for a video that is not
+shared, one that was deleted and one that never existed.
 """
 
 import asyncio
@@ -30,26 +30,26 @@ __all__ = ["ZIPPED_MOST", "Downloads"]
 
 ZIPPED_MOST = 200
 CHUNK = 2**18
-KEPT_S = 86_400
+MAX_AGE_S = 86_400
 ZIP_EPOCH = 315_619_200
-"""1980 in seconds since 1970: a zip knows no earlier time."""
-_GUARDED = {"X-Content-Type-Options": "nosniff"}
-_KEPT = {**_GUARDED, "Cache-Control": f"private, max-age={KEPT_S}, immutable"}
-_NOT_KEPT = {**_GUARDED, "Cache-Control": "no-store"}
+"""1980 in seconds since 1970: the earliest time in a zip."""
+_NO_SNIFF = {"X-Content-Type-Options": "nosniff"}
+_CACHED = {**_NO_SNIFF, "Cache-Control": f"private, max-age={MAX_AGE_S}, immutable"}
+_NOT_CACHED = {**_NO_SNIFF, "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Video:
-    """A file that is there, under the `name` of a download; `made_at` is in seconds since the epoch."""
+    """A saved file with the `name` of its download; `made_at` is in seconds since the epoch."""
 
     file: SavedFile
     name: str
     made_at: float
-    facts: os.stat_result
+    stat: os.stat_result
 
 
 class Downloads:
-    """`say` gives the text of a key in the asker's language."""
+    """The routes. `say` gives the text of a key in the language of the request."""
 
     def __init__(self, queries: JobQueries, library: Library, say: Callable[[Request, str], str]) -> None:
         self._queries = queries
@@ -59,12 +59,12 @@ class Downloads:
     @property
     def routes(self) -> list[Route]:
         return [
-            Route("/dreamina/video/{share_id}", self._one, name="dreamina_video"),
-            Route("/dreamina/zip", self._many, name="dreamina_zip"),
+            Route("/dreamina/video/{share_id}", self._serve_file, name="dreamina_video"),
+            Route("/dreamina/zip", self._serve_zip, name="dreamina_zip"),
         ]
 
-    async def _one(self, request: Request) -> Response:
-        """One file to keep, the first or number `n`; with `inline=1` to be shown, where a browser may show such a file."""
+    async def _serve_file(self, request: Request) -> Response:
+        """The first file of a job, or number `n`, as an attachment; with `inline=1` inline, if browsers can show its kind."""
         try:
             found = await self._find([request.path_params["share_id"]])
             number = int(request.query_params.get("n", found[0].file.number))
@@ -75,12 +75,12 @@ class Downloads:
             return self._refuse(request, 503, "download.unavailable")
         kind = video.file.kind
         shown = kind.inline and request.query_params.get("inline") == "1"
-        headers = {**_KEPT, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
+        headers = {**_CACHED, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
         media_type = kind.media_type if kind.inline else "application/octet-stream"
-        return FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.facts)
+        return FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.stat)
 
-    async def _many(self, request: Request) -> Response:
-        """The videos of `video=…&video=…` in one zip, in this order, each once."""
+    async def _serve_zip(self, request: Request) -> Response:
+        """A zip of the videos `video=…&video=…`, in this order, each once."""
         share_ids = list(dict.fromkeys(request.query_params.getlist("video")))
         if len(share_ids) > ZIPPED_MOST:
             return self._refuse(request, 400, "download.too_many")
@@ -91,20 +91,20 @@ class Downloads:
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
         name = f"dreamina-{datetime.now(UTC).date().isoformat()}-{len(videos)}.zip"
-        headers = {**_NOT_KEPT, "Content-Disposition": _disposition("attachment", name)}
+        headers = {**_NOT_CACHED, "Content-Disposition": _disposition("attachment", name)}
         if request.method == "HEAD":
             return Response(media_type="application/zip", headers=headers)
-        return _Streamed(_zipped(videos), headers)
+        return _ZipResponse(_zipped(videos), headers)
 
     async def _find(self, share_ids: Sequence[str]) -> list[_Video]:
-        """All files of these jobs. Raises `ValueError` if there are none or one cannot be had, or `StoreError`."""
+        """All files of these jobs. Raises `StoreError`, or `ValueError` if there are none or one is missing."""
         if not share_ids or not all(SHARE_ID.fullmatch(share_id) for share_id in share_ids):
             raise ValueError("not share ids")
         found = {job.share_id: job for job in await self._queries.shared(share_ids) if job.state is State.SUCCEEDED}
         if len(found) < len(share_ids):
-            raise ValueError("not all are there")
+            raise ValueError("some do not exist")
 
-        def look() -> list[_Video]:
+        def list_files() -> list[_Video]:
             videos = []
             for share_id in share_ids:
                 job, files = found[share_id], self._library.files(found[share_id])
@@ -116,16 +116,16 @@ class Downloads:
             return videos
 
         try:
-            return await asyncio.to_thread(look)
+            return await asyncio.to_thread(list_files)
         except OSError as error:
-            raise ValueError("a file is gone") from error
+            raise ValueError("a file is missing") from error
 
     def _refuse(self, request: Request, status: int, key: str) -> Response:
-        return PlainTextResponse(self._say(request, key), status, headers=_NOT_KEPT)
+        return PlainTextResponse(self._say(request, key), status, headers=_NOT_CACHED)
 
 
-class _Streamed(StreamingResponse):
-    """A zip on its way; what it is read from is closed at the end, also when the asker goes away in the middle."""
+class _ZipResponse(StreamingResponse):
+    """Streams a zip, and closes its files at the end, also when the client disconnects."""
 
     def __init__(self, pieces: Generator[bytes], headers: Mapping[str, str]) -> None:
         super().__init__(pieces, media_type="application/zip", headers=headers)
@@ -139,13 +139,13 @@ class _Streamed(StreamingResponse):
 
 
 def _disposition(kind: str, name: str) -> str:
-    """A Content-Disposition for a name in any script: plain ASCII for old programs, and all of it (RFC 5987, 6266)."""
+    """A Content-Disposition for a name in any script: in ASCII for old programs, and in full (RFC 5987, 6266)."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "", name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 class _Pipe(io.RawIOBase):
-    """What a zip is written to and taken from piece by piece; it cannot seek, and keeps nothing that was taken."""
+    """A buffer to which a zip is written and from which its bytes are taken; it cannot seek."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -164,14 +164,14 @@ class _Pipe(io.RawIOBase):
 
 
 def _zipped(videos: Sequence[_Video]) -> Generator[bytes]:
-    """The zip in pieces; blocks. Videos do not get smaller, so they are stored as they are."""
+    """The zip in chunks; blocks. Videos are not compressed further, so they are stored."""
     pipe = _Pipe()
     names = _numbered([video.name for video in videos])
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for name, video in zip(names, videos, strict=True):
             entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, ZIP_EPOCH), UTC).timetuple()[:6])
             entry.external_attr = 0o644 << 16
-            entry.file_size = video.facts.st_size  # tells whether the entry needs the large format
+            entry.file_size = video.stat.st_size  # tells whether the entry needs the large format
             with video.file.path.open("rb") as file, archive.open(entry, "w") as target:
                 while chunk := file.read(CHUNK):
                     target.write(chunk)
@@ -180,15 +180,15 @@ def _zipped(videos: Sequence[_Video]) -> Generator[bytes]:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """The names, later ones of the same with a number; told apart as Windows does."""
-    given: set[str] = set()
+    """The names; equal ones get a number. As on Windows, case makes no difference."""
+    used: set[str] = set()
     numbered = []
     for name in names:
         stem, dot, ending = name.rpartition(".")
         unique, number = name, 1
-        while unique.casefold() in given:
+        while unique.casefold() in used:
             number += 1
             unique = f"{stem}-{number}{dot}{ending}"
-        given.add(unique.casefold())
+        used.add(unique.casefold())
         numbered.append(unique)
     return numbered

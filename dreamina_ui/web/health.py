@@ -1,4 +1,4 @@
-"""Whether all is well, for whoever watches over the server. It tells nobody anything else."""
+"""The health check at `/healthz`, for monitoring and load balancers. It reveals nothing but a code for each part."""
 
 import asyncio
 import time
@@ -18,10 +18,10 @@ class Stopped(Exception):
 
 
 class Health:
-    """A check returns if all is well, and else raises; of what it raises only the code is told.
+    """Runs the checks. A check returns if its part works, and else raises; the response has only the error's code.
 
-    A check may take `within_s`, and is not begun anew before it has ended. What came of all is kept for `kept_s`: who
-    asks often does not make work.
+    A check that takes longer than `within_s` seconds is reported as slow, and is not started again before it has ended. The
+    results are cached for `cache_s` seconds, so frequent requests cost nothing.
     """
 
     def __init__(
@@ -29,39 +29,41 @@ class Health:
         checks: Mapping[str, Callable[[], Awaitable[None]]],
         *,
         within_s: float = 2.0,
-        kept_s: float = 1.0,
+        cache_s: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checks = checks
         self._within_s = within_s
-        self._kept_s = kept_s
+        self._cache_s = cache_s
         self._monotonic = monotonic
-        self._under_way: dict[str, asyncio.Task[str]] = {}
-        self._found: tuple[float, dict[str, str]] | None = None
+        self._unfinished: dict[str, asyncio.Task[str]] = {}
+        self._cached: tuple[float, dict[str, str]] | None = None
 
     @property
     def routes(self) -> list[Route]:
         return [Route("/healthz", self._answer, name="dreamina_health")]
 
-    async def look(self) -> dict[str, str]:
+    async def check(self) -> dict[str, str]:
         """`ok` or a reason for each check: an error's code, `stopped`, `slow`, or `error`."""
-        if self._found and self._monotonic() - self._found[0] < self._kept_s:
-            return self._found[1]
+        if self._cached and self._monotonic() - self._cached[0] < self._cache_s:
+            return self._cached[1]
         for name, check in self._checks.items():
-            if name not in self._under_way:
-                self._under_way[name] = asyncio.create_task(_code_of(check), name=f"health of the {name}")
-        looking = dict(self._under_way)
-        await asyncio.wait(looking.values(), timeout=self._within_s)
-        self._under_way = {name: task for name, task in self._under_way.items() if not task.done()}
-        found = {name: task.result() if task.done() else "slow" for name, task in looking.items()}
-        self._found = self._monotonic(), found
-        return found
+            if name not in self._unfinished:
+                self._unfinished[name] = asyncio.create_task(_code_of(check), name=f"health of the {name}")
+        running_checks = dict(self._unfinished)
+        await asyncio.wait(running_checks.values(), timeout=self._within_s)
+        self._unfinished = {name: task for name, task in self._unfinished.items() if not task.done()}
+        results = {name: task.result() if task.done() else "slow" for name, task in running_checks.items()}
+        self._cached = self._monotonic(), results
+        return results
 
     async def _answer(self, _request: Request) -> JSONResponse:
-        found = await self.look()
-        well = all(reason == "ok" for reason in found.values())
+        results = await self.check()
+        is_healthy = all(reason == "ok" for reason in results.values())
         return JSONResponse(
-            {"status": "ok" if well else "unwell", **found}, 200 if well else 503, {"Cache-Control": "no-store"}
+            {"status": "ok" if is_healthy else "unwell", **results},
+            200 if is_healthy else 503,
+            {"Cache-Control": "no-store"},
         )
 
 
@@ -76,7 +78,7 @@ async def _code_of(check: Callable[[], Awaitable[None]]) -> str:
 
 
 def running(*names: str) -> Callable[[], Awaitable[None]]:
-    """A check that in this event loop tasks by these names are at work."""
+    """A check that tasks with these names run in this event loop."""
 
     async def check() -> None:
         if not set(names) <= {task.get_name() for task in asyncio.all_tasks()}:

@@ -1,7 +1,7 @@
-"""The page as it was made for the last one who asked: it is the same for everybody, and Gradio makes it anew for each.
+"""Caches the page, which is the same for everybody; Gradio renders it for each request.
 
-That takes 15 ms of processor time; a hundred people who open the page at once would wait for each other. And compressed once,
-it can be compressed well.
+Rendering takes 15 ms of processor time, so a hundred people who open the page at once would wait for each other. A cached page
+is also compressed once, and therefore well.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["KeptPage"]
+__all__ = ["PageCache"]
 
 PAGES_MOST = 32
-"""There is one for each name the app is asked by, and each language."""
-AT_ONCE, AT_BEST = 4, 11
-"""Of brotli: the first takes a few thousandths of a second, the best there is a fifth of one, in a thread, once."""
+"""There is one page for each host name of the app and each language."""
+FAST, BEST = 4, 11
+"""Qualities of brotli: the fast one takes a few milliseconds; the best one a fifth of a second, in a thread, once."""
 
 Key = tuple[str, ...]
 
@@ -31,20 +31,20 @@ Key = tuple[str, ...]
 class _Page:
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    squeezed: bytes
+    compressed: bytes
 
 
-class KeptPage:
-    """Middleware: answers `GET /` with what it was answered before. Stands where the visitor's cookie is known already.
+class PageCache:
+    """Middleware: answers `GET /` from the cache. It belongs inside the middleware that sets the visitor's cookie.
 
-    `varies` gives what of the cookies the page depends on; None is a request whose page is not to be kept.
+    `varies` returns those parts of the cookies on which the page depends, or None if the page must not be cached.
     """
 
     def __init__(self, app: ASGIApp, varies: Callable[[dict[str, str]], Sequence[str] | None]) -> None:
         self._app = app
         self._varies = varies
         self._pages: OrderedDict[Key, _Page] = OrderedDict()
-        self._squeezing: set[asyncio.Task[None]] = set()
+        self._compressing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = self._key(scope)
@@ -53,13 +53,13 @@ class KeptPage:
             return
         page = self._pages.get(key)
         if page is None:
-            await self._app(scope, receive, self._keeping(key, send))
+            await self._app(scope, receive, self._storing(key, send))
             return
         self._pages.move_to_end(key)
-        takes_squeezed = "br" in Headers(scope=scope).get("accept-encoding", "")
+        takes_brotli = "br" in Headers(scope=scope).get("accept-encoding", "")
         body, encoding = page.body, b""
-        if takes_squeezed:
-            body, encoding = page.squeezed, b"br"
+        if takes_brotli:
+            body, encoding = page.compressed, b"br"
         headers = [*page.headers, (b"content-length", str(len(body)).encode())]
         if encoding:
             headers += [(b"content-encoding", encoding), (b"vary", b"Accept-Encoding")]
@@ -67,10 +67,10 @@ class KeptPage:
         await send({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
 
     def _key(self, scope: Scope) -> Key | None:
-        """All that the page depends on; None for what is not the page, or is not to be kept."""
+        """Everything on which the page depends; None if this is not the page or must not be cached."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
             return None
-        # Of what an address asks for, Gradio itself knows only another page, and the state of one that somebody had.
+        # Of the query, Gradio reads only these two: another page, and the saved state of a page.
         if {"page", "deep_link"} & parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).keys():
             return None
         headers = Headers(scope=scope)
@@ -80,37 +80,37 @@ class KeptPage:
         names = ("host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "x-gradio-server")
         return (scope["scheme"], scope.get("root_path", ""), *(headers.get(name, "") for name in names), *varies)
 
-    def _keeping(self, key: Key, send: Send) -> Send:
+    def _storing(self, key: Key, send: Send) -> Send:
         start: Message | None = None
         body = bytearray()
 
-        async def send_and_keep(message: Message) -> None:
+        async def send_and_store(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start":
                 start = message
             elif message["type"] == "http.response.body":
                 body.extend(message.get("body", b""))
                 if start is not None and not message.get("more_body") and _is_whole_page(start, body):
-                    self._keep(key, start, bytes(body))
+                    self._store(key, start, bytes(body))
             await send(message)
 
-        return send_and_keep
+        return send_and_store
 
-    def _keep(self, key: Key, start: Message, body: bytes) -> None:
+    def _store(self, key: Key, start: Message, body: bytes) -> None:
         headers = [pair for pair in start["headers"] if pair[0].lower() not in (b"content-length", b"set-cookie")]
-        self._pages[key] = page = _Page(headers, body, _squeezed(body, AT_ONCE))
+        self._pages[key] = page = _Page(headers, body, _compressed(body, FAST))
         if len(self._pages) > PAGES_MOST:
             self._pages.popitem(last=False)
-        squeezing = asyncio.create_task(_squeeze(page))
-        self._squeezing.add(squeezing)
-        squeezing.add_done_callback(self._squeezing.discard)
+        compressing = asyncio.create_task(_compress_best(page))
+        self._compressing.add(compressing)
+        compressing.add_done_callback(self._compressing.discard)
 
 
-async def _squeeze(page: _Page) -> None:
-    page.squeezed = await asyncio.to_thread(_squeezed, page.body, AT_BEST)
+async def _compress_best(page: _Page) -> None:
+    page.compressed = await asyncio.to_thread(_compressed, page.body, BEST)
 
 
-def _squeezed(body: bytes, quality: int) -> bytes:
+def _compressed(body: bytes, quality: int) -> bytes:
     return bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=quality))
 
 

@@ -1,4 +1,4 @@
-"""What the page's `<head>` gets from us: Gradio's own `head=` is run by its browser side, when that has begun already."""
+"""Adds scripts to the page's `<head>`. Gradio runs the scripts of its own `head=` only after its own scripts have started."""
 
 import hashlib
 from pathlib import Path
@@ -14,14 +14,14 @@ __all__ = ["ADDRESS", "PageHead", "PageScripts", "with_head"]
 
 ADDRESS = "/dreamina/scripts.js"
 FIRST = "dreamina.js"
-"""The script whose helpers the others use."""
-KEPT_S = 31_536_000
+"""The script with the helpers that the other scripts use."""
+MAX_AGE_S = 31_536_000
 
 
 class PageScripts:
-    """All scripts of a folder, one after the other as they are, at one address that changes with them.
+    """Serves all scripts of a folder as one file, whose address changes with its content.
 
-    A page of twenty scripts would else wait for twenty answers before it begins.
+    Otherwise the page would wait for more than twenty responses before it starts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,18 +33,18 @@ class PageScripts:
 
     @property
     def tag(self) -> str:
-        """Without `async` or `defer`: the scripts have run before Gradio's begin, which call functions of theirs."""
+        """The script element, without `async` or `defer`: the scripts run before Gradio's, which call their functions."""
         return f'<script src="{ADDRESS.removeprefix("/")}?v={self._version}"></script>'
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(ADDRESS, self._answer, name="dreamina_scripts")]
+        return [Route(ADDRESS, self._serve, name="dreamina_scripts")]
 
-    async def _answer(self, request: Request) -> Response:
-        # While replicas change versions, one may be asked for the scripts of another: those are not to be kept.
-        is_ours = request.query_params.get("v") == self._version
+    async def _serve(self, request: Request) -> Response:
+        # During an update of the replicas, one may get a request for the scripts of another version, which is not cached.
+        is_this_version = request.query_params.get("v") == self._version
         headers = {
-            "Cache-Control": f"public, max-age={KEPT_S}, immutable" if is_ours else "no-cache",
+            "Cache-Control": f"public, max-age={MAX_AGE_S}, immutable" if is_this_version else "no-cache",
             "Vary": "Accept-Encoding",
         }
         content = self._plain
@@ -54,7 +54,7 @@ class PageScripts:
 
 
 class PageHead:
-    """Middleware: adds `html` to the start of the page's head."""
+    """Middleware: adds `html` at the start of the page's head."""
 
     def __init__(self, app: ASGIApp, html: str) -> None:
         self._app = app
@@ -66,14 +66,14 @@ class PageHead:
 
 
 def with_head(send: Send, html: str) -> Send:
-    """A `send` that adds `html` to the start of the head of a page; anything else passes as it is."""
+    """A `send` that adds `html` at the start of a page's head, and changes no other response."""
     added = b"<head>" + html.encode()
     start: Message | None = None
 
     async def send_with_head(message: Message) -> None:
         nonlocal start
         if message["type"] == "http.response.start" and _is_readable_page(Headers(scope=message)):
-            start = message  # its length is known only with the body
+            start = message  # the content length is known only with the body
             return
         if start is not None and message["type"] == "http.response.body":
             body = message.get("body", b"").replace(b"<head>", added, 1)

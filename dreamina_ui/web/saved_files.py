@@ -1,4 +1,4 @@
-"""Serves saved files, posters and the examples' pictures by name, so that no page and no answer holds a path of the server."""
+"""Serves saved files, posters and the examples' pictures by name, so that no page and no response has a path of the server."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-
 
 
 class SavedFiles:
-    """`library` and `examples` are the folders. Names in `library` hold 128 random bits: whoever knows one may see the file."""
+    """`library` and `examples` are folders. Names in `library` have 128 random bits: whoever knows one may see the file."""
 
     def __init__(self, library: Path, examples: Path) -> None:
         self._library = library
@@ -39,29 +39,29 @@ class SavedFiles:
 
     async def _saved(self, request: Request) -> Response:
         name: str = request.path_params["name"]
-        return await _shown(self._library / name) if _SAVED_NAME.fullmatch(name) else _absent()
+        return await _file_response(self._library / name) if _SAVED_NAME.fullmatch(name) else _not_found()
 
     async def _example(self, request: Request) -> Response:
         name: str = request.path_params["name"]
-        return await _shown(self._examples / name) if _EXAMPLE_NAME.fullmatch(name) else _absent()
+        return await _file_response(self._examples / name) if _EXAMPLE_NAME.fullmatch(name) else _not_found()
 
 
 def saved_address(path: Path) -> str:
-    """Where the page finds a file or poster of the library; relative to the page."""
+    """The address of a file or poster of the library, relative to the page."""
     return SAVED_ADDRESS + quote(path.name)
 
 
-async def _shown(path: Path) -> Response:
-    """The file, to be shown; 404 for a kind that browsers do not show, such as a job's record."""
+async def _file_response(path: Path) -> Response:
+    """The file, inline; 404 for a kind that browsers do not show, such as a job's record."""
     kind = kind_named(path.name[32:] if path.suffix != ".webp" else ".image.webp")
     if not kind.inline:
-        return _absent()
+        return _not_found()
     try:
-        facts = await asyncio.to_thread(path.stat)
+        stat = await asyncio.to_thread(path.stat)
     except OSError:
-        return _absent()
-    return FileResponse(path, media_type=kind.media_type, headers=_HEADERS, stat_result=facts)
+        return _not_found()
+    return FileResponse(path, media_type=kind.media_type, headers=_HEADERS, stat_result=stat)
 
 
-def _absent() -> Response:
+def _not_found() -> Response:
     return Response(status_code=404, headers={"Cache-Control": "no-store"})

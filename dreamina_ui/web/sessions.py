@@ -1,7 +1,7 @@
-"""Whose stream it is: a page's `session_hash` belongs to the visitor who used it first.
+"""A page's `session_hash` belongs to the visitor who used it first.
 
-Gradio lets the browser choose that name and gives the page's events to whoever says it. A program that keeps no cookie has a
-name nobody else is told, and is left alone.
+The browser chooses the hash, and Gradio sends the page's events to every client that names it. A request without a cookie is
+not checked: a program's hash is random and known to nobody else.
 """
 
 import json
@@ -25,7 +25,7 @@ SESSIONS_MOST = 100_000
 
 
 class Sessions:
-    """Middleware: refuses the use of another visitor's session; `say` gives the sentence of a key."""
+    """Middleware: refuses requests that name another visitor's session. `say` gives the sentence of a key."""
 
     def __init__(self, app: ASGIApp, visitors: Visitors, say: Callable[[Request, str], str]) -> None:
         self._app = app
@@ -61,7 +61,7 @@ class Sessions:
 
 
 async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
-    """The session that a request names, if it names one; and where its body, if it was looked into, is read again."""
+    """The session that a request names, or an empty text; and a `receive` that gives the body again if it was read."""
     path: str = scope["path"]
     if path == f"{API}/queue/data":
         return (parse_qs(scope["query_string"].decode("latin-1")).get("session_hash") or [""])[0], receive
@@ -69,14 +69,14 @@ async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
         return path.removeprefix(HEARTBEAT), receive
     if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
         return "", receive
-    body, again = await replayed(receive, BODY_MOST)
-    return _named(body), again
+    body, receive_again = await replayed(receive, BODY_MOST)
+    return _session_in(body), receive_again
 
 
-def _named(body: bytes) -> str:
+def _session_in(body: bytes) -> str:
     try:
-        held = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    session = held.get("session_hash") if isinstance(held, dict) else None
+    session = content.get("session_hash") if isinstance(content, dict) else None
     return session if isinstance(session, str) else ""

@@ -1,7 +1,6 @@
-"""What may be uploaded: one file that can carry a record, or one table, no bigger than it needs to be, looked at while it
-streams.
+"""Checks uploads while they stream: one file that can have a record, or one table, of limited size.
 
-Gradio takes any number of files of any size and kind, and keeps them.
+Gradio itself accepts any number of files of any size and kind, and stores them.
 """
 
 from collections import deque
@@ -22,19 +21,19 @@ from dreamina_ui.media import kinds
 __all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Uploads"]
 
 VIDEO_MOST = 64 * 2**20
-"""Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, as much as a camera makes."""
+"""Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, the bit rate of a camera."""
 TABLE_MOST = 2 * 2**20
-"""Bytes: a batch takes half of that, and says itself what is too much for it."""
+"""Bytes: twice the limit of a batch, which has a message of its own for a table that is too big."""
 FORM_MOST = 2**16
 """Bytes of the form around the file."""
-TEXT_LOOKED_AT = 12
+TEXT_CHECKED = 12
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Say = Callable[..., str]
 
 
 class UploadRefused(Exception):
-    """`key` is that of the sentence."""
+    """`key` is the key of the sentence."""
 
     def __init__(self, status: int, key: str) -> None:
         super().__init__(key)
@@ -44,9 +43,9 @@ class UploadRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class _Kind:
     most: int
-    begins: Callable[[bytes], bool]
-    otherwise: str
-    """The sentence for a file that begins as something else."""
+    accepts: Callable[[bytes], bool]
+    problem: str
+    """The key of the sentence for a file whose first bytes do not fit."""
 
 
 MEDIA = (
@@ -54,10 +53,10 @@ MEDIA = (
     *(kinds.MP4, kinds.MOV, kinds.WEBM),
     *(kinds.WAV, kinds.MP3, kinds.M4A),
 )
-"""Kinds of files that a model may take."""
+"""Kinds of files that a model can have as input."""
 MEDIA_ENDINGS = (*(kind.plain_ending for kind in MEDIA), ".jpeg")
 RECORD_ENDINGS = (".mp4", ".mov", ".m4a", ".png", ".jpg", ".jpeg", ".mp3", ".json")
-"""Of files that can carry a job's record."""
+"""Of files that can have a job's record."""
 _CARRIERS = (kinds.MP4, kinds.MOV, kinds.MOBILE, kinds.M4A, kinds.PNG, kinds.JPEG, kinds.MP3)
 
 
@@ -69,19 +68,19 @@ def _can_carry_or_is_medium(start: bytes) -> bool:
     return kinds.kind_of(start) in (*_CARRIERS, *MEDIA)
 
 
-def _begins_as_object(start: bytes) -> bool:
+def _starts_as_object(start: bytes) -> bool:
     return start.lstrip().startswith(b"{")
 
 
-def _begins_as_text(start: bytes) -> bool:
-    # UTF-16 is text, too; that the batch wants it as UTF-8 is said by the batch.
-    return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start[:TEXT_LOOKED_AT])
+def _starts_as_text(start: bytes) -> bool:
+    # UTF-16 is accepted here, because the batch has a better message: save the table as UTF-8.
+    return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start[:TEXT_CHECKED])
 
 
 _CARRIER = _Kind(VIDEO_MOST, _can_carry, "settings.no_record")
-_RECORD = _Kind(TABLE_MOST, _begins_as_object, "settings.no_record")
-_TABLE = _Kind(TABLE_MOST, _begins_as_text, "guard.upload.table")
-_MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "place.kind")
+_RECORD = _Kind(TABLE_MOST, _starts_as_object, "settings.no_record")
+_TABLE = _Kind(TABLE_MOST, _starts_as_text, "guard.upload.table")
+_MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "upload.kind")
 KINDS = {
     **dict.fromkeys(RECORD_ENDINGS, _CARRIER),
     ".json": _RECORD,
@@ -90,11 +89,10 @@ KINDS = {
 
 
 class Uploads:
-    """Middleware for the upload's route: nothing is passed on before name, kind and announced size are in order.
+    """Middleware for the upload's route: passes nothing on before name, kind and announced size are checked.
 
-    With `media`, pictures, videos and sounds are taken, too.
-
-    What turns out wrong later ends the upload; what has been written by then is removed by who wrote it.
+    With `media`, pictures, videos and sounds are accepted, too. A fault that is found later ends the upload; Gradio then
+    deletes its temporary file.
     """
 
     def __init__(self, app: ASGIApp, say: Say, *, media: bool = False) -> None:
@@ -105,13 +103,13 @@ class Uploads:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive)
         try:
-            await body.look_ahead(_Form(Headers(scope=scope), self._kinds))
-            if not body.gone:
-                await self._app(scope, body.pass_on, body.unless_ended(send))
+            await body.read_ahead(_Form(Headers(scope=scope), self._kinds))
+            if not body.is_disconnected:
+                await self._app(scope, body.receive, body.unless_over(send))
         except UploadRefused as error:
             body.refused = error
         except MultiPartException:
-            if not body.ended_here:
+            if not body.is_over:
                 raise
         if body.refused:
             await body.drain()
@@ -121,30 +119,30 @@ class Uploads:
 
 
 class _Body:
-    """The request's body, on its way through the form to Gradio."""
+    """The request's body, which `_Form` checks before Gradio gets it."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._held: deque[Message] = deque()
+        self._read_ahead: deque[Message] = deque()
         self._form: _Form | None = None
         self._more = True
         self.refused: UploadRefused | None = None
-        self.gone = False
+        self.is_disconnected = False
 
     @property
-    def ended_here(self) -> bool:
-        return self.gone or self.refused is not None
+    def is_over(self) -> bool:
+        return self.is_disconnected or self.refused is not None
 
-    async def look_ahead(self, form: "_Form") -> None:
-        """Hold what arrives until it is known what file it is. Raises `UploadRefused`."""
+    async def read_ahead(self, form: "_Form") -> None:
+        """Read until the kind of the file is known. Raises `UploadRefused`."""
         self._form = form
-        while not (form.file_is_known or self.gone):
-            self._held.append(await self._next(form))
+        while not (form.file_is_known or self.is_disconnected):
+            self._read_ahead.append(await self._next(form))
 
-    async def pass_on(self) -> Message:
-        """The app's `receive`. Gradio removes its temporary file for this exception alone."""
-        if self._held:
-            return self._held.popleft()
+    async def receive(self) -> Message:
+        """The app's `receive`. It raises `MultiPartException`, the only exception for which Gradio deletes its temporary file."""
+        if self._read_ahead:
+            return self._read_ahead.popleft()
         if not self._more or self._form is None:
             return await self._receive()
         try:
@@ -152,44 +150,44 @@ class _Body:
         except UploadRefused as error:
             self.refused = error
             raise MultiPartException("refused") from error
-        if self.gone:
-            raise MultiPartException("the client went away")
+        if self.is_disconnected:
+            raise MultiPartException("the client has disconnected")
         return message
 
-    def unless_ended(self, send: Send) -> Send:
-        async def send_unless_ended(message: Message) -> None:
-            if not self.ended_here:
+    def unless_over(self, send: Send) -> Send:
+        async def send_unless_over(message: Message) -> None:
+            if not self.is_over:
                 await send(message)
 
-        return send_unless_ended
+        return send_unless_over
 
     async def drain(self) -> None:
-        """Let the rest arrive, within reason: a browser that is cut off while it sends does not read the answer."""
+        """Read the rest, up to a limit: a browser whose connection ends while it sends does not read the response."""
         read = 0
         while self._more and read <= VIDEO_MOST:
-            message = await self._take()
+            message = await self._read()
             read += len(message.get("body", b""))
 
     async def _next(self, form: "_Form") -> Message:
-        message = await self._take()
-        if not self.gone:
+        message = await self._read()
+        if not self.is_disconnected:
             form.feed(message.get("body", b""), last=not self._more)
         return message
 
-    async def _take(self) -> Message:
+    async def _read(self) -> Message:
         message = await self._receive()
-        self.gone = message["type"] == "http.disconnect"
-        self._more = not self.gone and bool(message.get("more_body"))
+        self.is_disconnected = message["type"] == "http.disconnect"
+        self._more = not self.is_disconnected and bool(message.get("more_body"))
         return message
 
 
 class _Form:
-    """Follows the body as Gradio does, with the same parser: what one of them finds, the other finds, too."""
+    """Parses the body with the same parser as Gradio, so that both find the same parts."""
 
     def __init__(self, headers: Headers, kinds: Mapping[str, _Kind]) -> None:
         self._kinds = kinds
         kind, options = parse_options_header(headers.get("content-type", ""))
-        # Gradio reads names in the form's charset: another one could make another name of what was looked at here.
+        # Gradio decodes names by the form's charset: with another one it could read another name than the one checked here.
         if kind != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() != b"utf-8":
             raise UploadRefused(400, "guard.upload.broken")
         length = headers.get("content-length", "0")
@@ -205,12 +203,12 @@ class _Form:
                 options[b"boundary"],
                 {
                     "on_part_begin": self._begin,
-                    "on_header_field": self._take_field,
-                    "on_header_value": self._take_value,
+                    "on_header_field": self._add_field,
+                    "on_header_value": self._add_value,
                     "on_header_end": self._end_header,
-                    "on_headers_finished": self._look_at_name,
-                    "on_part_data": self._look_at_data,
-                    "on_part_end": self._look_at_start,
+                    "on_headers_finished": self._check_name,
+                    "on_part_data": self._check_size,
+                    "on_part_end": self._check_start,
                     "on_end": self._end,
                 },
             )
@@ -234,10 +232,10 @@ class _Form:
             raise UploadRefused(400, "guard.upload.one")
         self._disposition = b""
 
-    def _take_field(self, data: bytes, start: int, end: int) -> None:
+    def _add_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
 
-    def _take_value(self, data: bytes, start: int, end: int) -> None:
+    def _add_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
 
     def _end_header(self) -> None:
@@ -245,17 +243,17 @@ class _Form:
             self._disposition = self._value
         self._field = self._value = b""
 
-    def _look_at_name(self) -> None:
+    def _check_name(self) -> None:
         _, options = parse_options_header(self._disposition)
-        # Of parts by another name Gradio makes files that nobody looks for, or removes.
+        # Gradio writes files for parts with other names, too, and never deletes them.
         if options.get(b"name") != b"files":
             raise UploadRefused(400, "guard.upload.broken")
         name = options.get(b"filename", b"").decode(errors="replace")
         self._kind = self._kinds.get(PurePath(name).suffix.lower())
         if self._kind is None:
-            raise UploadRefused(415, "place.kind" if ".webm" in self._kinds else "guard.upload.kind")
+            raise UploadRefused(415, "upload.kind" if ".webm" in self._kinds else "guard.upload.kind")
 
-    def _look_at_data(self, data: bytes, start: int, end: int) -> None:
+    def _check_size(self, data: bytes, start: int, end: int) -> None:
         assert self._kind is not None  # data comes after a name
         self._size += end - start
         if self._size > self._kind.most:
@@ -263,11 +261,11 @@ class _Form:
         if len(self._start) < kinds.HEAD_BYTES:
             self._start += data[start : min(end, start + kinds.HEAD_BYTES - len(self._start))]
             if len(self._start) == kinds.HEAD_BYTES:
-                self._look_at_start()
+                self._check_start()
 
-    def _look_at_start(self) -> None:
-        if self._kind is not None and not self._kind.begins(self._start):
-            raise UploadRefused(415, self._kind.otherwise)
+    def _check_start(self) -> None:
+        if self._kind is not None and not self._kind.accepts(self._start):
+            raise UploadRefused(415, self._kind.problem)
         self.file_is_known = True
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""Who is asking. A visitor is 128 random bits in a signed cookie: nobody can name another one."""
+"""Visitors and their cookies. A visitor id is 128 random bits in a signed cookie, so nobody can use another one's."""
 
 import hmac
 import os
@@ -9,11 +9,11 @@ from itsdangerous import BadSignature, Signer
 
 from dreamina_ui.settings import Settings
 
-__all__ = ["COOKIE", "COOKIE_KEPT_S", "Visitors", "signing_secret"]
+__all__ = ["COOKIE", "COOKIE_MAX_AGE_S", "Visitors", "signing_secret"]
 
 COOKIE = "dreamina_visitor"
-COOKIE_KEPT_S = 400 * 86_400
-"""Browsers keep no cookie longer than 400 days."""
+COOKIE_MAX_AGE_S = 400 * 86_400
+"""The maximum age in seconds: browsers keep no cookie longer than 400 days."""
 
 
 class Visitors:
@@ -22,19 +22,19 @@ class Visitors:
         self._signer = Signer(secret, salt="visitor")
 
     def issue(self) -> str:
-        """A new visitor's cookie."""
+        """The cookie of a new visitor."""
         return self._signer.sign(secrets.token_hex(16)).decode()
 
     def of_user(self, user: str) -> str:
-        """The visitor's id of somebody who has signed in: always the same, and not to be traced back to the account."""
+        """The visitor id of an account: always the same, a digest from which the account cannot be found."""
         return "hf-" + hmac.digest(self._secret, b"signed in " + user.encode(errors="replace"), "sha256").hex()[:32]
 
-    def of_agent(self, name: str) -> str:
-        """The visitor's id of an agent, by a secret of its own (a key, a session): not to be traced back to that."""
+    def of_mcp_client(self, name: str) -> str:
+        """The visitor id of an MCP client, a digest of its key or session id, from which neither can be found."""
         return "agent-" + hmac.digest(self._secret, b"agent " + name.encode(errors="replace"), "sha256").hex()[:32]
 
     def read(self, cookie: str | None) -> str | None:
-        """The visitor's id, or None if the cookie is not one of ours."""
+        """The visitor id in a cookie, or None if this app did not sign it."""
         if not cookie:
             return None
         try:
@@ -44,7 +44,7 @@ class Visitors:
 
 
 def signing_secret(settings: Settings) -> str:
-    """The secret that was set, or one made once and kept, readable only by its owner, in the data folder."""
+    """The secret of the settings, or the one in the data folder, made at the first call and readable only by its owner."""
     if settings.secret:
         return settings.secret
     path: Path = settings.data_dir / "secret"

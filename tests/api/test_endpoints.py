@@ -58,8 +58,8 @@ def ledger(service: SimulatorServer) -> list[dict[str, Any]]:
     return requests
 
 
-def test_generate_streams_to_the_video(client: Client, service: SimulatorServer) -> None:
-    """`/generate` tells each state, and ends with a file that plays; the service was paid once."""
+def test_generate_streams_each_state_and_the_video(client: Client, service: SimulatorServer) -> None:
+    """`/generate` streams each state, and at the end a file that plays; the service charged once."""
     before = len(ledger(service))
     answers = list(client.submit(prompt="a lighthouse", seed=11, api_name="/generate"))
     states = [job["state"] for job, _ in answers]
@@ -77,7 +77,7 @@ def test_generate_streams_to_the_video(client: Client, service: SimulatorServer)
 
 
 def test_submit_then_job(client: Client) -> None:
-    """`/submit` answers at once; `/job` tells how it goes and has the video in the end."""
+    """`/submit` answers at once; `/job` returns the status, and the video at the end."""
     job = client.predict(prompt="a lighthouse", api_name="/submit")
     jsonschema.validate(job, json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8")))
     assert job["state"] == "waiting"
@@ -90,8 +90,8 @@ def test_submit_then_job(client: Client) -> None:
     assert video
 
 
-def test_cancel_takes_back_a_queued_job(client: Client) -> None:
-    """`/cancel` in the queue ends the job as cancelled."""
+def test_cancel_ends_a_queued_job(client: Client) -> None:
+    """`/cancel` of a job in the queue ends it as cancelled."""
     job = client.predict(prompt="a lighthouse", api_name="/submit")
     for _ in range(600):
         state = client.predict(job_id=job["job_id"], api_name="/cancel")["state"]
@@ -114,7 +114,7 @@ def test_cancel_takes_back_a_queued_job(client: Client) -> None:
 def test_bad_values_are_one_sentence(
     client: Client, service: SimulatorServer, values: dict[str, Any], words: str
 ) -> None:
-    """A value outside the card is answered by a sentence, and nothing is sent."""
+    """A value outside the card gets one sentence as its error, and nothing is sent."""
     before = len(ledger(service))
     with pytest.raises(AppError, match=words):
         client.predict(**values, api_name="/submit")
@@ -122,14 +122,14 @@ def test_bad_values_are_one_sentence(
 
 
 def test_unknown_jobs_are_one_sentence(client: Client) -> None:
-    """A job id nobody has leads to one sentence, on every endpoint that takes one."""
+    """An unknown job id gets one sentence as its error, on every endpoint that takes one."""
     for name in ("/job", "/cancel"):
         with pytest.raises(AppError, match="There is no such video"):
             client.predict(job_id="nope", api_name=name)
 
 
 def test_history_is_the_visitors_own(studio: Server) -> None:
-    """A program that brings a visitor cookie sees that visitor's jobs, and no one else's."""
+    """A program with a visitor cookie sees that visitor's jobs, and no one else's."""
 
     def cookie() -> dict[str, str]:
         with urllib.request.urlopen(studio.address) as reply:
@@ -152,7 +152,7 @@ def test_only_the_five_endpoints_are_public(client: Client) -> None:
 
 
 def test_a_refused_key_is_one_sentence(tmp_path: Path, service: SimulatorServer) -> None:
-    """With a wrong key the job fails by that name, costs nothing, and the key shows nowhere."""
+    """With a wrong key the job fails as `key_refused`, costs nothing, and the key is in no response and no log."""
     wrong = "rc-wrong-key-9876543210"
     server = Server(tmp_path, RUNCOMFY_API_TOKEN=wrong, RUNCOMFY_MODEL_API_BASE=service.address)
     server.start()
@@ -169,7 +169,7 @@ def test_a_refused_key_is_one_sentence(tmp_path: Path, service: SimulatorServer)
 
 @pytest.mark.parametrize("data", [[], ["x"], ["x", "1920×1088(16:9)", 121, 7, 8, 9], "x", None])
 def test_too_few_and_too_many_values_are_one_sentence(studio: Server, service: SimulatorServer, data: object) -> None:
-    """A call with another number of values is answered by a code and a sentence, and nothing is sent."""
+    """A call with another number of values gets a code and a sentence, and nothing is sent."""
     before = len(ledger(service))
     with pytest.raises(urllib.error.HTTPError) as caught:
         call(studio, "submit", data)
@@ -179,8 +179,8 @@ def test_too_few_and_too_many_values_are_one_sentence(studio: Server, service: S
     assert len(ledger(service)) == before
 
 
-def test_the_client_itself_refuses_what_it_cannot_send(client: Client, service: SimulatorServer) -> None:
-    """`gradio_client` tells of a missing and of an unknown input before it sends anything."""
+def test_the_python_client_refuses_missing_and_unknown_inputs(client: Client, service: SimulatorServer) -> None:
+    """`gradio_client` raises for a missing and for an unknown input before it sends anything."""
     before = len(ledger(service))
     with pytest.raises(TypeError, match="prompt"):
         client.predict(api_name="/submit")
@@ -190,7 +190,7 @@ def test_the_client_itself_refuses_what_it_cannot_send(client: Client, service: 
 
 
 def test_errors_are_json_with_a_code(client: Client, studio: Server) -> None:
-    """The same object reaches `gradio_client` and HTTP, whatever stands in the value; nothing of HTML is in it."""
+    """`gradio_client` and HTTP get the same object, whatever the value is; it has no character of HTML."""
     with pytest.raises(AppError) as caught:
         client.predict(prompt="x", seed="<b>&amp;", api_name="/submit")
     problem = json.loads(str(caught.value))
@@ -204,8 +204,8 @@ def test_errors_are_json_with_a_code(client: Client, studio: Server) -> None:
     assert not set("<>&") & set(text)
 
 
-def test_a_caller_who_goes_away_loses_nothing(studio: Server, client: Client, service: SimulatorServer) -> None:
-    """The connection of `/generate` is cut after the first news; `/job` has the video, which was paid once."""
+def test_the_job_goes_on_when_the_caller_disconnects(studio: Server, client: Client, service: SimulatorServer) -> None:
+    """The connection of `/generate` ends after its first event; `/job` has the video, which was charged once."""
     before = len(ledger(service))
     with call(studio, "generate", ["a cut line", "1920×1088(16:9)", 121, 5]) as stream:
         line = next(line for line in stream if line.startswith(b"data: ["))
@@ -221,7 +221,7 @@ def test_a_caller_who_goes_away_loses_nothing(studio: Server, client: Client, se
 
 
 def call(studio: Server, name: str, data: object) -> Any:
-    """A call as curl makes it, and the stream of its answers."""
+    """The event stream of a call made as curl makes it."""
     address = f"{studio.address}/gradio_api/call/{name}"
     body, headers = json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(address, body, headers)) as reply:

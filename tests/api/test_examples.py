@@ -1,4 +1,4 @@
-"""The examples of docs/api.md run as they stand there; only the address is another."""
+"""The examples of docs/api.md run unchanged, but for the address."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # Each example is a new visitor, so that none is held up by those before it.
+    # Each example is a new visitor, so it does not wait for the jobs of the others.
     server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_BACKEND="simulator")
     server.start()
     yield server
@@ -34,7 +34,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def printed(command: list[str], text: str, studio: Server, folder: Path) -> list[str]:
-    """The lines that an example prints; it is given to the command as its input."""
+    """The lines that an example prints; the command reads it from its standard input."""
     assert ADDRESS in text
     text = text.replace(ADDRESS, studio.address.rstrip("/"))
     done = subprocess.run(command, input=text, cwd=folder, capture_output=True, text=True, timeout=120)
@@ -52,20 +52,20 @@ def javascript(number: int, studio: Server) -> list[str]:
 
 
 def test_every_example_is_run() -> None:
-    """What is added to the document is added here."""
+    """The document has as many examples as there are tests here."""
     assert [len(blocks(language)) for language in ("python", "javascript", "bash")] == [4, 2, 3]
     assert TEXT.count("```") == 2 * 9
 
 
-def test_python_follows(studio: Server, tmp_path: Path) -> None:
-    """Each state is told, and the video is a file in the end."""
+def test_python_streams(studio: Server, tmp_path: Path) -> None:
+    """The example prints each state, and at the end the file of the video."""
     *states, video = python(0, studio, tmp_path)
     assert states[-1] == "succeeded Ready"
     assert ".mp4" in video
 
 
-def test_python_asks_and_cancels(studio: Server, tmp_path: Path) -> None:
-    """A job is asked about until it has ended; another one is taken back."""
+def test_python_polls_and_cancels(studio: Server, tmp_path: Path) -> None:
+    """The example polls a job until it has ended, and cancels another one."""
     assert python(1, studio, tmp_path) == ["succeeded 5.042 s 0.0 USD", "True"]
 
 
@@ -79,48 +79,48 @@ def test_python_reads_an_error(studio: Server, tmp_path: Path) -> None:
     assert python(3, studio, tmp_path) == ["invalid_input frames frames: 5 is not one of 121, 241."]
 
 
-def test_javascript_follows(studio: Server) -> None:
-    """Each state is told, and the video has an address in the end."""
+def test_javascript_streams(studio: Server) -> None:
+    """The example prints each state, and at the end the address of the video."""
     *_, last = javascript(0, studio)
     assert re.fullmatch(rf"succeeded {re.escape(studio.address.rstrip('/'))}/dreamina/saved/[0-9a-f]{{32}}\.mp4", last)
 
 
-def test_javascript_asks_cancels_lists_and_errs(studio: Server) -> None:
+def test_javascript_calls_the_other_endpoints(studio: Server) -> None:
     """The other four endpoints, and an error's code."""
-    told, code = javascript(1, studio)
-    assert re.fullmatch(r"7 null true \d", told)
+    line, code = javascript(1, studio)
+    assert re.fullmatch(r"7 null true \d", line)
     assert code == "invalid_input"
 
 
-def test_curl_follows(studio: Server, tmp_path: Path) -> None:
+def test_curl_streams(studio: Server, tmp_path: Path) -> None:
     """A stream of `[job, video]`, each job by the schema."""
     lines = printed(["bash", "-eu"], blocks("bash")[0], studio, tmp_path)
-    answers = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")]
-    for job, _ in answers:
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")]
+    for job, _ in events:
         fits(job)
-    job, video = answers[-1]
+    job, video = events[-1]
     assert (job["state"], video["mime_type"]) == ("succeeded", "video/mp4")
 
 
-def test_curl_asks_cancels_lists_and_errs(studio: Server, tmp_path: Path) -> None:
+def test_curl_calls_the_other_endpoints(studio: Server, tmp_path: Path) -> None:
     """The other four endpoints, each job by the schema, and an error's JSON."""
     lines = printed(["bash", "-eu"], blocks("bash")[1], studio, tmp_path)
-    asked, cancelled, history, error = (json.loads(line[6:]) for line in lines if line.startswith("data: "))
-    assert [job["job_id"] for job in history[0]] == [asked[0]["job_id"]]
-    for job in (asked[0], cancelled[0], history[0][0]):
+    polled, cancelled, history, error = (json.loads(line[6:]) for line in lines if line.startswith("data: "))
+    assert [job["job_id"] for job in history[0]] == [polled[0]["job_id"]]
+    for job in (polled[0], cancelled[0], history[0][0]):
         fits(job)
     assert cancelled[0]["cancel_requested"]
     assert json.loads(error["error"])["code"] == "invalid_input"
 
 
-def test_curl_asks_whether_all_is_well(studio: Server, tmp_path: Path) -> None:
+def test_curl_checks_the_health(studio: Server, tmp_path: Path) -> None:
     """`GET /healthz`."""
-    [answer] = printed(["bash", "-eu"], blocks("bash")[2], studio, tmp_path)
-    assert json.loads(answer)["status"] == "ok"
+    [response] = printed(["bash", "-eu"], blocks("bash")[2], studio, tmp_path)
+    assert json.loads(response)["status"] == "ok"
 
 
 def test_every_code_is_listed() -> None:
-    """The document lists each code that can be met after the start, once, and no other."""
+    """The document lists each error code that can occur after the start, once, and no other."""
     listed = re.findall(r"^\| `([a-z_]+)` \| .* \| (?:call|job|call, job) \|$", TEXT, re.MULTILINE)
     kinds = (getattr(errors, name) for name in dir(errors))
     found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, errors.DreaminaError)]

@@ -1,4 +1,4 @@
-"""`docs/job.schema.json` says what a job is; every job that programs are told of is that."""
+"""Every job in a response to a program fits `docs/job.schema.json`."""
 
 import json
 from typing import Any
@@ -25,8 +25,8 @@ def made(state: State, **more: Any) -> Job:
     )
 
 
-def test_the_schema_is_one() -> None:
-    """It is valid itself, closed, and describes each field."""
+def test_the_schema_is_valid() -> None:
+    """It is a valid schema, takes no further field, and describes each field."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["additionalProperties"] is False
     assert all(field["description"] for field in SCHEMA["properties"].values())
@@ -37,24 +37,24 @@ def test_the_schema_is_one() -> None:
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("full", [False, True])
 def test_a_job_of_every_state_fits(state: State, full: bool) -> None:
-    """With nothing known yet, and with all that can be known."""
+    """A job of each state fits, with no optional fact and with all of them."""
     known = {"request_id": "r", "queue_position": 1, "width": 64, "height": 64, "duration_s": 5.0, "cost_usd": 0.25}
-    said: dict[str, Any] = {"failure": Failure.of(GenerationFailed("no"))}
+    failures: dict[str, Any] = {"failure": Failure.of(GenerationFailed("no"))}
     if state is State.SUCCEEDED:
         remarks = (
             PartFailed("no"),
             TooManyFiles(limit=16, count=20),
             NotAllSaved("gone", kept=1, count=2, missing="2"),
         )
-        said = {
+        failures = {
             "remarks": tuple(map(Failure.of, (*remarks, NotReadable("no header", number=1), NoFileFound("a page"))))
         }
-    job = made(state, **(known | said | {"cancel_requested": True} if full else {}))
-    told = job_json(job, AT + 4, 10.0)
-    VALIDATOR.validate(told)
-    assert list(told) == SCHEMA["required"]
-    assert told["settings"] == VALUES
-    assert len(told["remarks"]) == (5 if full and state is State.SUCCEEDED else 0)
+    job = made(state, **(known | failures | {"cancel_requested": True} if full else {}))
+    response = job_json(job, AT + 4, 10.0)
+    VALIDATOR.validate(response)
+    assert list(response) == SCHEMA["required"]
+    assert response["settings"] == VALUES
+    assert len(response["remarks"]) == (5 if full and state is State.SUCCEEDED else 0)
 
 
 @pytest.mark.parametrize(
@@ -66,20 +66,24 @@ def test_a_job_of_every_state_fits(state: State, full: bool) -> None:
         (State.SUCCEEDED, 10.0, None),
     ],
 )
-def test_how_long_it_will_still_take(state: State, usual_s: float | None, eta_s: float | None) -> None:
-    """What is left of the usual time; nothing where that is not known, is over, or does not matter any more."""
+def test_the_estimate_of_the_time_left(state: State, usual_s: float | None, eta_s: float | None) -> None:
+    """The usual time minus the elapsed time; null if the usual time is unknown or over, or the job has ended."""
     assert job_json(made(state), AT + 4, usual_s)["eta_s"] == eta_s
 
 
 def test_another_models_job_fits() -> None:
-    """A model without the bundled one's fields has them as null, and its own in `settings`."""
-    told = job_json(made(State.WAITING, payload={"text": "x", "loud": True}), AT)
-    VALIDATOR.validate(told)
-    assert (told["prompt"], told["settings"]) == (None, {"text": "x", "loud": True})
+    """For a model without the fields of the bundled one these are null; its own values are in `settings`."""
+    response = job_json(made(State.WAITING, payload={"text": "x", "loud": True}), AT)
+    VALIDATOR.validate(response)
+    assert (response["prompt"], response["settings"]) == (None, {"text": "x", "loud": True})
 
 
-def test_what_is_no_job_does_not_fit() -> None:
-    """A further field, an unknown state and a missing field are each found."""
-    told = job_json(made(State.WAITING), AT)
-    for wrong in ({**told, "more": 1}, {**told, "state": "gone"}, {k: v for k, v in told.items() if k != "seed"}):
+def test_a_wrong_job_does_not_fit() -> None:
+    """The schema refuses a further field, an unknown state and a missing field."""
+    response = job_json(made(State.WAITING), AT)
+    for wrong in (
+        {**response, "more": 1},
+        {**response, "state": "gone"},
+        {k: v for k, v in response.items() if k != "seed"},
+    ):
         assert not VALIDATOR.is_valid(wrong)

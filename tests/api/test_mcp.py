@@ -1,4 +1,4 @@
-"""Agents, as the official client speaks to a started app: four tools, and nobody else's jobs."""
+"""The MCP server of a started app, called by the official client: four tools, and only the client's own jobs."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -> Iterator[Server]:
-    """To this studio the simulator over a socket is RunComfy, and agents are let in."""
+    """To this studio the simulator over a socket is RunComfy, and MCP is on."""
     settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address, "DREAMINA_MCP": "on"}
     server = Server(tmp_path_factory.mktemp("studio"), **settings)
     server.start()
@@ -52,7 +52,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -
 
 @pytest.fixture(scope="module")
 def free_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """As it is without any setting."""
+    """A studio without any setting."""
     server = Server(tmp_path_factory.mktemp("free"))
     server.start()
     yield server
@@ -60,24 +60,24 @@ def free_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in server.log
 
 
-def door(studio: Server) -> str:
+def mcp_address(studio: Server) -> str:
     return studio.address.rstrip("/") + "/gradio_api/mcp"
 
 
 @asynccontextmanager
-async def agent(studio: Server, key: str | None = None) -> AsyncIterator[ClientSession]:
+async def mcp_client(studio: Server, key: str | None = None) -> AsyncIterator[ClientSession]:
     headers = {"X-RunComfy-Key": key} if key else {}
     async with (
         httpx.AsyncClient(headers=headers, timeout=60) as http,
-        streamable_http_client(door(studio), http_client=http) as (read, write, *_),
+        streamable_http_client(mcp_address(studio), http_client=http) as (read, write, *_),
         ClientSession(read, write) as session,
     ):
         await session.initialize()
         yield session
 
 
-def told(result: types.CallToolResult) -> dict[str, Any]:
-    """What a tool gave back; its text and its structure say the same."""
+def content_of(result: types.CallToolResult) -> dict[str, Any]:
+    """The result of a tool, which is the same as text and as structured content."""
     [content] = result.content
     assert isinstance(content, types.TextContent)
     answer: dict[str, Any] = json.loads(content.text)
@@ -85,18 +85,18 @@ def told(result: types.CallToolResult) -> dict[str, Any]:
     return answer
 
 
-def sent(service: SimulatorServer) -> int:
+def request_count(service: SimulatorServer) -> int:
     return len(service.control("ledger", KEY)["requests"])
 
 
-def test_the_tools_are_four(studio: Server) -> None:
+def test_there_are_four_tools(studio: Server) -> None:
     """None of the page's events is a tool; the card's fields are the inputs, and the price is stated."""
 
-    async def look() -> list[types.Tool]:
-        async with agent(studio) as session:
+    async def list_tools() -> list[types.Tool]:
+        async with mcp_client(studio) as session:
             return (await session.list_tools()).tools
 
-    tools = asyncio.run(look())
+    tools = asyncio.run(list_tools())
     assert [tool.name for tool in tools] == TOOLS
     inputs = tools[0].inputSchema
     assert list(inputs["properties"]) == ["prompt", "aspect_ratio", "frames", "seed"]
@@ -106,26 +106,26 @@ def test_the_tools_are_four(studio: Server) -> None:
         jsonschema.Draft202012Validator.check_schema(tool.inputSchema)
 
 
-def test_generate_reports_and_gives_the_video(studio: Server, service: SimulatorServer) -> None:
-    """Progress is told at each change; the video can be fetched; one call is one paid request."""
-    before, heard = sent(service), list[str | None]()
+def test_generate_reports_progress_and_returns_the_video(studio: Server, service: SimulatorServer) -> None:
+    """Each change sends a progress notification; the video can be fetched; one call is one paid request."""
+    before, messages = request_count(service), list[str | None]()
 
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message)
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        messages.append(message)
 
     async def make() -> dict[str, Any]:
-        async with agent(studio) as session:
-            wish = {"prompt": "a lighthouse", "seed": 5}
-            return told(await session.call_tool("generate_video", wish, progress_callback=hear))
+        async with mcp_client(studio) as session:
+            values = {"prompt": "a lighthouse", "seed": 5}
+            return content_of(await session.call_tool("generate_video", values, progress_callback=on_progress))
 
     answer = asyncio.run(make())
     jsonschema.validate(answer["job"], SCHEMA)
     assert (answer["job"]["state"], answer["job"]["seed"]) == ("succeeded", 5)
-    assert heard[-1] == "Ready"
-    assert len(heard) > 2
+    assert messages[-1] == "Ready"
+    assert len(messages) > 2
     video = httpx.get(answer["video_url"])
     assert video.headers["content-type"] == "video/mp4"
-    assert sent(service) == before + 1
+    assert request_count(service) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -145,58 +145,58 @@ def test_generate_reports_and_gives_the_video(studio: Server, service: Simulator
 def test_bad_arguments_are_one_sentence(
     studio: Server, service: SimulatorServer, tool: str, values: dict[str, Any], field: str, words: str
 ) -> None:
-    """A missing, unknown or wrong argument is an error with a code, and nothing is sent."""
-    before = sent(service)
+    """A missing, unknown or wrong argument is an error with a code, and nothing is request_count."""
+    before = request_count(service)
 
     async def call() -> types.CallToolResult:
-        async with agent(studio) as session:
+        async with mcp_client(studio) as session:
             return await session.call_tool(tool, values)
 
     result = asyncio.run(call())
     assert result.isError
-    assert told(result) == {"code": "invalid_input", "field": field, "message": words}
-    assert sent(service) == before
+    assert content_of(result) == {"code": "invalid_input", "field": field, "message": words}
+    assert request_count(service) == before
 
 
-def test_what_is_not_there_is_one_sentence(studio: Server) -> None:
-    """A job nobody has, and a tool that is none (an event of the page)."""
+def test_unknown_jobs_and_tools_are_one_sentence(studio: Server) -> None:
+    """An unknown job, and an event of the page instead of a tool."""
 
     async def call(tool: str, values: dict[str, Any]) -> dict[str, Any]:
-        async with agent(studio) as session:
+        async with mcp_client(studio) as session:
             result = await session.call_tool(tool, values)
             assert result.isError
-            return told(result)
+            return content_of(result)
 
     assert asyncio.run(call("job_status", {"job_id": "nope"}))["code"] == "job_not_found"
     assert asyncio.run(call("cancel_job", {"job_id": "nope"}))["code"] == "job_not_found"
     assert asyncio.run(call("submit", {"prompt": "x"}))["code"] == "unknown_tool"
 
 
-def test_a_queued_job_is_taken_back(studio: Server) -> None:
-    """While one call waits for its video, another one finds the job and cancels it; the first one ends with that."""
+def test_a_queued_job_can_be_cancelled(studio: Server) -> None:
+    """While one call waits for its video, another one finds the job and cancels it; the first call returns the cancelled job."""
 
-    async def change_of_mind() -> tuple[dict[str, Any], dict[str, Any]]:
-        async with agent(studio) as session:
+    async def generate_and_cancel() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with mcp_client(studio) as session:
             waiting = asyncio.create_task(session.call_tool("generate_video", {"prompt": "a boat"}))
-            while not (videos := told(await session.call_tool("list_videos", {}))["videos"]):
+            while not (videos := content_of(await session.call_tool("list_videos", {}))["videos"]):
                 assert not waiting.done()
-            cancelled = told(await session.call_tool("cancel_job", {"job_id": videos[0]["job"]["job_id"]}))
-            return cancelled, told(await waiting)
+            cancelled = content_of(await session.call_tool("cancel_job", {"job_id": videos[0]["job"]["job_id"]}))
+            return cancelled, content_of(await waiting)
 
-    cancelled, ended = asyncio.run(change_of_mind())
+    cancelled, ended = asyncio.run(generate_and_cancel())
     assert cancelled["job"]["cancel_requested"]
     assert (ended["job"]["state"], ended["video_url"]) == ("cancelled", None)
 
 
-def test_nobody_lists_anothers(free_studio: Server) -> None:
-    """Without a key a session has its own list; with one the key has, in any session."""
+def test_each_client_lists_its_own_jobs(free_studio: Server) -> None:
+    """A session without a key has a list of its own; a key has one list in every session."""
 
     async def listed(key: str | None, prompt: str | None = None) -> list[str]:
-        async with agent(free_studio, key) as session:
+        async with mcp_client(free_studio, key) as session:
             if prompt:
-                job = told(await session.call_tool("generate_video", {"prompt": prompt}))["job"]
+                job = content_of(await session.call_tool("generate_video", {"prompt": prompt}))["job"]
                 assert job["state"] == "succeeded"
-            videos = told(await session.call_tool("list_videos", {}))["videos"]
+            videos = content_of(await session.call_tool("list_videos", {}))["videos"]
             return [video["job"]["prompt"] for video in videos]
 
     assert asyncio.run(listed(OWN, "with a key")) == ["with a key"]
@@ -206,18 +206,18 @@ def test_nobody_lists_anothers(free_studio: Server) -> None:
     assert asyncio.run(listed(None)) == []
 
 
-def test_a_callers_own_key_is_the_one_that_is_used(studio: Server, service: SimulatorServer) -> None:
+def test_the_callers_own_key_is_used(studio: Server, service: SimulatorServer) -> None:
     """A key that the service refuses is not replaced by the shared one: nothing is made."""
-    before = sent(service)
+    before = request_count(service)
 
     async def make() -> types.CallToolResult:
-        async with agent(studio, OWN) as session:
+        async with mcp_client(studio, OWN) as session:
             return await session.call_tool("generate_video", {"prompt": "x"})
 
     result = asyncio.run(make())
     assert result.isError
-    assert told(result)["code"] == "key_refused"
-    assert sent(service) == before
+    assert content_of(result)["code"] == "key_refused"
+    assert request_count(service) == before
 
 
 @pytest.mark.parametrize(
@@ -225,47 +225,47 @@ def test_a_callers_own_key_is_the_one_that_is_used(studio: Server, service: Simu
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_another_websites_page_is_refused(studio: Server, method: str, headers: dict[str, str]) -> None:
-    """A foreign page, and one that has rebound its name to this machine, reach no tool."""
-    assert httpx.request(method, door(studio), headers=headers).status_code in (403, 404)
-    assert httpx.request("POST", door(studio), headers=headers).status_code == 403
+    """A page of another origin, and one by DNS rebinding, reach no tool."""
+    assert httpx.request(method, mcp_address(studio), headers=headers).status_code in (403, 404)
+    assert httpx.request("POST", mcp_address(studio), headers=headers).status_code == 403
 
 
-def test_a_paid_studio_lets_no_agent_in_by_itself(
+def test_a_paid_studio_has_no_mcp_by_default(
     tmp_path: Path, service: SimulatorServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even if the environment turns on Gradio's own, which would offer the page's events."""
+    """MCP stays off when the environment turns on Gradio's own server, which would offer the page's events."""
     monkeypatch.setenv("GRADIO_MCP_SERVER", "True")
     server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
     server.start()
     try:
         for path in ("", "/", "/sse"):
-            assert httpx.post(door(server) + path, json={}).status_code in (404, 405)
+            assert httpx.post(mcp_address(server) + path, json={}).status_code in (404, 405)
     finally:
         server.stop()
 
 
-def test_the_transcript_in_the_docs_is_a_real_one(free_studio: Server) -> None:
-    """The same calls give answers of the same shape as those written down; `pytest -s` prints them anew."""
+def test_the_transcript_in_the_docs_is_real(free_studio: Server) -> None:
+    """The calls of the transcript get responses of the same shape; `pytest -s` prints a new transcript."""
     lines: list[str] = []
 
-    async def talk() -> None:
-        async with agent(free_studio) as session:
+    async def record() -> None:
+        async with mcp_client(free_studio) as session:
             lines.append(f"tools: {', '.join(tool.name for tool in (await session.list_tools()).tools)}")
-            answer = await said(session, lines, "generate_video", {"prompt": "A paper boat", "seed": 7})
+            answer = await call_and_note(session, lines, "generate_video", {"prompt": "A paper boat", "seed": 7})
             job_id = answer["job"]["job_id"]
-            await said(session, lines, "job_status", {"job_id": job_id})
-            await said(session, lines, "cancel_job", {"job_id": job_id})
-            await said(session, lines, "list_videos", {"limit": 1})
-            await said(session, lines, "generate_video", {})
+            await call_and_note(session, lines, "job_status", {"job_id": job_id})
+            await call_and_note(session, lines, "cancel_job", {"job_id": job_id})
+            await call_and_note(session, lines, "list_videos", {"limit": 1})
+            await call_and_note(session, lines, "generate_video", {})
 
-    asyncio.run(talk())
+    asyncio.run(record())
     print("\n".join(lines))
     [written] = re.findall(r"^```text\n(.*?)\n```$", TRANSCRIPT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert [shape(line) for line in written.splitlines()] == [shape(line) for line in lines]
 
 
-async def said(session: ClientSession, lines: list[str], tool: str, values: dict[str, Any]) -> dict[str, Any]:
-    answer = told(await session.call_tool(tool, values))
+async def call_and_note(session: ClientSession, lines: list[str], tool: str, values: dict[str, Any]) -> dict[str, Any]:
+    answer = content_of(await session.call_tool(tool, values))
     lines.append(f"> {tool} {json.dumps(values, ensure_ascii=False)}")
     lines.append(f"< {json.dumps(answer, ensure_ascii=False)}")
     return answer
@@ -280,9 +280,9 @@ def shape(line: str) -> object:
 
 def _shape(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _shape(held) for name, held in value.items()}
+        return {name: _shape(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_shape(held) for held in value]
+        return [_shape(item) for item in value]
     if isinstance(value, float):
         return 0.0
     return (
@@ -293,10 +293,10 @@ def _shape(value: object) -> object:
 
 
 @pytest.mark.anyio
-async def test_a_long_video_is_not_waited_for(tmp_path: Path) -> None:
-    """After a while the call gives back the job as it is, with the hint to ask; the video arrives all the same."""
+async def test_generate_returns_an_unfinished_job_after_a_while(tmp_path: Path) -> None:
+    """The call returns the unfinished job and says to call job_status; the video is finished all the same."""
     async with rigged(tmp_path) as rig:
-        rig.gate.open.clear()  # the service keeps everybody waiting
+        rig.gate.open.clear()  # the service does not answer
         manager = Tools(rig.engine, Visitors("s" * 16), rig.clock.now, wait_s=0.05).manager()
         transport = httpx.ASGITransport(manager.handle_request)
         async with (
@@ -306,11 +306,11 @@ async def test_a_long_video_is_not_waited_for(tmp_path: Path) -> None:
             ClientSession(read, write) as session,
         ):
             await session.initialize()
-            answer = told(await session.call_tool("generate_video", {"prompt": "a slow boat"}))
+            answer = content_of(await session.call_tool("generate_video", {"prompt": "a slow boat"}))
             assert (answer["job"]["finished_at"], answer["video_url"]) == (None, None)
             assert "ask job_status" in answer["next"]
             rig.gate.open.set()
             await rig.finish(await rig.engine.job(HOLDER, answer["job"]["job_id"]))
-            later = told(await session.call_tool("job_status", {"job_id": answer["job"]["job_id"]}))
+            later = content_of(await session.call_tool("job_status", {"job_id": answer["job"]["job_id"]}))
         assert later["job"]["state"] == "succeeded"
         assert rig.gate.posts == 1

@@ -8,7 +8,7 @@ import pytest
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from tests.disk import disk_calls
 from tests.engine.test_ownership import VISITORS, request_of
 from tests.replies import Case
@@ -32,7 +32,7 @@ async def test_from_the_click_to_the_saved_file_the_loop_touches_no_disk(tmp_pat
     service = Scripted(case, {"clip.mp4": clip, "notes.txt": b"a note"}, {})
     async with rigged(tmp_path, service_app=service.app) as rig:
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
+            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         with disk_calls(tmp_path) as calls:
             [job] = await rig.engine.submit("ann", VALUES)
             async for _ in page.watch(job.job_id, "", "", "", "", 0, request_of("ann")):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from dreamina_ui.api.job_json import told
+from dreamina_ui.api.job_json import job_response
 from dreamina_ui.cards.model_card import Card, card_of, load_card
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.media import library
@@ -76,7 +76,7 @@ async def test_a_program_is_told_of_all_files(tmp_path: Path) -> None:
     """The job names the address and the kind of each, and each can be had there; the zip holds them all."""
     async with rigged(tmp_path, card=making("images")) as rig:
         job = await made(rig)
-        files = (await told(rig.engine, job, 0.0))["files"]
+        files = (await job_response(rig.engine, job, 0.0))["files"]
         assert [file["media_type"] for file in files] == ["image/png", "image/png"]
         app = Starlette(routes=Downloads(JobQueries(rig.engine.database), rig.library, lambda _, key: key).routes)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio.test") as client:

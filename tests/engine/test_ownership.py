@@ -17,7 +17,7 @@ from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.simulator import Fault
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from tests.rig import VALUES, Rig, rigged
 
@@ -125,7 +125,7 @@ def request_of(visitor: str, session_hash: str = ANNS_PAGE) -> gr.Request:
 async def paged(folder: Path) -> AsyncIterator[tuple[Rig, dict[State, Job], Page]]:
     async with anns_jobs(folder) as (rig, made):
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
+            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         yield rig, made, page
 
 
@@ -177,8 +177,8 @@ async def test_a_borrowed_session_hash_stops_nobodys_stream(tmp_path: Path) -> N
         bobs = await rig.engine.submit("bob", VALUES)
         theirs = page.stage.watch(bobs[0].job_id, request_of("bob"))
         await anext(theirs)
-        assert len(page._asking._stops) == 2
-        assert not any(stop.is_set() for stop in page._asking._stops.values())
+        assert len(page._callers._stops) == 2
+        assert not any(stop.is_set() for stop in page._callers._stops.values())
         await theirs.aclose()  # type: ignore[attr-defined]
         await watching.aclose()  # type: ignore[attr-defined]
 
@@ -191,7 +191,7 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
     caplog.set_level(logging.WARNING)
     async with rigged(tmp_path) as rig:
         with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Asking(VISITORS), Fixed(), None, login=False)
+            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         request, chosen = request_of("ann"), gr.EventData(None, {"job_id": held, "job_ids": held, "name": held})
         await events(page, held, request)
         await page.history.show(held, held, held, held, held, request)
@@ -210,18 +210,18 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
 
 def test_a_signed_in_account_is_one_visitor_everywhere() -> None:
     """By OpenID's `sub` in the signed session, whatever the cookie; not when it has expired, and not without login."""
-    asking, without = Asking(VISITORS, lambda: 1000.0, login=True), Asking(VISITORS, lambda: 1000.0)
+    callers, without = Callers(VISITORS, lambda: 1000.0, login=True), Callers(VISITORS, lambda: 1000.0)
 
     def signed_in(sub: Any, cookie: str, expires_at: float = 2000.0) -> gr.Request:
         request = request_of(cookie)
         request.request.scope["session"] = {"oauth_info": {"userinfo": {"sub": sub}, "expires_at": expires_at}}  # type: ignore[union-attr]
         return request
 
-    mine = asking.visitor(signed_in("64af", "one"))
+    mine = callers.visitor(signed_in("64af", "one"))
     assert mine.startswith("hf-")
     assert "64af" not in mine
-    assert asking.visitor(signed_in("64af", "two")) == mine
-    assert asking.visitor(signed_in("64ag", "one")) != mine
-    assert asking.visitor(signed_in("64af", "one", expires_at=999.0)) == "one"
-    assert asking.visitor(signed_in(None, "one")) == "one"
+    assert callers.visitor(signed_in("64af", "two")) == mine
+    assert callers.visitor(signed_in("64ag", "one")) != mine
+    assert callers.visitor(signed_in("64af", "one", expires_at=999.0)) == "one"
+    assert callers.visitor(signed_in(None, "one")) == "one"
     assert without.visitor(signed_in("64af", "one")) == "one"

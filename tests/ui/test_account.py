@@ -12,7 +12,7 @@ import pytest
 
 from dreamina_ui.ui.sections.account import Account, Left, left_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 from tests.engine.test_ownership import VISITORS, request_of
 from tests.rig import Rig, rigged
@@ -53,7 +53,7 @@ async def account(
     async with rigged(folder, backend=backend, key=key) as rig:
         rig.gate.keys = {KEY}
         with gr.Blocks(analytics_enabled=False):
-            yield rig, Account(rig.engine, Asking(VISITORS), Fixed(), left, login=False)
+            yield rig, Account(rig.engine, Callers(VISITORS), Fixed(), left, login=False)
 
 
 async def test_a_key_is_taken_said_to_be_in_use_and_forgotten(tmp_path: Path) -> None:

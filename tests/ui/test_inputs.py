@@ -8,7 +8,7 @@ import pytest
 
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.visitors import Visitors
 from tests.engine.test_ownership import request_of
 from tests.rig import VALUES, Rig, rigged
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, gr.Blocks]:
     """With `id_first`, the components for the clicks' ids are older than all others."""
     with gr.Blocks(analytics_enabled=False) as blocks:
-        page = Page(rig.engine, Asking(Visitors("a-secret-of-16-or-more")), Fixed(), None, login=False)
+        page = Page(rig.engine, Callers(Visitors("a-secret-of-16-or-more")), Fixed(), None, login=False)
         if id_first:
             page.compose.click_id._id, page.batch.click_id._id = -2, -1
         page.connect(blocks)

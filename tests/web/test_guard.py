@@ -361,3 +361,20 @@ def test_a_name_that_is_none_stops_the_start(value: str) -> None:
     """What is no name would be silently of no use."""
     with pytest.raises(SettingError, match="DREAMINA_ALLOWED_HOSTS"):
         Settings.from_env({"DREAMINA_ALLOWED_HOSTS": value})
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3:8080", "pod-7.internal", "evil.example", "a b", ""])
+async def test_a_probe_may_ask_by_any_name(host: str) -> None:
+    """`/healthz` answers by each Host; the page, and anything but reading, does not."""
+    guard = guarded()
+    assert (await ask(guard, "GET", "/healthz", Host=host)).status_code == 200
+    assert (await ask(guard, "HEAD", "/healthz", Host=host)).status_code == 200
+    if host != "10.1.2.3:8080":
+        assert (await ask(guard, "GET", "/", Host=host)).status_code == 403
+        assert (await ask(guard, "POST", "/healthz", Host=host)).status_code == 403
+
+
+def test_a_space_with_a_domain_of_its_own() -> None:
+    """Hugging Face then sets both names in one variable."""
+    env = {"SPACE_ID": "me/studio", "SPACE_HOST": "studio.example.com,me-studio.hf.space"}
+    assert Settings.from_env(env).allowed_hosts == {"studio.example.com", "me-studio.hf.space", "*.hf.space"}

@@ -1,4 +1,4 @@
-"""Whether all is well: one word for each part, in bounded time, and nothing else."""
+"""The health check: one word for each part, in bounded time, and nothing else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ class Time:
 
 
 class Part:
-    """What is looked at; counts how often, and can be told how it is."""
+    """A part to check: counts its checks, and can be set to fail."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -38,15 +38,15 @@ class Part:
             raise self.raises
 
 
-async def asked(health: Health) -> httpx.Response:
+async def response_of(health: Health) -> httpx.Response:
     transport = httpx.ASGITransport(Starlette(routes=health.routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
         return await client.get("/healthz")
 
 
-async def test_all_is_well() -> None:
-    """200, and `ok` for each part; no store on the way keeps it."""
-    reply = await asked(Health({"engine": Part(), "database": Part(), "disk": Part()}))
+async def test_every_part_is_ok() -> None:
+    """The response is 200 with `ok` for each part, and is not cached."""
+    reply = await response_of(Health({"engine": Part(), "database": Part(), "disk": Part()}))
     assert reply.status_code == 200
     assert reply.json() == {"status": "ok", "engine": "ok", "database": "ok", "disk": "ok"}
     assert reply.headers["cache-control"] == "no-store"
@@ -61,53 +61,53 @@ async def test_all_is_well() -> None:
         (PermissionError(13, "Permission denied", "/home/me/data"), "error"),
     ],
 )
-async def test_a_part_that_is_unwell_is_told_by_its_code(raised: Exception, reason: str) -> None:
-    """503, and of what went wrong the code alone: no path, no address, no key."""
+async def test_a_failing_part_is_reported_by_its_code(raised: Exception, reason: str) -> None:
+    """The response is 503 with the error's code alone: no path, no address, no key."""
     well, part = Part(), Part()
     part.raises = raised
-    reply = await asked(Health({"engine": well, "database": part}))
+    reply = await response_of(Health({"engine": well, "database": part}))
     assert reply.status_code == 503
     assert reply.json() == {"status": "unwell", "engine": "ok", "database": reason}
 
 
-async def test_a_part_that_does_not_answer_is_not_waited_for() -> None:
-    """It is called slow, is not asked a second time while the first is open, and is well again when it answers."""
+async def test_a_slow_part_is_reported_as_slow() -> None:
+    """Its check is not started again before it has ended; then the part is ok again."""
     part, time = Part(), Time()
     part.answering.clear()
     health = Health({"engine": Part(), "database": part}, within_s=0, monotonic=time)
-    for look in range(3):
-        time.at = 10.0 * look
-        assert (await health.look())["database"] == "slow"
+    for check in range(3):
+        time.at = 10.0 * check
+        assert (await health.check())["database"] == "slow"
     assert part.looks == 1
     part.answering.set()
     async with asyncio.timeout(30):
-        while (await health.look())["database"] != "ok":
+        while (await health.check())["database"] != "ok":
             time.at += 10
 
 
-async def test_who_asks_often_makes_no_work() -> None:
-    """An answer is kept for a second, and one that is being found is shared."""
+async def test_results_are_cached() -> None:
+    """A result is cached for a second, and concurrent requests share one check."""
     part, time = Part(), Time()
     health = Health({"disk": part}, monotonic=time)
-    found = await asyncio.gather(*(health.look() for _ in range(20)))
+    found = await asyncio.gather(*(health.check() for _ in range(20)))
     assert found == [{"disk": "ok"}] * 20
     time.at = 0.9
-    await health.look()
+    await health.check()
     assert part.looks == 1
     time.at = 1.1
-    await health.look()
+    await health.check()
     assert part.looks == 2
 
 
-async def test_tasks_are_known_by_their_names() -> None:
-    """Of tasks that should be at work none may be missing."""
-    look: Callable[[], Awaitable[None]] = running("leases", "followed jobs")
-    health = Health({"engine": look}, kept_s=0)
+async def test_a_missing_task_is_reported() -> None:
+    """All named tasks have to run."""
+    check: Callable[[], Awaitable[None]] = running("leases", "followed jobs")
+    health = Health({"engine": check}, cache_s=0)
     idle = asyncio.Event()
     leases = asyncio.create_task(idle.wait(), name="leases")
-    assert await health.look() == {"engine": "stopped"}
+    assert await health.check() == {"engine": "stopped"}
     following = asyncio.create_task(idle.wait(), name="followed jobs")
-    assert await health.look() == {"engine": "ok"}
+    assert await health.check() == {"engine": "ok"}
     idle.set()
     await asyncio.gather(leases, following)
-    assert await health.look() == {"engine": "stopped"}
+    assert await health.check() == {"engine": "stopped"}

@@ -1,4 +1,4 @@
-"""The page is made once, and given to all who ask for the same."""
+"""The page is rendered once, and cached for equal requests."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.page_cache import PAGES_MOST, KeptPage
+from dreamina_ui.web.page_cache import PAGES_MOST, PageCache
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ def by_language(cookies: Mapping[str, str]) -> Sequence[str] | None:
 
 
 class House:
-    """An app that counts how often it makes its page."""
+    """An app that counts how often it renders its page."""
 
     def __init__(self, answer: Callable[[Request, int], object] | None = None) -> None:
         self.made = 0
@@ -35,7 +35,7 @@ class House:
 
         app = Starlette(
             routes=[Route("/", page, methods=["GET", "POST"]), Route("/other", page)],
-            middleware=[Middleware(KeptPage, varies=by_language)],
+            middleware=[Middleware(PageCache, varies=by_language)],
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio.test")
 
@@ -43,8 +43,8 @@ class House:
         return await self.client.get(path, headers={"accept-encoding": "identity", **headers})
 
 
-async def test_it_is_made_once() -> None:
-    """The second who asks gets the very same, whatever the link fills the form with."""
+async def test_the_page_is_rendered_once() -> None:
+    """A second request gets the same page, also with values for the form in the query."""
     house = House()
     first = await house.get()
     for path in ("/", "/?prompt=a+lighthouse", "/?__theme=dark"):
@@ -54,8 +54,8 @@ async def test_it_is_made_once() -> None:
     assert house.made == 1
 
 
-async def test_whoever_can_read_it_gets_it_squeezed() -> None:
-    """Compressed at once for browsers that say that they can read that, and soon as well as can be."""
+async def test_the_page_is_compressed() -> None:
+    """Browsers that accept brotli get a fast compression at first, and the best one soon."""
     house = House(
         lambda request, number: HTMLResponse("".join(f"<p>{line * line} lighthouses</p>" for line in range(999)))
     )
@@ -79,8 +79,8 @@ async def test_whoever_can_read_it_gets_it_squeezed() -> None:
     assert (await house.get()).content == plain.content
 
 
-async def test_who_would_get_another_page_does() -> None:
-    """Another name of the app, another language, somebody signed in, another page of Gradio's: each is made for itself."""
+async def test_different_pages_are_cached_separately() -> None:
+    """Another host name, another language, a signed-in visitor, another page of Gradio: each is rendered."""
     house = House()
     await house.get()
     for path, headers in (
@@ -108,15 +108,15 @@ async def test_who_would_get_another_page_does() -> None:
         lambda request, number: HTMLResponse(f"out of order {number}", status_code=503),
     ],
 )
-async def test_only_a_page_is_kept(answer: Callable[[Request, int], object]) -> None:
-    """A failure is not handed on to those who come later."""
+async def test_only_pages_are_cached(answer: Callable[[Request, int], object]) -> None:
+    """A failed response is not cached."""
     house = House(answer)
     first, second = await house.get(), await house.get()
     assert first.text != second.text
 
 
-async def test_a_visitors_cookie_is_not_handed_on() -> None:
-    """What was set for the first who asked is not set for the next."""
+async def test_cookies_are_not_cached() -> None:
+    """The cookie of the first response is not in the next one."""
 
     def answer(request: Request, number: int) -> HTMLResponse:
         return HTMLResponse("page", headers={"set-cookie": f"visitor={number}"})
@@ -127,8 +127,8 @@ async def test_a_visitors_cookie_is_not_handed_on() -> None:
     assert house.made == 1
 
 
-async def test_only_so_many_are_kept() -> None:
-    """Whoever asks by ever new names makes no more memory go than there is for it."""
+async def test_the_cache_is_bounded() -> None:
+    """Requests with ever new host names do not let the cache grow."""
     house = House()
     for number in range(PAGES_MOST + 1):
         await house.get("/", host=f"{number}.test")

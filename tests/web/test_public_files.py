@@ -1,4 +1,4 @@
-"""Files for address fields: kept where the owner set a public place, fetched by their name, and refused elsewhere."""
+"""Files for address fields: stored if the app has a public address, fetched by their name, and else refused."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.settings import Settings
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.public_files import KEPT_S, PLACE_PROBLEMS, PublicPlace
+from dreamina_ui.web.public_files import MAX_AGE_S, REFUSALS, PublicFiles
 from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
 from dreamina_ui.wording import LANGUAGES, texts_of
 from tests.media.files import make
@@ -40,8 +40,8 @@ FILES = {
 }
 
 
-def place_in(folder: Path, all_most: int = 2**20) -> PublicPlace:
-    return PublicPlace(folder / "uploads", URL, lambda _, key: key, all_most=all_most)
+def files_in(folder: Path, total_most: int = 2**20) -> PublicFiles:
+    return PublicFiles(folder / "uploads", URL, lambda _, key: key, total_most=total_most)
 
 
 def written(folder: Path, data: bytes, name: str = "a.bin") -> Path:
@@ -50,78 +50,78 @@ def written(folder: Path, data: bytes, name: str = "a.bin") -> Path:
     return path
 
 
-async def asked(place: PublicPlace, address: str) -> httpx.Response:
-    transport = httpx.ASGITransport(Starlette(routes=place.routes))
+async def response_of(files: PublicFiles, address: str) -> httpx.Response:
+    transport = httpx.ASGITransport(Starlette(routes=files.routes))
     async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
         return await client.get(address)
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_file_gets_an_address_where_it_is_served(name: str, tmp_path: Path) -> None:
-    """By its bytes, whatever its name said; as a file with which a browser does nothing."""
-    place, (media_type, ending) = place_in(tmp_path), FILES[name]
+async def test_a_file_gets_a_public_address(name: str, tmp_path: Path) -> None:
+    """Its bytes decide its kind, not its name; it is served so that browsers run nothing in it."""
+    files, (media_type, ending) = files_in(tmp_path), FILES[name]
     path = make(name, tmp_path / "x.html")
-    address, problem = await place.keep(path)
+    address, problem = await files.add(path)
     assert problem is None
     assert address.startswith(URL + "/dreamina/upload/")
     assert address.endswith("." + ending)
-    reply = await asked(place, address)
+    reply = await response_of(files, address)
     assert (reply.status_code, reply.content) == (200, path.read_bytes())
     assert reply.headers["content-type"] == media_type
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in reply.headers["content-security-policy"]
 
 
-def test_every_kind_that_is_taken_was_tried() -> None:
-    """The kinds are those of the library's own table."""
+def test_every_kind_is_tested() -> None:
+    """The kinds are those of the library's table."""
     assert set(MEDIA) <= set(KINDS)
     assert {f".{ending}" for _, ending in FILES.values()} == {kind.plain_ending for kind in MEDIA}
 
 
 @pytest.mark.parametrize("name", ["heic", "avif", "mkv", "gif", "flac", "zip"])
-async def test_another_kind_is_not_taken_for_one_that_begins_alike(name: str, tmp_path: Path) -> None:
-    """A picture of a phone and a Matroska file begin like an MP4 and a WebM, and are none."""
-    assert await place_in(tmp_path).keep(make(name, tmp_path / "x.mp4")) == ("", "kind")
+async def test_similar_kinds_are_told_apart(name: str, tmp_path: Path) -> None:
+    """HEIC and Matroska files start like MP4 and WebM files, and are refused."""
+    assert await files_in(tmp_path).add(make(name, tmp_path / "x.mp4")) == ("", "kind")
 
 
-async def test_what_cannot_be_kept_has_a_reason(tmp_path: Path) -> None:
-    """Another kind, too big, no room, or gone before it was looked at; nothing of it stays."""
-    place = place_in(tmp_path, all_most=100)
-    assert await place.keep(written(tmp_path, b"<svg/>")) == ("", "kind")
+async def test_a_refused_file_has_a_reason(tmp_path: Path) -> None:
+    """Wrong kind, too big, no space, or deleted before it was read; nothing is stored."""
+    files = files_in(tmp_path, total_most=100)
+    assert await files.add(written(tmp_path, b"<svg/>")) == ("", "kind")
     big = written(tmp_path, PNG)
     os.truncate(big, VIDEO_MOST + 1)
-    assert await place.keep(big) == ("", "size")
+    assert await files.add(big) == ("", "size")
     small = written(tmp_path, PNG)
-    assert (await place.keep(small))[1] is None
-    assert await place.keep(small) == ("", "full")
-    assert await place.keep(tmp_path / "none") == ("", "failed")
+    assert (await files.add(small))[1] is None
+    assert await files.add(small) == ("", "full")
+    assert await files.add(tmp_path / "none") == ("", "failed")
     assert len(list((tmp_path / "uploads").iterdir())) == 1
 
 
-async def test_old_files_make_room(tmp_path: Path) -> None:
-    """After a week a file is gone, and its address with it."""
+async def test_old_files_are_deleted(tmp_path: Path) -> None:
+    """After a week a file is deleted, and its address is not found."""
     clock = [1_700_000_000]
-    place = PublicPlace(tmp_path / "uploads", URL, lambda _, key: key, all_most=100, now=lambda: clock[0])
-    old, _ = await place.keep(written(tmp_path, PNG))
-    clock[0] += int(KEPT_S) + 1
-    new, problem = await place.keep(written(tmp_path, PNG))
+    files = PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, total_most=100, now=lambda: clock[0])
+    old, _ = await files.add(written(tmp_path, PNG))
+    clock[0] += int(MAX_AGE_S) + 1
+    new, problem = await files.add(written(tmp_path, PNG))
     assert problem is None
-    assert (await asked(place, old)).status_code == 404
-    assert (await asked(place, new)).status_code == 200
+    assert (await response_of(files, old)).status_code == 404
+    assert (await response_of(files, new)).status_code == 200
 
 
 @pytest.mark.parametrize(
     "name", ["0" * 32 + ".png", "0" * 32 + ".svg", "a.png", "..%2fdreamina.sqlite3", ".x.png.part"]
 )
 async def test_other_names_are_not_found(name: str, tmp_path: Path) -> None:
-    """Nothing else in the folder, or beside it, can be had."""
+    """No other file of the folder, or outside of it, is served."""
     (tmp_path / "dreamina.sqlite3").write_bytes(b"secret")
-    assert (await asked(place_in(tmp_path), f"{URL}/dreamina/upload/{name}")).status_code == 404
+    assert (await response_of(files_in(tmp_path), f"{URL}/dreamina/upload/{name}")).status_code == 404
 
 
 @pytest.mark.parametrize("uploads", [True, False])
-async def test_only_with_a_place_there_is_an_upload(uploads: bool) -> None:
-    """Beside each field of an address; elsewhere the form has none."""
+async def test_only_a_public_app_has_upload_buttons(uploads: bool) -> None:
+    """Each address field has one; without a public address the form has none."""
     with gr.Blocks(analytics_enabled=False):
         form = build_form(load_card(CARD), Fixed(), uploads=uploads)
     assert list(form.uploads) == (["image", "last_image"] if uploads else [])
@@ -129,12 +129,12 @@ async def test_only_with_a_place_there_is_an_upload(uploads: bool) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_reason_has_a_sentence(language: str) -> None:
-    """In each language."""
-    assert {f"place.{problem}" for problem in PLACE_PROBLEMS} <= texts_of(language).keys()
+    """Each reason has a sentence in each language."""
+    assert {f"upload.{problem}" for problem in REFUSALS} <= texts_of(language).keys()
 
 
 def test_the_public_address_is_a_setting(tmp_path: Path) -> None:
-    """An https address, whose host may then be asked by; anything else stops the start."""
+    """It has to be an https address, whose host is then allowed; any other value stops the start."""
     settings = Settings.from_env({"DREAMINA_PUBLIC_URL": URL + "/", "DREAMINA_DATA_DIR": str(tmp_path)})
     assert settings.public_url == URL
     assert "studio.example.com" in settings.allowed_hosts
@@ -145,8 +145,8 @@ def test_the_public_address_is_a_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("public", [URL, ""])
-def test_a_studio_takes_pictures_only_with_a_place(public: str, tmp_path: Path) -> None:
-    """A program's upload is refused with a sentence where nobody could fetch it from, and by its bytes elsewhere."""
+def test_pictures_can_be_uploaded_only_to_a_public_app(public: str, tmp_path: Path) -> None:
+    """Without a public address every upload of media is refused; with one, those whose bytes do not fit."""
     server = Server(tmp_path, DREAMINA_BACKEND="simulator", DREAMINA_MODEL_CARD=str(CARD), DREAMINA_PUBLIC_URL=public)
     server.start()
     try:
@@ -157,7 +157,7 @@ def test_a_studio_takes_pictures_only_with_a_place(public: str, tmp_path: Path) 
         missing = httpx.get(f"{server.address}/dreamina/upload/{'0' * 32}.png", headers={"Host": "studio.example.com"})
     finally:
         server.stop()
-    assert (reply.status_code, fake.status_code) == (200, 415)  # a picture may hold settings in any case
+    assert (reply.status_code, fake.status_code) == (200, 415)  # a picture may have settings in any case
     assert ("upload-image" in page) is bool(public)
     assert fake.text.startswith("Only pictures" if public else "This file cannot be read")
     assert missing.status_code == (404 if public else 403)

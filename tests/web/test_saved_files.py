@@ -1,4 +1,4 @@
-"""Saved files and posters by their names."""
+"""Saved files and posters are served by their names."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +16,7 @@ CONTENT = b"0123456789"
 
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser at the routes, over a library that holds a file of each sort."""
+    """A client of the routes, with a library that has a file of each kind."""
     library, examples = tmp_path / "videos", tmp_path / "examples"
     for folder in (library, examples):
         folder.mkdir()
@@ -39,8 +39,8 @@ async def browser(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         (".mp3", "audio/mpeg"),
     ],
 )
-async def test_what_browsers_show_is_served(browser: httpx.AsyncClient, ending: str, media_type: str) -> None:
-    """Under the address of the page and the path of Gradio's client, in parts as players ask for them."""
+async def test_viewable_files_are_served(browser: httpx.AsyncClient, ending: str, media_type: str) -> None:
+    """They are served at the page's address and at the path of Gradio's client, with range requests."""
     for address in (f"/{saved_address(Path(SHARE + ending))}", f"/gradio_api/file=dreamina/{SHARE}{ending}"):
         whole = await browser.get(address)
         assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, CONTENT, media_type)
@@ -49,8 +49,8 @@ async def test_what_browsers_show_is_served(browser: httpx.AsyncClient, ending: 
 
 
 @pytest.mark.parametrize("ending", [".record.json", ".avi", ".zip", ".html", "-3.mp4", "", "/..", "/../../secret"])
-async def test_other_files_have_no_address(browser: httpx.AsyncClient, ending: str) -> None:
-    """A record, a kind that browsers do not show, a file that is not there."""
+async def test_other_files_are_not_found(browser: httpx.AsyncClient, ending: str) -> None:
+    """Not found: a record, a kind that browsers do not show, a file that does not exist."""
     assert (await browser.get(f"/dreamina/saved/{SHARE}{ending}")).status_code == 404
 
 
@@ -58,12 +58,12 @@ async def test_other_files_have_no_address(browser: httpx.AsyncClient, ending: s
     "name", ["../secret", "..%2fsecret", "%2e%2e/secret", f".{SHARE}.part", "boat.webp", "x" * 5000]
 )
 @pytest.mark.parametrize("place", ["dreamina/saved/", "dreamina/examples/../", "gradio_api/file=dreamina/"])
-async def test_no_way_out_of_the_folders(browser: httpx.AsyncClient, place: str, name: str) -> None:
-    """Whatever a name is written like."""
+async def test_files_outside_the_folders_are_not_served(browser: httpx.AsyncClient, place: str, name: str) -> None:
+    """No spelling of a name leads out of the folder."""
     assert (await browser.get(f"/{place}{name}")).status_code == 404
 
 
 async def test_pictures_of_examples_are_served(browser: httpx.AsyncClient) -> None:
-    """The page shows them before anything was made."""
+    """The page has them before the first job."""
     assert (await browser.get("/dreamina/examples/boat.webp")).content == CONTENT
     assert (await browser.get("/dreamina/examples/other.webp")).status_code == 404

@@ -33,8 +33,8 @@ def app() -> Sessions:
     return Sessions(Starlette(routes=routes), VISITORS, lambda _, key: key)
 
 
-async def test_another_visitor_may_not_use_it(app: Sessions) -> None:
-    """Neither read its stream nor send, cancel, reset or keep it alive in its name; its owner may do it all."""
+async def test_another_visitor_may_not_use_a_session(app: Sessions) -> None:
+    """Another visitor can neither read, send, cancel, reset nor keep it alive; its owner can."""
     async with client(app, VISITORS.issue()) as ann, client(app, VISITORS.issue()) as ben, client(app, None) as nobody:
         assert (await ann.post(f"{API}/queue/join", json=MINE)).json() == MINE
         for other in (ben, nobody):
@@ -49,7 +49,7 @@ async def test_another_visitor_may_not_use_it(app: Sessions) -> None:
 
 
 async def test_a_program_without_a_cookie_is_served(app: Sessions) -> None:
-    """It has a session nobody else knows the name of, until somebody with a cookie uses it."""
+    """Its session has no owner until a visitor with a cookie uses it."""
     async with client(app, None) as program:
         assert (await program.post(f"{API}/queue/join", json=MINE)).status_code == 200
         assert (await program.get(f"{API}/queue/data?session_hash=mine")).status_code == 200
@@ -58,15 +58,15 @@ async def test_a_program_without_a_cookie_is_served(app: Sessions) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'{"session_hash": 7}', b"[" * 100_000, json.dumps({"data": "x" * 2**21}).encode()]
 )
-async def test_a_body_that_names_none_goes_on_as_it_came(app: Sessions, body: bytes) -> None:
-    """Whatever it is, what stands behind gets all of it, and answers it."""
+async def test_a_body_without_a_session_is_passed_on(app: Sessions, body: bytes) -> None:
+    """The app gets the whole body, whatever it is."""
     async with client(app, VISITORS.issue()) as ann:
         reply = await ann.post(f"{API}/queue/join", content=body)
     assert (reply.status_code, reply.content) == (200, body)
 
 
-async def test_only_so_many_are_remembered(app: Sessions) -> None:
-    """Whoever invents names fills no memory with them."""
+async def test_the_table_of_sessions_is_bounded(app: Sessions) -> None:
+    """Requests with ever new sessions do not let it grow."""
     async with client(app, VISITORS.issue()) as ann:
         await ann.get(f"{API}/heartbeat/first")
         app._owners.update({str(number): "somebody" for number in range(SESSIONS_MOST)})

@@ -1,4 +1,4 @@
-"""What may be uploaded, against the studio as it is started: refused in one sentence, and nothing is left on the disk."""
+"""Uploads to a real server: a wrong one is refused in one sentence, and leaves nothing on the disk."""
 
 import http.client
 import re
@@ -42,7 +42,7 @@ def client(studio: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def left(studio: Server) -> set[Path]:
+def stored(studio: Server) -> set[Path]:
     """The files on the disk."""
     return {path for path in (studio.data.parent / "uploads").rglob("*") if path.is_file()}
 
@@ -76,8 +76,8 @@ def part(name: str = "a.csv", body: bytes = b"prompt\n", field: str = "files") -
         ("big.csv", b"x" * TABLE_MOST),
     ],
 )
-def test_what_the_page_needs_arrives(studio: Server, client: httpx.Client, name: str, body: bytes) -> None:
-    """A file that can carry a record or a table, whole, up to its size; only media can be had by the path that is told."""
+def test_records_and_tables_can_be_uploaded(studio: Server, client: httpx.Client, name: str, body: bytes) -> None:
+    """They arrive whole, up to their limit; only media can be read by the path in the response."""
     reply = client.post("/gradio_api/upload", files={"files": (name, body)})
     assert reply.status_code == 200
     [path] = map(Path, reply.json())
@@ -105,11 +105,11 @@ def test_what_the_page_needs_arrives(studio: Server, client: httpx.Client, name:
         ("a.mp4", MP4 + bytes(VIDEO_MOST), 413, SIZE),
     ],
 )
-def test_what_it_does_not_need_is_refused(
+def test_other_files_are_refused(
     studio: Server, client: httpx.Client, name: str, body: bytes, status: int, sentence: str, announced: bool
 ) -> None:
-    """Other kinds, other beginnings, more than there may be; with the length announced, and without."""
-    before = left(studio)
+    """Refused: other endings, other first bytes, too many bytes, with and without a content length."""
+    before = stored(studio)
     whole = form(part(name, body))
     pieces = iter([whole]) if announced else (whole[at : at + 50_000] for at in range(0, len(whole), 50_000))
     headers = {"Content-Type": "multipart/form-data; boundary=line"}
@@ -117,7 +117,7 @@ def test_what_it_does_not_need_is_refused(
         headers["Content-Length"] = str(len(whole))
     reply = client.post("/gradio_api/upload", content=pieces, headers=headers)
     assert (reply.status_code, reply.text) == (status, sentence)
-    assert left(studio) == before
+    assert stored(studio) == before
 
 
 @pytest.mark.parametrize(
@@ -140,29 +140,29 @@ def test_what_it_does_not_need_is_refused(
     ],
 )
 def test_other_forms_are_refused(studio: Server, client: httpx.Client, kind: str, body: bytes, sentence: str) -> None:
-    """Two files, none, a form cut short or none at all: one sentence, and nothing stays."""
-    before = left(studio)
+    """Refused: two files, none, a truncated form, no form; each with one sentence, and nothing is stored."""
+    before = stored(studio)
     reply = client.post("/gradio_api/upload", content=body, headers={"Content-Type": kind})
     assert reply.status_code in (400, 415)
     assert reply.text == sentence
-    assert left(studio) == before
+    assert stored(studio) == before
 
 
-def test_who_goes_away_leaves_nothing(studio: Server, client: httpx.Client) -> None:
-    """An upload that breaks off in the middle is removed as far as it came."""
-    before = left(studio)
+def test_cancelled_upload_is_deleted(studio: Server, client: httpx.Client) -> None:
+    """The part of an upload that arrived before the client disconnected is deleted."""
+    before = stored(studio)
     connection = http.client.HTTPConnection(studio.address.removeprefix("http://"))
     connection.putrequest("POST", "/gradio_api/upload")
     connection.putheader("Content-Type", "multipart/form-data; boundary=line")
     connection.putheader("Content-Length", str(10_000_000))
     connection.endheaders(form(part("a.mp4", MP4 + bytes(300_000)), end=b""))
-    wait_for(lambda: "it is being written" if left(studio) != before else "")
+    wait_for(lambda: "it is being written" if stored(studio) != before else "")
     connection.close()
-    wait_for(lambda: "it is gone" if left(studio) == before else "")
+    wait_for(lambda: "it is gone" if stored(studio) == before else "")
 
 
-def test_secrets_cannot_be_had_by_their_path(studio: Server, client: httpx.Client) -> None:
-    """Database, secret, settings, source and the system's files: none of them, by no spelling."""
+def test_files_of_the_server_are_not_served(studio: Server, client: httpx.Client) -> None:
+    """No spelling of a path reads the database, the secret, settings, source or files of the system."""
     data = studio.data
     (data / "videos" / ".env").write_text("RUNCOMFY_API_TOKEN=x")
     (data / "videos" / "a.mp4").write_bytes(MP4)
@@ -179,15 +179,15 @@ def test_secrets_cannot_be_had_by_their_path(studio: Server, client: httpx.Clien
             assert client.get(f"/gradio_api/file={spelt}").status_code in (403, 404), spelt
 
 
-def test_nothing_is_fetched_for_strangers(client: httpx.Client) -> None:
-    """An address in place of a path is refused before anybody looks where it leads."""
+def test_the_server_fetches_no_address(client: httpx.Client) -> None:
+    """An address instead of a path is refused before any request."""
     for path in ("file=http://127.0.0.1:9/a.mp4", "file=https://example.com/a.png", "proxy=https://x.hf.space/a"):
         reply = client.get(f"/gradio_api/{path}")
         assert (reply.status_code, reply.text) == (404, CLOSED)
 
 
-def test_the_guard_stands_before_all_else(client: httpx.Client) -> None:
-    """Before Gradio's own answers to other origins, too, and before the health of the house is told."""
+def test_the_guard_is_the_outermost_middleware(client: httpx.Client) -> None:
+    """It refuses before Gradio's own handling of other origins and before the health check."""
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     preflight = client.options("/gradio_api/queue/join", headers=asked)
     assert "nosniff" in preflight.headers["x-content-type-options"]
@@ -201,8 +201,8 @@ def test_the_guard_stands_before_all_else(client: httpx.Client) -> None:
     assert "set-cookie" not in well.headers
 
 
-def test_what_is_described_tells_nothing_of_the_inside(studio: Server, client: httpx.Client) -> None:
-    """Neither page nor descriptions name the data folder, a key's setting, or endpoints that are not public."""
+def test_descriptions_reveal_nothing_internal(studio: Server, client: httpx.Client) -> None:
+    """Neither the page nor the API description has the data folder, the value of a key, or private endpoints."""
     for path in ("/", "/config", "/gradio_api/info", "/gradio_api/openapi.json", "/manifest.json"):
         text = client.get(path).text
         assert str(studio.data) not in text, path

@@ -1,4 +1,4 @@
-"""Visitors: a cookie nobody can forge, set before anything else happens, and a page in the language they chose."""
+"""Visitors: a cookie that nobody can forge, set by the first response, and a page in the chosen language."""
 
 import gzip
 import stat
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.settings import Settings
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.visitors import COOKIE, Visitors, signing_secret
 
@@ -63,8 +63,8 @@ def client(base: str = "http://app") -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url=base)
 
 
-async def test_a_new_visitor_is_known_at_once_and_again() -> None:
-    """The first request already has a visitor, and the cookie brings the same one back."""
+async def test_a_new_visitor_has_an_id_from_the_first_request() -> None:
+    """The first request already has a visitor id, and the cookie gives the same one to the next."""
     async with client() as browser:
         first = await browser.get("/")
         assert len(first.text) == 32
@@ -74,7 +74,7 @@ async def test_a_new_visitor_is_known_at_once_and_again() -> None:
 
 
 async def test_cookie_attributes_follow_the_scheme() -> None:
-    """Scripts never see the cookie; over https it also works inside a Space's frame."""
+    """Scripts cannot read the cookie; with https it also works in the frame of a Space."""
     async with client() as browser:
         plain = (await browser.get("/")).headers["set-cookie"]
     async with client("https://app") as browser:
@@ -88,7 +88,7 @@ async def test_cookie_attributes_follow_the_scheme() -> None:
     "forge", [lambda c: c[:-1], lambda c: "f" * 32 + c[32:], lambda _: "", lambda _: "x.y", str.upper]
 )
 async def test_a_forged_cookie_is_replaced(forge: object) -> None:
-    """A cookie that is not signed by us names nobody; its bearer becomes a new visitor, other cookies untouched."""
+    """A cookie with a wrong signature gives a new visitor; other cookies stay."""
     assert callable(forge)
     cookie = forge(VISITORS.issue())
     async with client() as browser:
@@ -98,7 +98,7 @@ async def test_a_forged_cookie_is_replaced(forge: object) -> None:
 
 
 def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
-    """Without a set secret one is made, kept readable only by its owner, and found again."""
+    """Without a secret in the settings one is created, readable only by its owner, and read by later starts."""
     settings = Settings(data_dir=tmp_path)
     secret = signing_secret(settings)
     assert len(secret) == 64
@@ -113,8 +113,8 @@ async def page(path: str, cookie: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("path", ["/html", "/in_pieces"])
-async def test_a_page_in_a_chosen_language_says_so_first(path: str) -> None:
-    """A script stands before all else in its head, once; the rest is as it was, and the length is right."""
+async def test_a_chosen_language_is_set_at_the_start_of_the_page(path: str) -> None:
+    """A script is first in the head, once; the rest is unchanged, and the content length is right."""
     reply = await page(path, "language=de")
     before, script, after = reply.text.partition("<script>")[0], reply.text, reply.text.partition("</script>")[2]
     assert before == "<!doctype html><html><head>"
@@ -137,16 +137,16 @@ async def test_a_page_in_a_chosen_language_says_so_first(path: str) -> None:
         ("/packed", "language=de"),
     ],
 )
-async def test_any_other_page_is_as_it_was(path: str, cookie: str) -> None:
-    """Without a choice, or with one of a language there is not; what is no page, or one that is packed."""
+async def test_other_responses_are_unchanged(path: str, cookie: str) -> None:
+    """Unchanged: a page without a chosen language or with an unknown one, a compressed page, and what is no page."""
     reply = await page(path, cookie)
     assert reply.text == PAGE
     if path != "/packed":
         assert int(reply.headers["content-length"]) == len(PAGE.encode())
 
 
-async def test_a_page_without_a_body_stays_without() -> None:
-    """An answer that has none gets no script."""
+async def test_a_page_without_a_body_is_unchanged() -> None:
+    """A response without a body gets no script."""
     reply = await page("/empty", "language=de")
     assert (reply.status_code, reply.content) == (304, b"")
 
@@ -162,19 +162,19 @@ async def test_a_page_without_a_body_stays_without() -> None:
         "/dreamina/saved/a.mp4",
     ],
 )
-async def test_what_is_the_same_for_everybody_gives_no_cookie(path: str) -> None:
-    """A part of the page, or a look at the server's health, makes no visitor."""
+async def test_public_paths_set_no_cookie(path: str) -> None:
+    """Assets and the health check create no visitor."""
     async with client() as browser:
         assert "set-cookie" not in (await browser.get(path)).headers
 
 
 async def test_only_a_visitor_who_can_be_recognised_again_may_spend() -> None:
     """A first request has a visitor's id like any other, but for what costs money its cookie has to have come back."""
-    asking = Asking(VISITORS)
+    callers = Callers(VISITORS)
 
     async def spend(request: Request) -> PlainTextResponse:
         try:
-            return PlainTextResponse(asking.known_visitor(gr.Request(request)))
+            return PlainTextResponse(callers.known_visitor(gr.Request(request)))
         except DreaminaError as error:
             return PlainTextResponse(error.code, 403)
 

@@ -12,7 +12,7 @@ from dreamina_ui.errors import DreaminaError, KeyMissing, VisitorLost, VisitorUn
 from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 
 __all__ = ["Account", "AskLeft", "Left", "left_html"]
@@ -51,9 +51,9 @@ class Account:
     holds any part of it.
     """
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed, left: AskLeft | None, *, login: bool) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, left: AskLeft | None, *, login: bool) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         self._ask_left = left
         with gr.Row(elem_classes="account", equal_height=False):
             self.left = gr.HTML("", elem_id="allowance")
@@ -94,7 +94,7 @@ class Account:
 
     async def show(self, request: gr.Request) -> list[Any]:
         """In the order of `outputs`."""
-        words, visitor_id = self._asking.words(request), self._asking.visitor(request)
+        words, visitor_id = self._callers.words(request), self._callers.visitor(request)
         in_use = self._engine.keys.has(visitor_id)
         told = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
         return [await self._left(visitor_id, words, in_use), told, gr.update(visible=in_use)]
@@ -102,20 +102,19 @@ class Account:
     async def take_key(self, key: str, request: gr.Request) -> list[Any]:
         """Empty the field, whatever comes of it."""
         try:
-            await self._engine.keys.bring(self._asking.known_visitor(request), key)
+            await self._engine.keys.bring(self._callers.known_visitor(request), key)
         except (VisitorUnknown, VisitorLost) as error:
-            told = stranger_html(error, self._asking.words(request))
-            return ["", gr.skip(), problem_html(told), gr.skip()]
+            return ["", gr.skip(), problem_html(stranger_html(error, self._callers.words(request))), gr.skip()]
         except DreaminaError as error:
-            words = self._asking.words(request)
-            told = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
-            return ["", gr.skip(), problem_html(told), gr.skip()]
+            words = self._callers.words(request)
+            sentence = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
+            return ["", gr.skip(), problem_html(sentence), gr.skip()]
         return ["", *await self.show(request)]
 
     async def forget_key(self, request: gr.Request) -> list[Any]:
-        self._engine.keys.forget(self._asking.visitor(request))
+        self._engine.keys.forget(self._callers.visitor(request))
         left, _, forget = await self.show(request)
-        return ["", left, _NOTE.format(self._asking.words(request).say("own_key.forgotten")), forget]
+        return ["", left, _NOTE.format(self._callers.words(request).say("own_key.forgotten")), forget]
 
     async def _left(self, visitor_id: str, words: Words, in_use: bool) -> Markup:
         if self._ask_left is None or in_use:

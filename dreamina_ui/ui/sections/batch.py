@@ -28,7 +28,7 @@ from dreamina_ui.ui.html.batch import (
 from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 
 __all__ = ["Batch"]
@@ -41,9 +41,9 @@ SCRIPT = "window.dreamina.connect('batch', trigger)"
 class Batch:
     """The components, and what happens on them. `current` holds the id of the batch in the table, kept by the page."""
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         with gr.Row(elem_classes="studio", equal_height=False):
             with gr.Column(scale=5, min_width=280, elem_classes="compose"):
                 self._build_wish(fixed)
@@ -106,13 +106,13 @@ class Batch:
     async def send(self, request: gr.Request, *values: Any) -> Update:
         """Send what the preview shows, and nothing else. (Called `submit`, it would take that name from the endpoint.)"""
         held = dict(zip(self.sent, values, strict=True))
-        words, plan = self._asking.words(request), await asyncio.to_thread(self._plan, held)
+        words, plan = self._callers.words(request), await asyncio.to_thread(self._plan, held)
         if not plan.payloads or _print_of(plan) != held[self.planned]:
             changed = {self.refusal: problem_html(words.say("batch.changed"))} if plan.payloads else {}
             return {**await self._shown(plan, request), **changed}
         batch_id = str(held[self.click_id] or "")
         try:
-            await self._engine.batches.submit(self._asking.known_visitor(request), plan.payloads, batch_id)
+            await self._engine.batches.submit(self._callers.known_visitor(request), plan.payloads, batch_id)
         except (VisitorUnknown, VisitorLost) as error:
             return {self.refusal: problem_html(stranger_html(error, words))}
         except DreaminaError as error:
@@ -127,9 +127,9 @@ class Batch:
 
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
         """The table, then each change in it, with how many have ended; until all have."""
-        words, drawn = self._asking.words(request), False
-        following = self._engine.batches.watch(self._asking.visitor(request), batch_id)
-        async for jobs in self._asking.latest_only(request, following, "batch"):
+        words, drawn = self._callers.words(request), False
+        following = self._engine.batches.watch(self._callers.visitor(request), batch_id)
+        async for jobs in self._callers.latest_only(request, following, "batch"):
             update = self._standing(jobs, words)
             if not drawn:
                 update[self.table] = table_html(jobs, self._engine.card, words)
@@ -137,13 +137,13 @@ class Batch:
             yield update, sum(job.ended for job in jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._tried(self._engine.batches.pause(self._asking.visitor(request), batch_id), request)
+        return await self._tried(self._engine.batches.pause(self._callers.visitor(request), batch_id), request)
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._tried(self._engine.batches.go_on(self._asking.visitor(request), batch_id), request)
+        return await self._tried(self._engine.batches.go_on(self._callers.visitor(request), batch_id), request)
 
     async def cancel_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._tried(self._engine.batches.cancel(self._asking.visitor(request), batch_id), request)
+        return await self._tried(self._engine.batches.cancel(self._callers.visitor(request), batch_id), request)
 
     def _build_wish(self, fixed: Fixed) -> None:
         card = self._engine.card
@@ -219,7 +219,7 @@ class Batch:
         return plan_lines(card, str(held[self.lines] or ""), shared)
 
     async def _shown(self, plan: Plan, request: gr.Request) -> Update:
-        words, visitor_id = self._asking.words(request), self._asking.visitor(request)
+        words, visitor_id = self._callers.words(request), self._callers.visitor(request)
         if not plan.payloads:
             return {**self._no_plan(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
         prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
@@ -257,7 +257,7 @@ class Batch:
         try:
             await doing
         except DreaminaError as error:
-            return problem_html(self._asking.words(request).sentence(error))
+            return problem_html(self._callers.words(request).sentence(error))
         return gr.update(value="", visible=False)
 
 

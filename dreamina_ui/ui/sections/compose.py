@@ -18,8 +18,8 @@ from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
-from dreamina_ui.web.public_files import PublicPlace
+from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.uploads import RECORD_ENDINGS
 from dreamina_ui.wording import Words
 
@@ -32,11 +32,11 @@ Update = dict[Any, Any]
 class Compose:
     """The section on the page."""
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed, place: PublicPlace | None = None) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, public_files: PublicFiles | None = None) -> None:
         self._engine = engine
-        self._asking = asking
-        self._place = place
-        self.form = build_form(engine.card, fixed, uploads=place is not None)
+        self._callers = callers
+        self._public_files = public_files
+        self.form = build_form(engine.card, fixed, uploads=public_files is not None)
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
             gr.HTML(
@@ -92,10 +92,10 @@ class Compose:
         """One click, with the values of `sent`: the first of its jobs, or None with the problem beside its field."""
         held = dict(zip(self.sent, values, strict=True))
         clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
-        words, click_id = self._asking.words(request), str(held[self.click_id] or "")
+        words, click_id = self._callers.words(request), str(held[self.click_id] or "")
         try:
             jobs = await self._engine.submit(
-                self._asking.known_visitor(request),
+                self._callers.known_visitor(request),
                 self.form.values(held),
                 count=self._count(held),
                 click_id=click_id or None,
@@ -112,9 +112,9 @@ class Compose:
     def greet(self, request: gr.Request) -> Update:
         """Says at once to a stranger what every click would be answered."""
         try:
-            self._asking.known_visitor(request)
+            self._callers.known_visitor(request)
         except (VisitorUnknown, VisitorLost) as error:
-            return {self.refusal: problem_html(stranger_html(error, self._asking.words(request)))}
+            return {self.refusal: problem_html(stranger_html(error, self._callers.words(request)))}
         return {}
 
     def tell(self, error: InvalidInput, words: Words) -> Update:
@@ -129,15 +129,15 @@ class Compose:
     async def take_job(self, job_id: str, request: gr.Request, **others: Any) -> Update:
         """The settings of a job of the visitor's go into the form, but for `others`."""
         try:
-            job = await self._engine.job(self._asking.visitor(request), job_id)
+            job = await self._engine.job(self._callers.visitor(request), job_id)
         except DreaminaError as error:
-            return {self.refusal: problem_html(self._asking.words(request).sentence(error))}
+            return {self.refusal: problem_html(self._callers.words(request).sentence(error))}
         return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others})}
 
     async def take_file(self, path: str, request: gr.Request) -> Update:
         """The settings inside a file go into the form; a file without any changes nothing."""
         values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(str(path)))
-        words = self._asking.words(request)
+        words = self._callers.words(request)
         told = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
         return {**self.fill(values), self.refusal: told}
 
@@ -147,12 +147,12 @@ class Compose:
 
         async def take(path: str, request: gr.Request) -> Update:
             try:
-                self._asking.known_visitor(request)
+                self._callers.known_visitor(request)
             except (VisitorUnknown, VisitorLost) as error:
-                return {problem: problem_html(stranger_html(error, self._asking.words(request)))}
-            address, refused = await self._place.keep(Path(str(path))) if self._place else ("", "failed")
+                return {problem: problem_html(stranger_html(error, self._callers.words(request)))}
+            address, refused = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
             if refused:
-                return {problem: problem_html(self._asking.words(request).say(f"place.{refused}"))}
+                return {problem: problem_html(self._callers.words(request).say(f"upload.{refused}"))}
             return {control: address, problem: gr.update(value="", visible=False)}
 
         return take
@@ -169,7 +169,7 @@ class Compose:
 
     async def show_price(self, request: gr.Request, *values: Any) -> Markup:
         held = dict(zip(self.priced, values, strict=True))
-        visitor_id, words = self._asking.visitor(request), self._asking.words(request)
+        visitor_id, words = self._callers.visitor(request), self._callers.words(request)
         return await self.price_html(visitor_id, self.form.values(held), words, self._count(held))
 
     async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:

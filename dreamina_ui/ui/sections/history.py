@@ -13,7 +13,7 @@ from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 
 __all__ = ["PAGE", "History"]
 
@@ -25,9 +25,9 @@ SCRIPT = "window.dreamina.connect('history', trigger)"
 class History:
     """The section on the page, with its search, its filters and its pages."""
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         self._posters = Posters(engine.card)
         everything = (fixed.text("filter.all"), "")
         title = Markup('<h2 id="history-title">{}</h2>')
@@ -110,20 +110,20 @@ class History:
         request: gr.Request,
     ) -> list[Any]:
         try:
-            await change(self._asking.visitor(request), _job_ids(event))
+            await change(self._callers.visitor(request), _job_ids(event))
         except DreaminaError as error:
             return self._told(error, request)
         return await self.show(words, state, ratio, frames, at, request)
 
     async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
         """The page of what is found, in the order of `outputs`."""
-        spoken = self._asking.words(request)
+        spoken = self._callers.words(request)
         search = Search(
             str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
         )
         at = _whole(at)
         try:
-            jobs, count = await self._engine.history.page(self._asking.visitor(request), PAGE, at, search)
+            jobs, count = await self._engine.history.page(self._callers.visitor(request), PAGE, at, search)
         except DreaminaError as error:
             return self._told(error, request)
         first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
@@ -138,7 +138,7 @@ class History:
 
     def _told(self, error: DreaminaError, request: gr.Request) -> list[Any]:
         """Why there is no history to be seen, in the order of `outputs`."""
-        note = Markup('<p class="history-empty">{}</p>').format(self._asking.words(request).sentence(error))
+        note = Markup('<p class="history-empty">{}</p>').format(self._callers.words(request).sentence(error))
         return [note, *(gr.skip() for _ in self.outputs[1:])]
 
     def _choices(self, name: str, everything: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:

@@ -25,7 +25,7 @@ from dreamina_ui.ui.html.stage import (
     variations_html,
 )
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.callers import Asking
+from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 
 __all__ = ["Stage", "Update"]
@@ -41,9 +41,9 @@ class Stage:
     It is held by the page and not by a session of the server, so that it outlives a restart.
     """
 
-    def __init__(self, engine: Engine, asking: Asking, fixed: Fixed) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
-        self._asking = asking
+        self._callers = callers
         self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen")
         self.player = SavedVideo(
             visible=False,
@@ -99,10 +99,10 @@ class Stage:
 
         Raises `DreaminaError`.
         """
-        words = self._asking.words(request)
+        words = self._callers.words(request)
         shown: Job | None = None
-        async for jobs in self._asking.latest_only(
-            request, self._engine.watch_click(self._asking.visitor(request), job_id)
+        async for jobs in self._callers.latest_only(
+            request, self._engine.watch_click(self._callers.visitor(request), job_id)
         ):
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
             update = await self._status(job, jobs, words)
@@ -146,23 +146,25 @@ class Stage:
     async def take_in(self, job_id: str, request_id: str, request: gr.Request) -> tuple[Any, Any]:
         """Adopt the video of an uncertain job by the request id its owner found."""
         try:
-            job = await self._engine.adopt(self._asking.visitor(request), job_id, str(request_id).strip())
+            job = await self._engine.adopt(self._callers.visitor(request), job_id, str(request_id).strip())
             return gr.update(visible=False), _changed(job)
         except DreaminaError as error:
-            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+            return problem_html(self._callers.words(request).sentence(error)), gr.skip()
 
     async def take_note(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         try:
-            return gr.update(visible=False), _changed(await self._engine.dismiss(self._asking.visitor(request), job_id))
+            return gr.update(visible=False), _changed(
+                await self._engine.dismiss(self._callers.visitor(request), job_id)
+            )
         except DreaminaError as error:
-            return problem_html(self._asking.words(request).sentence(error)), gr.skip()
+            return problem_html(self._callers.words(request).sentence(error)), gr.skip()
 
     async def resume_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """Put the job that looks for missing files on the stage: another one, or the same one, which goes on."""
         try:
-            job = await self._engine.resume(self._asking.visitor(request), job_id)
+            job = await self._engine.resume(self._callers.visitor(request), job_id)
         except DreaminaError as error:
-            return gr.skip(), problem_html(self._asking.words(request).sentence(error)), gr.skip()
+            return gr.skip(), problem_html(self._callers.words(request).sentence(error)), gr.skip()
         clear = gr.update(visible=False)
         return (gr.skip(), clear, _changed(job)) if job.job_id == job_id else (job.job_id, clear, gr.skip())
 
@@ -181,7 +183,7 @@ class Stage:
         """What changes while a job is being made."""
         usual_s = None if job.ended else await self._engine.history.usual_s(job.payload)
         return {
-            self.status: status_html(job, self._asking.now(), words, usual_s),
+            self.status: status_html(job, self._callers.now(), words, usual_s),
             self.variations: variations_html(jobs, job.job_id, words),
         }
 
