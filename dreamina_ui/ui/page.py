@@ -141,7 +141,6 @@ class Page:
         deleted.then(history.show, inputs=history.inputs, outputs=history.outputs, **quiet)
         self.examples.select(self.take_example, outputs=compose.controls, **quiet)
 
-<<<<<<< HEAD
     async def open(self, opening: str, request: gr.Request) -> Update:
         """What was running goes back on the stage, or else the newest video that nobody has seen; a link may fill the form,
         or show a shared video.
@@ -150,25 +149,15 @@ class Page:
         whether it `has_draft`, which then is newer than the link's settings.
         """
         told = _told(opening)
-        words, query = self._asking.words(request), dict(request.query_params)
-=======
-    async def open(self, request: gr.Request) -> Update:
-        """What was running goes back on the stage; a link may fill the form or show a shared video."""
         words, query = self._callers.words(request), dict(request.query_params)
->>>>>>> main
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
-<<<<<<< HEAD
-        update[self.compose.price] = await self.compose.price_html(self._asking.visitor(request), defaults, words)
+        update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
         if not told.get("has_draft"):
             update |= self.compose.take_link(query, words)
         update |= self.compose.greet(request)
-=======
-        update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
-        update |= self.compose.take_link(query, words) | self.compose.greet(request)
->>>>>>> main
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)
@@ -176,8 +165,7 @@ class Page:
                 return update | self.stage.tell(error, words)
         if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
             update[self.batch.current] = batch_id
-<<<<<<< HEAD
-        if job_id := await self._newest(self._asking.visitor(request), told.get("seen")):
+        if job_id := await self._newest(self._callers.visitor(request), told.get("seen")):
             update[self.stage.current] = job_id
         return update
 
@@ -190,10 +178,6 @@ class Page:
             return None
         ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
         return ready[0].job_id if ready and ready[0].job_id not in seen else None
-=======
-        running, _ = await self._engine.history.page(self._callers.visitor(request), 1, search=Search(state=RUNNING))
-        return update | ({self.stage.current: running[0].job_id} if running else {})
->>>>>>> main
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)
