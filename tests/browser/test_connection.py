@@ -15,7 +15,7 @@ from tests.browser.still_page import WORDS, open_still_page
 from tests.chromium import FLAGS, WAIT_MS
 from tests.network import Network
 from tests.rig import make_clip
-from tests.servers import Server, SimulatorServer
+from tests.servers import Server, SimulatorServer, wait_for
 
 DOUBLE = Path(__file__).with_name("server_double.js").read_text()
 PLAYS = "(video => video && video.readyState >= 2)(document.querySelector('#player video'))"
@@ -36,17 +36,22 @@ def paid(service: SimulatorServer) -> int:
 def lively(browser: Browser) -> Iterator[Page]:
     """The still page with a clock of the test's own, and a server that does what the test says."""
     page = browser.new_page()
-    page.clock.install()
     page.add_init_script(DOUBLE)
     open_still_page(page, {})
-    page.clock.pause_at(page.evaluate("Date.now()") + 1000)
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
     page.evaluate("() => { readLikeGradio() }")
     yield page
     page.close()
 
 
+def until(page: Page, condition: str) -> None:
+    """Playwright's own wait looks at each frame of the page, of which a clock that stands still has none."""
+    wait_for(lambda: page.evaluate(condition), 20)
+
+
 def asked(page: Page, count: int) -> Any:
-    page.wait_for_function("count => asked.length >= count", arg=count)
+    until(page, f"asked.length >= {count}")
     return page.evaluate("asked")
 
 
@@ -55,7 +60,7 @@ def test_a_silent_stream_is_taken_up_again(lively: Page) -> None:
     event = lively.evaluate("callLikeGradio(['job'])")
     assert asked(lively, 2) == ["join page first", "stream page"]
     lively.evaluate("message => tell(message)", {**GENERATING, "event_id": event, "output": {"data": ["one"]}})
-    lively.wait_for_function("read.length === 1")
+    until(lively, "read.length === 1")
     lively.clock.run_for(25_000)
     lively.evaluate("tell({ msg: 'heartbeat' })")
     lively.wait_for_timeout(50)
@@ -65,7 +70,7 @@ def test_a_silent_stream_is_taken_up_again(lively: Page) -> None:
     assert asked(lively, 4)[2:] == ["join page-1 yes", "stream page-1"]
     lively.evaluate("message => tell(message)", {**GENERATING, "event_id": "event3", "output": {"data": ["two"]}})
     lively.evaluate("message => tell(message)", {"msg": "process_completed", "event_id": "event3", "success": True})
-    lively.wait_for_function("read.length === 3")
+    until(lively, "read.length === 3")
     first, again, last = lively.evaluate("read")
     assert first["output"]["data"] == ["one"]
     assert again["output"]["data"] == [[["replace", [], "two"]]]  # what differs from the first
@@ -94,7 +99,7 @@ def test_a_stream_that_ends_is_taken_up_again(lively: Page, end: str) -> None:
     session = asked(lively, 4)[3].removeprefix("stream ")
     assert session.startswith("page-")
     lively.evaluate("tell({ msg: 'process_completed', event_id: 'event3', success: true })")
-    lively.wait_for_function("read.length === 1")
+    until(lively, "read.length === 1")
     assert lively.evaluate("read[0].event_id") == event
     expect(notice).to_have_count(0)
 
@@ -109,7 +114,7 @@ def test_a_click_is_not_sent_long_after(lively: Page) -> None:
         lively.clock.run_for(5_000)
         lively.wait_for_timeout(20)
     lively.evaluate("isAway = false; dispatchEvent(new Event('online'))")
-    lively.wait_for_function("read.length === 1 && asked.length >= 2")
+    until(lively, "read.length === 1 && asked.length >= 2")
     told = lively.evaluate("read[0]")
     assert (told["event_id"], told["success"]) == (click, False)
     assert told["output"]["error"] == WORDS.say("connection.unanswered")
