@@ -140,8 +140,8 @@
       cancel: close,
     });
     signal?.addEventListener("abort", () => {
+      if (feed === mine) mine.close();
       close();
-      mine.error(new DOMException("left", "AbortError"));
     });
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   }

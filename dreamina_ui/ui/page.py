@@ -1,5 +1,6 @@
 """The page: its sections, and the events that connect them."""
 
+import json
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
+from dreamina_ui.ui.drafts import keep_draft
 from dreamina_ui.ui.gradio_internals import StudioBlocks
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
@@ -84,8 +86,12 @@ class Page:
         compose.connect(quiet)
         stage.connect(quiet)
         history.connect(quiet)
+        keep_draft(blocks, "form", compose.price_inputs, compose.accepted)
+        keep_draft(blocks, "batch", batch.drafted, batch.accepted)
         blocks.load(
             self.open,
+            inputs=stage.opening,
+            js="window.dreamina.opening",
             outputs=[
                 stage.current,
                 batch.current,
@@ -101,7 +107,7 @@ class Page:
         compose.generate.click(
             self.start,
             inputs=compose.start_inputs,
-            outputs=[stage.current, *compose.messages],
+            outputs=[stage.current, compose.accepted, *compose.messages],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
@@ -145,15 +151,23 @@ class Page:
         )
         self.examples.select(self.fill_from_example, outputs=compose.controls, **quiet)
 
-    async def open(self, request: gr.Request) -> Update:
-        """Show the latest running job; a link may fill the form or show a shared video."""
+    async def open(self, opening: str, request: gr.Request) -> Update:
+        """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
+        or show a shared video.
+
+        `opening` is what the browser tells, as JSON: the jobs that were `seen` at their end (null where it keeps no list), and
+        whether it `has_draft`, which then is newer than the link's settings.
+        """
+        told = _told(opening)
         words, query = self._callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
         update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
-        update |= self.compose.fill_from_link(query, words) | self.compose.show_visitor_problem(request)
+        if not told.get("has_draft"):
+            update |= self.compose.fill_from_link(query, words)
+        update |= self.compose.show_visitor_problem(request)
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words)
@@ -161,8 +175,19 @@ class Page:
                 return update | self.stage.show_error(error, words)
         if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
             update[self.batch.current] = batch_id
-        running, _ = await self._engine.history.page(self._callers.visitor(request), 1, search=Search(state=RUNNING))
-        return update | ({self.stage.current: running[0].job_id} if running else {})
+        if job_id := await self._newest(self._callers.visitor(request), told.get("seen")):
+            update[self.stage.current] = job_id
+        return update
+
+    async def _newest(self, visitor_id: str, seen: Any) -> str | None:
+        """The newest job that runs, or else the newest video, if it is not among those that were seen."""
+        running, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=RUNNING))
+        if running:
+            return running[0].job_id
+        if not isinstance(seen, list):
+            return None
+        ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
+        return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)
@@ -267,6 +292,14 @@ def build_page(
     # By default Gradio runs one call of each event at a time, and polls twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
     return blocks, fixed.translations
+
+
+def _told(opening: str) -> dict[str, Any]:
+    try:
+        told = json.loads(opening)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _can_cancel(job: Job) -> bool:

@@ -157,3 +157,12 @@ def test_uploads_are_where_gradio_keeps_them(monkeypatch: pytest.MonkeyPatch, tm
     """The folder is the one that the documented variable names."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     assert upload_folder() == tmp_path
+
+
+def test_on_a_space_the_page_asks_no_other_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the Space's name Gradio's browser side would fetch a header of its own from huggingface.co."""
+    monkeypatch.setenv("SYSTEM", "spaces")
+    monkeypatch.setenv("SPACE_ID", "me/studio")
+    with StudioBlocks() as blocks:
+        gr.Textbox()
+    assert blocks.get_config_file()["space_id"] is None

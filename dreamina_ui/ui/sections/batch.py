@@ -61,6 +61,11 @@ class Batch:
         return [self.mode, self.lines, self.csv, self.agreed, *swept, *self.shared.values()]
 
     @property
+    def drafted(self) -> list[Component]:
+        """The inputs that are kept until they are sent: a file cannot be."""
+        return [component for component in self.planning_inputs if component is not self.csv]
+
+    @property
     def start_inputs(self) -> list[Component]:
         """The inputs of the start. The last is the click id, which a script sets."""
         return [*self.planning_inputs, self.planned, self.click_id]
@@ -89,7 +94,7 @@ class Batch:
         self.start.click(
             self.send,
             inputs=self.start_inputs,
-            outputs=[self.current, self.plan, self.start, self.planned, self.refusal],
+            outputs=[self.current, self.accepted, self.plan, self.start, self.planned, self.refusal],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
@@ -124,7 +129,12 @@ class Batch:
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # The same batch can be sent again only after another preview.
-        return {**self._empty_update(words), self.current: batch_id, self.plan: invitation_html(words)}
+        return {
+            **self._empty_update(words),
+            self.current: batch_id,
+            self.accepted: batch_id,
+            self.plan: invitation_html(words),
+        }
 
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
         """Each change in the table, and how many jobs have ended; until all have."""
@@ -200,6 +210,7 @@ class Batch:
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
         self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
         self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
+        self.accepted = gr.Textbox(visible="hidden", elem_id="batch-accepted", label="accepted")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:

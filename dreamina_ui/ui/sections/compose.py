@@ -57,6 +57,8 @@ class Compose:
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
         # A script sets this at each click: a double click has the same id.
         self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+        # The last click that was accepted: what it sent is no draft any more.
+        self.accepted = gr.Textbox(visible="hidden", elem_id="accepted", label="accepted")
 
     @property
     def controls(self) -> list[Any]:
@@ -108,7 +110,7 @@ class Compose:
             return None, {**clear, **self.show_problem(error, words)}
         except DreaminaError as error:
             return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
-        return jobs[0], clear
+        return jobs[0], {**clear, self.accepted: jobs[0].job_id}
 
     def show_visitor_problem(self, request: gr.Request) -> Update:
         """Show a request without a known visitor, when the page opens, the error that a click would get."""

@@ -76,6 +76,8 @@ class Stage:
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", elem_id="facts")
         self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        # Filled in by the browser when the page is opened.
+        self.opening = gr.Textbox(visible="hidden", elem_id="opening", label="opening")
         # Changes when an ended job on the stage goes on, so that it is watched again.
         self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
 
@@ -212,7 +214,8 @@ class Stage:
         shown = outputs_html(job, files, words) or screen_html(job, words) + addresses_html(job, words)
         return {
             self.screen: gr.update(value=shown, visible=True),
-            self.player: gr.update(value=None, visible=False),
+            # Hidden, it has its files: Gradio loads them when it first shows it, and then the connection may be gone.
+            self.player: gr.update(value=None, visible=False if job.ended else "hidden"),
             self.undecodable: "",
         }
 
