@@ -156,6 +156,11 @@ class Job:
         )
 
     @property
+    def can_cancel(self) -> bool:
+        """Whether a cancel may still keep this job from being made, and was not asked for yet."""
+        return self.state in (State.WAITING, State.SUBMITTING, State.IN_QUEUE) and not self.cancel_requested
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether the service may still have files of this finished job that are not saved."""
         return self.state is State.SUCCEEDED and any(remark.code in INCOMPLETE for remark in self.remarks)

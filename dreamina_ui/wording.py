@@ -27,6 +27,7 @@ CAUSES = ("name", "certificate", "proxy", "refused", "network", "timeout", "drop
 """What can keep the service from being reached; each has words."""
 LANGUAGES = ("en", "de")
 """The first one is spoken to whoever asks for none of them."""
+_GERMAN_MARKS = str.maketrans(",.", ".,")
 
 
 @cache
@@ -55,12 +56,11 @@ class Words:
         return cls()
 
     def say(self, key: str, **values: object) -> str:
-        """The text of a key. A value that is missing shows as "?": a stored failure may lack what a later text names."""
-        said = {name: self._quoted(value) if isinstance(value, Quoted) else value for name, value in values.items()}
-        return self._texts[key].format_map(_Lenient(said))
+        """The text of a key, its numbers written as the language does.
 
-    def _quoted(self, text: str) -> str:
-        return self._texts["quoted"].replace("{text}", text)
+        A value that is missing shows as "?": a stored failure may lack what a later text names.
+        """
+        return self._texts[key].format_map(_Lenient({name: self._written(value) for name, value in values.items()}))
 
     def text(self, key: str) -> str:
         """The text as it stands, for a script that fills in the values."""
@@ -124,10 +124,18 @@ class Words:
         """One sentence for the field it stands beside."""
         return self.say(f"problem.{error.problem}", title=title, **error.facts)
 
-    def price(self, backend: Backend, usd: float | None) -> str:
+    def price(self, backend: Backend, usd: float | None, last_usd: float | None = None) -> str:
+        """What something will cost; where that is not known, what the last such video cost, if that is."""
         if not backend.charges:
             return self.say("price.free")
-        return self.say("price.unknown") if usd is None else self.say("price.about", usd=self.number(usd, 2))
+        if usd is not None:
+            return self.say("price.about", usd=self.money(usd))
+        return self.say("price.unknown") if last_usd is None else self.say("price.last", usd=self.money(last_usd))
+
+    def money(self, usd: float) -> str:
+        """US dollars to the cent: "$1,234.50" or "1.234,50 $"; below a cent, as far as there is something to tell."""
+        digits = 2 if usd == 0 or usd >= 0.01 else 4
+        return self.say("money.usd", amount=self.number(usd, digits))
 
     def seconds(self, duration_s: float) -> str:
         """A video's length as people say it: 121 frames at 24 a second are 5 seconds."""
@@ -136,12 +144,22 @@ class Words:
     def size(self, size: int) -> str:
         """Bytes as people say them."""
         if size < 1_000_000:
-            return f"{max(1, round(size / 1000))} KB"
+            return f"{self.number(max(1, round(size / 1000)), 0)} KB"
         return f"{self.number(size / 1_000_000, 1)} MB"
 
     def number(self, value: float, digits: int) -> str:
-        written = f"{value:.{digits}f}"
-        return written.replace(".", ",") if self.language == "de" else written
+        """With the language's own marks: "1,234.5" or "1.234,5"."""
+        written = f"{value:,.{digits}f}"
+        return written.translate(_GERMAN_MARKS) if self.language == "de" else written
+
+    def _written(self, value: object) -> object:
+        """A number as the language writes it; a quotation in the language's marks; anything else as it is."""
+        if isinstance(value, Quoted):
+            return self._texts["quoted"].replace("{text}", value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        written = f"{value:,}".removesuffix(".0")
+        return written.translate(_GERMAN_MARKS) if self.language == "de" else written
 
 
 def iso_time(at: float) -> str:

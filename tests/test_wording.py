@@ -114,10 +114,25 @@ def test_braces_in_a_message() -> None:
 
 
 def test_numbers() -> None:
-    """German has a decimal comma, English a point."""
-    assert Words("de").price(Backend.RUNCOMFY, 0.25) == "Etwa 0,25 $"
-    assert Words("en").price(Backend.RUNCOMFY, 0.25) == "About $0.25"
+    """German has a decimal comma and points between thousands, English the reverse; in sentences, too."""
+    english, german = Words("en"), Words("de")
+    assert german.price(Backend.RUNCOMFY, 0.25) == "Etwa 0,25\N{NO-BREAK SPACE}$"
+    assert english.price(Backend.RUNCOMFY, 0.25) == "About $0.25"
+    assert (english.money(1234.5), german.money(1234.5)) == ("$1,234.50", "1.234,50\N{NO-BREAK SPACE}$")
+    assert (english.money(0.0), english.money(0.0042)) == ("$0.00", "$0.0042")
+    assert german.say("batch.count", count=1234) == "Videos: 1.234"
+    assert english.say("page.place", first=1201, last=1224, count=10_000) == "1,201–1,224 of 10,000"
+    assert german.say("problem.too_large", title="Seed", held="7", limit=0.5) == "Seed: 7, höchstens 0,5."
+    assert "9,007,199,254,740,993" in english.say("problem.too_large", title="Seed", held=2**53 + 1, limit=1.0)
+
+
+def test_an_unknown_price_tells_what_the_last_one_cost() -> None:
+    """Only where that is known; what is free, or has a price, says that."""
     assert Words("de").price(Backend.RUNCOMFY, None) == "Preis unbekannt"
+    assert Words("en").price(Backend.RUNCOMFY, None, 0.42) == "The last one cost $0.42"
+    assert Words("de").price(Backend.RUNCOMFY, None, 0.42) == "Das letzte kostete 0,42\N{NO-BREAK SPACE}$"
+    assert Words("en").price(Backend.RUNCOMFY, 0.25, 0.42) == "About $0.25"
+    assert Words("en").price(Backend.SIMULATOR, None, 0.42).startswith("Free")
 
 
 def test_a_field_problem_has_title_value_and_limit() -> None:

@@ -8,6 +8,7 @@
   "use strict";
 
   const { observeText, make, write } = dreamina;
+  const written = (number) => number.toLocaleString(document.documentElement.lang || "en");
 
   observeText(".counted textarea, .counted input", (box) => {
     const field = box.closest(".counted");
@@ -19,7 +20,7 @@
     const most = Number([...field.classList].find((name) => name.startsWith("most-")).slice(5));
     // People and the service count characters, not UTF-16 units.
     const length = [...box.value].length;
-    write(count, { textContent: `${length} / ${most}` });
+    write(count, { textContent: `${written(length)} / ${written(most)}` });
     count.classList.toggle("over", length > most);
   });
 })();

@@ -12,6 +12,7 @@
 window.dreamina = (() => {
   "use strict";
 
+  const YEAR_S = 31536000;
   const find = (selector) => document.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const targetOf = (event) => (event.target instanceof Element ? event.target : null);
@@ -121,6 +122,12 @@ window.dreamina = (() => {
 
   // -- storage; in a frame of another site some browsers refuse it: then values last as long as the page
 
+  // In a frame of another site, as on a Space, browsers keep only a cookie with these marks, and only over https.
+  function keepCookie(name, value) {
+    const site = location.protocol === "https:" ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
+    document.cookie = `${name}=${value}; Path=${new URL(".", location.href).pathname}; Max-Age=${YEAR_S}${site}`;
+  }
+
   const unstored = new Map();
 
   function loadValue(name) {
@@ -141,7 +148,7 @@ window.dreamina = (() => {
   }
 
   return {
-    all, announce, connect, download, find, observe, observeText, home, make, posters, prefersLessMotion, publish, loadValue,
-    saveValue, send, targetOf, wordsOf, write, writeAttribute,
+    all, announce, connect, download, find, observe, observeText, home, keepCookie, make, posters, prefersLessMotion, publish,
+    loadValue, saveValue, send, targetOf, wordsOf, write, writeAttribute,
   };
 })();

@@ -6,14 +6,11 @@
   "use strict";
 
   const COOKIE = "dreamina_language";
-  const YEAR_S = 31536000;
 
   document.addEventListener("click", (event) => {
     const button = dreamina.targetOf(event)?.closest("[data-language]");
     if (!button) return;
-    // In a frame of another site, as on a Space, browsers accept only a cookie with these attributes, and only over https.
-    const site = location.protocol === "https:" ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
-    document.cookie = `${COOKIE}=${button.dataset.language}; Path=${new URL(".", location.href).pathname}; Max-Age=${YEAR_S}${site}`;
+    dreamina.keepCookie(COOKIE, button.dataset.language);
     location.reload();
   });
 })();

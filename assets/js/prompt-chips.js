@@ -1,13 +1,21 @@
 // Adds the phrase of a chip to the prompt, and removes it again. A chip is pressed while the prompt has its phrase.
 //
+// The chips say their phrases in the language of the prompt; where that cannot be told, in the page's.
+//
 // Needs:
-// - data-phrase="slow pan": on a button with aria-pressed.
+// - data-phrases='{"en": "slow pan", "de": "langsamer Schwenk"}': on a button with aria-pressed.
 // - #field-prompt textarea: the prompt.
+// Makes:
+// - data-phrase="slow pan", lang: on the button: what it says now, and in which language.
 (() => {
   "use strict";
 
-  const { all, find, observe, observeText, targetOf, writeAttribute } = dreamina;
+  const { all, find, observe, observeText, targetOf, write, writeAttribute } = dreamina;
   const PROMPT = "#field-prompt textarea";
+  const COMMON = {
+    en: new Set("the a of and with at on over to from through into by is are its under near".split(" ")),
+    de: new Set("der die das den dem des ein eine einen einem einer und mit auf im am vor bei zu zur zum von vom durch aus ist sich".split(" ")),
+  };
   const EDGE = "[,;.!?\\n]";
 
   // Only a phrase between commas or sentences counts, not a part of a sentence, as in "a slow pan of the sea".
@@ -33,10 +41,24 @@
     return before + (/[.!?]$/u.test(before) && rest ? " " : "") + rest;
   }
 
+  function languageOf(text) {
+    const words = text.toLowerCase().split(/[^\p{L}]+/u);
+    const german = words.filter((word) => COMMON.de.has(word) || /[äöüß]/.test(word)).length;
+    const english = words.filter((word) => COMMON.en.has(word)).length;
+    if (german === english) return document.documentElement.lang;
+    return german > english ? "de" : "en";
+  }
+
   function show() {
     const text = find(PROMPT)?.value ?? "";
-    for (const chip of all("[data-phrase]")) {
-      writeAttribute(chip, "aria-pressed", String(phraseIn(chip.dataset.phrase).test(text)));
+    const language = languageOf(text);
+    for (const chip of all("[data-phrases]")) {
+      const phrases = JSON.parse(chip.dataset.phrases);
+      const held = Object.keys(phrases).find((each) => phraseIn(phrases[each]).test(text));
+      const said = held ?? (language in phrases ? language : Object.keys(phrases)[0]);
+      write(chip, { textContent: phrases[said], lang: said });
+      write(chip.dataset, { phrase: phrases[said] });
+      writeAttribute(chip, "aria-pressed", String(held !== undefined));
     }
   }
 
@@ -53,5 +75,5 @@
     if (chip) toggle(chip);
   });
   observeText(PROMPT, show);
-  observe(show, "aria-pressed", "data-phrase");
+  observe(show, "aria-pressed", "data-phrases", "lang");
 })();

@@ -6,7 +6,8 @@
 (() => {
   "use strict";
 
-  const RANDOM = -1;
+  const RANDOM = "-1";
 
-  dreamina.lockSeed = (seed) => (Number(seed) === RANDOM ? Number(dreamina.find("#facts [data-seed]")?.dataset.seed ?? RANDOM) : RANDOM);
+  // As text: a number beyond 2^53 would be rounded.
+  dreamina.lockSeed = (seed) => (String(seed).trim() === RANDOM ? dreamina.find("#facts [data-seed]")?.dataset.seed ?? RANDOM : RANDOM);
 })();

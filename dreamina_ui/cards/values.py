@@ -89,7 +89,7 @@ def held_as(field: Field, value: Any) -> Any:
         return _lines(value) if isinstance(value, list) else ""
     if field.kind in ("choice", "boolean") and field.can_be_empty:
         return "" if value is None else written(value) if field.kind == "boolean" else value
-    if field.kind in ("integer", "number") and field.can_be_empty:
+    if field.kind in ("integer", "number"):
         return "" if value is None else written(value)
     return value
 

@@ -1,13 +1,16 @@
 """Batches: many videos submitted at once, which are sent a few at a time. A batch is found by its visitor and its id."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.submission import Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
+from dreamina_ui.engine.worker import Worker
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import can_be_an_id
@@ -23,6 +26,8 @@ class Batches:
     supervisor: Supervisor
     updates: Updates
     queries: JobQueries
+    worker: Worker
+    clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
 
     async def submit(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
@@ -61,5 +66,21 @@ class Batches:
         return len(changed)
 
     async def cancel(self, visitor_id: str, batch_id: str) -> int:
-        """Cancel what of a visitor's batch is not sent yet; gives how many jobs. The others go on."""
-        return len(await self.updates.cancel_waiting(visitor_id, batch_id)) if can_be_an_id(batch_id) else 0
+        """Cancel what of a visitor's batch is not sent yet, and ask the service to cancel what waits in its queue.
+
+        Gives how many jobs that changed. What is being made goes on, and so does what the service does not cancel. Raises
+        `ServiceError` or `KeyNeeded` if the service could not be asked about one of them; it was asked about the others.
+        """
+        if not can_be_an_id(batch_id):
+            return 0
+        changed = len(await self.updates.cancel_waiting(visitor_id, batch_id))
+        at_service = [job for job in await self.jobs(visitor_id, batch_id) if job.can_cancel]
+        answers = await asyncio.gather(*map(self._cancel, at_service), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return changed + len(at_service)
+
+    async def _cancel(self, job: Job) -> None:
+        job = await self.updates.change(job.job_id, lambda row: row.cancel(self.clock.now()))
+        await self.worker.cancel(job)

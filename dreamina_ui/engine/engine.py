@@ -125,6 +125,8 @@ class Engine:
             supervisor=self.supervisor,
             updates=self.updates,
             queries=self.queries,
+            worker=self.worker,
+            clock=clock,
             passed=passed,
         )
         self._running = AsyncExitStack()
@@ -257,6 +259,10 @@ class Engine:
         if not self.backend.charges:
             return 0.0
         return await self._prices.estimate_usd(values, self.keys.for_price(visitor_id))
+
+    async def last_cost_usd(self, values: Mapping[str, Any], visitor_id: str) -> float | None:
+        """What the visitor's last such video cost, with the key that would pay for the next one; None if that is not known."""
+        return await self.history.last_cost_usd(visitor_id, values, own_key=self.keys.has(visitor_id))
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""

@@ -62,6 +62,17 @@ class History:
         """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""
         return (await self.durations.of(self.backend, self.card.model_id, values)).usual_s
 
+    async def last_cost_usd(self, visitor_id: str, values: Mapping[str, Any], *, own_key: bool) -> float | None:
+        """US dollars that the visitor's newest video of this model and length cost, with the same kind of key.
+
+        None where that is not known. Only the visitor's own: what others pay is theirs to tell, and may be another price.
+        """
+        frames = values.get("frames")
+        frames = frames if isinstance(frames, int) else None
+        return await self.queries.last_cost_usd(
+            visitor_id, str(self.backend), self.card.model_id, frames, own_key=own_key
+        )
+
 
 def _plain(search: Search) -> Search:
     """Without what no database takes: NUL, halves of surrogate pairs, numbers out of range."""

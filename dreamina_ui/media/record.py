@@ -6,7 +6,7 @@ No job id is in it: who holds one owns the job, and files are passed around.
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from dreamina_ui.jobs import Job, State
@@ -102,11 +102,11 @@ def _settings(value: object) -> dict[str, Any]:
     return value
 
 
-def file_name(job: Job, number: int = 1, ending: str = ".mp4", family: str = "video") -> str:
-    """A download's name: the day (UTC), the prompt's first words, the seed; and its `number`, of several outputs."""
+def file_name(job: Job, number: int = 1, ending: str = ".mp4", family: str = "video", *, zone: tzinfo = UTC) -> str:
+    """A download's name: the day in that zone, the prompt's first words, the seed; and its `number`, of several outputs."""
     words = "".join(letter if letter.isalnum() else " " for letter in job.prompt).split()
     prompt = "-".join(words)[:48].strip("-").lower() or family
     seed = job.payload.get("seed")
-    day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
+    day = datetime.fromtimestamp(job.created_at, zone).date().isoformat()
     numbers = [str(value) for value in (seed,) if isinstance(value, int)] + [str(number)] * (number > 1)
     return "-".join([day, prompt, *numbers]) + ending.removeprefix(".image")

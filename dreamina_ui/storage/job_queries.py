@@ -14,6 +14,8 @@ __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
 
 AT_ONCE = 500
 """Rows that one statement deletes, at most."""
+LOOKED_AT_FOR_COST = 100
+"""So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,23 @@ class JobQueries:
             return Taken(*(tuple(connection.scalars(query)) for query in newest))
 
         return await self._database.read(work)
+
+    async def last_cost_usd(
+        self, visitor_id: str, backend: str, model_id: str, frames: int | None, *, own_key: bool
+    ) -> float | None:
+        """The cost of the newest video of a kind, among the newest hundred jobs of a visitor; None without any."""
+        newest = (
+            sa.select(jobs)
+            .where(jobs.c.visitor_id == visitor_id)
+            .order_by(jobs.c.created_at.desc())
+            .limit(LOOKED_AT_FOR_COST)
+            .subquery()
+        ).c
+        same_length = newest.frames.is_(None) if frames is None else newest.frames == frames
+        kind = (newest.backend == backend, newest.model_id == model_id, newest.own_key.is_(own_key), same_length)
+        made = (newest.state == State.SUCCEEDED, newest.cost_usd.is_not(None))
+        query = sa.select(newest.cost_usd).where(*kind, *made).order_by(newest.created_at.desc()).limit(1)
+        return await self._database.read(lambda connection: connection.scalar(query))
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
         """Put jobs that have ended into the bin. Returns their count."""

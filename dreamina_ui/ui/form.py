@@ -21,6 +21,9 @@ WIDE = ("text", "address", "list", "json")
 """Kinds whose control has a row of its own."""
 CHOICES_SHOWN = 4
 """With more choices, the control is a dropdown."""
+OWN_WORDS = gr.InputHTMLAttributes(autocomplete="off")
+TYPED = gr.InputHTMLAttributes(autocomplete="off", autocapitalize="off", autocorrect="off", spellcheck=False)
+"""The browser fills in and corrects nothing: a field holds what a person has typed."""
 _RATIO = re.compile(r"^(\d+)×(\d+)\((\d+:\d+)\)$")
 
 
@@ -124,9 +127,8 @@ def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
         # A seed can be locked only if −1 means a new one each time.
         lock = gr.Button("⚷", elem_id="lock", elem_classes="dice", min_width=40, scale=0, visible=field.default == -1)
     # The browser chooses the number, so the click does not wait for the server.
-    dice.click(
-        None, outputs=seed, js=f"() => Math.floor(Math.random() * {seed_most(field) + 1})", api_visibility="private"
-    )
+    drawn = f"() => String(Math.floor(Math.random() * {seed_most(field) + 1}))"
+    dice.click(None, outputs=seed, js=drawn, api_visibility="private")
     lock.click(None, inputs=seed, outputs=seed, js="window.dreamina.lockSeed", api_visibility="private")
     return seed
 
@@ -157,7 +159,7 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
     if field.kind == "text":
         return _text(field, common)
     if field.kind == "address":
-        return gr.Textbox(lines=1, max_lines=1, placeholder="https://", **common)
+        return gr.Textbox(lines=1, max_lines=1, placeholder="https://", html_attributes=TYPED, **common)
     if field.kind == "list" and field.item is not None and field.item.kind == "choice":
         choices = _choices_of(card, field.item, fixed, False)
         return gr.Dropdown(choices, multiselect=True, **{**common, "value": field.default or []})
@@ -167,9 +169,7 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
         return gr.Textbox(lines=3, max_lines=16, placeholder=fixed.text("answer.json"), **common)
     if field.name == "seed":
         common["info"] = fixed.text("field.seed.hint") if field.default == -1 else common["info"]
-    if field.can_be_empty:  # Gradio's number control cannot be empty: it shows and returns 0
-        return gr.Textbox(lines=1, max_lines=1, **common)
-    return gr.Number(minimum=field.least, maximum=field.most, step=field.step or _step(field), **common)
+    return _number(field, common)
 
 
 def _choices_of(card: Card, field: Field, fixed: Fixed, may_be_none: bool) -> list[tuple[Any, Any]]:
@@ -188,7 +188,16 @@ def _text(field: Field, common: dict[str, Any]) -> Component:
     long = most is None or most > 120
     # No `max_length`: it would cut a pasted prompt without a message. The count turns red instead.
     classes = [*common["elem_classes"], *(["counted", f"most-{most}"] if most else [])]
-    return gr.Textbox(lines=4 if long else 1, max_lines=12, **{**common, "elem_classes": classes})
+    held = {**common, "elem_classes": classes}
+    return gr.Textbox(lines=4 if long else 1, max_lines=12, html_attributes=OWN_WORDS, **held)
+
+
+def _number(field: Field, common: dict[str, Any]) -> gr.Textbox:
+    """A line of text: a browser's own control for numbers changes them by the wheel, rounds those beyond 2^53.
+    `assets/js/number-keys.js` lets arrow keys count."""
+    step = field.step or _step(field)
+    classes = [*common["elem_classes"], "counts", f"step-{step:g}".replace(".", "_")]
+    return gr.Textbox(lines=1, max_lines=1, html_attributes=TYPED, **{**common, "elem_classes": classes})
 
 
 def _step(field: Field) -> float:

@@ -123,7 +123,7 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
-        gr.on(
+        watched = gr.on(
             [stage.current.change, stage.again_for.change],
             self.watch,
             inputs=stage.current,
@@ -139,6 +139,9 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
+        if self._engine.backend.charges:
+            # What the last video cost may be known now.
+            watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price, **quiet)
         filled = [*compose.controls, compose.refusal]
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
@@ -170,7 +173,7 @@ class Page:
         update |= self.compose.show_visitor_problem(request)
         if share_id := query.get("video", ""):
             try:
-                return update | await self.stage.show_shared(share_id, words)
+                return update | await self.stage.show_shared(share_id, words, self._callers.zone(request))
             except JobNotFound as error:
                 return update | self.stage.show_error(error, words)
         if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
@@ -238,7 +241,7 @@ class Page:
             job = await self._engine.cancel(self._callers.visitor(request), job_id)
         except DreaminaError as error:
             return Markup('<p class="note">{}</p>').format(self._callers.words(request).sentence(error)), gr.skip()
-        return gr.skip(), gr.update(visible=_can_cancel(job))
+        return gr.skip(), gr.update(visible=job.can_cancel)
 
     async def reuse(self, job_id: str, request: gr.Request) -> Update:
         return await self.compose.fill_from_job(job_id, request)
@@ -263,7 +266,7 @@ class Page:
         is_being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)
         return {
             self.compose.generate: gr.update(interactive=not is_being_sent),
-            self.compose.cancel: gr.update(visible=job is not None and _can_cancel(job)),
+            self.compose.cancel: gr.update(visible=job is not None and job.can_cancel),
         }
 
 
@@ -300,7 +303,3 @@ def _told(opening: str) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _can_cancel(job: Job) -> bool:
-    return job.state in (State.WAITING, State.SUBMITTING, State.IN_QUEUE) and not job.cancel_requested

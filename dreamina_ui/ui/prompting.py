@@ -1,23 +1,24 @@
 """Help with the prompt: phrases to click, and examples that fill the form. Neither sends a job."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS
-from dreamina_ui.wording import Words
+from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["CHIPS", "EXAMPLES", "EXAMPLES_SCRIPT", "chips_html", "examples_html"]
 
-CHIPS: Mapping[str, Mapping[str, str]] = {
-    "camera": {"pan": "slow pan", "zoom": "slow zoom in", "orbit": "orbiting camera", "rise": "rising crane shot"},
-    "light": {"golden": "golden hour", "blue": "blue hour", "neon": "neon glow", "rays": "sunbeams through haze"},
-    "lens": {"macro": "macro view", "wide": "wide angle", "shallow": "shallow depth of field"},
-    "mood": {"calm": "calm and detailed", "dramatic": "dramatic", "dreamy": "dreamlike"},
-    "pace": {"slow": "slow motion", "lapse": "time-lapse"},
+CHIPS: Mapping[str, Sequence[str]] = {
+    "camera": ("pan", "zoom", "orbit", "rise"),
+    "light": ("golden", "blue", "neon", "rays"),
+    "lens": ("macro", "wide", "shallow"),
+    "mood": ("calm", "dramatic", "dreamy"),
+    "pace": ("slow", "lapse"),
 }
-"""The phrase of each chip, by group and name. They are English in every language, because the model understands it best."""
+"""The chips by group. The text of a chip is the phrase that it adds, in the language that the prompt is written in."""
 
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "tea": {
@@ -42,7 +43,9 @@ EXAMPLES_SCRIPT = "window.dreamina.connect('examples', trigger)"
 _GROUP = Markup(
     '<div class="chips" role="group" aria-label="{}"><span class="chips-name" aria-hidden="true">{}</span>{}</div>'
 )
-_CHIP = Markup('<button type="button" class="chip" data-phrase="{}" aria-pressed="false">{}</button>')
+_CHIP = Markup(
+    '<button type="button" class="chip" data-phrases="{phrases}" data-phrase="{phrase}" aria-pressed="false">{phrase}</button>'
+)
 _EXAMPLE = Markup(
     '<li><button type="button" class="example" data-example="{}"><img src="{}" alt="" loading="lazy" width="640" '
     'height="363"><span>{}</span></button></li>'
@@ -54,10 +57,15 @@ def chips_html(words: Words) -> Markup:
 
     def group(name: str) -> Markup:
         title = words.say(f"chips.{name}")
-        chips = (_CHIP.format(phrase, words.say(f"chip.{chip}")) for chip, phrase in CHIPS[name].items())
+        chips = (_CHIP.format(phrases=_phrases(chip), phrase=words.say(f"chip.{chip}")) for chip in CHIPS[name])
         return _GROUP.format(title, title, Markup().join(chips))
 
     return Markup('<div class="chip-groups">{}</div>').format(Markup().join(group(name) for name in CHIPS))
+
+
+def _phrases(chip: str) -> str:
+    """The chip's phrase by language, as JSON."""
+    return json.dumps({language: texts_of(language)[f"chip.{chip}"] for language in LANGUAGES}, ensure_ascii=False)
 
 
 def examples_html(words: Words, names: Sequence[str]) -> Markup:

@@ -3,7 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, tzinfo
 from typing import TypeVar
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 import gradio as gr
 from starlette.requests import Request
@@ -13,18 +16,27 @@ from dreamina_ui.web.cookies import NEW_VISITOR
 from dreamina_ui.web.visitors import COOKIE, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["CALL_KEY_LEAST", "Callers", "words_for"]
+__all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
 
 T = TypeVar("T")
 AGAIN = "x-dreamina-again"
 CALL_KEY_LEAST = 16
 """Characters of an idempotency key that nobody else chooses by chance."""
 LANGUAGE_COOKIE = "dreamina_language"
+ZONE_COOKIE = "dreamina_zone"
 
 
 def words_for(request: "gr.Request | Request") -> Words:
     """Texts in the language that was chosen on the page, or else in the browser's."""
     return Words.of([request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")])
+
+
+def zone_of(request: "gr.Request | Request") -> tzinfo:
+    """The browser's time zone, which the page has told in a cookie; UTC where it has not, or where it is not known here."""
+    try:
+        return ZoneInfo(unquote(request.cookies.get(ZONE_COOKIE, "")) or "UTC")
+    except (ValueError, OSError, LookupError):
+        return UTC
 
 
 class Callers:
@@ -77,6 +89,10 @@ class Callers:
     def words(self, request: gr.Request) -> Words:
         """Texts in the language that was chosen on the page, or else in the browser's."""
         return words_for(request)
+
+    def zone(self, request: gr.Request) -> tzinfo:
+        """The browser's time zone."""
+        return zone_of(request)
 
     async def latest_only(
         self, request: gr.Request, snapshots: AsyncIterator[T], place: str = "stage"

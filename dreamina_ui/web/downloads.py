@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from dreamina_ui.jobs import State
 from dreamina_ui.media.library import SHARE_ID, Library, SavedFile
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.job_queries import JobQueries
+from dreamina_ui.web.callers import zone_of
 
 __all__ = ["ZIPPED_MOST", "Downloads"]
 
@@ -66,7 +67,7 @@ class Downloads:
     async def _serve_file(self, request: Request) -> Response:
         """The first file of a job, or number `n`, as an attachment; with `inline=1` inline, if browsers can show its kind."""
         try:
-            found = await self._find([request.path_params["share_id"]])
+            found = await self._find([request.path_params["share_id"]], zone_of(request))
             number = int(request.query_params.get("n", found[0].file.number))
             [video] = [video for video in found if video.file.number == number]
         except ValueError:
@@ -81,22 +82,22 @@ class Downloads:
 
     async def _serve_zip(self, request: Request) -> Response:
         """A zip of the videos `video=…&video=…`, in this order, each once."""
-        share_ids = list(dict.fromkeys(request.query_params.getlist("video")))
+        share_ids, zone = list(dict.fromkeys(request.query_params.getlist("video"))), zone_of(request)
         if len(share_ids) > ZIPPED_MOST:
             return self._refuse(request, 400, "download.too_many")
         try:
-            videos = await self._find(share_ids)
+            videos = await self._find(share_ids, zone)
         except ValueError:
             return self._refuse(request, 404, "download.not_found")
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
-        name = f"dreamina-{datetime.now(UTC).date().isoformat()}-{len(videos)}.zip"
+        name = f"dreamina-{datetime.now(zone).date().isoformat()}-{len(videos)}.zip"
         headers = {**_NOT_CACHED, "Content-Disposition": _disposition("attachment", name)}
         if request.method == "HEAD":
             return Response(media_type="application/zip", headers=headers)
-        return _ZipResponse(_zipped(videos), headers)
+        return _ZipResponse(_zipped(videos, zone), headers)
 
-    async def _find(self, share_ids: Sequence[str]) -> list[_Video]:
+    async def _find(self, share_ids: Sequence[str], zone: tzinfo) -> list[_Video]:
         """All files of these jobs. Raises `StoreError`, or `ValueError` if there are none or one is missing."""
         if not share_ids or not all(SHARE_ID.fullmatch(share_id) for share_id in share_ids):
             raise ValueError("not share ids")
@@ -111,7 +112,7 @@ class Downloads:
                 if not files:
                     raise FileNotFoundError(share_id)
                 for file in files:
-                    name = file_name(job, file.number, file.kind.ending, file.kind.family)
+                    name = file_name(job, file.number, file.kind.ending, file.kind.family, zone=zone)
                     videos.append(_Video(file, name, job.created_at, file.path.stat()))
             return videos
 
@@ -163,13 +164,13 @@ class _Pipe(io.RawIOBase):
         return taken
 
 
-def _zipped(videos: Sequence[_Video]) -> Generator[bytes]:
-    """The zip in chunks; blocks. Videos are not compressed further, so they are stored."""
+def _zipped(videos: Sequence[_Video], zone: tzinfo) -> Generator[bytes]:
+    """The zip in chunks, its times those of the zone; blocks. Videos are not compressed further, so they are stored."""
     pipe = _Pipe()
     names = _numbered([video.name for video in videos])
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         for name, video in zip(names, videos, strict=True):
-            entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, ZIP_EPOCH), UTC).timetuple()[:6])
+            entry = zipfile.ZipInfo(name, datetime.fromtimestamp(max(video.made_at, ZIP_EPOCH), zone).timetuple()[:6])
             entry.external_attr = 0o644 << 16
             entry.file_size = video.stat.st_size  # tells whether the entry needs the large format
             with video.file.path.open("rb") as file, archive.open(entry, "w") as target:

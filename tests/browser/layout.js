@@ -54,5 +54,36 @@
     const isCut = box.right < whole.right - 1 || box.bottom < whole.bottom - 1;
     if (isOutside || isCut) found.push(`cut off: ${name(node)}: ${[whole.right, box.right, whole.bottom, box.bottom].map(Math.round)}`);
   }
+  // A label belongs to what is below it: there is room between it and the control above.
+  const controls = shown.filter(({ node }) => node.matches(`${CONTROL}, label`));
+  for (const { node, box } of shown.filter(({ node }) => node.matches("[data-testid=block-info]"))) {
+    for (const above of controls) {
+      const room = box.top - above.box.bottom;
+      const isBeside = above.box.right <= box.left || above.box.left >= box.right;
+      if (!isBeside && room > -3 && room < 4) found.push(`touches: ${name(above.node)} and ${name(node)}: ${room.toFixed(1)}`);
+    }
+  }
+
+  const boxOf = (selector, within = document) => within.querySelector(selector)?.getBoundingClientRect();
+  for (const poster of dialog ? [] : document.querySelectorAll(".posters .poster")) {
+    const room = poster.getBoundingClientRect().bottom - boxOf(".poster-prompt", poster).bottom;
+    if (room < 4) found.push(`no room below: ${name(poster)}: ${room.toFixed(1)}`);
+  }
+  for (const row of dialog ? [] : document.querySelectorAll(".stage-actions")) {
+    const [first] = [...row.querySelectorAll("button, a")].filter(isSeen);
+    if (!first) continue;
+    const aside = first.getBoundingClientRect().left - row.getBoundingClientRect().left;
+    if (Math.abs(aside) > 1) found.push(`not aligned: ${name(first)}: ${aside.toFixed(1)}`);
+  }
+  const [bell, sign] = [boxOf("#notify"), boxOf("#notify svg")];
+  if (!dialog && bell?.width) {
+    const off = [sign.left + sign.right - bell.left - bell.right, sign.top + sign.bottom - bell.top - bell.bottom];
+    if (off.some((twice) => Math.abs(twice) > 2)) found.push(`not centred: the bell: ${off}`);
+  }
+
+  // One sentence is shown once.
+  const said = [...document.querySelectorAll(".stage :is(.lead, .note, .status-words, .field-problem)")].filter(isSeen);
+  const sentences = said.map((node) => node.textContent.trim()).filter(Boolean);
+  for (const twice of sentences.filter((text, at) => sentences.indexOf(text) !== at)) found.push(`said twice: ${twice}`);
   return found;
 }

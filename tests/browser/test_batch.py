@@ -107,7 +107,7 @@ def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> N
     ("data", "words"),
     [
         (b"PK\x03\x04" + bytes(30), "save it as “CSV UTF-8”"),
-        (b"prompt\n" + b"a boat\n" * 10_000, "10000 videos are too many"),
+        (b"prompt\n" + b"a boat\n" * 10_000, "10,000 videos are too many"),
         (b"prompt\n" + b"<img src=x onerror='window.pwned=1'>" * 40 + b"\n", "characters, at most 800"),
     ],
 )
@@ -149,6 +149,36 @@ def test_a_sweep_multiplies(batch: Page) -> None:
     expect(batch.locator("#batch-plan tbody tr")).to_have_count(6)
 
 
+def test_a_small_batch_is_taken_back(batch: Page, quick_service: SimulatorServer) -> None:
+    """Two videos that are sent at once have the same buttons: a pause says that it is too late, a cancel does what it says, and
+    no other button comes to lie under the pointer."""
+    quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 4, "times": 2})
+    send(batch, "A red kite\nA blue sea", 2)
+    expect(rows(batch, "submitting")).to_have_count(2)
+    batch.click("#batch-pause")
+    expect(batch.locator("#batch-trouble")).to_contain_text("cannot be paused")
+    box = batch.locator("#batch-cancel").bounding_box()
+    assert box is not None
+    at = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    batch.mouse.click(*at)
+    under = "([x, y]) => document.elementFromPoint(x, y).closest('button, a, input')?.id ?? ''"
+    expect(batch.locator("#batch-cancel")).to_be_disabled()
+    assert batch.evaluate(under, at) == "batch-cancel"
+    expect(rows(batch, "cancelled")).to_have_count(2)
+    expect(batch.locator("#batch-trouble")).to_be_hidden()
+    assert batch.evaluate(under, at) == "batch-cancel"
+
+
+def test_the_sweep_opens_with_an_invitation(batch: Page) -> None:
+    """Nobody has asked for anything yet, so nothing is wrong; nor is there anything to send."""
+    batch.get_by_label("One prompt, many settings").check()
+    expect(batch.locator("#batch-prompt")).to_be_visible()
+    batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
+    expect(batch.locator("#batch-plan .batch-empty")).to_be_visible()
+    expect(batch.locator(".batch-problems")).to_have_count(0)
+    expect(batch.locator("#batch-start")).to_be_disabled()
+
+
 def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
     """What is paused is not sent, goes on when it is told to, and what is taken back never costs anything."""
     send(narrow, "\n".join(f"number {number}" for number in range(MANY)), MANY)
@@ -160,5 +190,5 @@ def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
     expect(rows(narrow, "succeeded").first).to_be_visible()
     narrow.click("#batch-cancel")
     expect(rows(narrow, "cancelled").first).to_be_visible()
-    expect(narrow.locator("#batch-cancel")).to_be_hidden()
+    expect(narrow.locator("#batch-cancel")).to_be_disabled()
     expect(rows(narrow, "waiting")).to_have_count(0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.html.batch import states_json
@@ -545,11 +545,35 @@ def test_a_chip_follows_what_is_typed(client: Page, text: str, left: str) -> Non
     expect(box).to_have_value(left)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "phrase"),
+    [
+        ("", "slow pan"),
+        ("A boat on the sea", "slow pan"),
+        ("Ein Boot auf dem Meer", "langsamer Schwenk"),
+        ("Frühling", "langsamer Schwenk"),
+        ("Kyoto", "slow pan"),
+        ("Die boat of the king, a river and the sea", "slow pan"),
+        ("Ein Boot auf dem Meer, Slow pan", "slow pan"),
+        ("A boat on the sea, langsamer Schwenk", "langsamer Schwenk"),
+    ],
+)
+def test_chips_say_what_they_put_in(client: Page, prompt: str, phrase: str) -> None:
+    """In the language of the prompt, whatever the page speaks; a phrase that is there already is said as it is there."""
+    box, chip = client.locator("#field-prompt textarea"), client.locator(".chip").first
+    box.fill(prompt)
+    expect(chip).to_have_text(phrase)
+    expect(chip).to_have_attribute("lang", "en" if phrase == "slow pan" else "de")
+    is_held = chip.get_attribute("aria-pressed") == "true"
+    chip.click()
+    expect(box).to_have_value(prompt.rpartition(", ")[0] if is_held else f"{prompt}, {phrase}" if prompt else phrase)
+
+
 def test_a_phrase_is_no_pattern(client: Page) -> None:
     """Signs that mean something in a pattern are only signs."""
     box = client.locator("#field-prompt textarea")
     box.fill("a boat")
-    client.locator(WIDE).evaluate("chip => (chip.dataset.phrase = 'f/1.4 (wide-open)')")
+    client.locator(WIDE).evaluate("chip => (chip.dataset.phrases = JSON.stringify({ en: 'f/1.4 (wide-open)' }))")
     chip = client.locator(".chip[data-phrase^='f/1.4']")
     chip.click()
     expect(box).to_have_value("a boat, f/1.4 (wide-open)")
@@ -751,9 +775,67 @@ def test_a_click_without_an_answer_keeps_its_name(client: Page) -> None:
 
 def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:
     """A random seed becomes the one last used, and any other one random again."""
-    assert client.evaluate("[dreamina.lockSeed(-1), dreamina.lockSeed('7'), dreamina.lockSeed(0)]") == [7, -1, -1]
+    lock = "['-1', ' -1', '7', ''].map(dreamina.lockSeed)"
+    assert client.evaluate(lock) == ["7", "7", "-1", "-1"]
+    client.evaluate(f"document.querySelector('#facts [data-seed]').dataset.seed = '{2**53 + 1}'")
+    assert client.evaluate("dreamina.lockSeed('-1')") == str(2**53 + 1)
     client.evaluate("document.querySelector('#facts').replaceChildren()")
-    assert client.evaluate("dreamina.lockSeed(-1)") == -1
+    assert client.evaluate("dreamina.lockSeed('-1')") == "-1"
+
+
+@pytest.mark.parametrize(
+    ("step", "text", "up", "down"),
+    [
+        ("1", "7", "8", "6"),
+        ("1", "-1", "0", "-2"),
+        ("8", "512", "520", "504"),
+        ("1", str(2**53), str(2**53 + 1), str(2**53 - 1)),
+        ("1", str(10**30), str(10**30 + 1), str(10**30 - 1)),
+        ("0_01", "0.5", "0.51", "0.49"),
+        ("0_1", "-0.1", "0.0", "-0.2"),
+        ("1", "", "", ""),
+        ("1", "many", "many", "many"),
+    ],
+)
+def test_arrow_keys_count(client: Page, step: str, text: str, up: str, down: str) -> None:
+    """In a field for numbers, by the field's step and exactly; the wheel does nothing there, with the focus neither."""
+    client.evaluate(
+        "step => document.querySelector('.compose').insertAdjacentHTML("
+        "'afterbegin', `<div id='counts' class='counts step-${step}'><input aria-label='Number'></div>`)",
+        step,
+    )
+    box = client.locator("#counts input")
+    client.evaluate("window.heard = []; addEventListener('input', (event) => heard.push(event.target.value))")
+    for key, result in (("ArrowUp", up), ("ArrowDown", down)):
+        box.fill(text)
+        box.press(key)
+        expect(box).to_have_value(result)
+        assert client.evaluate("heard.at(-1)") == result
+        box.hover()
+        client.mouse.wheel(0, 120)
+        expect(box).to_have_value(result)
+
+
+def test_a_touch_screen_lists_gestures(browser: Browser, clips: dict[str, bytes]) -> None:
+    """Nobody who has no keys is told of keys."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    open_still_page(page, clips)
+    page.tap("[data-keys]")
+    sheet = page.get_by_role("dialog", name=WORDS.say("gestures.title"), exact=True)
+    expect(sheet.locator("dd").filter(visible=True)).to_have_count(5)
+    expect(sheet).to_contain_text(WORDS.say("gestures.pick"))
+    expect(sheet.locator("kbd").filter(visible=True)).to_have_count(0)
+    context.close()
+
+
+def test_the_time_zone_is_told(browser: Browser, clips: dict[str, bytes]) -> None:
+    """By a cookie, which names the day on downloads."""
+    context = browser.new_context(timezone_id="America/Los_Angeles")
+    open_still_page(context.new_page(), clips)
+    [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_zone"]
+    assert (cookie["value"], cookie["sameSite"]) == ("America%2FLos_Angeles", "Lax")
+    context.close()
 
 
 def test_a_key_is_not_offered_for_keeping(client: Page) -> None:

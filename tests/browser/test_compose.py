@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.conftest import filled
 from tests.browser.past import known, posters, visited, with_past
 from tests.browser.states import generate, ready, sent
 from tests.filled import past_job
@@ -110,6 +111,58 @@ def test_the_dice_draws_and_the_lock_keeps_the_last_seed(quick_page: Page) -> No
     expect(seed(quick_page)).to_have_value("-1")
     quick_page.click("#lock")
     expect(seed(quick_page)).to_have_value(last)
+
+
+HELD = """[...document.querySelectorAll(".compose :is(input:not([type=file]), textarea)")]
+  .filter((node) => node.checkVisibility()).map((node) => [node.type, node.type === "radio" ? node.checked : node.value])"""
+"""What the form shows, field by field."""
+
+
+def test_nothing_but_a_persons_own_act_changes_a_value(quick_page: Page) -> None:
+    """Not the wheel over any field, with or without the focus, not another tab, not a video that gets ready; and numbers of
+    any size are kept and sent as they were typed."""
+    exact = str(2**53 + 1)
+    prompt(quick_page).fill("A paper boat")
+    seed(quick_page).fill(exact)
+    quick_page.locator("#field-frames label").nth(1).click()
+    before = quick_page.evaluate(HELD)
+    assert "number" not in {kind for kind, _ in before}
+    fields = quick_page.locator(".compose :is(input:not([type=file]), textarea)").filter(visible=True)
+    for number in range(fields.count()):
+        for focus in (False, True):
+            if focus:
+                fields.nth(number).focus()
+            fields.nth(number).hover()
+            quick_page.mouse.wheel(0, 30)
+            quick_page.mouse.wheel(0, -30)
+    quick_page.keyboard.press("Escape")
+    assert quick_page.evaluate(HELD) == before
+    tabs = quick_page.locator("#tabs [role=tab]")
+    tabs.nth(1).click()
+    expect(quick_page.locator("#batch-lines")).to_be_visible()
+    tabs.nth(0).click()
+    expect(seed(quick_page)).to_be_visible()
+    assert quick_page.evaluate(HELD) == before
+
+    generate(quick_page, "succeeded", "A paper boat")
+    assert used_seed(quick_page) == int(exact)
+    seed(quick_page).fill("41")
+    seed(quick_page).press("ArrowUp")
+    before = quick_page.evaluate(HELD)
+    generate(quick_page, "succeeded", "A paper boat")
+    ready(quick_page)
+    assert used_seed(quick_page) == 42
+    assert quick_page.evaluate(HELD) == before
+
+    # What a browser gives back when somebody returns to the page is what is shown, and what is shown is what is sent.
+    quick_page.goto("about:blank")
+    quick_page.go_back()
+    filled(quick_page)
+    shown = seed(quick_page).input_value()
+    quick_page.click("#generate")
+    sent(quick_page)
+    expect(quick_page.locator("#facts .stage-prompt")).to_have_text(prompt(quick_page).input_value())
+    assert shown == "-1" or used_seed(quick_page) == int(shown)
 
 
 def test_a_chip_puts_its_phrase_in_and_takes_it_away(quick_page: Page) -> None:

@@ -87,6 +87,19 @@ def test_the_checks_see_what_they_are_for(browser: Browser, quick_server: Server
     assert [*violations(page, OPTIONS), *layout_faults(page)] == []
     page.evaluate("document.querySelector('#generate').style.cssText = 'transform: translateY(2.5rem)'")
     assert any(fault.startswith("overlap") for fault in layout_faults(page))
+    page.evaluate("document.querySelector('#notify svg').style.transform = 'translateY(0.3rem)'")
+    assert any(fault.startswith("not centred") for fault in layout_faults(page))
+    page.evaluate("document.querySelector('#notify svg').style.transform = ''")
+    page.evaluate(
+        """const label = document.querySelector("#field-seed [data-testid=block-info]");
+        const above = document.querySelector("#field-frames label").getBoundingClientRect().bottom;
+        label.style.transform = `translateY(${above - label.getBoundingClientRect().top}px)`;"""
+    )
+    assert any(fault.startswith("touches") for fault in layout_faults(page))
+    page.evaluate("document.querySelector('#field-seed [data-testid=block-info]').style.transform = ''")
+    page.evaluate("document.querySelector('#status').innerHTML = document.querySelector('#screen .lead').outerHTML")
+    assert any(fault.startswith("said twice") for fault in layout_faults(page))
+    page.evaluate("document.querySelector('#status').innerHTML = ''")
     page.evaluate("document.querySelector('#generate').style.cssText = 'transform: translateX(4rem)'")
     assert any(fault.startswith("cut off") for fault in layout_faults(page))
     with resized(page, LAPTOP):

@@ -96,7 +96,7 @@ BAD: list[tuple[str, str, Any, str, str]] = [
     ("image-to-video", "resolution", "8k", "not_allowed", "“8k” is not one of 480p, 720p, 1080p."),
     ("image-to-video", "duration", "7", "not_allowed", "Seconds: “7” is not one of 5, 10."),
     ("image-to-video", "camera_fixed", "maybe", "not_boolean", "neither yes nor no"),
-    ("image-to-video", "seed", 65536, "too_large", "at most 65535"),
+    ("image-to-video", "seed", 65536, "too_large", "at most 65,535"),
     ("text-to-image", "width", 500, "not_step", "500 is not in steps of 64."),
     ("text-to-image", "steps", 0, "not_larger", "0, but it must be more than 0."),
     ("text-to-image", "guidance", 20, "not_smaller", "20, but it must be less than 20."),

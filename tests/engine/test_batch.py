@@ -210,11 +210,33 @@ async def test_a_pause_outlives_a_restart(tmp_path: Path) -> None:
         assert {job.state for job in await all_ended(rig)} == {State.SUCCEEDED}
 
 
+async def test_a_batch_that_was_sent_whole_is_cancelled_in_the_queue(tmp_path: Path) -> None:
+    """Three videos that are all at the service can be cancelled as long as they wait there; a pause finds nothing to hold."""
+    async with rigged(tmp_path, limits=FOUR, queue_s=60.0) as rig:
+        await rig.engine.batches.submit("ann", payloads(3), "b")
+
+        async def all_queue() -> bool:
+            return await states(rig) == {State.IN_QUEUE: 3}
+
+        await until(all_queue)
+        assert await rig.engine.batches.pause("ann", "b") == 0
+        assert await rig.engine.batches.cancel("bob", "b") == 0
+        assert await rig.engine.batches.cancel("ann", "b") == 3
+        jobs = await all_ended(rig)
+        assert {(job.state, job.cancel_outcome) for job in jobs} == {(State.CANCELLED, "cancelled")}
+        assert await rig.engine.batches.cancel("ann", "b") == 0
+
+
 async def test_the_rest_is_taken_back(tmp_path: Path) -> None:
-    """What waits is cancelled and costs nothing, paused or not; what was sent goes on. Watchers hear of it."""
-    async with rigged(tmp_path, limits=FOUR, render_s=0.3) as rig:
+    """What waits is cancelled and costs nothing, paused or not; what is being made goes on. Watchers hear of it."""
+    async with rigged(tmp_path, limits=FOUR, render_s=1.0) as rig:
+
+        async def four_are_made() -> bool:
+            return (await states(rig))[State.IN_PROGRESS] == 4
+
         made = await rig.engine.batches.submit("ann", payloads(12), "b")
         await until(lambda: rig.accepted >= 4)
+        await until(four_are_made)
         last = asyncio.create_task(rig.finish(made[-1]))
         await asyncio.sleep(0)
         await rig.engine.batches.pause("ann", "b")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import RUNNING, JobQueries, Search
 from dreamina_ui.storage.job_store import JobStore
 from tests.filled import MINUTE_S, past_job
+from tests.rig import CARD
 
 pytestmark = pytest.mark.anyio
 
@@ -111,6 +113,36 @@ async def test_binned_are_old_enough_succeeded_jobs(stores: Stores) -> None:
     await stores.queries.delete("ann", [names[0], names[2]], NOW)
     await stores.queries.delete("ann", [names[1]], NOW + 60)
     assert [job.job_id for job in await stores.queries.binned(NOW + 1)] == [names[0]]
+
+
+async def test_the_last_cost_is_the_visitors_own(stores: Stores) -> None:
+    """Of the newest finished video of that model and length, paid with the same kind of key; nobody else's is told."""
+
+    async def add(number: int, usd: float | None, visitor_id: str = "ann", **values: Any) -> None:
+        job = past_job(
+            number,
+            visitor_id,
+            values.pop("state", State.SUCCEEDED),
+            prompt="Waves",
+            frames=values.pop("frames", 121),
+        )
+        await stores.store.add([replace(job, cost_usd=usd, **values)])
+
+    async def last(visitor_id: str = "ann", *, frames: int | None = 121, own_key: bool = False) -> float | None:
+        return await stores.queries.last_cost_usd(visitor_id, "simulator", CARD.model_id, frames, own_key=own_key)
+
+    assert await last() is None
+    await add(1, 0.40)
+    await add(2, 0.42)
+    await add(3, None)
+    await add(4, 9.0, state=State.FAILED)
+    await add(5, 0.84, frames=241)
+    await add(6, 0.10, own_key=True)
+    await add(7, 7.0, model_id="another/model")
+    await add(8, 8.0, backend="runcomfy")
+    await add(9, 0.01, "bob")
+    assert [await last(), await last(frames=241), await last(own_key=True)] == [0.42, 0.84, 0.10]
+    assert [await last("bob"), await last("carl"), await last(frames=None)] == [0.01, None, None]
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))

@@ -123,6 +123,30 @@ async def test_a_video_is_served_whole_with_its_name(site: Site, web: httpx.Asyn
     assert {"private", "immutable"} <= set(headers["cache-control"].split(", "))
 
 
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Pacific%2FKiritimati", "2023-11-16"),
+        ("Pacific/Kiritimati", "2023-11-16"),
+        ("Asia%2FTokyo", "2023-11-15"),
+        ("Nowhere%2FNobody", "2023-11-15"),
+        ("..%2F..%2Fetc%2Fpasswd", "2023-11-15"),
+        ("%00", "2023-11-15"),
+        ("America", "2023-11-15"),
+        ("x" * 4000, "2023-11-15"),
+    ],
+)
+async def test_names_begin_with_the_day_where_the_person_is(
+    site: Site, web: httpx.AsyncClient, zone: str, day: str
+) -> None:
+    """The browser's zone stands in a cookie; one that is not known here, and whatever else stands there, means UTC."""
+    job = await site.add(a_job(1))
+    web.cookies.set("dreamina_zone", zone)
+    assert name_of(await web.get(f"/dreamina/video/{job.share_id}")).startswith(f"{day}-a-light")
+    [entry] = zipfile.ZipFile(io.BytesIO((await web.get(f"/dreamina/zip?video={job.share_id}")).content)).infolist()
+    assert (entry.filename[:10], "{:04}-{:02}-{:02}".format(*entry.date_time)) == (day, day)
+
+
 async def test_a_video_can_be_served_inline(site: Site, web: httpx.AsyncClient) -> None:
     """With `inline=1` the browser plays it; the name is still in the header."""
     job = await site.add(a_job(1))

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 from urllib.parse import quote
 
@@ -115,13 +116,13 @@ def question_html(question: Question, words: Words) -> Markup:
     return _QUESTION.format(" ".join(said), _AGREE.format(question.answer, words.say("plan.question.agree")))
 
 
-def table_html(jobs: Sequence[Job], card: Card, words: Words) -> Markup:
+def table_html(jobs: Sequence[Job], card: Card, words: Words, zone: tzinfo = UTC) -> Markup:
     """The table of a batch. A script fills in the states, which it gets from `states_json`."""
     texts = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
     texts |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
     rows = Markup()
     for job in jobs:
-        data = _JOB.format(job.job_id, job.share_id, file_name(job), f"{SAVED_ADDRESS}{job.share_id}.webp")
+        data = _JOB.format(job.job_id, job.share_id, file_name(job, zone=zone), f"{SAVED_ADDRESS}{job.share_id}.webp")
         cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
         rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
     header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))
@@ -129,7 +130,7 @@ def table_html(jobs: Sequence[Job], card: Card, words: Words) -> Markup:
     return _TABLE.format(name=words.say("batch.table"), data=data, header=header, rows=rows)
 
 
-def states_json(jobs: Sequence[Job], words: Words) -> str:
+def states_json(jobs: Sequence[Job], words: Words, zone: tzinfo = UTC) -> str:
     """The states of all jobs of the table, and notes on those that have ended. It is always complete, so no change is lost.
 
     `made` has an entry for each job whose first file is not an MP4 video: the name of the download, the kind of the file,
@@ -140,16 +141,18 @@ def states_json(jobs: Sequence[Job], words: Words) -> str:
         for number, job in enumerate(jobs)
         if job.ended and (job.state not in (State.SUCCEEDED, State.CANCELLED) or job.remarks)
     }
-    made = {number: _file_facts(job, words) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"}
+    made = {
+        number: _file_facts(job, words, zone) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"
+    }
     states = [_state(job) for job in jobs]
     return json.dumps({"states": states, "notes": notes, "made": made}, ensure_ascii=False)
 
 
-def _file_facts(job: Job, words: Words) -> tuple[str, str, str]:
+def _file_facts(job: Job, words: Words, zone: tzinfo) -> tuple[str, str, str]:
     suffix = job.files[0]
     kind = kind_named(suffix)
     number, _, _ = suffix.removeprefix("-").partition(".")
-    name = file_name(job, int(number) if number.isdecimal() else 1, kind.ending, kind.family)
+    name = file_name(job, int(number) if number.isdecimal() else 1, kind.ending, kind.family, zone=zone)
     has_poster = kind.family in (Family.VIDEO, Family.PICTURE)
     return name, words.say(f"kind.{kind.family}"), f"{suffix.partition('.')[0]}.webp" if has_poster else ""
 

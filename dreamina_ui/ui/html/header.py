@@ -22,7 +22,7 @@ def header_html(card: Card, backend: str, words: Words) -> Markup:
         backend=backend,
         name=words.say(f"badge.{backend}"),
         meaning=words.say(f"badge.{backend}.meaning"),
-        keys=words.say("keys.title"),
+        keys=words.say("keys.button"),
         languages=Markup().join(
             _LANGUAGE.format(
                 language, texts_of(language)["language.name"], _CHOSEN if language == words.language else ""

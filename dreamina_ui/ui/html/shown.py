@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from dreamina_ui.jobs import Job
@@ -34,15 +35,15 @@ def playable(files: Sequence[Shown]) -> Shown | None:
     return next((file for file in files if file.is_playable), None)
 
 
-def shown_files(job: Job, files: Sequence[SavedFile]) -> list[Shown]:
-    """These files with their names, sizes and posters, in the same order; blocks."""
+def shown_files(job: Job, files: Sequence[SavedFile], zone: tzinfo = UTC) -> list[Shown]:
+    """These files with their names (by the day in `zone`), sizes and posters, in the same order; blocks."""
     shown = []
     for file in files:
         try:
             size = file.path.stat().st_size
         except OSError:
             continue  # deleted since the files were listed
-        name = file_name(job, file.number, file.kind.ending, file.kind.family)
+        name = file_name(job, file.number, file.kind.ending, file.kind.family, zone=zone)
         poster = file.poster if file.poster.exists() else None
         shown.append(Shown(file.number, file.path, file.kind, name, size, poster))
     return shown

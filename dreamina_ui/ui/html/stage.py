@@ -42,7 +42,7 @@ _STATUS = Markup(
     '<div class="status {state}{fileless}" data-state="{state}"{data} data-job="{job_id}" data-ready="{ready}" '
     'data-failed="{failed}">'
     '<div class="status-line">'
-    '<span class="status-words" role="status" aria-live="polite">{line}</span>{clock}</div>{steps}{note}</div>'
+    '<span class="{said}" role="status" aria-live="polite">{line}</span>{clock}</div>{steps}{note}</div>'
 )
 _SCREEN = Markup(
     '<div class="screen {state}"><div class="screen-inner"><span class="{mark}" aria-hidden="true"></span>'
@@ -83,13 +83,13 @@ def problem_html(words: str) -> Any:
 def screen_html(job: Job, words: Words) -> Markup:
     """The screen of a job without a video: its status, and why it has none."""
     ended = job.ended
-    note = words.explain(job) if ended else ""
+    lead, note = words.state_line(job), words.explain(job) if ended else ""
     if job.state is State.SUCCEEDED and not job.has_no_file:
-        note = words.say("stage.gone")  # its files were deleted
+        lead, note = words.say("stage.gone"), ""  # its files were deleted, and its status says "Ready"
     return _SCREEN.format(
         state=job.state,
         mark="ending-mark" if ended else "reel turning",
-        lead=words.state_line(job),
+        lead=lead,
         note=_NOTE.format(note) if note else "",
     )
 
@@ -99,8 +99,9 @@ def status_html(job: Job, now: float, words: Words, usual_s: float | None = None
 
     `usual_s` is how long such a job usually takes, in seconds.
     """
-    # For a job without a video, `screen_html` shows the reason.
-    note = "" if job.ended and (job.state is not State.SUCCEEDED or job.has_no_file) else words.explain(job)
+    # For a job without a video, `screen_html` shows the state and the reason; here they are only read aloud.
+    has_video = job.state is State.SUCCEEDED and not job.has_no_file
+    note = "" if job.ended and not has_video else words.explain(job)
     return _STATUS.format(
         state=job.state,
         fileless=" no-file" if job.has_no_file else "",
@@ -108,6 +109,7 @@ def status_html(job: Job, now: float, words: Words, usual_s: float | None = None
         job_id=job.job_id,
         ready=words.state_word(State.SUCCEEDED),
         failed=words.state_word(State.FAILED) if not job.ended else words.ending_word(job),
+        said="status-words" if has_video else "status-words visually-hidden",
         line=words.state_line(job),
         clock=_CLOCK.format(
             elapsed=job.elapsed_s(now),
@@ -169,9 +171,10 @@ def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_
         return Markup()
     actions = Markup()
     if main is not None:
-        is_first = main.number == files[0].number
-        address = f"dreamina/video/{job.share_id}" if is_first else file_address(job, main.number)
-        actions += _DOWNLOAD.format(address, main.name, words.say("download"))
+        if main.is_playable:  # what is not in the player has a download beside it
+            is_first = main.number == files[0].number
+            address = f"dreamina/video/{job.share_id}" if is_first else file_address(job, main.number)
+            actions += _DOWNLOAD.format(address, main.name, words.say("download"))
         actions += _COPY.format(f"?video={job.share_id}", words.say("copied"), words.say("copy_link"))
     actions += _COPY.format(settings_link, words.say("copied"), words.say("copy_settings"))
     return _ACTIONS.format(actions)
@@ -191,7 +194,7 @@ def facts_html(job: Job, words: Words, *, shared: bool = False) -> Markup:
     elif not charges(job.backend):
         facts.append((words.say("fact.cost"), words.say("fact.free")))
     elif job.cost_usd is not None:
-        facts.append((words.say("fact.cost"), f"${words.number(job.cost_usd, 2)}"))
+        facts.append((words.say("fact.cost"), words.money(job.cost_usd)))
     if job.request_id and not shared:
         facts.append((words.say("fact.request_id"), job.request_id))
     rows = Markup().join(_FACT.format(name, value) for name, value in facts)

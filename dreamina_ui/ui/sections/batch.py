@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Batch:
     @property
     def outputs(self) -> list[Any]:
         """The outputs of `watch`."""
-        return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel]
+        return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel, self.trouble]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
@@ -87,9 +88,9 @@ class Batch:
             **quiet,
         )
         self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
-        self.pause.click(self.pause_batch, inputs=self.current, outputs=self.refusal, **quiet)
-        self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.refusal, **quiet)
-        self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.refusal, **quiet)
+        self.pause.click(self.pause_batch, inputs=self.current, outputs=self.trouble, **quiet)
+        self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.trouble, **quiet)
+        self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.trouble, **quiet)
         self.states.change(None, inputs=self.states, js="window.dreamina.batchStates", **quiet)
         self.start.click(
             self.send,
@@ -138,17 +139,18 @@ class Batch:
 
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
         """Each change in the table, and how many jobs have ended; until all have."""
-        words, is_rendered = self._callers.words(request), False
+        words, zone, is_rendered = self._callers.words(request), self._callers.zone(request), False
         following = self._engine.batches.watch(self._callers.visitor(request), batch_id)
         async for jobs in self._callers.latest_only(request, following, "batch"):
-            update = self._table_update(jobs, words)
+            update = self._table_update(jobs, words, zone)
             if not is_rendered:
-                update[self.table] = table_html(jobs, self._engine.card, words)
+                update[self.table] = table_html(jobs, self._engine.card, words, zone)
                 is_rendered = True
             yield update, sum(job.ended for job in jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._run(self._engine.batches.pause(self._callers.visitor(request), batch_id), request)
+        visitor_id = self._callers.visitor(request)
+        return await self._run(self._engine.batches.pause(visitor_id, batch_id), request, "batch.all_sent")
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
         return await self._run(self._engine.batches.go_on(self._callers.visitor(request), batch_id), request)
@@ -205,6 +207,7 @@ class Batch:
                     fixed.text("batch.cancel_rest"), elem_id="batch-cancel", size="sm", min_width=80
                 )
                 self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
+            self.trouble = gr.HTML("", visible=False, elem_id="batch-trouble", elem_classes="problem")
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
         self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
@@ -228,7 +231,10 @@ class Batch:
             agreed = str(contents[self.agreed] or "").split("\n")
             return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed)
         if mode == "sweep":
-            base = {**shared, **({card.prompt.name: str(contents[self.sweep_prompt] or "")} if card.prompt else {})}
+            prompt = str(contents[self.sweep_prompt] or "")
+            if card.prompt and card.prompt.required and not prompt.strip():
+                return plan_lines(card, "", shared)  # an empty form is no mistake
+            base = {**shared, **({card.prompt.name: prompt} if card.prompt else {})}
             ratios, frames = contents[self.ratios] or [], contents[self.frames] or []
             return plan_sweep(card, base, ratios, frames, str(contents[self.seeds] or ""))
         return plan_lines(card, str(contents[self.lines] or ""), shared)
@@ -241,7 +247,10 @@ class Batch:
             return {**self._empty_update(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
         prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
         known = [usd for usd in prices if usd is not None]
-        price = words.price(self._engine.backend, sum(known) if len(known) == len(prices) else None)
+        if len(known) == len(prices):
+            price = words.price(self._engine.backend, sum(known))
+        else:
+            price = words.price(self._engine.backend, None, await self._last_cost_usd(plan, visitor_id))
         label = words.say("batch.start", count=len(plan.payloads))
         return {
             self.plan: plan_html(plan.payloads, self._engine.card, price, words),
@@ -250,6 +259,12 @@ class Batch:
             self.refusal: gr.update(value="", visible=False),
         }
 
+    async def _last_cost_usd(self, plan: Plan, visitor_id: str) -> float | None:
+        """What the last such video cost, where all of the plan are of one length."""
+        if len({payload.get("frames") for payload in plan.payloads}) > 1:
+            return None
+        return await self._engine.last_cost_usd(plan.payloads[0], visitor_id)
+
     def _empty_update(self, words: Words) -> Update:
         return {
             self.start: gr.update(value=words.say("batch.start.none"), interactive=False),
@@ -257,25 +272,28 @@ class Batch:
             self.refusal: gr.update(value="", visible=False),
         }
 
-    def _table_update(self, jobs: Sequence[Job], words: Words) -> Update:
-        waiting = [job for job in jobs if job.state is State.WAITING]
-        is_paused = any(job.held for job in waiting)
-        return {
+    def _table_update(self, jobs: Sequence[Job], words: Words, zone: tzinfo) -> Update:
+        held = any(job.held for job in jobs if job.state is State.WAITING)
+        can_cancel = any(job.can_cancel for job in jobs)
+        # The buttons keep their places: none of them comes to lie under a pointer that has just pressed another one.
+        update = {
             self.board: gr.update(visible=bool(jobs)),
             self.progress: progress_html(jobs, words),
-            self.states: states_json(jobs, words),
-            self.pause: gr.update(visible=bool(waiting) and not is_paused),
-            self.go_on: gr.update(visible=is_paused),
-            self.cancel: gr.update(visible=bool(waiting)),
+            self.states: states_json(jobs, words, zone),
+            self.pause: gr.update(visible=not held, interactive=can_cancel),
+            self.go_on: gr.update(visible=held),
+            self.cancel: gr.update(interactive=can_cancel),
         }
+        return update if can_cancel else {**update, self.trouble: gr.update(value="", visible=False)}
 
-    async def _run(self, action: Any, request: gr.Request) -> Any:
-        """Run the action and show only its error: `watch` shows its effect."""
+    async def _run(self, action: Awaitable[int], request: gr.Request, nothing: str = "") -> Any:
+        """Run the action and show only its error, or the text `nothing` if it changed nothing: `watch` shows its effect."""
+        words = self._callers.words(request)
         try:
-            await action
+            changed = await action
         except DreaminaError as error:
-            return problem_html(self._callers.words(request).sentence(error))
-        return gr.update(value="", visible=False)
+            return problem_html(words.sentence(error))
+        return gr.update(value="", visible=False) if changed or not nothing else problem_html(words.say(nothing))
 
 
 def _digest(plan: Plan) -> str:

@@ -25,7 +25,7 @@ from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
 
-_PRICE = Markup('<p class="price"><b>{price}</b> {usual}</p>')
+_PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>')
 Update = dict[Any, Any]
 
 
@@ -177,8 +177,9 @@ class Compose:
 
     async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
         usd, usual_s = await self._engine.estimate_usd(values, visitor_id), await self._engine.history.usual_s(values)
-        usual = words.say("usual", time=words.seconds(usual_s)) if usual_s else ""
-        price = words.price(self._engine.backend, None if usd is None else usd * count)
+        usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
+        last_usd = await self._engine.last_cost_usd(values, visitor_id) if usd is None else None
+        price = words.price(self._engine.backend, None if usd is None else usd * count, last_usd)
         return _PRICE.format(price=price, usual=usual)
 
     def _count(self, contents: Mapping[Any, Any]) -> int:

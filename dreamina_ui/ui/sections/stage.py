@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import tzinfo
 from typing import Any
 
 import gradio as gr
@@ -100,7 +101,7 @@ class Stage:
 
         Raises `DreaminaError`.
         """
-        words = self._callers.words(request)
+        words, zone = self._callers.words(request), self._callers.zone(request)
         shown: Job | None = None
         async for jobs in self._callers.latest_only(
             request, self._engine.watch_click(self._callers.visitor(request), job_id)
@@ -108,14 +109,14 @@ class Stage:
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
             update = await self._status_update(job, jobs, words)
             if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
-                update |= await self._state_update(job, words)
+                update |= await self._state_update(job, words, zone)
             yield update, job, sum(job.ended for job in jobs)
             shown = job
 
-    async def show_shared(self, share_id: str, words: Words) -> Update:
+    async def show_shared(self, share_id: str, words: Words, zone: tzinfo) -> Update:
         """A shared video, read-only and without its job id. Raises `JobNotFound`."""
         job = await self._engine.history.shared(share_id)
-        files = await self._files(job)
+        files = await self._files(job, zone)
         if not files:
             raise JobNotFound
         return {
@@ -175,10 +176,10 @@ class Stage:
         job_id = data.get("job_id")
         return job_id if isinstance(job_id, str) else ""
 
-    async def _files(self, job: Job) -> list[Shown]:
+    async def _files(self, job: Job, zone: tzinfo) -> list[Shown]:
         """The saved files of a job, in the order in which they are shown."""
         files = await self._engine.files(job)
-        return await asyncio.to_thread(shown_files, job, files) if files else []
+        return await asyncio.to_thread(shown_files, job, files, zone) if files else []
 
     async def _status_update(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
         """The outputs that change while a job runs."""
@@ -188,9 +189,9 @@ class Stage:
             self.variations: variations_html(jobs, job.job_id, words),
         }
 
-    async def _state_update(self, job: Job, words: Words) -> Update:
+    async def _state_update(self, job: Job, words: Words, zone: tzinfo) -> Update:
         """The outputs that change with the state of a job."""
-        files = await self._files(job)
+        files = await self._files(job, zone)
         main = playable(files) or (files[0] if files else None)
         addresses = addresses_html(job, words) if files else ""
         return {
