@@ -17,7 +17,7 @@
 (() => {
   "use strict";
 
-  const { find, home, isClick, make, publish, wordsOf } = dreamina;
+  const { find, home, make, publish, wordsOf } = dreamina;
   const JOIN = "/gradio_api/queue/join";
   const DATA = "/gradio_api/queue/data";
   const CANCEL = "/gradio_api/cancel";
@@ -287,7 +287,7 @@
     try {
       let call;
       while ((call = [...calls.values()].find(({ id }) => !id))) {
-        if (isClick(call.body.data) && performance.now() - call.at > CLICK_MS) {
+        if (dreamina.isClick(call.body.data) && performance.now() - call.at > CLICK_MS) {
           publish("dreamina:unanswered", call.body.data.at(-1));
           fail(call, say("unanswered"));
           continue;
