@@ -81,6 +81,11 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
 class StudioBlocks(gr.Blocks):
     """Only what an event's handler gives is worked on, what changes its looks is not made anew, and input waits for no thread."""
 
+    def __init__(self, *values: Any, **options: Any) -> None:
+        super().__init__(*values, **options)
+        # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
+        self.space_id = None
+
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
     ) -> list[Any]:

@@ -51,7 +51,7 @@ def test_problems_name_their_lines() -> None:
     problems = plan_csv(CARD, table, {}).problems
     html = problems_html(problems, CARD, WORDS)
     assert "Line 3: Prompt: " in html
-    assert "Line 4: Length: 7 is not one of" in html
+    assert "Line 4: Length: “7” is not one of" in html
     assert "Line 2" not in html
 
 
