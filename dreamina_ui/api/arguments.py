@@ -121,8 +121,8 @@ def _limits(field: Field) -> list[str]:
         said.append(WORDS.say("mcp.input.least", limit=f"{field.least:g}"))
     if field.most is not None:
         # As text: a program reads no number with marks between its thousands.
-        most = int(field.most) if field.most == int(field.most) else field.most
-        said.append(WORDS.say("mcp.input.most", limit=str(most)))
+        limit = int(field.most) if field.most == int(field.most) else field.most
+        said.append(WORDS.say("mcp.input.most", limit=str(limit)))
     if field.step is not None:
         said.append(WORDS.say("mcp.input.step", step=f"{field.step:g}"))
     if field.least_items is not None or field.most_items is not None:

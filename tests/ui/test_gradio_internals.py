@@ -1,8 +1,6 @@
 """Gradio's page without the work that nobody sees does the same as with it."""
 
 import asyncio
-import gc
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,7 @@ from gradio.state_holder import SessionState
 from dreamina_ui.ui.gradio_internals import PageStates, StudioBlocks, events_of, mount_page, upload_folder, waits_in
 from dreamina_ui.web.call_check import Event, Input
 
-# Making an app, Gradio makes an event loop that it never closes.
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """What Gradio leaves behind goes here, and not in the middle of another test."""
-    yield
-    gc.collect()
+pytestmark = pytest.mark.anyio
 
 
 def page(kind: type[gr.Blocks]) -> tuple[gr.Blocks, list[Any]]:
