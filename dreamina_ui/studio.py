@@ -26,21 +26,18 @@ from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder, waits_in
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
-from dreamina_ui.web.call_check import CallCheck
+from dreamina_ui.web.call_check import CallCheck, Sessions
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
-from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
-from dreamina_ui.web.page_cache import PageCache
-from dreamina_ui.web.page_head import PageHead, PageScripts
+from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import address_of, listening, serve
-from dreamina_ui.web.sessions import Sessions
 from dreamina_ui.web.sub_path import SubPath
 from dreamina_ui.web.uploads import VIDEO_MOST
-from dreamina_ui.web.visitors import Visitors, signing_secret
+from dreamina_ui.web.visitors import ChosenLanguage, VisitorCookie, Visitors, signing_secret
 from dreamina_ui.wording import LANGUAGES, Words
 
 __all__ = ["Studio"]

@@ -12,8 +12,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
-from dreamina_ui.web.cookies import NEW_VISITOR
-from dreamina_ui.web.visitors import COOKIE, Visitors
+from dreamina_ui.web.visitors import COOKIE, NEW_VISITOR, Visitors
 from dreamina_ui.wording import Words
 
 __all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
