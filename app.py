@@ -8,22 +8,31 @@ import sys
 from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.folders import prepare_folders
+from dreamina_ui.masking import MaskedFormatter, know_settings, log_uncaught
+from dreamina_ui.network import drop_unusable
 from dreamina_ui.settings import Settings
+
+log = logging.getLogger("dreamina_ui")
 
 
 def write_log() -> None:
-    """Write what happens to jobs to stderr, a line each with the time; other libraries' warnings go there as well."""
+    """Write what happens to jobs to stderr, a line each with the time; other libraries' warnings go there as well. Secrets are
+    masked in all of it."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("dreamina_ui").setLevel(logging.INFO)
+    sys.excepthook = log_uncaught
 
 
 def main() -> str | None:
     write_log()
     try:
         load_env_file(os.environ)
+        know_settings(os.environ)
         settings = Settings.from_env(os.environ)
+        for fault in drop_unusable(os.environ):
+            log.warning("left out: %s", fault)
         prepare_folders(settings.data_dir, os.environ)
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
         gc.disable()

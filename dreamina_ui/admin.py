@@ -18,6 +18,7 @@ import typer
 from dreamina_ui.backends import charges
 from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import DreaminaError, StoreUnavailable
+from dreamina_ui.masking import know_settings
 from dreamina_ui.media.library import Library
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
@@ -185,6 +186,7 @@ def _run(work: Callable[[Context], Coroutine[Any, Any, None]]) -> None:
     """Run `work` with the database of the settings; an error is printed as one sentence, with exit code 1."""
     try:
         load_env_file(os.environ)
+        know_settings(os.environ)
         settings = Settings.from_env(os.environ)
         with closing(_database(settings)) as database:
             database.prepare()

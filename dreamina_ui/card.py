@@ -13,6 +13,7 @@ import typer
 from dreamina_ui.cards.model_card import Card, Field, load_card
 from dreamina_ui.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
+from dreamina_ui.masking import know_settings
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.settings import Settings
 
@@ -56,6 +57,7 @@ def fetch(
         _refuse(f"That cannot be done: {path} is there already; --replace writes over it.")
     try:
         load_env_file(os.environ)
+        know_settings(os.environ)
         source = card_from(model_id, asyncio.run(_reply(model_id, Settings.from_env(os.environ))))
         path.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     except DreaminaError as error:
@@ -109,7 +111,7 @@ def described(card: Card) -> Iterator[str]:
 
 
 async def _reply(model_id: str, settings: Settings) -> dict[str, Any]:
-    async with RunComfy(settings.api_base) as service:
+    async with RunComfy(settings.api_base, network=settings.network) as service:
         # Without a key, the client raises `KeyMissing`.
         return await service.model(model_id, key=settings.api_key or "")
 

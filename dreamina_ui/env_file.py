@@ -9,8 +9,8 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from dreamina_ui.errors import SettingError
+from dreamina_ui.masking import masked
 from dreamina_ui.pasted import visible
-from dreamina_ui.settings import masked
 
 __all__ = ["load_env_file"]
 

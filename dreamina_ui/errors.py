@@ -49,11 +49,14 @@
 A `GenerationFailed` means that the job failed, a `ServiceError` that a call of the API failed.
 
 An exception carries no sentences for people: `code` names what happened, `facts` hold the values that a sentence needs,
-and `wording.py` makes the sentence. Rows store the same pair.
+and `wording.py` makes the sentence. Rows store the same pair. Secrets of the settings are masked in both, as a message may be
+a library's own text.
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
+
+from dreamina_ui.masking import without_secrets
 
 __all__ = [
     "CardError",
@@ -106,15 +109,26 @@ __all__ = [
 Fact = str | int | float | None
 
 
+class Quoted(str):
+    """A text that somebody gave, as a fact: sentences put it in quotation marks, so that it is not taken for a number."""
+
+    __slots__ = ()
+
+
 class DreaminaError(Exception):
     """The base class. `code` is stable (rows and API clients store it); `facts` are plain JSON values."""
 
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str = "", **facts: Fact) -> None:
+        message = without_secrets(message)
         super().__init__(message or self.code)
         self.message = message
-        self.facts: Mapping[str, Fact] = {key: value for key, value in facts.items() if value is not None}
+        self.facts: Mapping[str, Fact] = {
+            key: without_secrets(value) if isinstance(value, str) else value
+            for key, value in facts.items()
+            if value is not None
+        }
 
 
 class SettingError(DreaminaError):

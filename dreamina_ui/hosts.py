@@ -4,10 +4,12 @@ import ipaddress
 import re
 from collections.abc import Collection, Iterable
 
-__all__ = ["HOST_NAME", "Hosts"]
+__all__ = ["HOST_NAME", "SUB_PATH", "Hosts"]
 
 HOST_NAME = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 """A host name in the settings: `studio.example.com`, or `*.example.com` for all subdomains."""
+SUB_PATH = re.compile(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+"""A path of a host that an app is served under, such as `/studio`: no slash at its end, no part that is `.` or `..`."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _PORTS = {"http": 80, "https": 443}

@@ -11,11 +11,14 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from dreamina_ui.backends import Backend
+from dreamina_ui.database_url import POSTGRES_SCHEMES, read_postgres
 from dreamina_ui.errors import SettingError
-from dreamina_ui.hosts import HOST_NAME
+from dreamina_ui.hosts import HOST_NAME, SUB_PATH
+from dreamina_ui.masking import masked
+from dreamina_ui.network import DIRECT, Network
 from dreamina_ui.pasted import plain_key, unquoted
 
-__all__ = ["KEY_NAMES", "Settings", "masked"]
+__all__ = ["KEY_NAMES", "Settings"]
 
 KEY_NAMES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 """The names of the key, in order of precedence; RunComfy's own clients use all three."""
@@ -29,11 +32,6 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
 
-def masked(secret: str) -> str:
-    """What may be shown of a secret: its length."""
-    return f"({len(secret)} characters, not shown)" if secret else ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     api_key: str | None = field(default=None, repr=False)
@@ -45,7 +43,8 @@ class Settings:
     data_dir: Path
     """Videos, posters, and the SQLite file."""
     database_url: str | None = field(default=None, repr=False)
-    """An SQLAlchemy URL, for several replicas; None is the SQLite file in `data_dir`. It may contain a password."""
+    """The URL of PostgreSQL, for several replicas, or of an SQLite file; None is the file in `data_dir`. It may contain a
+    password."""
     model_card: Path = BUNDLED_CARD
     trusted_output_origins: frozenset[str] = frozenset()
     """Origins (`https://host[:port]`) of outputs, besides the API's own."""
@@ -67,12 +66,18 @@ class Settings:
     server_port: int | None = None
     """Where the app listens; None is `127.0.0.1` and the first free port from 7860. A Space, and a platform that sets
     `PORT`, asks from outside: there it is all addresses."""
+    root_path: str = ""
+    """The path of its host that the app is served under, such as `/studio`."""
     allowed_hosts: frozenset[str] = frozenset()
     """Host names of this app behind a proxy or in a local network; `*.name` is all subdomains of a name."""
     public_url: str | None = None
     """The https URL of this app on the internet, from which the service fetches uploads."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
+    network: Network = DIRECT
+    """The proxies and certificates for the service's API."""
+    output_network: Network = DIRECT
+    """The same for outputs."""
 
     @property
     def database_address(self) -> str:
@@ -91,7 +96,12 @@ class Settings:
         chosen = read.choice("DREAMINA_BACKEND", ("auto", *Backend))
         paid = chosen == Backend.RUNCOMFY or (chosen == "auto" and key is not None)
         mcp = read.choice("DREAMINA_MCP", ("auto", "on", "off"))
-        shared = paid and key is not None and bool(env.get("SPACE_ID"))
+        on_space = bool(env.get("SPACE_ID"))
+        shared = paid and key is not None and on_space
+        # The simulator needs no network: a proxy that cannot be used must not keep it from starting.
+        network = Network.from_env(env, strict=paid)
+        proxied = read.choice("DREAMINA_OUTPUT_PROXY", ("auto", "on", "off"))
+        outputs_by_proxy = proxied == "on" or (proxied == "auto" and not on_space)
         settings = cls(
             api_key=key,
             api_base=read.api_base("RUNCOMFY_MODEL_API_BASE"),
@@ -112,10 +122,13 @@ class Settings:
             secret=read.secret("DREAMINA_SECRET"),
             server_name=read.text("GRADIO_SERVER_NAME") or (ALL_ADDRESSES if is_outside else None),
             server_port=port or platform_port,
+            root_path=read.sub_path("GRADIO_ROOT_PATH"),
             # The service fetches uploads by the public name.
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
-            on_space=bool(env.get("SPACE_ID")),
+            on_space=on_space,
+            network=network,
+            output_network=network if outputs_by_proxy else network.direct(),
         )
         read.refuse_misspelt(key_is_missing=key is None and chosen == "auto")
         return settings
@@ -181,6 +194,14 @@ class _Reader:
 
     def port(self, name: str) -> int | None:
         return self.whole(name, 0, least=1, most=65535) if self.text(name) else None
+
+    def sub_path(self, name: str) -> str:
+        value = self.text(name)
+        # Gradio takes a whole address as well; the host is the one that the browser asks for.
+        path = (urlsplit(value).path if "://" in value else value).strip("/")
+        if path and not SUB_PATH.fullmatch(f"/{path}"):
+            raise SettingError(name, value, "a path such as /studio")
+        return path and f"/{path}"
 
     def api_base(self, name: str) -> str:
         value = self.text(name).rstrip("/") or API_BASE
@@ -253,10 +274,16 @@ class _Reader:
         value = self.text(name)
         if not value:
             return None
-        scheme = value.split("://", 1)[0]
-        if "://" not in value or scheme not in ("sqlite", "postgresql+psycopg"):
-            # Only the scheme is shown: the rest may contain a password.
-            raise SettingError(name, scheme[:40], "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+        scheme, mark, _ = value.partition("://")
+        # Only the scheme is shown: the rest may contain a password.
+        if not mark or scheme not in ("sqlite", *POSTGRES_SCHEMES):
+            shown = scheme if mark else masked(value)
+            raise SettingError(name, shown[:40], "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+        if scheme in POSTGRES_SCHEMES:
+            try:
+                read_postgres(value)
+            except ValueError as error:
+                raise SettingError(name, f"{scheme}://", str(error)) from None
         return value
 
 

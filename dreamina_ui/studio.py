@@ -26,20 +26,18 @@ from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder, waits_in
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
-from dreamina_ui.web.call_check import CallCheck
+from dreamina_ui.web.call_check import CallCheck, Sessions
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
-from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
-from dreamina_ui.web.page_cache import PageCache
-from dreamina_ui.web.page_head import PageHead, PageScripts
+from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import address_of, listening, serve
-from dreamina_ui.web.sessions import Sessions
+from dreamina_ui.web.sub_path import SubPath
 from dreamina_ui.web.uploads import VIDEO_MOST
-from dreamina_ui.web.visitors import Visitors, signing_secret
+from dreamina_ui.web.visitors import ChosenLanguage, VisitorCookie, Visitors, signing_secret
 from dreamina_ui.wording import LANGUAGES, Words
 
 __all__ = ["Studio"]
@@ -73,6 +71,8 @@ class Studio:
                 database_url=settings.database_address,
                 service_base=SIMULATOR_BASE if self._simulator else settings.api_base,
                 transport=httpx.ASGITransport(self._simulator) if self._simulator else None,
+                network=settings.network,
+                output_network=settings.output_network,
                 trusted_origins=settings.trusted_output_origins,
                 backend=settings.backend,
                 key=settings.api_key if settings.backend.needs_key else None,
@@ -124,6 +124,7 @@ class Studio:
             openapi_url=None,
             lifespan=self._lifespan,
             middleware=[
+                Middleware(SubPath, root_path=self.settings.root_path, believed=self._is_behind_proxy),
                 self._guard(uploads),
                 Middleware(
                     CallCheck, events=events_of(self.blocks), knows=waits_in(self.blocks), uploads=uploads, say=_say
@@ -147,6 +148,7 @@ class Studio:
             app,
             self.blocks,
             max_watchers=self.settings.max_watchers,
+            root_path=self.settings.root_path,
             show_error=False,
             run_history=False,
             enable_monitoring=False,
@@ -184,6 +186,11 @@ class Studio:
         """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
         return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
 
+    @property
+    def _is_behind_proxy(self) -> bool:
+        """Names to be asked by are what a proxy, a Space's among them, needs."""
+        return bool(self.settings.allowed_hosts)
+
     def _guard(self, uploads: Path) -> Middleware:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
         return Middleware(
@@ -191,8 +198,7 @@ class Studio:
             hosts=Hosts({name.lower() for name in names}),
             folders=[uploads],
             say=_say,
-            # Names to be asked by are what a proxy, a Space's among them, needs.
-            behind_proxy=bool(self.settings.allowed_hosts),
+            behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
             media=self._public_files is not None,
         )

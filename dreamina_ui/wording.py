@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.errors import DreaminaError, InvalidInput, Quoted
 from dreamina_ui.jobs import Failure, Job, State
 
 __all__ = ["LANGUAGES", "Words", "iso_time", "texts_of"]
@@ -153,7 +153,9 @@ class Words:
         return written.translate(_GERMAN_MARKS) if self.language == "de" else written
 
     def _written(self, value: object) -> object:
-        """A number that is to stand in a sentence, as text; anything else as it is."""
+        """A number as the language writes it; a quotation in the language's marks; anything else as it is."""
+        if isinstance(value, Quoted):
+            return self._texts["quoted"].replace("{text}", value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
         written = f"{value:,}".removesuffix(".0")

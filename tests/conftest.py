@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from tests.databases import new_database, new_server
+from tests.databases import new_database, new_pooler, new_server
 
 # Before Gradio is imported anywhere: nothing here may talk to the outside.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -33,6 +34,15 @@ def postgres_url(postgres: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def pooled_url(postgres: str, postgres_url: str) -> Iterator[str]:
+    """A blank database of PostgreSQL's, asked for at a transaction pooler."""
+    with new_pooler(postgres) as port:
+        address = sa.make_url(postgres_url)
+        # As hosters write it, with a parameter that is meant for another program.
+        yield f"postgres://{address.username}@127.0.0.1:{port}/{address.database}?pgbouncer=true&sslmode=prefer"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: Any, tmp_path: Path) -> str:
     """A blank database of either kind: what asks for it holds for both."""
@@ -44,7 +54,7 @@ def url(request: Any, tmp_path: Path) -> str:
 
 BEYOND_FAST = ("browser", "benchmarks", "soak", "crash")
 """Folders whose tests need a browser, or many seconds of the whole machine."""
-NEEDED_FIXTURES = {"postgres", "postgres_url"}
+NEEDED_FIXTURES = {"pooled_url", "postgres", "postgres_url"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,20 +64,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--fast`, keep what a developer wants to run after every change."""
-    if not config.getoption("--fast"):
-        return
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        folder = item.path.relative_to(config.rootpath / "tests").parts[0]
-        is_postgres = "url" in names and "postgresql" in item.name
-        # What starts the studio in a process of its own imports Gradio, which takes seconds each time.
-        starts_server = any(
-            hasattr(getattr(item, "module", None), name) for name in ("Server", "SimulatorServer", "serving")
-        )
-        slow = folder in BEYOND_FAST or names & NEEDED_FIXTURES or is_postgres or starts_server
-        (left_out if slow else kept).append(item)
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = kept
+    """With `--fast`, keep what a developer wants to run after every change. Else it comes last, file by file: short files at
+    the end let all workers end at the same time."""
+    left_out = {id(item) for item in items if _is_beyond_fast(config, item)}
+    if config.getoption("--fast"):
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
+        items[:] = [item for item in items if id(item) not in left_out]
+    else:
+        slow_files = {item.path for item in items if id(item) in left_out}
+        items.sort(key=lambda item: item.path not in slow_files)
+
+
+def _is_beyond_fast(config: pytest.Config, item: pytest.Item) -> bool:
+    names = set(getattr(item, "fixturenames", ()))
+    folder = item.path.relative_to(config.rootpath / "tests").parts[0]
+    values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    is_postgres = any(values.get(name) == "postgresql" for name in ("url", "blank_urls"))
+    starts_server = any(
+        hasattr(getattr(item, "module", None), name) for name in ("Server", "SimulatorServer", "serving")
+    )
+    is_marked = item.get_closest_marker("program") is not None
+    return folder in BEYOND_FAST or bool(names & NEEDED_FIXTURES) or is_postgres or starts_server or is_marked

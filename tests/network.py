@@ -17,6 +17,7 @@ class Network:
     def __init__(self, port: int) -> None:
         self._target = port
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._swallowed: list[tuple[socket.socket, socket.socket]] = []
         self._passes = threading.Event()
         self._passes.set()
         self._listener = self._listen(0)
@@ -46,10 +47,12 @@ class Network:
         if self._listener.fileno() == -1:
             self._listener = self._listen(self._port)
         if not self._passes.is_set():
-            self._pairs = []  # what was swallowed is gone, and so are its connections
+            self._swallowed += self._pairs  # open, and dead for ever
+            self._pairs = []
             self._passes.set()
 
     def close(self) -> None:
+        self._pairs += self._swallowed
         self.refuse()
 
     def _listen(self, port: int) -> socket.socket:

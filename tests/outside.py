@@ -86,7 +86,7 @@ class Outside(httpcore.AsyncNetworkBackend):
         tls = ssl.create_default_context()
         if trust:
             authority().configure_trust(tls)
-        return PinnedTransport(look_up=self.look_up, network=self, tls=tls)
+        return PinnedTransport(look_up=self.look_up, backend=self, tls=tls)
 
     @asynccontextmanager
     async def serving(self, *identities: str) -> AsyncIterator["Outside"]:

@@ -1,6 +1,7 @@
 """An engine over the simulator, in the process, with a clock of its own."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -133,9 +134,17 @@ class Rig:
 
 
 def make_clip(path: Path, frames: int = 12, size: int = 64) -> Path:
-    """A tiny real video: a bright square that moves over a dark ground."""
-    with av.open(str(path), "w") as container:
+    """A tiny real video: a bright square that moves over a dark ground; the same bytes each time."""
+    path.write_bytes(_clip(frames, size))
+    return path
+
+
+@cache
+def _clip(frames: int, size: int) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=24)
+        stream.codec_context.thread_count = 1
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
         for number in range(frames):
@@ -143,7 +152,7 @@ def make_clip(path: Path, frames: int = 12, size: int = 64) -> Path:
             picture[8:40, number : number + 32] = (250, 180, 60)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    return path
+    return file.getvalue()
 
 
 def video_of(library: Library, job: Job | str) -> Path:

@@ -62,8 +62,14 @@ PLACES: dict[str, tuple[str, str]] = {
     "python -m tests.soak --report docs/reliability.md": ("tests/soak/test_soak.py", "from tests.soak"),  # in short
     "python -m tests.security.fuzz --inputs 10000": ("tests/security/test_fuzz.py", "fuzz"),  # with fewer inputs
 }
-UNRUN = {"python scripts/screenshots ADDRESS"}
-"""Scripts for pictures, which people check; they are run when the page has changed."""
+DOCKER = {
+    "docker build -t dreamina-ui .",
+    "docker run --read-only --tmpfs /tmp -p 127.0.0.1:7860:7860 -v dreamina:/data -e RUNCOMFY_API_TOKEN dreamina-ui",
+    "docker compose up --build",
+}
+"""tests/test_container.py checks the files that these take."""
+UNRUN = {"python scripts/screenshots ADDRESS", "python -m tests.container FOLDER", *DOCKER}
+"""Pictures, which people check, and a machine that is installed anew: run when the page, or the container, has changed."""
 OWN_TEST = {"api.md"}
 """tests/api/test_examples.py runs and counts its blocks."""
 DEFAULTS: dict[str, object] = {
@@ -71,6 +77,7 @@ DEFAULTS: dict[str, object] = {
     "RUNCOMFY_MODEL_API_BASE": API_BASE,
     "DREAMINA_BACKEND": "auto",
     "DREAMINA_MCP": "auto",
+    "DREAMINA_OUTPUT_PROXY": "auto",
     "PORT": None,
 }
 IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
@@ -188,6 +195,7 @@ def test_the_example_has_every_setting() -> None:
     assert set(re.findall(r"^# ([A-Z_]+)=", text, re.MULTILINE)) == names_read() - set(KEY_NAMES[1:])
 
 
+@pytest.mark.program
 def test_the_first_command_starts_the_studio(tmp_path: Path) -> None:
     """`bash scripts/run` in a copy of the project with a ready environment starts the studio."""
     project = tmp_path / "project"

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.servers import ROOT
 
 
+@pytest.mark.program
 def test_the_fast_run_needs_no_browser_and_no_server() -> None:
     """It runs the tests of pure modules and of the engine, but none that needs a browser, PostgreSQL or a server."""
     command = [sys.executable, "-m", "pytest", "--fast", "--collect-only", "-q", "-p", "no:cacheprovider"]
@@ -16,6 +19,8 @@ def test_the_fast_run_needs_no_browser_and_no_server() -> None:
         "tests/browser/",
         "tests/test_replicas.py",
         "tests/test_start.py",
+        "tests/security/test_fuzz.py",
+        "test_the_fast_run",
         "[postgresql]",
         "tests/benchmarks/",
     ):

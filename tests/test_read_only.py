@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -84,25 +85,39 @@ def test_a_folder_that_cannot_be_written_is_named(data: Path) -> None:
     assert "GRADIO_TEMP_DIR is '/tmp/gradio'" in held
 
 
-def test_it_needs_the_data_folder_alone(data: Path, tmp_path: Path) -> None:
-    """It starts, takes a table of 2 MB, renders a video and keeps it, with every other folder read-only."""
+@contextmanager
+def serving(data: Path, log: Path) -> Iterator[Process]:
     settings = environment(DREAMINA_DATA_DIR=str(data), PORT=str(free_port()))
-    command = ["env", "-i", *(f"{name}={value}" for name, value in settings.items())]
-    process = Process(tmp_path / "log", isolated(data, [*command, sys.executable, str(ROOT / "app.py")]), {})
-    address = process.start()
+    command = [
+        "env",
+        "-i",
+        *(f"{name}={value}" for name, value in settings.items()),
+        sys.executable,
+        str(ROOT / "app.py"),
+    ]
+    process = Process(log, isolated(data, command), {})
+    process.start()
     try:
-        with httpx.Client(base_url=address, trust_env=False, timeout=60) as browser:
-            browser.get("/")
-            assert browser.get("/healthz", headers={"Host": "10.0.0.7"}).json()["status"] == "ok"
-            table = "prompt\n" + "a lighthouse in a storm\n" * 80_000
-            sent = browser.post("/gradio_api/upload", files={"files": ("table.csv", table, "text/csv")})
-            assert sent.status_code == 200, sent.text
-            assert Path(sent.json()[0]).is_relative_to(data / "gradio")
-            call = {"data": ["a lighthouse", "1440×1440(1:1)", 121, 7]}
-            event = browser.post("/gradio_api/call/submit", json=call).json()["event_id"]
-            told = browser.get(f"/gradio_api/call/submit/{event}").text
-            assert "event: complete" in told, told
-            wait_for(lambda: list((data / "videos").glob("*.mp4")))
+        yield process
     finally:
         process.stop()
+
+
+def test_it_needs_the_data_folder_alone(data: Path, tmp_path: Path) -> None:
+    """It starts, takes a table of 2 MB, renders a video and keeps it, with every other folder read-only."""
+    with (
+        serving(data, tmp_path / "log") as process,
+        httpx.Client(base_url=process.address, trust_env=False, timeout=60) as browser,
+    ):
+        browser.get("/")
+        assert browser.get("/healthz", headers={"Host": "10.0.0.7"}).json()["status"] == "ok"
+        table = "prompt\n" + "a lighthouse in a storm\n" * 80_000
+        sent = browser.post("/gradio_api/upload", files={"files": ("table.csv", table, "text/csv")})
+        assert sent.status_code == 200, sent.text
+        assert Path(sent.json()[0]).is_relative_to(data / "gradio")
+        call = {"data": ["a lighthouse", "1440×1440(1:1)", 121, 7]}
+        event = browser.post("/gradio_api/call/submit", json=call).json()["event_id"]
+        told = browser.get(f"/gradio_api/call/submit/{event}").text
+        assert "event: complete" in told, told
+        wait_for(lambda: list((data / "videos").glob("*.mp4")))
     assert "Traceback" not in process.log

@@ -1,9 +1,6 @@
 """Two replicas behind docs/nginx.conf, on one PostgreSQL and one data folder, as docs/scaling.md says."""
 
 import json
-import os
-import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.nginx import running
 from tests.rig import make_clip
 from tests.servers import ROOT, Server, SimulatorServer, free_port, wait_for
 
 KEY = "a-key-of-the-simulator"
 RENDER_S = 1
-TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 TAKEN_OVER_WITHIN_S = 120
 ANSWER_HELD_S = 600
 """Longer than any of these tests."""
@@ -25,36 +22,15 @@ ANSWER_HELD_S = 600
 
 @contextmanager
 def nginx(folder: Path, replicas: list[Server]) -> Iterator[str]:
-    """Nginx with the file from docs/ and ports and folders of this test. Yields its address."""
-    folder.mkdir()
+    """Nginx with the file from docs/ and the ports of this test. Yields its address."""
     port = free_port()
     text = (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
     for written, meant in (("7861", replicas[0]), ("7862", replicas[1])):
         assert text.count(f"127.0.0.1:{written}") == 2
         text = text.replace(f"127.0.0.1:{written}", meant.address.removeprefix("http://").rstrip("/"))
     assert text.count("127.0.0.1:7860") == 1
-    text = text.replace("127.0.0.1:7860", f"127.0.0.1:{port}")
-    own = "".join(f"{name}_temp_path {folder / name};" for name in TEMPORARY)
-    text = text.replace("http {", f"http {{ access_log off; {own}", 1)
-    (folder / "nginx.conf").write_text(text)
-    # As root its workers would be another user's, who may not enter a test's folder.
-    main = f"daemon off; pid {folder / 'pid'};" + (" user root;" if os.getuid() == 0 else "")
-    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"}
-    log = folder / "log"
-    command = ["nginx", "-p", str(folder), "-e", str(log), "-c", str(folder / "nginx.conf"), "-g", main]
-    process = subprocess.Popen(command, env=environment)
-
-    def listening() -> str:
-        assert process.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            return "yes" if probe.connect_ex(("127.0.0.1", port)) == 0 else ""
-
-    try:
-        wait_for(listening)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with running(folder, text.replace("127.0.0.1:7860", f"127.0.0.1:{port}"), port) as address:
+        yield address
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.page_head import ADDRESS, PageHead, PageScripts
+from dreamina_ui.web.page_response import ADDRESS, PageHead, PageScripts
 from tests.servers import ROOT
 
 FOLDER = ROOT / "assets" / "js"

@@ -167,7 +167,7 @@ def test_without_a_home_folder_the_data_folder_is_named(monkeypatch: pytest.Monk
 def test_a_password_in_a_database_address_is_masked() -> None:
     """The error has only the scheme of a refused database URL."""
     with pytest.raises(SettingError) as caught:
-        Settings.from_env({"DREAMINA_DATABASE_URL": f"postgres://me:{CANARY}@host/db"})
+        Settings.from_env({"DREAMINA_DATABASE_URL": f"mysql://me:{CANARY}@host/db"})
     assert CANARY not in str(caught.value)
 
 
@@ -197,3 +197,27 @@ def test_paths_and_origins(tmp_path: Path) -> None:
     assert settings.trusted_output_origins == {"https://a.example", "http://127.0.0.1:8700"}
     assert settings.api_base == "http://localhost:8700/v1"
     assert Settings.from_env({"DREAMINA_DATA_DIR": "~/videos"}).data_dir == Path.home() / "videos"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("/studio", "/studio"),
+        ("/tools/video/", "/tools/video"),
+        ("studio", "/studio"),
+        ("https://example.com/studio", "/studio"),
+        ("/", ""),
+        ("//", ""),
+        ("https://example.com", ""),
+    ],
+)
+def test_the_sub_path_is_read_as_it_was_meant(value: str, expected: str) -> None:
+    """With or without slashes around it, or as a whole address, which Gradio takes."""
+    assert Settings.from_env({"GRADIO_ROOT_PATH": value}).root_path == expected
+
+
+@pytest.mark.parametrize("value", ["/a b", "/..", "/studio/../x", "/studio?x=1", "/stüdio"])
+def test_a_sub_path_that_is_none_is_refused(value: str) -> None:
+    """One sentence names the setting."""
+    with pytest.raises(SettingError, match="GRADIO_ROOT_PATH"):
+        Settings.from_env({"GRADIO_ROOT_PATH": value})

@@ -1,5 +1,6 @@
 """`python app.py`: a failed start is one line, and a good one ends cleanly."""
 
+import os
 import re
 import signal
 import socket
@@ -35,6 +36,7 @@ def started(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[str]":
         "HF_HUB_OFFLINE": "1",
         "PYTHON_DOTENV_DISABLED": "1",  # a developer's own .env is no part of a test
         "PYTHONDONTWRITEBYTECODE": "1",
+        **{name: os.environ[name] for name in ("PYTHONPYCACHEPREFIX",) if name in os.environ},
     }
     with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
         return subprocess.Popen(

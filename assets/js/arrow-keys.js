@@ -1,6 +1,6 @@
 // Moves the focus through the history by the arrow keys, Home and End, and keeps it on its job when posters come and go.
 //
-// One poster is in the tab order; the keys reach the others.
+// Only one poster is in the tab order; the arrow keys reach the others.
 //
 // Needs:
 // - data-job: on the posters (posters.js).
@@ -8,7 +8,7 @@
 (() => {
   "use strict";
 
-  const { follow, posters, prefersLessMotion, targetOf, write } = dreamina;
+  const { observe, posters, prefersLessMotion, targetOf, write } = dreamina;
   const POSTER = ".history-root .posters > [data-job]";
   const PART = "[data-open], [data-pick]";
   let current = ""; // the job whose poster is in the tab order
@@ -47,7 +47,7 @@
   });
 
   document.addEventListener("focusout", (event) => {
-    // A node that was removed loses the focus, too. It counts as the place of the focus, and only a moment later is it known.
+    // A removed node loses the focus, too, but must still count as focused. Only after the event it is known to be removed.
     const left = focused;
     setTimeout(() => {
       if (focused === left && event.target.isConnected && document.activeElement === document.body) focused = null;
@@ -86,11 +86,11 @@
       })[0]?.other;
   }
 
-  follow(() => {
+  observe(() => {
     showTabStop();
     keepFocus();
   }, "data-job", "tabindex");
 
-  // For a bar that is hidden while it has the focus.
+  // A bar calls this when it is hidden while it has the focus.
   dreamina.focusPosters = () => focusOn(posters().find((poster) => poster.querySelector("[data-open]").tabIndex === 0), "[data-open]");
 })();

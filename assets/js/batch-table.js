@@ -1,4 +1,4 @@
-// Fills the table of a batch: where each video stands, its picture and its download; and downloads all of them as a zip.
+// Fills in the table of a batch: the state, the picture and the download of each video. Downloads all of them as a zip.
 //
 // The server sends the table once, and at each change all states as JSON (`states_json` in dreamina_ui/ui/html/batch.py).
 //
@@ -6,7 +6,7 @@
 // - #batch-table: Gradio's component with the table.
 // - data-words: on the table, the word of each state, and `download`.
 // - data-job, data-share, data-name, data-poster: on each row: the ids, the name of its download, the address of its picture.
-// - .batch-open, .batch-state, .batch-note: in each row, what is filled.
+// - .batch-open, .batch-state, .batch-note: in each row, the elements to fill in.
 // - #batch-zip: the button for the zip.
 // - `js="window.dreamina.batchStates"` and `js="window.dreamina.batchZip"`: on Gradio's events.
 // Makes:
@@ -14,13 +14,13 @@
 (() => {
   "use strict";
 
-  const { all, download, find, follow, make, wordsOf, write } = dreamina;
+  const { all, download, find, observe, make, wordsOf, write } = dreamina;
   const rows = () => all("#batch-table tr[data-job]");
   let latest = null; // { states, notes, made }
 
   function show() {
     const shown = rows();
-    // The states may come before the table they belong to.
+    // The states may arrive before their table.
     if (!latest || shown.length !== latest.states.length) return;
     const say = wordsOf(find("#batch-table [data-words]"));
     shown.forEach((row, at) => fill(row, latest.states[at], latest.notes[at] ?? "", latest.made[at], say));
@@ -49,7 +49,7 @@
       make("a", { "class": "action", href: address, download: name, "aria-label": label }, say("download")));
   }
 
-  follow(show, "data-state", "disabled");
+  observe(show, "data-state", "disabled");
 
   Object.assign(dreamina, {
     batchStates(text) {

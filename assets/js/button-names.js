@@ -1,4 +1,4 @@
-// Gives a name to the two buttons that show only a sign. Gradio's buttons have no name but their text.
+// Gives an accessible name to the two buttons that show only a symbol: Gradio's buttons have no name but their text.
 //
 // Needs:
 // - #dice, #lock: the buttons beside the seed.
@@ -6,9 +6,9 @@
 (() => {
   "use strict";
 
-  const { find, follow, write, writeAttribute } = dreamina;
+  const { find, observe, write, writeAttribute } = dreamina;
 
-  follow(() => {
+  observe(() => {
     const names = find("#keys-sheet")?.dataset;
     if (!names) return;
     for (const id of ["dice", "lock"]) {

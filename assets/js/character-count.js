@@ -1,16 +1,16 @@
-// Counts the characters of a text beside it, and marks a count that is too high.
+// Shows the number of characters beside a text box, and marks a number that is too high.
 //
 // Needs:
-// - .counted.most-<number>: around a text box, with the most characters that it may have. Gradio gives components classes only.
+// - .counted.most-<number>: around a text box, with its maximum length. Gradio lets components have classes, but no data attributes.
 // Makes:
 // - .count: the count, with .over where it is too high.
 (() => {
   "use strict";
 
-  const { followText, make, write } = dreamina;
+  const { observeText, make, write } = dreamina;
   const written = (number) => number.toLocaleString(document.documentElement.lang || "en");
 
-  followText(".counted textarea, .counted input", (box) => {
+  observeText(".counted textarea, .counted input", (box) => {
     const field = box.closest(".counted");
     let count = field.querySelector(".count");
     if (!count) {

@@ -1,4 +1,4 @@
-// Names each click that costs money, so that the server makes one job of a double click and of a request that was repeated.
+// Gives each click that costs money an id, so that the server makes only one job for a double click or a repeated request.
 //
 // Needs:
 // - `js="window.dreamina.withClickId"`: on a Gradio event whose last input takes the id.

@@ -1,16 +1,16 @@
-// Shows how long the job on the stage has been running, and how much time is left. One timer ticks while it runs.
+// Shows how long the job on the stage has been running, and how much time is left.
 //
-// The server says how long the job has run at each change; in between the time passes here.
+// The server sends the elapsed time with each change of the job; in between a timer counts on.
 //
 // Needs:
 // - data-elapsed="12.3", data-runs="yes" or "no": on the clock.
-// - data-usual="60.0", data-left="{time} left", data-over: on the estimate beside it; data-usual is empty where nothing is known.
+// - data-usual="60.0", data-left="{time} left", data-over: on the estimate beside it; data-usual is empty if it is unknown.
 // - data-job: on the status around them.
 (() => {
   "use strict";
 
-  const { all, follow, write } = dreamina;
-  const starts = new WeakMap(); // clock → { said, at }: what the server said, and when the job must have started
+  const { all, observe, write } = dreamina;
+  const starts = new WeakMap(); // clock → { sent, at }: what the server sent, and the start of the job by it
   let timer = 0;
 
   function show() {
@@ -29,8 +29,8 @@
   function elapsedOf(clock) {
     const { elapsed, runs } = clock.dataset;
     if (runs !== "yes") return Number(elapsed);
-    const said = `${clock.closest("[data-job]").dataset.job} ${elapsed}`;
-    if (starts.get(clock)?.said !== said) starts.set(clock, { said, at: performance.now() - Number(elapsed) * 1000 });
+    const sent = `${clock.closest("[data-job]").dataset.job} ${elapsed}`;
+    if (starts.get(clock)?.sent !== sent) starts.set(clock, { sent, at: performance.now() - Number(elapsed) * 1000 });
     return (performance.now() - starts.get(clock).at) / 1000;
   }
 
@@ -42,5 +42,5 @@
 
   const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
-  follow(show, "data-elapsed", "data-runs", "data-usual", "data-job");
+  observe(show, "data-elapsed", "data-runs", "data-usual", "data-job");
 })();

@@ -1,4 +1,4 @@
-// Shows two videos side by side, playing in step, with their settings and what differs.
+// Shows two videos side by side, playing in synchrony, with their settings and the differences.
 //
 // selection.js opens it. Keys: the space bar plays and pauses, comma and full stop go one frame back and on.
 //
@@ -43,7 +43,7 @@
       playback.stop();
       for (const video of videos) {
         video.removeAttribute("src");
-        video.load(); // lets go of the file
+        video.load(); // ends the download
       }
       dialog.remove();
       // The browser gives the focus back to the node it came from, if that is still there.
@@ -100,11 +100,11 @@
     event.preventDefault();
   }
 
-  function showTime({ at, duration, wanted }, { play, position, time }, say) {
-    const label = say(wanted ? "pause" : "play");
+  function showTime({ at, duration, isPlayWanted }, { play, position, time }, say) {
+    const label = say(isPlayWanted ? "pause" : "play");
     if (play.textContent !== label) {
       play.textContent = label;
-      play.classList.toggle("playing", wanted);
+      play.classList.toggle("playing", isPlayWanted);
     }
     if (Number(position.max) !== duration) position.max = String(duration);
     position.value = String(at);
@@ -114,7 +114,7 @@
       value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
     dreamina.write(time, { textContent: `${figures(at, 1)} / ${figures(duration, 1)} s` });
     // Screen readers read each change: while it plays, whole seconds are enough.
-    const spoken = `${figures(wanted ? Math.floor(at) : at, wanted ? 0 : 2)} / ${figures(duration, 1)} s`;
+    const spoken = `${figures(isPlayWanted ? Math.floor(at) : at, isPlayWanted ? 0 : 2)} / ${figures(duration, 1)} s`;
     dreamina.writeAttribute(position, "aria-valuetext", spoken);
   }
 })();

@@ -11,13 +11,13 @@
 // - #connection[data-words]: the sentences (in ui/html/connection.py).
 // - a refusal as JSON, whose `code` is "visitor_lost" or "page_changed" where only a reload helps.
 // Makes:
-// - #connection-notice: says that the connection is lost, while it is, or that the page has to be reloaded.
+// - #connection-notice: says that the connection is lost, while it is, or, with data-reload, that the page has to be reloaded.
 // - the event `dreamina:connected`: an answer has come again after the connection was lost.
 // - the event `dreamina:unanswered`, whose detail is the id of a click: nobody knows whether it has arrived.
 (() => {
   "use strict";
 
-  const { find, home, isClick, make, publish, wordsOf } = dreamina;
+  const { find, home, make, publish, wordsOf } = dreamina;
   const JOIN = "/gradio_api/queue/join";
   const DATA = "/gradio_api/queue/data";
   const CANCEL = "/gradio_api/cancel";
@@ -140,8 +140,8 @@
       cancel: close,
     });
     signal?.addEventListener("abort", () => {
+      if (feed === mine) mine.close();
       close();
-      mine.error(new DOMException("left", "AbortError"));
     });
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   }
@@ -287,7 +287,7 @@
     try {
       let call;
       while ((call = [...calls.values()].find(({ id }) => !id))) {
-        if (isClick(call.body.data) && performance.now() - call.at > CLICK_MS) {
+        if (dreamina.isClick(call.body.data) && performance.now() - call.at > CLICK_MS) {
           publish("dreamina:unanswered", call.body.data.at(-1));
           fail(call, say("unanswered"));
           continue;

@@ -1,9 +1,9 @@
-// Copies a link, or the addresses of files that could not be fetched, and says so on the button.
+// Copies a link, or the addresses of files that could not be fetched, and confirms it on the button.
 //
 // Needs:
 // - data-copy="?video=…": on a button, the address to copy, relative to the page.
 // - data-copy-addresses: on a button in .addresses, whose code elements are copied.
-// - data-copied="Copied": on both, the word that stands on the button for a moment.
+// - data-copied="Copied": on both, the text that the button shows for a moment.
 (() => {
   "use strict";
 
@@ -39,7 +39,7 @@
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      // Without https there is no clipboard, and a frame may be refused it: then the selected text of a box can be copied.
+      // The clipboard needs https, and a frame may have no access to it. Otherwise the text is copied from a text box.
       const box = make("textarea", { readonly: "", style: "position: fixed; top: 0; opacity: 0" });
       const focused = document.activeElement;
       box.value = text;

@@ -1,14 +1,14 @@
 // Helpers that the other scripts share. This file is loaded first; the order of the others does not matter.
 //
-// Gradio draws its components again at any time, so each script listens on the document and looks its elements up anew.
+// Gradio draws its components again at any time, so each script listens on the document and queries its elements each time.
 // All scripts run in the page's head, before its body and before Gradio.
 //
 // Needs:
 // - .contain: Gradio's box around the page. Gradio limits the media queries of our styles to what is inside.
-// - data-words='{"key": "A sentence with {count}"}': on an element whose script says sentences.
+// - data-words='{"key": "A sentence with {count}"}': on an element, the sentences that its script shows.
 // - .history-root .posters > [data-job]: the posters of the history (posters.js makes them).
 // Makes:
-// - #said: a region that only screen readers read, for what is said away from the focus.
+// - #said: a live region for screen readers, for messages away from the focus.
 window.dreamina = (() => {
   "use strict";
 
@@ -28,7 +28,7 @@ window.dreamina = (() => {
     return node;
   }
 
-  // Writes only what differs: each write is a change of the page, after which every `follow` runs again.
+  // Writes only values that differ, because each write is a change of the page, which calls all reactions again.
   function write(node, values) {
     for (const [name, value] of Object.entries(values)) if (node && node[name] !== value) node[name] = value;
   }
@@ -49,7 +49,7 @@ window.dreamina = (() => {
       region = make("div", { id: "said", "class": "visually-hidden", role: "status" });
       home().append(region);
     }
-    // Screen readers read a text that appears in a region that was empty.
+    // Screen readers read a text only if the region was empty before.
     region.textContent = "";
     setTimeout(() => (region.textContent = words), 50);
   }
@@ -73,7 +73,7 @@ window.dreamina = (() => {
   const attributes = new Set();
 
   // Calls `react` when the page is there, and after each change of nodes, of texts, and of the attributes named here.
-  function follow(react, ...names) {
+  function observe(react, ...names) {
     reactions.push(react);
     for (const name of names) attributes.add(name);
   }
@@ -92,10 +92,10 @@ window.dreamina = (() => {
   const WRITTEN = "dreamina:written";
 
   // Calls `react(box)` for each text box of this selector: when it appears, when somebody types, and when Gradio fills it.
-  function followText(selector, react) {
-    follow(() => {
+  function observeText(selector, react) {
+    observe(() => {
       for (const box of all(selector)) {
-        noticeWriting(box);
+        observeValue(box);
         react(box);
       }
     });
@@ -105,7 +105,7 @@ window.dreamina = (() => {
   }
 
   // Gradio sets the property `value`, which no event and no observer reports.
-  function noticeWriting(box) {
+  function observeValue(box) {
     if (Object.hasOwn(box, "value")) return;
     const { get, set } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(box), "value");
     Object.defineProperty(box, "value", {
@@ -120,17 +120,17 @@ window.dreamina = (() => {
     });
   }
 
-  // -- storage; some browsers refuse it in a frame of another site, then a value lasts as long as the page
+  // -- storage; in a frame of another site some browsers refuse it: then values last as long as the page
 
   // In a frame of another site, as on a Space, browsers keep only a cookie with these marks, and only over https.
   function keepCookie(name, value) {
     const site = location.protocol === "https:" ? "; Secure; SameSite=None; Partitioned" : "; SameSite=Lax";
-    document.cookie = `${name}=${value}; Path=/; Max-Age=${YEAR_S}${site}`;
+    document.cookie = `${name}=${value}; Path=${new URL(".", location.href).pathname}; Max-Age=${YEAR_S}${site}`;
   }
 
   const unstored = new Map();
 
-  function recall(name) {
+  function loadValue(name) {
     if (unstored.has(name)) return unstored.get(name);
     try {
       return localStorage.getItem(name);
@@ -139,7 +139,7 @@ window.dreamina = (() => {
     }
   }
 
-  function remember(name, value) {
+  function saveValue(name, value) {
     try {
       localStorage.setItem(name, value);
     } catch {
@@ -148,7 +148,7 @@ window.dreamina = (() => {
   }
 
   return {
-    all, announce, connect, download, find, follow, followText, home, keepCookie, make, posters, prefersLessMotion, publish,
-    recall, remember, send, targetOf, wordsOf, write, writeAttribute,
+    all, announce, connect, download, find, observe, observeText, home, keepCookie, make, posters, prefersLessMotion, publish,
+    loadValue, saveValue, send, targetOf, wordsOf, write, writeAttribute,
   };
 })();

@@ -1,4 +1,4 @@
-// Changes the page's language: keeps the choice in a cookie, which the server prefers to the browser's language, and reloads.
+// Changes the page's language: stores it in a cookie, which the server prefers to the browser's language, and reloads the page.
 //
 // Needs:
 // - data-language="de": on the button of a language.

@@ -1,13 +1,21 @@
-// Puts a blank with the kind of file in the place of a picture that cannot be loaded.
+// Replaces a picture that cannot be loaded by a placeholder with the kind of file.
 //
 // Needs:
 // - data-poster="Video": on an img, the kind of file that it is the picture of.
+// - `dreamina.whenReachable` (fetch-again.js).
 (() => {
   "use strict";
 
+  async function replace(picture) {
+    const { src } = picture;
+    const { isThere, hasWaited } = await dreamina.whenReachable(src);
+    if (!picture.isConnected || picture.src !== src) return;
+    if (isThere && hasWaited) picture.src = src; // only the connection was lost
+    else picture.replaceWith(dreamina.make("span", { "class": "poster-blank" }, dreamina.make("span", {}, picture.dataset.poster)));
+  }
+
   // The errors of a picture do not bubble, but they can be captured.
   document.addEventListener("error", ({ target: picture }) => {
-    if (!(picture instanceof HTMLImageElement) || picture.dataset.poster === undefined) return;
-    picture.replaceWith(dreamina.make("span", { "class": "poster-blank" }, dreamina.make("span", {}, picture.dataset.poster)));
+    if (picture instanceof HTMLImageElement && picture.dataset.poster !== undefined) replace(picture);
   }, true);
 })();

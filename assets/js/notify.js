@@ -1,24 +1,24 @@
-// Tells of the end of a job by a sound, and by a notification while the tab is hidden, if somebody has asked for it.
+// Signals the end of a job by a sound and, while the tab is hidden, by a notification, if the person has turned this on.
 //
 // Needs:
-// - #notify: the button that turns it on and off; aria-pressed says which.
+// - #notify: the button that turns it on and off; aria-pressed is its state.
 // - .stage-prompt: the prompt, for the notification's text.
 // - the event `dreamina:ended` (title.js).
 (() => {
   "use strict";
 
-  const { find, follow, recall, remember, targetOf, writeAttribute } = dreamina;
+  const { find, observe, loadValue, saveValue, targetOf, writeAttribute } = dreamina;
   const STORED = "dreamina_notify";
   let audio = null;
 
-  const isOn = () => recall(STORED) === "yes";
+  const isOn = () => loadValue(STORED) === "yes";
   const show = () => writeAttribute(find("#notify"), "aria-pressed", String(isOn()));
 
   async function toggle() {
-    remember(STORED, isOn() ? "no" : "yes");
+    saveValue(STORED, isOn() ? "no" : "yes");
     show();
     if (!isOn()) return;
-    playSound(true); // so that people know what to listen for
+    playSound(true); // so that the person knows the sound
     if (window.Notification && Notification.permission === "default") await Notification.requestPermission();
   }
 
@@ -73,5 +73,5 @@
   for (const name of ["pointerdown", "keydown"]) {
     document.addEventListener(name, () => isOn() && wakeAudio(), { capture: true, passive: true });
   }
-  follow(show, "aria-pressed");
+  observe(show, "aria-pressed");
 })();

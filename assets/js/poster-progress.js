@@ -1,4 +1,4 @@
-// Shows on a running job's poster what the stage says of it: the server sends the history again only when a job starts or ends.
+// Shows the status of the stage on the running job's poster: the server sends the history only when a job starts or ends.
 //
 // Needs:
 // - .status[data-job]: in #status, with .status-words and a clock with data-runs="yes" while the job runs.
@@ -6,9 +6,9 @@
 (() => {
   "use strict";
 
-  const { find, follow, write } = dreamina;
+  const { find, observe, write } = dreamina;
 
-  follow(() => {
+  observe(() => {
     const status = find("#status .status[data-job]");
     if (!status?.querySelector('[data-runs="yes"]')) return;
     const badge = find(`#history [data-job="${CSS.escape(status.dataset.job)}"] .poster-state`);

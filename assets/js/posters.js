@@ -1,11 +1,11 @@
 // Makes the posters of the history from the data that the server sends (dreamina_ui/ui/html/history.py describes it).
 //
-// Gradio takes away nodes that it does not know, so the list is kept here and put back after each change. Posters that stay
-// keep their nodes, and with them their loaded pictures and the focus.
+// Gradio removes nodes that it does not know, so this script stores the list and inserts it again after each change. Posters
+// that stay keep their nodes, and with them their loaded pictures and the focus.
 //
 // Needs:
-// - .history-root: the element that all of this is on and in.
-// - data-posters="[[…], …]": one array for each job; without it there is nothing to show.
+// - .history-root: the element with the data; the posters are added to it.
+// - data-posters="[[…], …]": one array for each job; without it there are no posters.
 // - data-folder="address/": where the files are.
 // - data-fields="[[title, labels], …]": the settings, in the order of each array's values.
 // - data-words: the sentence `pick`, and the kinds of files.
@@ -18,8 +18,8 @@
 (() => {
   "use strict";
 
-  const { find, follow, make, wordsOf } = dreamina;
-  // A number is the kind of the first file of a finished job; a word is the state of a job that has made nothing.
+  const { find, observe, make, wordsOf } = dreamina;
+  // A number is the kind of the first file of a finished job; a word is the state of a job without a file.
   const VIDEO = 0, SOUND = 2, NO_FILE = 4;
   const KINDS = ["video", "picture", "sound", "file"];
   const PICTURED = /\.(mp4|webm|mov|3gp|mkv|avi|flv|ts|mpg|wmv|ogv|image\.\w+)$/; // the files that have a picture
@@ -113,5 +113,5 @@
     return letters.length <= most ? text : `${letters.slice(0, most - 1).join("").trimEnd()}…`;
   }
 
-  follow(build, "data-posters", "data-folder", "data-fields", "data-words");
+  observe(build, "data-posters", "data-folder", "data-fields", "data-words");
 })();

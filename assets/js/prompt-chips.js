@@ -1,4 +1,4 @@
-// Puts the phrase of a chip into the prompt, and takes it out again. A chip is pressed while the prompt has its phrase.
+// Adds the phrase of a chip to the prompt, and removes it again. A chip is pressed while the prompt has its phrase.
 //
 // The chips say their phrases in the language of the prompt; where that cannot be told, in the page's.
 //
@@ -10,7 +10,7 @@
 (() => {
   "use strict";
 
-  const { all, find, follow, followText, targetOf, write, writeAttribute } = dreamina;
+  const { all, find, observe, observeText, targetOf, write, writeAttribute } = dreamina;
   const PROMPT = "#field-prompt textarea";
   const COMMON = {
     en: new Set("the a of and with at on over to from through into by is are its under near".split(" ")),
@@ -18,7 +18,7 @@
   };
   const EDGE = "[,;.!?\\n]";
 
-  // A phrase counts where it stands between commas or sentences: "a slow pan of the sea" is what a person has written.
+  // Only a phrase between commas or sentences counts, not a part of a sentence, as in "a slow pan of the sea".
   function phraseIn(phrase) {
     const words = phrase.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
     return new RegExp(`(^|${EDGE})[^\\S\\n]*${words}[^\\S\\n]*(?=$|${EDGE})`, "iu");
@@ -36,7 +36,7 @@
     const before = text.slice(0, found.index) + (isAfterComma ? "" : found[1]);
     const after = text.slice(found.index + found[0].length);
     if (isAfterComma) return before + after;
-    // At the start of the text or of a sentence, the comma after the phrase goes with it.
+    // At the start of the text or of a sentence, the comma after the phrase is removed, too.
     const rest = after.replace(/^[,;]?[^\S\n]*/u, "");
     return before + (/[.!?]$/u.test(before) && rest ? " " : "") + rest;
   }
@@ -66,7 +66,7 @@
     const box = find(PROMPT);
     if (!box || box.disabled) return;
     box.value = phraseIn(phrase).test(box.value) ? withoutPhrase(box.value, phrase) : withPhrase(box.value, phrase);
-    // Gradio takes the text over at this event.
+    // Gradio reads the text at this event.
     box.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
@@ -74,6 +74,6 @@
     const chip = targetOf(event)?.closest("[data-phrase]");
     if (chip) toggle(chip);
   });
-  followText(PROMPT, show);
-  follow(show, "aria-pressed", "data-phrases", "lang");
+  observeText(PROMPT, show);
+  observe(show, "aria-pressed", "data-phrases", "lang");
 })();

@@ -1,4 +1,4 @@
-// Locks the seed: puts the seed of the video on the stage into the form, or again -1, which asks for a new one each time.
+// Locks the seed: sets the form's seed to that of the video on the stage, or back to -1, which means a new one each time.
 //
 // Needs:
 // - data-seed="7": in #facts, the seed of the video on the stage.

@@ -1,4 +1,4 @@
-// Selects videos of the history by their checkboxes, also over several pages, and offers what can be done with them.
+// Selects videos of the history by their checkboxes, also over several pages, and runs the actions on them.
 //
 // Needs:
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
@@ -9,7 +9,7 @@
 (() => {
   "use strict";
 
-  const { download, find, follow, make, posters, targetOf, wordsOf, write } = dreamina;
+  const { download, find, observe, make, posters, targetOf, wordsOf, write } = dreamina;
   const picked = new Map(); // job id → its details, which are needed when its poster is on another page
   let pickedLast = "";
 
@@ -85,5 +85,5 @@
     for (const job of jobs) picked.delete(job);
     show();
   });
-  follow(show, "data-job", "data-words", "data-facts", "hidden", "disabled", "title");
+  observe(show, "data-job", "data-words", "data-facts", "hidden", "disabled", "title");
 })();

@@ -1,4 +1,7 @@
 // Tells the server the browser's time zone by a cookie: the names of downloads begin with the day where the person is.
+//
+// Needs:
+// - nothing of the page.
 (() => {
   "use strict";
 

@@ -1,20 +1,20 @@
-// Shows in the tab's title how the job on the stage is going, and how it ended until somebody has seen it.
+// Shows the status of the job on the stage in the tab's title, and its result until the person has seen it.
 //
-// Tells the other scripts of an end by the event `dreamina:ended`, whose detail has `job`, `isReady`, `words` and `line`.
+// Dispatches the event `dreamina:ended` at the end of a job, whose detail has `job`, `isReady`, `words` and `line`.
 //
 // Needs:
 // - .status: in #status, with data-job, data-state, data-ready and data-failed (the words for the title),
 //   and data-no-file if the job was finished without a file.
-// - .status-words: what the stage says.
+// - .status-words: the status line.
 // - data-runs="yes": on the clock while the job runs; its text is in the title (clock.js).
 (() => {
   "use strict";
 
-  const { find, follow, publish, write } = dreamina;
+  const { find, observe, publish, write } = dreamina;
   const NAME = "Dreamina UI";
-  const SEEN_MS = 3000; // a glance at the tab counts after this time
-  const running = new Set(); // the jobs that were seen running: only their end is news
-  let news = "";
+  const SEEN_MS = 3000; // a tab that was visible for this time counts as seen
+  const running = new Set(); // the jobs that were running on this page: only their end is shown
+  let result = "";
   let timer = 0;
   let isOurs = false; // whether the title is one of ours
 
@@ -23,12 +23,12 @@
     const clock = status?.querySelector('[data-runs="yes"]');
     if (clock) {
       running.add(status.dataset.job);
-      clearNews();
+      clearResult();
       setTitle(`● ${clock.textContent} ${status.querySelector(".status-words").textContent} · ${NAME}`);
       return;
     }
     if (status && running.delete(status.dataset.job)) end(status);
-    if (news) setTitle(news);
+    if (result) setTitle(result);
     else if (isOurs) setTitle(NAME);
   }
 
@@ -40,25 +40,25 @@
   function end(status) {
     const { job, state, ready, failed, noFile } = status.dataset;
     const isReady = state === "succeeded" && !noFile;
-    news = `${isReady ? "✓" : "✗"} ${isReady ? ready : failed} · ${NAME}`;
+    result = `${isReady ? "✓" : "✗"} ${isReady ? ready : failed} · ${NAME}`;
     forgetWhenSeen();
-    publish("dreamina:ended", { job, isReady, words: news, line: status.querySelector(".status-words").textContent });
+    publish("dreamina:ended", { job, isReady, words: result, line: status.querySelector(".status-words").textContent });
   }
 
-  function clearNews() {
-    news = "";
+  function clearResult() {
+    result = "";
     clearTimeout(timer);
   }
 
   function forgetWhenSeen() {
     clearTimeout(timer);
-    if (!news || document.hidden) return;
+    if (!result || document.hidden) return;
     timer = setTimeout(() => {
-      clearNews();
+      clearResult();
       show();
     }, SEEN_MS);
   }
 
   document.addEventListener("visibilitychange", forgetWhenSeen);
-  follow(show, "data-state", "data-job", "data-runs", "data-no-file");
+  observe(show, "data-state", "data-job", "data-runs", "data-no-file");
 })();

@@ -1,5 +1,5 @@
-// Says under a video that this browser cannot show it. Some browsers report an error for such a file; others play its sound
-// and show nothing.
+// Shows a message under a video that this browser cannot decode. Some browsers report an error for such a file; others play its
+// sound and show nothing.
 //
 // Needs:
 // - data-undecodable="<id>": on the element with the sentence, which is hidden at first. It is shown while the video in the
@@ -7,10 +7,10 @@
 (() => {
   "use strict";
 
-  const { all, follow, write } = dreamina;
+  const { all, observe, write } = dreamina;
   const { MEDIA_ERR_DECODE, MEDIA_ERR_SRC_NOT_SUPPORTED } = MediaError;
   const EVENTS = ["error", "loadedmetadata", "loadeddata", "emptied", "loadstart", "playing"];
-  const unfetched = new WeakSet(); // the videos whose file could not be fetched: that says nothing about decoding
+  const unfetched = new WeakSet(); // the videos whose file could not be fetched: whether they can be decoded is unknown
 
   function videoOf(sentence) {
     const place = document.getElementById(sentence.dataset.undecodable);
@@ -27,7 +27,7 @@
     for (const sentence of all("[data-undecodable]")) write(sentence, { hidden: !isUndecodable(videoOf(sentence)) });
   }
 
-  // Browsers report a file that is not there as one of a kind they do not know, so it is asked for once more.
+  // Browsers report a missing file as one of an unknown kind, so it is requested once more.
   async function checkFetch(video) {
     unfetched.delete(video);
     if (!(await canBeFetched(video.currentSrc))) unfetched.add(video);
@@ -51,5 +51,5 @@
       else show();
     }, true);
   }
-  follow(show, "data-undecodable", "hidden");
+  observe(show, "data-undecodable", "hidden");
 })();

@@ -1,17 +1,17 @@
 // Deletes jobs of the history, and offers for twelve seconds to undo it.
 //
-// Tells the other scripts of it by the event `dreamina:deleted`, whose detail has the ids of the `jobs`.
+// Dispatches the event `dreamina:deleted`, whose detail has the ids of the `jobs`.
 //
 // Needs:
-// - .undo-bar: in .history-root, with a span for the words. It has the focus or the pointer for as long as somebody needs it.
-// - .picked-bar: the bar that the undo bar stands above.
+// - .undo-bar: in .history-root, with a span for the words. The time stops while it has the focus or the pointer.
+// - .picked-bar: the bar below the undo bar.
 // - data-do="undo": its button.
 // - data-words: on .history-root, the sentence `deleted`.
 // - `js="window.dreamina.deleting"`: on the stage's Delete, which the server carries out.
 (() => {
   "use strict";
 
-  const { find, follow, publish, send, targetOf, wordsOf, write, writeAttribute } = dreamina;
+  const { find, observe, publish, send, targetOf, wordsOf, write, writeAttribute } = dreamina;
   const UNDO_MS = 12000;
   const TICK_MS = 200;
   let undo = null; // { jobs, left, at, timer }
@@ -22,7 +22,7 @@
   }
 
   function offer(jobs) {
-    // What was deleted a moment ago comes back by the same button.
+    // The button also restores what was deleted a moment before.
     const before = undo?.jobs ?? [];
     stop();
     undo = { jobs: [...new Set([...before, ...jobs])], left: UNDO_MS, at: performance.now() };
@@ -35,7 +35,7 @@
   function countDown() {
     const now = performance.now();
     const bar = find(".undo-bar");
-    // The focus that a mouse click has left on the button does not stop the time: it would stay until the next click.
+    // The focus after a mouse click does not stop the time: it would last until the next click.
     const isNeeded = bar?.matches(":hover") || bar?.querySelector(":focus-visible");
     if (!isNeeded) undo.left -= now - undo.at;
     undo.at = now;
@@ -73,7 +73,7 @@
     send("history", "undo", { job_ids: undo.jobs });
     end();
   });
-  follow(show, "hidden", "aria-describedby", "id", "data-words");
+  observe(show, "hidden", "aria-describedby", "id", "data-words");
 
   Object.assign(dreamina, {
     deleteJobs,

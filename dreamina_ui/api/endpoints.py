@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from dreamina_ui.api.arguments import PAGE, whole_number
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, view_address
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, InvalidInput
+from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.saved_files import PROGRAM_PATH
@@ -70,11 +71,9 @@ class _Endpoints:
         offset: int = 0,
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> list[dict[str, Any]]:
-        """The jobs of the visitor whose cookie the request has, newest first; at most 100 at once."""
-        for name, value in (("limit", limit), ("offset", offset)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise api_error(InvalidInput(name, "not_integer", held=str(value)[:40], message=""))
+        """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
         try:
+            limit, offset = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
             jobs, _ = await self._engine.history.page(self._callers.visitor(request), limit, offset)
         except DreaminaError as error:
             raise api_error(error) from None
@@ -86,10 +85,12 @@ class _Endpoints:
             field.name: value for field, value in zip(_required_first(self._engine.card.fields), inputs, strict=True)
         }
         try:
-            # A program that does not know whether its call arrived repeats it with the same key, and is charged once.
-            click_id = request.headers.get("idempotency-key")
+            # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
             key = request.headers.get(KEY_HEADER)
-            [job] = await self._engine.submit(self._callers.visitor(request), named, click_id=click_id, key=key)
+            click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
+            [job] = await self._engine.submit(
+                self._callers.visitor(request), named, key=key, click_id=click_id, call_id=call_id
+            )
             return job
         except DreaminaError as error:
             raise api_error(error, sent=False) from None

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -13,10 +13,14 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
+from dreamina_ui.api.arguments import PAGE, arguments_of, input_schema, whole_number
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, problem_json, view_address
+from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
+from dreamina_ui.web.callers import CALL_KEY_LEAST
 from dreamina_ui.web.visitors import Visitors
 
 __all__ = ["Tools"]
@@ -26,26 +30,11 @@ WAIT_S = 45.0
 SESSIONS_MOST = 1000
 LOG = logging.getLogger(__name__)
 
-_JOB_ID: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {"job_id": {"type": "string", "description": WORDS.say("mcp.job_id")}},
-    "required": ["job_id"],
-    "additionalProperties": False,
-}
-_PAGE: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": 100,
-            "default": 24,
-            "description": WORDS.say("mcp.limit"),
-        },
-        "offset": {"type": "integer", "minimum": 0, "default": 0, "description": WORDS.say("mcp.offset")},
-    },
-    "additionalProperties": False,
-}
+_JOB_ID = Field("job_id", "job_id", WORDS.say("mcp.job_id"), "text", required=True, default=None)
+_KEY = Field(
+    "idempotency_key", "idempotency_key", WORDS.say("mcp.idempotency_key"), "text", required=False, default=None
+)
+_KEY_MOST = 200
 Tool = Callable[[dict[str, Any], Request], Awaitable[dict[str, Any]]]
 
 
@@ -62,6 +51,13 @@ class Tools:
             "job_status": self._status,
             "cancel_job": self._cancel,
             "list_videos": self._list,
+        }
+        fields = engine.card.fields
+        self._arguments: dict[str, Sequence[Field]] = {
+            "generate_video": fields if engine.card.field(_KEY.name) else [*fields, _KEY],
+            "job_status": [_JOB_ID],
+            "cancel_job": [_JOB_ID],
+            "list_videos": PAGE,
         }
         self._server: Server[Any, Request] = Server("dreamina-ui", instructions=WORDS.say("mcp.instructions"))
         self._server.list_tools()(self.list_tools)  # type: ignore[no-untyped-call]
@@ -85,20 +81,16 @@ class Tools:
         )
         model = self._engine.card.title
         return [
-            self._tool("generate_video", self._inputs(), make, model=model, price=await self._price()),
-            self._tool("job_status", _JOB_ID, read),
-            self._tool("cancel_job", _JOB_ID, cancel),
-            self._tool("list_videos", _PAGE, read),
+            self._tool("generate_video", make, model=model, price=await self._price()),
+            self._tool("job_status", read),
+            self._tool("cancel_job", cancel),
+            self._tool("list_videos", read),
         ]
 
-    def _tool(
-        self, name: str, inputs: Mapping[str, Any], annotations: types.ToolAnnotations, **values: object
-    ) -> types.Tool:
+    def _tool(self, name: str, annotations: types.ToolAnnotations, **values: object) -> types.Tool:
         description = WORDS.say(f"mcp.{name}", **values)
-        return types.Tool(name=name, description=description, inputSchema=dict(inputs), annotations=annotations)
-
-    def _inputs(self) -> dict[str, Any]:
-        return {"additionalProperties": False, **self._engine.card.source["input_schema"]}
+        inputs = input_schema(self._arguments[name], self._engine.card.source["input_schema"]["properties"])
+        return types.Tool(name=name, description=description, inputSchema=inputs, annotations=annotations)
 
     async def _price(self) -> str:
         if not self._engine.backend.charges:
@@ -114,7 +106,12 @@ class Tools:
                 return _error_result(
                     {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", held=ascii(name[:40])[1:-1])}
                 )
-            return _result(await self._tools[name](arguments, request))
+            values, ignored = arguments_of(self._arguments[name], arguments)
+            answer = await self._tools[name](values, request)
+            if ignored:
+                said = WORDS.say("mcp.ignored", names=", ".join(ignored))
+                answer |= {"ignored_arguments": ignored, "next": " ".join(filter(None, (answer.get("next"), said)))}
+            return _result(answer)
         except DreaminaError as error:
             return _error_result(problem_json(error, sent=False if name == "generate_video" else None))
         except Exception:
@@ -123,8 +120,10 @@ class Tools:
             return _error_result(problem_json(DreaminaError()))
 
     async def _generate(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
-        key = request.headers.get(KEY_HEADER)
-        [job] = await self._engine.submit(self._owner(request), values, key=key)
+        key, owner = request.headers.get(KEY_HEADER), self._owner(request)
+        call_key = values.pop(_KEY.name, None)
+        call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
+        [job] = await self._engine.submit(owner, values, call_id=call_id, key=key)
         try:
             async with asyncio.timeout(self._wait_s):
                 changes = 0
@@ -144,28 +143,34 @@ class Tools:
         return await self._response(await self._engine.cancel(HOLDER, job_id), request)
 
     async def _list(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
-        _refuse_unknown(values, _PAGE)
-        numbers = {"limit": 24, "offset": 0, **values}
-        for name, number in numbers.items():
-            if not isinstance(number, int) or isinstance(number, bool):
-                raise InvalidInput(name, "not_integer", held=json.dumps(number)[:40], message="")
-        jobs, _ = await self._engine.history.page(self._owner(request), numbers["limit"], numbers["offset"])
+        limit, offset = (whole_number(field, values.get(field.name)) for field in PAGE)
+        jobs, _ = await self._engine.history.page(self._owner(request), limit, offset)
         return {"videos": [await self._response(job, request) for job in jobs]}
 
     async def _job_id(self, values: dict[str, Any], request: Request) -> str:
-        """The job id among the arguments. If the request has a key, the job continues with it if it waited for its key.
-
-        Whoever has a job id may use the job.
-        """
-        _refuse_unknown(values, _JOB_ID)
-        if "job_id" not in values:
+        """The id that is named; a job that waits for its caller's key gets it. Whoever holds a job id owns the job."""
+        job_id = values.get("job_id")
+        if job_id is None:
             raise InvalidInput("job_id", "missing", message="")
-        if not isinstance(values["job_id"], str):
-            raise InvalidInput("job_id", "not_text", held=json.dumps(values["job_id"])[:40], message="")
-        job_id: str = values["job_id"]
+        if not isinstance(job_id, str):
+            raise InvalidInput("job_id", "not_text", held=shown(job_id), message="")
+        job_id = job_id.strip()
         if (key := request.headers.get(KEY_HEADER)) is not None:
             await self._engine.keys.bring_for(job_id, key)
         return job_id
+
+    def _call_id(self, key: Any, owner: str) -> str | None:
+        """The id of the call with this idempotency key: the owner's, or of whoever has it. None for an empty key."""
+        if not isinstance(key, str):
+            raise InvalidInput(_KEY.name, "not_text", held=shown(key), message="")
+        key = key.strip()
+        if not key:
+            return None
+        if len(key) > _KEY_MOST:
+            raise InvalidInput(_KEY.name, "too_long", held=len(key), limit=_KEY_MOST, message="")
+        if not owner and len(key) < CALL_KEY_LEAST:
+            raise InvalidInput(_KEY.name, "too_short", held=len(key), limit=CALL_KEY_LEAST, message="")
+        return self._visitors.call_id(key, owner)
 
     def _owner(self, request: Request) -> str:
         if key := request.headers.get(KEY_HEADER):
@@ -189,6 +194,8 @@ class Tools:
         token = context.meta.progressToken if context.meta else None
         if token is not None:
             words = WORDS.explain(job) or WORDS.state_line(job)
+            if changes == 1:
+                words = WORDS.say("mcp.first", message=words, job_id=job.job_id)
             related = str(context.request_id)
             await context.session.send_progress_notification(token, changes, None, words, related_request_id=related)
 
@@ -197,15 +204,9 @@ def _is_not_disconnect(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], anyio.ClosedResourceError))
 
 
-def _refuse_unknown(values: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
-    for name in values:
-        if name not in inputs["properties"]:
-            raise InvalidInput(ascii(name)[1:-1][:40], "unknown_field", message="")
-
-
-def _result(response: dict[str, Any]) -> types.CallToolResult:
-    text = types.TextContent(type="text", text=json.dumps(response))
-    return types.CallToolResult(content=[text], structuredContent=response)
+def _result(answer: dict[str, Any]) -> types.CallToolResult:
+    text = types.TextContent(type="text", text=json.dumps(answer))
+    return types.CallToolResult(content=[text], structuredContent=answer)
 
 
 def _error_result(problem: dict[str, str]) -> types.CallToolResult:

@@ -6,19 +6,33 @@ A plan with any problem has no payloads: a batch is sent completely, or not at a
 import codecs
 import csv
 import dataclasses
+import hashlib
 import io
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any
 
+from dreamina_ui.cards.encodings import WORKBOOKS, Reading, decoded, readings_of
 from dreamina_ui.cards.model_card import Card, Field
-from dreamina_ui.cards.values import faults_of, value_of, written
+from dreamina_ui.cards.names import field_named, field_probably_meant
+from dreamina_ui.cards.values import value_of, written
 from dreamina_ui.errors import Fact, InvalidInput
 
-__all__ = ["BATCH_MOST", "BYTES_MOST", "PLAN_PROBLEMS", "LineProblem", "Plan", "plan_csv", "plan_lines", "plan_sweep"]
+__all__ = [
+    "BATCH_MOST",
+    "BYTES_MOST",
+    "PLAN_PROBLEMS",
+    "LineProblem",
+    "Plan",
+    "Question",
+    "plan_csv",
+    "plan_lines",
+    "plan_sweep",
+]
 
 BATCH_MOST = 200
 BYTES_MOST = 2**20
@@ -31,19 +45,24 @@ PLAN_PROBLEMS = (
     "empty",  # nothing to send
     "too_many",  # jobs; held, limit
     "too_big",  # bytes; held, limit
-    "encoding",  # neither UTF-8 nor UTF-16 with a BOM
+    "encoding",  # neither UTF-8 nor UTF-16 with a byte order mark
+    "workbook",  # a spreadsheet's own file
+    "lost_letters",  # another program has replaced letters by "�"
+    "json",  # no table, but prompts in JSON
     "nul",
     "quotes",  # a quoted cell has no end, or text after it
     "no_header",  # allowed
-    "unknown_column",  # held, allowed
+    "unknown_column",  # held, allowed; comes with a question
     "duplicate_column",  # held
-    "too_many_cells",  # held, limit
+    "too_many_cells",  # held, limit; lines, if there are several
     "more",  # count: problems that are not listed
 )
 """The problems of a batch besides `PROBLEMS`, with their facts."""
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n))+")
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[;,\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
+"""What spreadsheets write and read as the first line."""
 _RANDOM = re.compile(r"(\d{1,5})\s*(?:random|zufällige?)", re.IGNORECASE | re.ASCII)
 
 
@@ -58,63 +77,98 @@ class LineProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a person has to agree to before a table is used: one of several `readings` (by their answers), or the `answer`
+    that some columns are `left_out` and others `taken` for a field.
+    """
+
+    readings: Mapping[str, Reading] = dataclasses.field(default_factory=dict)
+    answer: str = ""
+    taken: Mapping[str, Field] = dataclasses.field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Either checked payloads, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest."""
+    """Either checked payloads, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest.
+
+    With a `question`, the only problem is what the question is about.
+    """
 
     payloads: tuple[dict[str, Any], ...] = ()
     problems: tuple[LineProblem, ...] = ()
+    question: Question | None = None
 
 
 def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
-    """One prompt for each line that is not blank; the other fields from `shared`."""
+    """One prompt for each line that is not blank, or for each JSON object; the other fields from `shared`."""
     if len(text) > BYTES_MOST:
         return _refused(0, "too_big", held=len(text), limit=BYTES_MOST)
     name = card.prompt.name if card.prompt else "prompt"
-    lines = enumerate(_LINE_END.split(text), start=1)
+    lines = enumerate(_json_values(text) or _LINE_END.split(text), start=1)
     return _planned(card, [(line, {name: prompt.strip()}) for line, prompt in lines if prompt.strip()], shared)
 
 
-def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any]) -> Plan:
+def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collection[str] = ()) -> Plan:
     """One job for each row of a table whose first row names fields of the card.
 
-    `data` is UTF-8, or UTF-16 with a BOM; commas, semicolons or tabs separate cells. An empty cell is the value in
-    `shared`, or else the card's default. A row's line is its first one.
+    `data` is UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs separate cells, or what a line such as
+    "sep=;" at the start says. An empty cell is the value in `shared`, or else the card's default. A row's line is its first
+    one. Where bytes or columns leave a doubt, the plan has a question and no payloads, until one of its answers is in
+    `agreed`.
     """
+    if data.startswith(WORKBOOKS):
+        return _refused(0, "workbook")
     if len(data) > BYTES_MOST:
         return _refused(0, "too_big", held=len(data), limit=BYTES_MOST)
-    codec = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        text = data.decode(codec)
-    except UnicodeDecodeError as error:
-        return _refused(_line_of(error.object[: error.start].decode(codec, "ignore")), "encoding")
-    if "\0" in text:
-        return _refused(_line_of(text[: text.index("\0")]), "nul")
+    table = hashlib.sha256(data).hexdigest()[:16]
+    text = decoded(data)
+    if text is None:
+        readings = {f"{table} {reading.codec}": reading for reading in readings_of(data)}
+        if not readings:
+            return _refused(*_unreadable(data))
+        if not (chosen := [reading for answer, reading in readings.items() if answer in agreed]):
+            return replace(_refused(*_unreadable(data)), question=Question(readings=readings))
+        text = chosen[-1].text
     if not text.strip():
         return _refused(0, "empty")
-    above, table = _without_blank_lines(text)
-    delimiter = max(",;\t", key=lambda candidate: _known_columns(card, table, candidate))
-    records = _records(table, delimiter, above)
+    if "\ufffd" in text:
+        return _refused(_line_of(text[: text.index("\ufffd")]), "lost_letters")
+    if _json_values(text) is not None:
+        return _refused(0, "json")
+    above, text = _without_blank_lines(text)
+    if found := _SEPARATOR_LINE.match(text):
+        above, text = above + _line_of(found[0]) - 1, text[found.end() :]
+    separators = found[1] if found else ",;\t"
+    separator = max(separators, key=lambda candidate: _known_columns(card, text, candidate))
+    records = _records(text, separator, above)
     heading, header = next(records, (0, []))
     if not header:
         return _refused(heading, "empty" if header is not None else "quotes")
-    fields, problems = _columns(card, heading, header)
+    rows = [(line, cells) for line, cells in records if cells != header]  # joined files have it several times
+    if len(rows) > BATCH_MOST:
+        return _refused(0, "too_many", held=len(rows), limit=BATCH_MOST)
+    width = len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)))
+    filled = max((len(cells) for _, cells in rows if cells and len(cells) <= width), default=0)
+    header += [""] * (filled - len(header))  # columns without a name
+    columns, problems = _columns(card, heading, header, {at for _, cells in rows for at in _filled(cells)})
     if problems:
         return _listed(problems)
-    count, rows = 0, []
-    for line, cells in records:
-        count += 1
-        if count > BATCH_MOST:
-            continue  # count only
-        if cells is None:
-            problems.append(LineProblem(line, None, "quotes"))
-        elif len(cells) > len(fields):
-            problems.append(LineProblem(line, None, "too_many_cells", {"held": len(cells), "limit": len(fields)}))
-        else:
-            given = zip(fields, cells, strict=False)
-            rows.append((line, {column.name: value_of(column, cell) for column, cell in given if cell}))
-    if count > BATCH_MOST:
-        return _refused(0, "too_many", held=count, limit=BATCH_MOST)
-    return _planned(card, rows, shared, problems)
+    if columns.are_in_doubt and (answer := f"{table} columns") not in agreed:
+        held, allowed = ", ".join(columns.left_out or columns.taken), _names(card)
+        question = Question(answer=answer, taken=columns.taken, left_out=columns.left_out)
+        return replace(_refused(heading, "unknown_column", held=_short(held, 200), allowed=allowed), question=question)
+    too_long = [line for line, cells in rows if cells and len(cells) > len(header)]
+    if too_long:
+        longest = max(len(cells) for _, cells in rows if cells)
+        lines = _short(", ".join(map(str, too_long)), 40) if len(too_long) > 1 else None
+        facts = {"held": longest, "limit": len(header), "lines": lines}
+        problems.append(LineProblem(too_long[0], None, "too_many_cells", facts))
+    problems += [LineProblem(line, None, "quotes") for line, cells in rows if cells is None]
+    planned = [
+        (line, _row(columns.fields, cells)) for line, cells in rows if cells is not None and len(cells) <= len(header)
+    ]
+    return _planned(card, planned, shared, problems)
 
 
 def plan_sweep(
@@ -147,7 +201,7 @@ def _planned(
     payloads = []
     for line, row in rows:
         values = {**shared, **row}
-        faults = faults_of(card, values)
+        faults = card.faults_of(values)
         for fault in faults:
             # A value that all lines share is reported once.
             at = line if fault.field in row or fault.problem == "missing" else 0
@@ -164,9 +218,9 @@ def _planned(
     return _listed(sorted(found, key=lambda problem: problem.line)) if found else Plan(tuple(payloads))
 
 
-def _records(text: str, delimiter: str, above: int = 0) -> Iterator[tuple[int, list[str] | None]]:
+def _records(text: str, separator: str, above: int = 0) -> Iterator[tuple[int, list[str] | None]]:
     """The rows that are not blank, each with its first line; None for a row that cannot be read."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     while True:
         line = above + reader.line_num + 1
         try:
@@ -189,35 +243,95 @@ def _without_blank_lines(text: str) -> tuple[int, str]:
     return _line_of(text[:end]) - 1, text[end:]
 
 
-def _known_columns(card: Card, text: str, delimiter: str) -> tuple[int, int]:
+def _known_columns(card: Card, text: str, separator: str) -> tuple[int, int]:
     """How many columns of the header name fields, and how many columns it has."""
-    _, header = next(_records(text, delimiter), (0, None))
+    _, header = next(_records(text, separator), (0, None))
     named = (header or ())[:COLUMNS_MOST]
-    return sum(_column(card, name) is not None for name in named), len(named)
+    return sum(field_named(card.fields, name) is not None for name in named), len(named)
 
 
-def _column(card: Card, name: str) -> Field | None:
-    alike = (known for known in card.fields if known.name.casefold() == name.casefold())
-    return card.field(name) or next(alike, None)
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The field of each column, None for one that is left out; and what the person has to agree to."""
+
+    fields: list[Field | None]
+    taken: Mapping[str, Field]
+    left_out: tuple[str, ...]
+
+    @property
+    def are_in_doubt(self) -> bool:
+        return bool(self.taken or self.left_out)
 
 
-def _columns(card: Card, line: int, header: Sequence[str]) -> tuple[list[Field], list[LineProblem]]:
-    allowed = ", ".join(known.name for known in card.fields)
-    columns: list[Field] = []
-    problems: list[LineProblem] = []
+def _columns(card: Card, line: int, header: Sequence[str], filled: set[int]) -> tuple[_Columns, list[LineProblem]]:
+    """The columns of a header; those `filled` have a value in some row."""
     if len(header) > COLUMNS_MOST:
-        return [], [LineProblem(line, None, "too_many_cells", {"held": len(header), "limit": len(card.fields)})]
+        facts: dict[str, Fact] = {"held": len(header), "limit": len(card.fields)}
+        return _Columns([], {}, ()), [LineProblem(line, None, "too_many_cells", facts)]
+    problems: list[LineProblem] = []
+    columns: list[Field | None] = []
     for name in header:
-        column, held = _column(card, name), name if len(name) <= 40 else name[:39] + "…"
-        if column is None:
-            problems.append(LineProblem(line, None, "unknown_column", {"held": held, "allowed": allowed}))
-        elif column in columns:
-            problems.append(LineProblem(line, column.name, "duplicate_column", {"held": held}))
+        column = field_named(card.fields, name)
+        if column is not None and column in columns:
+            problems.append(LineProblem(line, column.name, "duplicate_column", {"held": _short(name, 40)}))
+        columns.append(column)
+    taken: dict[str, Field] = {}
+    left_out = []
+    for at, name in enumerate(header):
+        if columns[at] is not None or (not name and at not in filled):
+            continue
+        free = [field for field in card.fields if field not in columns]
+        meant = field_probably_meant(free, name, card.prompt) if name else None
+        if meant is not None:
+            columns[at] = taken[_short(name, 40)] = meant
         else:
-            columns.append(column)
-    if not columns:
-        problems = [LineProblem(line, None, "no_header", {"allowed": allowed})]
-    return columns, problems
+            left_out.append(_short(name, 40) or f"#{at + 1}")
+    if not any(columns):
+        problems = [LineProblem(line, None, "no_header", {"allowed": _names(card)})]
+    return _Columns(columns, taken, tuple(left_out)), problems
+
+
+def _filled(cells: Sequence[str] | None) -> Iterator[int]:
+    return (at for at, cell in enumerate(cells or ()) if cell)
+
+
+def _row(columns: Sequence[Field | None], cells: Sequence[str]) -> dict[str, Any]:
+    """The values of a row; what an empty cell means is not in it."""
+    given = ((column, value_of(column, cell)) for column, cell in zip(columns, cells, strict=False) if column and cell)
+    return {column.name: value for column, value in given if value is not None or column.nullable}
+
+
+def _names(card: Card) -> str:
+    return ", ".join(field.name for field in card.fields)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _unreadable(data: bytes) -> tuple[int, str]:
+    """The line and the problem of bytes that are no text by themselves."""
+    codec = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError as error:
+        return _line_of(error.object[: error.start].decode(codec, "ignore")), "encoding"
+    return (_line_of(text[: text.index("\0")]), "nul") if "\0" in text else (1, "encoding")
+
+
+def _json_values(text: str) -> list[str] | None:
+    """The JSON objects that a text consists of, each as it is written; None for any other text."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while rest := text[at:].lstrip(" \t\r\n,"):
+        start = len(text) - len(rest)
+        if rest[0] != "{":
+            return None
+        try:
+            _, at = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return None
+        found.append(text[start:at])
+    return found or None
 
 
 def _seeds(card: Card, seeds: Sequence[int] | str) -> list[Any]:

@@ -46,6 +46,8 @@ class Field:
     item: "Field | None" = None
     least_items: int | None = None
     most_items: int | None = None
+    unit_s: float | None = None
+    """Seconds of video in one unit of the value, for a number of frames or of seconds."""
 
     @property
     def can_be_empty(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.values import faults_of, value_of, written_for
+from dreamina_ui.cards.values import value_of, written_for
 from dreamina_ui.errors import InvalidInput
 
 __all__ = ["link_of", "values_from"]
@@ -42,9 +42,10 @@ def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], I
             first = first or InvalidInput(field.name, "too_long", message, held=len(text), limit=limit)
             continue
         value = value_of(field, text)
-        faults = [fault for fault in faults_of(card, {field.name: value}) if fault.field == field.name]
-        if faults:
-            first = first or faults[0]
+        if value is None and not field.nullable:
+            continue
+        if fault := card.fault_of(field, value):
+            first = first or fault
         else:
             values[field.name] = value
     return values, first

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jsonschema.protocols import Validator
 
 from dreamina_ui.cards.fields import Field, field_of, kind_of_value, plain_schema
 from dreamina_ui.cards.problems import PROBLEMS, bad_address, not_sendable, problem_of, reason_of, shown
+from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import CardError, InvalidInput
 
 __all__ = ["PROBLEMS", "SEED_MOST", "Card", "Field", "card_of", "load_card", "seed_most"]
@@ -22,6 +23,7 @@ __all__ = ["PROBLEMS", "SEED_MOST", "Card", "Field", "card_of", "load_card", "se
 SEED_MOST = 2**31 - 1
 """The largest random seed. The service documents no limit; this fits every common integer type."""
 
+_OF_SECONDS = re.compile(r"\b(duration|seconds?)\b")
 _SIZE = re.compile(r"(\d{2,5})\s*[×xX]\s*(\d{2,5})")
 
 
@@ -64,6 +66,16 @@ class Card:
             raise InvalidInput("", "not_together", whole, reason=whole)
         return payload
 
+    def faults_of(self, values: Mapping[str, Any]) -> list[InvalidInput]:
+        """The faults of `values`: unknown fields, then at most one fault for each field in the card's order."""
+        faults = []
+        for name in values:
+            if self.field(name) is None:
+                shown = name if len(name) <= 40 else name[:39] + "…"
+                faults.append(InvalidInput(shown, "unknown_field", f"{shown}: this model has no such field"))
+        of_fields = (self.fault_of(field, values.get(field.name)) for field in self.fields)
+        return [*faults, *filter(None, of_fields)]
+
     def fault_of(self, field: Field, value: Any) -> InvalidInput | None:
         """The fault of a value of one field, whatever the values of the other fields."""
         payload = self._payload((field,), {field.name: value})
@@ -73,10 +85,22 @@ class Card:
     def _payload(self, fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
         payload: dict[str, Any] = {}
         for field in fields:
-            value = _given(field, values)
-            if value is not None or _is_null_meant(field, values):
+            value = self._meant(field, values.get(field.name))
+            if value is not None:
                 payload[field.name] = value
+            elif field.nullable and field.name in values and (field.required or field.default is not None):
+                payload[field.name] = None  # leaving the field out would mean something else
+            elif field.default is not None and not field.required:
+                payload[field.name] = field.default
         return payload
+
+    def _meant(self, field: Field, given: Any) -> Any:
+        """As `value_of`; but text that a field of any JSON takes as it is stays text."""
+        if field.kind == "json" and isinstance(given, str) and given.strip():
+            spec = self.validator.schema["properties"][field.name]  # type: ignore[index]
+            if not any(self.validator.descend(given, spec)):  # type: ignore[attr-defined]
+                return given
+        return value_of(field, given)
 
     def _faults(self, payload: Mapping[str, Any]) -> tuple[dict[str, jsonschema.ValidationError], str | None]:
         """The schema's first error of each field, and why the values do not fit together."""
@@ -164,14 +188,16 @@ def card_of(name: str, source: Any) -> Card:
     validator = _Validator(schema, registry=referencing.Registry())
     required = schema.get("required", [])
     fields = tuple(field_of(name, each, spec, each in required) for each, spec in schema["properties"].items())
+    fps = source.get("frames_per_second")
+    fps = float(fps) if isinstance(fps, int | float) and fps > 0 else None
+    fields = tuple(replace(field, unit_s=_unit_s(field, fps)) for field in fields)
     for field in fields:
         if not _default_fits(field, validator):
             raise CardError(f"{name}: the default of {field.name} is outside its own limits ({shown(field.default)})")
-    fps = source.get("frames_per_second")
     return Card(
         model_id=source["model_id"].strip("/ "),
         title=str(source.get("title") or source["model_id"]),
-        frames_per_second=float(fps) if isinstance(fps, int | float) and fps > 0 else None,
+        frames_per_second=fps,
         fields=fields,
         validator=validator,
         source=source,
@@ -198,36 +224,10 @@ def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
 _Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
-def _given(field: Field, values: Mapping[str, Any]) -> Any:
-    """The field's value in the type of its kind; the default for None, unless null is meant."""
-    value = values.get(field.name)
-    if value == "" and (field.kind == "address" or (field.nullable and "" not in field.choices)):
-        value = None
-    if value is None:
-        return None if field.required or _is_null_meant(field, values) else field.default
-    if field.kind == "choice":
-        alike = (
-            choice for choice in field.choices if kind_of_value(choice) == kind_of_value(value) and choice == value
-        )
-        return next(alike, value)
-    if field.kind == "list" and field.item is not None and isinstance(value, list):
-        item = field.item
-        return [_whole(each) if item.kind == "integer" else each for each in value]
-    return _whole(value) if field.kind == "integer" else value
-
-
-def _whole(value: Any) -> Any:
-    """7.0 as 7: JSON has one type of number, and forms send whole ones as floats."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _is_null_meant(field: Field, values: Mapping[str, Any]) -> bool:
-    """Whether an empty value means null, because leaving the field out would mean something else."""
-    if not field.nullable or field.name not in values or values[field.name] not in (None, ""):
-        return False
-    if values[field.name] == "" and "" in field.choices:
-        return False
-    return field.required or field.default is not None
+def _unit_s(field: Field, frames_per_second: float | None) -> float | None:
+    if field.name == "frames":
+        return 1 / frames_per_second if frames_per_second else None
+    return 1.0 if _OF_SECONDS.search(f"{field.name} {field.title}".casefold().replace("_", " ")) else None
 
 
 def _default_fits(field: Field, validator: Validator) -> bool:

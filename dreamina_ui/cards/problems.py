@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import jsonschema
 
 from dreamina_ui.cards.fields import Field
-from dreamina_ui.errors import InvalidInput
+from dreamina_ui.errors import InvalidInput, Quoted
 
 __all__ = ["PROBLEMS", "bad_address", "not_sendable", "problem_of", "reason_of", "shown"]
 
@@ -37,6 +37,8 @@ PROBLEMS = (
     "not_fitting",
     "not_together",
     "unknown_field",
+    "misspelt",
+    "key_reused",
     "invalid",
 )
 """The problems of a value. Each has a sentence in `words/`."""
@@ -75,7 +77,7 @@ def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> I
     if field.kind == "choice":
         # A wrong type is also outside every enum; the choices are the better answer.
         allowed = ", ".join(str(choice) for choice in field.choices)
-        message = f"{field.name}: {shown(value)} is not one of {allowed}"
+        message = f"{field.name}: {_said(value)} is not one of {allowed}"
         return InvalidInput(field.name, "not_allowed", message, held=shown(value), allowed=allowed)
     if field.kind == "json":
         return _json_problem(field, value, error)
@@ -98,7 +100,7 @@ def _wrong_kind(field: Field, value: Any) -> InvalidInput:
             field.name, "no_upload", f"{field.name}: no file can be handed in here, only an https address"
         )
     problem = f"not_{field.kind}"
-    message = f"{field.name}: {shown(value)} is not a {_EXPECTED[field.kind]}"
+    message = f"{field.name}: {_said(value)} is not a {_EXPECTED[field.kind]}"
     return InvalidInput(field.name, problem, message.replace("a https", "an https"), held=shown(value))
 
 
@@ -148,7 +150,12 @@ def shown(value: Any) -> str:
     except (ValueError, RecursionError):
         text = "…"
     text = " ".join(text.split())
-    return text if len(text) <= 40 else text[:39] + "…"
+    text = text if len(text) <= 40 else text[:39] + "…"
+    return Quoted(text) if isinstance(value, str) else text
+
+
+def _said(value: Any) -> str:
+    return f"“{shown(value)}”" if isinstance(value, str) else shown(value)
 
 
 def _json_problem(field: Field, value: Any, error: jsonschema.ValidationError) -> InvalidInput:

@@ -1,20 +1,34 @@
-"""Converts a card's values from and to text in controls, table cells and links, and lists all their faults."""
+"""Reads what people and programs write for a field as the value that it means, and writes values as text. Pure.
+
+This is the only reader: the form, tables, links, the endpoints and the tools of agents all use it, so that the same writing
+means the same everywhere.
+"""
 
 import json
 import math
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from dreamina_ui.cards.model_card import Card, Field
-from dreamina_ui.errors import InvalidInput
+from dreamina_ui.cards.fields import Field, kind_of_value
 
-__all__ = ["faults_of", "held_as", "read_value", "value_of", "written", "written_for"]
+__all__ = ["held_as", "read_value", "value_of", "written", "written_for"]
 
-_INTEGER = re.compile(r"[+-]?\d{1,40}(\.0+)?", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
-_RATIO = re.compile(r"\d{1,3}:\d{1,3}", re.ASCII)
-_BOOLEANS = {"true": True, "yes": True, "ja": True, "1": True, "false": False, "no": False, "nein": False, "0": False}
+_INTEGER = re.compile(r"[+-]?\d{1,40}([.,]0+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d{1,40}([.,]\d{0,40})?|[.,]\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+"""May be thousands or decimals, by the country: "1,250", and "1.250" where a whole number is wanted."""
+_RATIO = re.compile(r"0*(\d{1,3})[:/x]0*(\d{1,3})(?::00)?", re.ASCII)
+"""Also "16x9"; and "16:09" or "16:09:00", which a spreadsheet makes of 16:9 because it looks like a time."""
+_SECONDS = re.compile(r"([\d.,]+)(?:s|sec|secs|second|seconds|sek|sekunde|sekunden|秒)\.?", re.ASCII)
+_PART = re.compile(r"[\w:.]+")
+_AS_TYPED: dict[int, str | int | None] = {0x2212: "-"} | {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
+"""The minus of the form's own hint, and the wide letters and digits of East Asian keyboards."""
+_WORDS = {
+    True: "true yes y on 1 t wahr ja an oui vrai sí si verdadero 是 はい",
+    False: "false no n off 0 f falsch nein aus non faux falso 否 いいえ",
+}
+_BOOLEANS = {word: value for value, words in _WORDS.items() for word in words.split()}
+_NOTHING = ("null", "none")
 
 
 def written(value: Any) -> str:
@@ -29,13 +43,35 @@ def written_for(field: Field, value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str) if field.kind == "json" else written(value)
 
 
+def value_of(field: Field, given: Any) -> Any:
+    """The value that `given` means for a field: text from anywhere, or any JSON value.
+
+    None means that nothing is given: the default, or null where the field takes null. What cannot be read is returned
+    unchanged; the card's check refuses it. A value of the field is returned unchanged, except that text of a field of the
+    kind `json` is parsed.
+    """
+    if field.kind == "text":
+        return None if field.nullable and isinstance(given, str) and not given.strip() else given
+    if isinstance(given, str):
+        return _of_text(field, given)
+    if field.kind == "choice":
+        return _choice(field, given)
+    if field.kind == "list" and field.item is not None and isinstance(given, list):
+        return [value_of(field.item, each) if each is not None else None for each in given]
+    if field.kind == "integer" and isinstance(given, float) and given.is_integer():
+        return int(given)  # JSON has one type of number, and forms send whole ones as floats
+    if field.kind == "boolean" and kind_of_value(given) == "number" and given in (0, 1):
+        return bool(given)
+    return given
+
+
 def read_value(field: Field, content: Any) -> Any:
     """The value of a field from the `content` of its control in the form.
 
     An empty control means None; but "" for a text that cannot be left out, and [] for a list with a default.
     """
     if not isinstance(content, str):
-        return None if content == [] and field.can_be_empty else content
+        return None if content == [] and field.can_be_empty else value_of(field, content)
     if field.kind == "text":
         return None if not content and field.can_be_empty else content
     if field.kind == "choice" and content in field.choices:
@@ -58,55 +94,99 @@ def held_as(field: Field, value: Any) -> Any:
     return value
 
 
-def value_of(field: Field, text: str) -> Any:
-    """The value of a field from text. Text that is not valid is returned unchanged; the card's check refuses it."""
-    if field.nullable and not text.strip() and text not in field.choices:
+def _of_text(field: Field, given: str) -> Any:
+    text = given.strip()
+    if field.kind == "choice" and (given in field.choices or text in field.choices):
+        return given if given in field.choices else text
+    if not text:
         return None
-    if field.kind == "text":
-        return text
-    text = text.strip()
-    if field.kind == "list" and field.item is not None:
-        return _list(field.item, text)
     if field.kind == "json":
         return _json(text)
-    if field.kind == "choice":
-        return _choice(field, text)
-    if field.kind == "integer" and _INTEGER.fullmatch(text):
-        return int(text.partition(".")[0])
-    if field.kind == "number" and _NUMBER.fullmatch(text) and math.isfinite(float(text)):
-        return float(text)
+    if field.kind == "choice" and (choice := _choice(field, text)) in field.choices:
+        return choice
+    if text.casefold() in _NOTHING:
+        return None
+    if field.kind == "list" and field.item is not None:
+        return _list(field.item, text)
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        inner = _of_text(field, text[1:-1])
+        return text if isinstance(inner, str) and inner not in field.choices and field.kind != "address" else inner
+    if field.kind == "address":
+        return text
+    plain = text.translate(_AS_TYPED)
     if field.kind == "boolean":
-        return _BOOLEANS.get(text.casefold(), text)
+        return _BOOLEANS.get(plain.casefold(), text)
+    if field.kind in ("integer", "number"):
+        number = _number(field.kind == "integer", plain)
+        if number is None and field.unit_s is not None and (seconds := _seconds(plain)) is not None:
+            number = round(seconds / field.unit_s) if field.kind == "integer" else seconds / field.unit_s
+        return text if number is None else number
     return text
 
 
-def faults_of(card: Card, values: Mapping[str, Any]) -> list[InvalidInput]:
-    """The faults of `values`: unknown fields, then at most one fault for each field in the card's order."""
-    faults = []
-    for name in values:
-        if card.field(name) is None:
-            shown = name if len(name) <= 40 else name[:39] + "…"
-            faults.append(InvalidInput(shown, "unknown_field", f"{shown}: this model has no such field"))
-    of_fields = (card.fault_of(field, values.get(field.name)) for field in card.fields)
-    return [*faults, *filter(None, of_fields)]
+def _number(is_integer: bool, text: str) -> int | float | None:
+    if is_integer:
+        plain = _INTEGER.fullmatch(text) and not _THOUSANDS.fullmatch(text)
+        return int(re.split("[.,]", text)[0]) if plain else None
+    if not _NUMBER.fullmatch(text) or ("," in text and _THOUSANDS.fullmatch(text)):
+        return None
+    number = float(text.replace(",", "."))
+    return number if math.isfinite(number) else None
 
 
-def _choice(field: Field, text: str) -> Any:
+def _seconds(text: str) -> float | None:
+    found = _SECONDS.fullmatch(_plain(text))
+    return _number(False, found[1]) if found else None
+
+
+def _choice(field: Field, given: Any) -> Any:
+    """The one choice that is meant: by itself, by a part of it ("16:9", "1920x1088"), or by its label ("5 s", "1080p")."""
     for choice in field.choices:
-        if written(choice) == text:
+        if kind_of_value(choice) == kind_of_value(given) and choice == given:
             return choice
-    alike = [choice for choice in field.choices if _plain(written(choice)) == _plain(text)]
-    if not alike and _RATIO.fullmatch(text):
-        contained = re.compile(rf"(?<![\d:]){text}(?![\d:])")
-        alike = [choice for choice in field.choices if isinstance(choice, str) and contained.search(choice)]
-    return alike[0] if len(alike) == 1 else text
+    if kind_of_value(given) not in ("string", "number", "boolean"):
+        return given
+    text = written(int(given) if isinstance(given, float) and given.is_integer() else given)
+    plain = _plain(text)
+    for is_meant in (
+        lambda choice: _plain(written(choice)) == plain,
+        lambda choice: isinstance(choice, str) and _has_part(choice, plain),
+        lambda choice: isinstance(choice, bool) and choice is _BOOLEANS.get(plain),
+        lambda choice: kind_of_value(choice) == "number" and choice == _number(False, text.translate(_AS_TYPED)),
+        lambda choice: _is_length(field, choice, plain),
+        lambda choice: plain.rstrip("p").isdecimal() and _plain(written(choice)).rstrip("p") == plain.rstrip("p"),
+    ):
+        alike = [choice for choice in field.choices if is_meant(choice)]
+        if len(alike) == 1:
+            return alike[0]
+    return given
+
+
+def _has_part(choice: str, plain: str) -> bool:
+    """Whether "1920×1088(16:9)" names "16:9" or "1920x1088"; a number alone names nothing."""
+    parts = _PART.findall(_plain(choice))
+    ratio = _RATIO.fullmatch(plain)
+    return (not plain.isdecimal() and plain[0].isdecimal() and plain in parts) or (
+        ratio is not None and f"{ratio[1]}:{ratio[2]}" in parts
+    )
+
+
+def _is_length(field: Field, choice: Any, plain: str) -> bool:
+    """Whether a choice lasts as many seconds as the text says, exactly or as its label rounds them."""
+    seconds, frames = _seconds(plain), _number(False, written(choice))
+    if field.unit_s is None or seconds is None or frames is None:
+        return False
+    lasts = frames * field.unit_s
+    return abs(seconds - lasts) < 0.05 or (lasts >= 1 and seconds == round(lasts))
 
 
 def _list(item: Field, text: str) -> Any:
-    """The entries of a list: a JSON array, or one entry on each line; numbers also between commas."""
+    """The entries of a list: a JSON array, or one entry on each line; numbers also between semicolons or commas."""
     if text.startswith("[") and isinstance(given := _json(text), list):
-        return given
-    ends = r"[\n;,]" if item.kind in ("integer", "number") else r"\n"
+        return [value_of(item, each) if each is not None else None for each in given]
+    ends = r"\n"
+    if item.kind in ("integer", "number"):
+        ends = r"[\n;]" if re.search(r"[\n;]", text) else ","  # beside a semicolon, a comma is a decimal one
     return [value_of(item, part.strip()) for part in re.split(ends, text) if part.strip()]
 
 
@@ -131,4 +211,4 @@ def _json(text: str) -> Any:
 
 def _plain(text: str) -> str:
     """Text without case, blanks and ×, so that "1920x1088 (16:9)" matches a ratio."""
-    return "".join(text.casefold().split()).replace("×", "x")
+    return "".join(text.translate(_AS_TYPED).casefold().split()).replace("×", "x")

@@ -1,38 +1,81 @@
 """The engine owns a job from the click to the saved files. Pages come and go; they only watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
+import httpx
+
+from dreamina_ui.backends import Backend
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.clock import SYSTEM_CLOCK, Clock
+from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
-from dreamina_ui.engine.history import History
+from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.polling import Durations, PollLimiter
-from dreamina_ui.engine.rebuild import rebuild
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
-from dreamina_ui.engine.settings import EngineSettings
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
-from dreamina_ui.media.library import Library, SavedFile, origin_of
+from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.network import DIRECT, Network
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
-from dreamina_ui.storage.allowances import Allowances
-from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.allowances import Allowances, Limits
+from dreamina_ui.storage.database import Database, thread_pool
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
-from dreamina_ui.storage.leases import Leases
+from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
 
 __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """All that an engine depends on; everything below `deadline_s` has a default that suits the app."""
+
+    card: Card
+    """The model that videos are made with."""
+    data_dir: Path
+    """The folder for saved files and lock files."""
+    database_url: str
+    service_base: str
+    """The address of the service's API, with `/v1`."""
+    backend: Backend
+    key: str | None = field(default=None, repr=False)
+    """The shared API key; None where there is none."""
+    limits: Limits
+    deadline_s: float = 3600.0
+    """How long the service may take for one job, in seconds."""
+    trusted_origins: Collection[str] = ()
+    """Origins of outputs, beside the service's own, that may be plain http or of this machine."""
+    transport: httpx.AsyncBaseTransport | None = None
+    """How the service is reached, its outputs included; None is the network."""
+    network: Network = DIRECT
+    """The proxies and certificates for the service's API, where it is reached over the network."""
+    output_network: Network = DIRECT
+    """The same for outputs."""
+    room_needed: int = ROOM_NEEDED
+    """Bytes that must be free on the disk before a job is paid for."""
+    lease_s: float = LEASE_S
+    """How long a replica owns a job without renewing, in seconds."""
+    clock: Clock = SYSTEM_CLOCK
+    threads: Callable[[int, str], Executor] = thread_pool
+    """Makes the database's threads."""
+    passed: Callable[[str], Awaitable[None]] = unobserved
+    """Told of each crash point a job passes."""
 
 
 class Engine:
@@ -51,11 +94,18 @@ class Engine:
 
         budget = RetryBudget(clock)
         origin = origin_of(settings.service_base)
-        self.service = RunComfy(settings.service_base, transport=settings.transport, clock=clock, budget=budget)
+        self.service = RunComfy(
+            settings.service_base,
+            transport=settings.transport,
+            network=settings.network,
+            clock=clock,
+            budget=budget,
+        )
         self.library = Library(
             settings.data_dir / "videos",
             trusted_origins={origin, *settings.trusted_origins},
             mounts={origin: settings.transport} if settings.transport else None,
+            network=settings.output_network,
             room_needed=settings.room_needed,
             passed=passed,
         )
@@ -144,18 +194,22 @@ class Engine:
         *,
         count: int = 1,
         click_id: str | None = None,
+        call_id: str | None = None,
         key: str | None = None,
     ) -> list[Job]:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
         `values` are by field name; a field that is None or absent takes the card's default. A random seed is drawn for each
         of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor gives the
-        same jobs again. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else
-        with the shared one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `DiskFull`, `LibraryError`,
-        `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `StoreError`; then nothing was sent.
+        same jobs again; so does the same `call_id`, whoever asks, for the same values. The jobs go with the visitor's own
+        `key`, if one is given here or kept for the visitor, and else with the shared one. Raises `InvalidInput`,
+        `KeyMissing`, what `Keys.checked` does, `DiskFull`, `LibraryError`, `VisitorBlocked`, `TooManyActive`,
+        `DailyLimitReached` or `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key) if key is not None and self.keys.offered else None
-        jobs = await self._submission.click(visitor_id, values, count=count, click_id=click_id, key=own)
+        jobs = await self._submission.click(
+            visitor_id, values, count=count, click_id=click_id, call_id=call_id, key=own
+        )
         await self._passed("after_click")
         await self.supervisor.sweep()
         return jobs

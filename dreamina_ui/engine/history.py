@@ -1,5 +1,7 @@
-"""Looks back: a visitor's jobs as pages, what was shared, the bin, and how long videos usually take."""
+"""Looks back: a visitor's jobs as pages, shared jobs, the bin, usual durations; and rebuilds the history from the files."""
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +12,12 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
 from dreamina_ui.errors import JobNotFound
 from dreamina_ui.jobs import Job
-from dreamina_ui.media.library import SHARE_ID
+from dreamina_ui.media.library import SHARE_ID, Library
+from dreamina_ui.media.record import job_from
 from dreamina_ui.storage.job_queries import JobQueries, Search
-from dreamina_ui.storage.job_store import can_be_an_id
+from dreamina_ui.storage.job_store import JobStore, can_be_an_id
 
-__all__ = ["History"]
+__all__ = ["History", "rebuild"]
 
 PAGE_MOST = 100
 OFFSET_MOST = 2**31 - 1
@@ -82,3 +85,32 @@ def _plain(search: Search) -> Search:
     )
     frames = search.frames if search.frames is None or abs(search.frames) <= OFFSET_MOST else -1
     return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames)
+
+
+log = logging.getLogger(__name__)
+ADDED_AT_ONCE = 200
+
+
+async def rebuild(store: JobStore, library: Library) -> int:
+    """Make a row for each video in the library that has none; gives how many. Files without a record are left alone."""
+    known = await store.share_ids()
+    # Only names that are given here: a copy, or a file that somebody put there, is no other job.
+    ours = [share_id for share_id in await asyncio.to_thread(library.share_ids) if SHARE_ID.fullmatch(share_id)]
+    missing = [share_id for share_id in ours if share_id not in known]
+    added = 0
+    for start in range(0, len(missing), ADDED_AT_ONCE):
+        part = missing[start : start + ADDED_AT_ONCE]
+        records = await asyncio.to_thread(library.records, part)
+        jobs = [
+            job
+            for share_id, (record, files, facts) in records.items()
+            if (
+                job := job_from(
+                    share_id, record, [file.suffix for file in files], facts.width, facts.height, facts.duration_s
+                )
+            )
+        ]
+        added += await store.restore(jobs)
+    if added:
+        log.warning("the database did not know %d videos; their history was rebuilt from the files", added)
+    return added

@@ -33,7 +33,14 @@ class Submission:
     clock: Clock
 
     async def click(
-        self, visitor_id: str, values: Mapping[str, Any], *, count: int, click_id: str | None, key: str | None = None
+        self,
+        visitor_id: str,
+        values: Mapping[str, Any],
+        *,
+        count: int,
+        click_id: str | None,
+        call_id: str | None = None,
+        key: str | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
         payload = self.card.validate(values)
@@ -41,11 +48,20 @@ class Submission:
             raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
         key = await self._check_can_make(visitor_id, key)
         seeded = [self.card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
-        click_id = _kept(click_id)
+        click_id = call_id or _kept(click_id)
         made = [
             self.made(visitor_id, payload, click_id=click_id, variation=number) for number, payload in enumerate(seeded)
         ]
-        return await self._add(made, key)
+        jobs = await self._add(made, key, is_call=call_id is not None)
+        if call_id is not None and not self._is_wish(payload, jobs[0]):
+            raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
+        return jobs
+
+    def _is_wish(self, payload: Mapping[str, Any], job: Job) -> bool:
+        """Whether the job was made of this payload; a random seed is any."""
+        drawn = self.card.with_seed(payload, lambda most: 0) != self.card.with_seed(payload, lambda most: 1)
+        others = {"seed": job.payload.get("seed")} if drawn else {}
+        return {**payload, **others} == dict(job.payload)
 
     async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
@@ -84,15 +100,15 @@ class Submission:
             **{**standard, **values},
         )
 
-    async def _add(self, made: Sequence[Job], key: str | None) -> list[Job]:
+    async def _add(self, made: Sequence[Job], key: str | None, *, is_call: bool = False) -> list[Job]:
         """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
         if key is None:
-            return await self.store.add(made, self.limits)
+            return await self.store.add(made, self.limits, is_call=is_call)
         made = [replace(job, own_key=True) for job in made]
         for job in made:
             self.keys.bind(job.job_id, job.visitor_id, key)
         try:
-            jobs = await self.store.add(made, self.limits)
+            jobs = await self.store.add(made, self.limits, is_call=is_call)
         except DreaminaError:
             self._release(made)
             raise

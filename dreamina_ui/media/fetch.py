@@ -15,7 +15,7 @@ import httpx
 from dreamina_ui.errors import DownloadFailed, NotAnOutput, OutputRefused
 from dreamina_ui.media.addresses import origin_of, read_address
 from dreamina_ui.media.kinds import HEAD_BYTES, is_web_page
-from dreamina_ui.media.pinned import TRUSTED, PinnedTransport
+from dreamina_ui.media.pinned import TRUSTED
 
 __all__ = ["Fetcher"]
 
@@ -39,7 +39,7 @@ class Fetcher:
         *,
         trusted_origins: Collection[str],
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None,
-        transport: httpx.AsyncBaseTransport | None,
+        transport: httpx.AsyncBaseTransport,
         size_most: int,
         time_most_s: float,
     ) -> None:
@@ -48,7 +48,7 @@ class Fetcher:
         self._time_most_s = time_most_s
         # No httpx.AsyncClient: it would keep cookies, read redirects for itself and log every address with its signature.
         self._mounts = dict(mounts or {})
-        self._transport = transport or PinnedTransport()
+        self._transport = transport
 
     async def aclose(self) -> None:
         for transport in {self._transport, *self._mounts.values()}:
@@ -69,6 +69,8 @@ class Fetcher:
                 await self._follow(url, take)
         except TimeoutError as error:
             raise DownloadFailed("it took too long") from error
+        except httpx.ProxyError as error:
+            raise DownloadFailed(f"{type(error).__name__}: {error}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise DownloadFailed(type(error).__name__) from error
 

@@ -30,6 +30,8 @@ from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
 from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
+from dreamina_ui.media.pinned import PinnedTransport
+from dreamina_ui.network import DIRECT, Network
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
 
@@ -72,7 +74,8 @@ class SavedFile:
 class Library:
     """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
 
-    An output has at most `size_most` bytes and `time_most_s` seconds; `transport` is the way to the open net.
+    An output has at most `size_most` bytes and `time_most_s` seconds; `network` is the way to the open net, or
+    `transport` in its place.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Library:
         room_needed: int = ROOM_NEEDED,
         passed: Callable[[str], Awaitable[None]] = unobserved,
         transport: httpx.AsyncBaseTransport | None = None,
+        network: Network = DIRECT,
         size_most: int = SIZE_MOST,
         time_most_s: float = TIME_MOST_S,
     ) -> None:
@@ -93,7 +97,7 @@ class Library:
         self._fetcher = Fetcher(
             trusted_origins=trusted_origins,
             mounts=mounts,
-            transport=transport,
+            transport=transport or PinnedTransport(network),
             size_most=size_most,
             time_most_s=time_most_s,
         )

@@ -2,6 +2,8 @@
 
 TLS and the Host header keep the name: the certificate is checked against it, and a second look-up, which could answer
 otherwise, never happens. The judging is where the connecting is, so no way of writing an address leads around it.
+
+Through a proxy it is the proxy that looks names up. Then only the text of an address has been judged, and its port is 443.
 """
 
 import asyncio
@@ -14,9 +16,9 @@ from ipaddress import ip_address
 import httpcore
 import httpx
 
-from dreamina_ui.certificates import certificates
 from dreamina_ui.errors import OutputRefused
 from dreamina_ui.media.addresses import why_not
+from dreamina_ui.network import DIRECT, Network, Proxy, ProxyProgress
 
 __all__ = ["TRUSTED", "LookUp", "PinnedTransport", "look_up"]
 
@@ -36,39 +38,52 @@ async def look_up(host: str, port: int) -> list[str]:
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
-    """HTTP/1.1 over connections of the open net; `look_up`, `network` and `tls` are the seams for tests."""
+    """HTTP/1.1 over connections of the open net, or by the proxies of `network`; the others are the seams for tests."""
 
     def __init__(
         self,
+        network: Network = DIRECT,
         *,
         look_up: LookUp = look_up,
-        network: httpcore.AsyncNetworkBackend | None = None,
+        backend: httpcore.AsyncNetworkBackend | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        network = network or httpcore.AnyIOBackend()
-        tls = tls or certificates()
-        self._judged = _pool(tls, _Judging(network, look_up))
-        self._trusted = _pool(tls, network)
+        self._network = network
+        self._backend = backend or httpcore.AnyIOBackend()
+        self._tls = tls or network.tls()
+        self._judged = _pool(self._tls, _Judging(self._backend, look_up))
+        self._trusted = _pool(self._tls, self._backend)
+        self._proxied: dict[Proxy, httpcore.AsyncConnectionPool] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises `OutputRefused` before anything is connected, or httpx's own errors."""
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        pool = self._trusted if request.extensions.get(TRUSTED) is True else self._judged
-        url = request.url
+        pool = self._pool_for(request.url, trusted=request.extensions.get(TRUSTED) is True)
+        url, proxied = request.url, pool in self._proxied.values()
         inner = httpcore.Request(
             request.method,
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
             headers=request.headers.raw,
             content=request.stream,
-            extensions=request.extensions,
+            extensions={**request.extensions, "trace": ProxyProgress()} if proxied else request.extensions,
         )
-        with _as_httpx():
+        with _as_httpx(proxied=proxied):
             reply = await pool.handle_async_request(inner)
         return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply), extensions=reply.extensions)
 
     async def aclose(self) -> None:
-        await self._judged.aclose()
-        await self._trusted.aclose()
+        for pool in (self._judged, self._trusted, *self._proxied.values()):
+            await pool.aclose()
+
+    def _pool_for(self, url: httpx.URL, *, trusted: bool) -> httpcore.AsyncConnectionPool:
+        proxy = self._network.proxy_of(str(url))
+        if proxy is None:
+            return self._trusted if trusted else self._judged
+        if not trusted and url.port is not None:  # httpx leaves out the scheme's own
+            raise OutputRefused("not port 443, the only one that a proxy is asked for")
+        if proxy not in self._proxied:
+            self._proxied[proxy] = _pool(self._tls, self._backend, proxy)
+        return self._proxied[proxy]
 
 
 class _Judging(httpcore.AsyncNetworkBackend):
@@ -131,18 +146,26 @@ class _Body(httpx.AsyncByteStream):
             await self._reply.aclose()
 
 
-def _pool(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend) -> httpcore.AsyncConnectionPool:
+def _pool(
+    tls: ssl.SSLContext, backend: httpcore.AsyncNetworkBackend, proxy: Proxy | None = None
+) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
         ssl_context=tls,
         max_connections=CONNECTIONS_MOST,
         max_keepalive_connections=KEPT_MOST,
         keepalive_expiry=KEPT_S,
-        network_backend=network,
+        network_backend=backend,
+        proxy=_asked(proxy, tls) if proxy else None,
     )
 
 
+def _asked(proxy: Proxy, tls: ssl.SSLContext) -> httpcore.Proxy:
+    by_tls = proxy.url.startswith("https://")
+    return httpcore.Proxy(proxy.url, auth=proxy.auth, ssl_context=tls if by_tls else None)
+
+
 @contextmanager
-def _as_httpx() -> Iterator[None]:
+def _as_httpx(*, proxied: bool = False) -> Iterator[None]:
     """httpcore's errors have httpx's names."""
     try:
         yield
@@ -150,9 +173,15 @@ def _as_httpx() -> Iterator[None]:
         httpcore.TimeoutException,
         httpcore.NetworkError,
         httpcore.ProtocolError,
+        httpcore.ProxyError,
         httpcore.UnsupportedProtocol,
     ) as error:
         raise getattr(httpx, type(error).__name__, httpx.TransportError)(str(error)) from error
+    except Exception as error:
+        # httpcore lets errors of the SOCKS library by, assertions among them.
+        if not proxied:
+            raise
+        raise httpx.ProxyError("the proxy gave no answer that can be read") from error
 
 
 def _is_number(host: str) -> bool:

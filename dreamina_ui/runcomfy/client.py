@@ -32,6 +32,7 @@ from dreamina_ui.errors import (
     Unreachable,
     UnreadableReply,
 )
+from dreamina_ui.network import DIRECT, Network, ProxyProgress
 from dreamina_ui.retrying import GET_POLICY, RetryBudget
 from dreamina_ui.runcomfy.connections import Connections
 from dreamina_ui.runcomfy.faults import About, cause_of, fault_in
@@ -69,13 +70,15 @@ SLOWEST_UPLOAD = 100_000
 """Bytes a second at which an input may still be sent."""
 
 RETRIED = (Unavailable, Unreachable, UnreadableReply, TooManyRequests)
-NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.InvalidURL)
+NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL)
+"""A `ProxyError` is one of making the connection: a request has a way to the service only after the proxy's yes."""
 
 
 class RunComfy:
     """A client for one `base` (with `/v1`). Each call takes its visitor's `key`; None sends no Authorization.
 
-    A call raises `ServiceError` and nothing else. All calls share a few httpx clients. `budget` bounds the retries; None does
+    A call raises `ServiceError` and nothing else. All calls share a few httpx clients, which reach the service by `transport`, or
+    over `network`; without a transport, making this reads the certificates, and blocks. `budget` bounds the retries; None does
     not.
     """
 
@@ -84,6 +87,7 @@ class RunComfy:
         base: str,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
+        network: Network = DIRECT,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 30.0,
         submit_timeout_s: float = SUBMIT_TIMEOUT_S,
@@ -100,8 +104,11 @@ class RunComfy:
         # httpx's time-outs start anew with every byte; these bounds end a reply that drips.
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
         self._longest_submit_s = 2 * connect_timeout_s + 2 * submit_timeout_s
+        self._proxy = None if transport else network.proxy_of(self._base)
         self._connections = Connections(
             transport=transport,
+            tls=None if transport else network.tls(),
+            proxy=self._proxy,
             timeout=self._timeout,
             # No compression: the cap on a reply must hold for what it unpacks to.
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
@@ -197,11 +204,15 @@ class RunComfy:
         fault: ServiceError | None = None
         response: httpx.Response | None = None
         body = bytearray()
+        progress = ProxyProgress()
+        extensions = {"trace": progress} if self._proxy else {}
         try:
             async with (
                 asyncio.timeout(longest_s),
                 self._connections.client() as client,
-                client.stream(method, url, headers=headers, content=content, timeout=timeout) as response,
+                client.stream(
+                    method, url, headers=headers, content=content, timeout=timeout, extensions=extensions
+                ) as response,
             ):
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -210,10 +221,11 @@ class RunComfy:
                         break
         except Exception as error:
             # Not only httpx's own: transports have let an OSError or the RuntimeError of a closed socket by.
-            never_left = isinstance(error, NEVER_LEFT)
+            never_left = isinstance(error, NEVER_LEFT) or (response is None and progress.is_asking_proxy)
             kind = Unreachable if never_left else Unavailable
             text = clean(f"{type(error).__name__}: {error}", key)
-            fault = kind(text, cause=cause_of(error, never_left=never_left))
+            by_proxy = self._proxy is not None
+            fault = kind(text, cause=cause_of(error, never_left=never_left, by_proxy=by_proxy))
         # Raised out here, so that no exception's context leads to a request and its headers. A reply that
         # broke off is still read: JSON shows by itself whether it is whole, and a status may say enough.
         if response is not None:

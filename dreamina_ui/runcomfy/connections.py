@@ -6,10 +6,11 @@ A poll costs 1.1 ms of processor time with 4 connections in the pool and 2.1 ms 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
 
 import httpx
 
-from dreamina_ui.certificates import certificates
+from dreamina_ui.network import Proxy
 
 __all__ = ["Connections"]
 
@@ -21,15 +22,23 @@ KEPT_S = 4.0
 
 
 class Connections:
-    """To one service. With a `transport` all clients use that; without one, making this reads the certificates, and blocks."""
+    """To one service: by a `transport`, which all clients share; else with `tls`, and by a `proxy` if there is one."""
 
     def __init__(
-        self, *, timeout: httpx.Timeout, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport | None = None
+        self,
+        *,
+        timeout: httpx.Timeout,
+        headers: Mapping[str, str],
+        transport: httpx.AsyncBaseTransport | None = None,
+        tls: SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._timeout = timeout
         self._headers = dict(headers)
         self._transport = transport
-        self._certificates = None if transport else certificates()
+        self._tls = tls
+        # httpx asks a proxy even where it has a transport.
+        self._proxy = _as_httpx(proxy, tls) if proxy and not transport else None
         self._clients: list[httpx.AsyncClient] = []
         self._in_flight: dict[httpx.AsyncClient, int] = {}
         self.is_closed = False
@@ -54,7 +63,8 @@ class Connections:
     def _made(self) -> httpx.AsyncClient:
         client = httpx.AsyncClient(
             transport=self._transport,
-            verify=self._certificates or True,
+            verify=self._tls or True,
+            proxy=self._proxy,
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=KEPT, keepalive_expiry=KEPT_S),
             follow_redirects=False,
@@ -66,3 +76,8 @@ class Connections:
         self._clients.append(client)
         self._in_flight[client] = 0
         return client
+
+
+def _as_httpx(proxy: Proxy, tls: SSLContext | None) -> httpx.Proxy:
+    by_tls = proxy.url.startswith("https://")
+    return httpx.Proxy(proxy.url, auth=proxy.auth, ssl_context=tls if by_tls else None)

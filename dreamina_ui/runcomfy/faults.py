@@ -124,19 +124,23 @@ def _kind_by_status(reply: Reply, about: About) -> type[ServiceError] | None:
     return UnreadableReply
 
 
-def cause_of(error: BaseException, *, never_left: bool) -> Cause:
-    """Why a call has no reply, by the exceptions behind it; `never_left` decides where none of them tells."""
+def cause_of(error: BaseException, *, never_left: bool, by_proxy: bool = False) -> Cause:
+    """Why a call has no reply, by the exceptions behind it; `never_left` decides where none of them tells.
+
+    With `by_proxy`, what kept the call from leaving was the proxy, unless it was a certificate.
+    """
     behind = list(_behind(error))
 
     def is_one(*kinds: type[BaseException]) -> bool:
         return any(isinstance(one, kinds) for one in behind)
 
     dropped = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+    is_certificate = is_one(ssl.SSLError) and not is_one(ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    if is_one(httpx.ProxyError) or (by_proxy and never_left and not is_certificate):
+        return "proxy"
     if is_one(socket.gaierror):
         return "name"
-    if is_one(httpx.ProxyError):
-        return "proxy"
-    if is_one(ssl.SSLError) and not is_one(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+    if is_certificate:
         return "certificate"
     if is_one(ConnectionRefusedError):
         return "refused"

@@ -4,6 +4,7 @@ SQL blocks, so `Database.run` and `Database.read` run every transaction in threa
 """
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections import deque
@@ -15,10 +16,13 @@ from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
+from dreamina_ui.database_url import POSTGRES_SCHEMES, PostgresAddress, read_postgres
 from dreamina_ui.errors import StoreError, StoreUnavailable, StoreUnusable
 from dreamina_ui.storage.migrations import migrate
 
 __all__ = ["Database", "thread_pool"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SQLITE_READERS = 2
@@ -37,7 +41,8 @@ def thread_pool(count: int, name: str) -> Executor:
 
 
 class Database:
-    """A database at an SQLAlchemy URL. Call `prepare` before the first use, and `close` after the last.
+    """A database at the URL of an SQLite file or of a PostgreSQL server. Call `prepare` before the first use, and `close`
+    after the last.
 
     `busy_timeout_s` is how long SQLite waits for another writer. `threads` makes the executors that SQL runs in, from a
     number of threads and their name. Raises `StoreUnusable` for an invalid URL, and `StoreUnavailable` if the folder of
@@ -47,24 +52,29 @@ class Database:
     def __init__(
         self, url: str, *, busy_timeout_s: float = 10, threads: Callable[[int, str], Executor] = thread_pool
     ) -> None:
-        try:
-            address = sa.make_url(url)
-        except (sa.exc.ArgumentError, ValueError):
-            # Neither the URL nor SQLAlchemy's message may be shown: both can contain a password.
-            raise StoreUnusable("the address of the database cannot be read") from None
-        self.is_sqlite = address.get_backend_name() == "sqlite"
+        self.is_sqlite = url.partition("://")[0] not in POSTGRES_SCHEMES
         if self.is_sqlite:
+            try:
+                address = sa.make_url(url)
+            except (sa.exc.ArgumentError, ValueError):
+                # Neither the URL nor SQLAlchemy's message may be shown: both can contain a password.
+                raise StoreUnusable("the address of the database cannot be read") from None
             self._engine = _sqlite_engine(address, busy_timeout_s, writes=True)
             # Reads do not wait for the disk, as writes do.
             self._reading = _sqlite_engine(address, busy_timeout_s, writes=False)
             self._writers = threads(1, "database")
             self._readers = threads(SQLITE_READERS, "database reads")
         else:
-            self._engine = sa.create_engine(address, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True)
+            try:
+                self._engine = _postgres_engine(read_postgres(url))
+            except ValueError as error:
+                raise StoreUnusable(f"the address of the database cannot be read: {error}") from None
             self._reading = self._engine.execution_options(postgresql_readonly=True)
             self._writers = self._readers = threads(CONNECTIONS, "database")
         self._waiting: deque[_Write[Any]] = deque()
-        self.now: sa.ColumnElement[float] = sa.literal_column(CLOCKS[address.get_backend_name()], sa.Double)
+        self.now: sa.ColumnElement[float] = sa.literal_column(
+            CLOCKS["sqlite" if self.is_sqlite else "postgresql"], sa.Double
+        )
         """The database's clock, in seconds since the epoch, which all replicas share."""
 
     def prepare(self) -> None:
@@ -172,6 +182,17 @@ def _run_together(connection: sa.Connection, writes: Sequence[_Write[Any]]) -> N
             write.error = error
         else:
             part.commit()
+
+
+def _postgres_engine(address: PostgresAddress) -> sa.Engine:
+    if address.left_out:
+        log.info("the database's address names %s, which libpq does not know: left out", ", ".join(address.left_out))
+    # A pooler gives each transaction any of its connections: nothing may be kept from one to the next. So no statement is
+    # prepared, and nothing here sets or locks anything for longer than its transaction.
+    options = {**address.parameters, "prepare_threshold": None}
+    return sa.create_engine(
+        "postgresql+psycopg://", connect_args=options, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True
+    )
 
 
 def _sqlite_engine(address: sa.URL, busy_timeout_s: float, *, writes: bool) -> sa.Engine:

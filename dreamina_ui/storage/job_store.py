@@ -23,13 +23,13 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, made: Sequence[Job], limits: Limits | None = None) -> list[Job]:
+    async def add(self, made: Sequence[Job], limits: Limits | None = None, *, is_call: bool = False) -> list[Job]:
         """Make the rows of one click, in the transaction that checks the limits. Returns the jobs.
 
-        If the click already has jobs, returns those and makes none. Raises `VisitorBlocked`, `TooManyActive` or
-        `DailyLimitReached`; then nothing is written.
+        If the click already has jobs, returns those and makes none; of a call of a program, whoever they belong to.
+        Raises `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`; then nothing is written.
         """
-        return await self._database.run(lambda connection: self._add(connection, made, limits))
+        return await self._database.run(lambda connection: self._add(connection, made, limits, is_call))
 
     async def restore(self, made: Sequence[Job]) -> int:
         """Make the rows of finished jobs whose share ids have none. Returns their count. Replicas may do this at once."""
@@ -133,11 +133,13 @@ class JobStore:
 
         return await self._database.run(work)
 
-    def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> list[Job]:
+    def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None, is_call: bool) -> list[Job]:
         self._database.serialise(connection)
         first = made[0]
         if first.click_id is not None:
-            same_click = (jobs.c.visitor_id == first.visitor_id, jobs.c.click_id == first.click_id)
+            same_click = [jobs.c.click_id == first.click_id]
+            if not is_call:
+                same_click.append(jobs.c.visitor_id == first.visitor_id)
             rows = connection.execute(sa.select(jobs).where(*same_click).order_by(jobs.c.variation)).all()
             if rows:
                 return [job_of(row) for row in rows]

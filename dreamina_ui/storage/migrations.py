@@ -146,6 +146,8 @@ MIGRATIONS: Sequence[Migration] = (
         "0009_files_and_remarks",
         ("ALTER TABLE jobs ADD COLUMN files TEXT", "ALTER TABLE jobs ADD COLUMN remarks TEXT"),
     ),
+    # A program's call is found by its own id, whoever asks.
+    Migration("0010_calls", ("CREATE INDEX jobs_by_call ON jobs (click_id) WHERE click_id IS NOT NULL",)),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

@@ -1,1 +1,1 @@
-"""What the person sees: one file for each section of the page."""
+"""The page: its sections, their HTML, and the form."""

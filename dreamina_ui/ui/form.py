@@ -1,4 +1,4 @@
-"""The form: a model card's fields as Gradio components, and what they hold as values by field name."""
+"""The form: a model card's fields as Gradio components, and their values by field name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,35 +18,37 @@ from dreamina_ui.wording import LANGUAGES, Words, texts_of
 __all__ = ["Form", "build_control", "build_form", "choice_label"]
 
 WIDE = ("text", "address", "list", "json")
-"""Kinds whose control takes a line of its own."""
+"""Kinds whose control has a row of its own."""
 CHOICES_SHOWN = 4
-"""More of them are chosen from a list that opens."""
+"""With more choices, the control is a dropdown."""
 OWN_WORDS = gr.InputHTMLAttributes(autocomplete="off")
 TYPED = gr.InputHTMLAttributes(autocomplete="off", autocapitalize="off", autocorrect="off", spellcheck=False)
-"""Nothing is filled in or corrected by the browser: what a field holds is what a person has typed."""
+"""The browser fills in and corrects nothing: a field holds what a person has typed."""
 _RATIO = re.compile(r"^(\d+)×(\d+)\((\d+:\d+)\)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`controls` and `problems` are by field name, in the card's order; a problem stands right under its control."""
+    """`controls` and `problems` are by field name, in the card's order; each problem is shown below its control."""
 
     card: Card
     controls: Mapping[str, Component]
     problems: Mapping[str, gr.HTML]
     variations: gr.Radio
     uploads: Mapping[str, gr.UploadButton]
-    """Beside fields of addresses, where there is a public place for files."""
+    """By field name, for address fields, if the app has a public address."""
 
-    def values(self, held: Mapping[Component, Any]) -> dict[str, Any]:
-        """Values by field name from what the controls hold, by control."""
+    def values(self, contents: Mapping[Component, Any]) -> dict[str, Any]:
+        """The values by field name, from the contents of the controls."""
         fields = {field.name: field for field in self.card.fields}
         return {
-            name: read_value(fields[name], held[control]) for name, control in self.controls.items() if control in held
+            name: read_value(fields[name], contents[control])
+            for name, control in self.controls.items()
+            if control in contents
         }
 
-    def held(self, values: Mapping[str, Any]) -> dict[Component, Any]:
-        """What the controls hold for these values, by control; fields without a value are left out."""
+    def contents(self, values: Mapping[str, Any]) -> dict[Component, Any]:
+        """The contents of the controls for these values; fields without a value are left out."""
         fields = {field.name: field for field in self.card.fields}
         return {
             control: held_as(fields[name], values[name]) for name, control in self.controls.items() if name in values
@@ -54,7 +56,7 @@ class Form:
 
 
 def build_form(card: Card, fixed: Fixed, *, uploads: bool = False) -> Form:
-    """Place the controls where the caller stands in the layout."""
+    """Add the controls to the Gradio layout that is open."""
     controls: dict[str, Component] = {}
     problems: dict[str, gr.HTML] = {}
     buttons: dict[str, gr.UploadButton] = {}
@@ -122,9 +124,9 @@ def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
     with gr.Row(elem_classes="seed-row", equal_height=True):
         seed = build_control(card, field, fixed)
         dice = gr.Button("⚄", elem_id="dice", elem_classes="dice", min_width=40, scale=0)
-        # Only where −1 asks for a new seed each time there is something to lock.
+        # A seed can be locked only if −1 means a new one each time.
         lock = gr.Button("⚷", elem_id="lock", elem_classes="dice", min_width=40, scale=0, visible=field.default == -1)
-    # Drawn in the browser: a click on a die should not wait for a server.
+    # The browser chooses the number, so the click does not wait for the server.
     drawn = f"() => String(Math.floor(Math.random() * {seed_most(field) + 1}))"
     dice.click(None, outputs=seed, js=drawn, api_visibility="private")
     lock.click(None, inputs=seed, outputs=seed, js="window.dreamina.lockSeed", api_visibility="private")
@@ -132,7 +134,7 @@ def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
 
 
 def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field") -> Component:
-    """The component for one field; `section` begins its id on the page."""
+    """The component for one field; `section` is the start of its element id."""
     common: dict[str, Any] = {
         "label": _label(field, fixed),
         "value": held_as(field, field.default),
@@ -142,8 +144,8 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
         "elem_classes": ["required"] if field.required and not field.nullable else [],
     }
     if field.kind == "choice":
-        if len(field.choices) <= CHOICES_SHOWN and _is_ours(field):
-            common["info"] = None  # our own label says it all
+        if len(field.choices) <= CHOICES_SHOWN and _is_translated(field):
+            common["info"] = None  # our own label is enough
         return _choice(_choices_of(card, field, fixed, field.can_be_empty), common)
     if field.kind == "boolean" and field.can_be_empty:
         answers = [
@@ -184,7 +186,7 @@ def _choice(choices: list[tuple[Any, Any]], common: dict[str, Any]) -> Component
 def _text(field: Field, common: dict[str, Any]) -> Component:
     most = field.most_characters
     long = most is None or most > 120
-    # No `max_length`: it would cut a pasted prompt without a word. The count turns red instead.
+    # No `max_length`: it would cut a pasted prompt without a message. The count turns red instead.
     classes = [*common["elem_classes"], *(["counted", f"most-{most}"] if most else [])]
     held = {**common, "elem_classes": classes}
     return gr.Textbox(lines=4 if long else 1, max_lines=12, html_attributes=OWN_WORDS, **held)
@@ -199,23 +201,23 @@ def _number(field: Field, common: dict[str, Any]) -> gr.Textbox:
 
 
 def _step(field: Field) -> float:
-    """What an arrow key adds: a hundredth of a narrow range of fractions, else one."""
+    """The step of an arrow key: 0.01 for fractions in a range of at most 10, else 1."""
     if field.kind == "number" and field.least is not None and field.most is not None and field.most - field.least <= 10:
         return 0.01
     return 1
 
 
 def _label(field: Field, fixed: Fixed) -> Any:
-    """In the person's language where we know the field, else as the card says."""
-    return fixed.text(f"field.{field.name}") if _is_ours(field) else field.title
+    """The translated title if there is one, else the card's title."""
+    return fixed.text(f"field.{field.name}") if _is_translated(field) else field.title
 
 
-def _is_ours(field: Field) -> bool:
+def _is_translated(field: Field) -> bool:
     return f"field.{field.name}" in texts_of(LANGUAGES[0])
 
 
 def choice_label(card: Card, field: Field, choice: Any) -> str:
-    """How a choice reads: "16:9 · 1920×1088" for a ratio, "5 s" for a number of frames."""
+    """The label of a choice: "16:9 · 1920×1088" for a ratio, "5 s" for a number of frames."""
     if ratio := _RATIO.match(str(choice)):
         return f"{ratio[3]} · {ratio[1]}×{ratio[2]}"
     if field.name == "frames" and (duration_s := card.duration_s({"frames": choice})):

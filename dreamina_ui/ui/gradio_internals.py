@@ -61,21 +61,30 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
     def postprocess(self, value: Shown | None) -> FileData | None:
         if value is None:
             return None
-        address = f"/{saved_address(value.path)}"
         return FileData(
-            path=value.name, url=address, orig_name=value.name, mime_type=value.kind.media_type, size=value.size
+            path=value.name,
+            url=saved_address(value.path),
+            orig_name=value.name,
+            mime_type=value.kind.media_type,
+            size=value.size,
         )
 
     def answer(self, value: Any) -> Any:
         """The video, or an update that may hold one, as the browser gets it."""
         if not isinstance(value, dict):
             file = self.postprocess(value)
-            return file and file.model_dump()
+            # Without its mark of a file, the server leaves the address relative: it may not know what the page's root is.
+            return file and file.model_dump(exclude={"meta"})
         return {**value, "value": self.answer(value["value"])} if "value" in value else value
 
 
 class StudioBlocks(gr.Blocks):
     """Only what an event's handler gives is worked on, what changes its looks is not made anew, and input waits for no thread."""
+
+    def __init__(self, *values: Any, **options: Any) -> None:
+        super().__init__(*values, **options)
+        # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
+        self.space_id = None
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False

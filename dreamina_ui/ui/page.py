@@ -1,5 +1,6 @@
-"""Places the sections and connects their events."""
+"""The page: its sections, and the events that connect them."""
 
+import json
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -12,12 +13,13 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
+from dreamina_ui.ui.drafts import keep_draft
 from dreamina_ui.ui.gradio_internals import StudioBlocks
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
-from dreamina_ui.ui.sections.account import Account, AskLeft
+from dreamina_ui.ui.sections.account import Account, AllowanceOf
 from dreamina_ui.ui.sections.batch import Batch
 from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import History
@@ -29,20 +31,20 @@ from dreamina_ui.web.public_files import PublicFiles
 __all__ = ["Page", "build_page"]
 
 NEW_S = 5.0
-"""A job this young is not in the history that the page shows; a page that counted its visitor's videos counts anew."""
+"""Seconds: a younger job is not in the history of the page yet, nor in the number of videos left."""
 JUST_ENDED_S = 60.0
-"""A job that ended so recently may have ended before the page watched it again: the history still shows it as it was."""
+"""Seconds: a job that ended later may have ended while the page did not watch it, so the history shows its old state."""
 
 
 class Page:
-    """The sections, and the events that lead from one to another."""
+    """The sections, and the events between them."""
 
     def __init__(
         self,
         engine: Engine,
         callers: Callers,
         fixed: Fixed,
-        left: AskLeft | None,
+        left: AllowanceOf | None,
         *,
         login: bool,
         public_files: PublicFiles | None = None,
@@ -84,8 +86,12 @@ class Page:
         compose.connect(quiet)
         stage.connect(quiet)
         history.connect(quiet)
+        keep_draft(blocks, "form", compose.price_inputs, compose.accepted)
+        keep_draft(blocks, "batch", batch.drafted, batch.accepted)
         blocks.load(
             self.open,
+            inputs=stage.opening,
+            js="window.dreamina.opening",
             outputs=[
                 stage.current,
                 batch.current,
@@ -100,19 +106,19 @@ class Page:
         )
         compose.generate.click(
             self.start,
-            inputs=compose.sent,
-            outputs=[stage.current, *compose.messages],
+            inputs=compose.start_inputs,
+            outputs=[stage.current, compose.accepted, *compose.messages],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
         )
         compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
-            chosen(self.put_on_stage, outputs=[stage.current, self.tabs], **quiet)
+            chosen(self.show_on_stage, outputs=[stage.current, self.tabs], **quiet)
         batch.current.change(
             self.watch_batch,
-            inputs=[batch.current, *history.inputs],
-            outputs=[*batch.outputs, *history.outputs],
+            inputs=batch.current,
+            outputs=[*batch.outputs, history.stale],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -120,53 +126,80 @@ class Page:
         watched = gr.on(
             [stage.current.change, stage.again_for.change],
             self.watch,
-            inputs=[stage.current, *history.inputs],
-            outputs=[*stage.outputs, compose.generate, compose.cancel, *history.outputs, *account.outputs],
+            inputs=stage.current,
+            outputs=[
+                *stage.outputs,
+                compose.generate,
+                compose.cancel,
+                history.offset,
+                history.stale,
+                *account.outputs,
+            ],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
         )
         if self._engine.backend.charges:
             # What the last video cost may be known now.
-            watched.then(compose.show_price, inputs=compose.priced, outputs=compose.price, **quiet)
+            watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price, **quiet)
         filled = [*compose.controls, compose.refusal]
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
-        deleted = stage.delete.click(
-            self.delete, inputs=stage.current, outputs=stage.current, js="window.dreamina.deleting", **quiet
+        stage.delete.click(
+            self.delete,
+            inputs=stage.current,
+            outputs=[stage.current, history.stale],
+            js="window.dreamina.deleting",
+            **quiet,
         )
-        deleted.then(history.show, inputs=history.inputs, outputs=history.outputs, **quiet)
-        self.examples.select(self.take_example, outputs=compose.controls, **quiet)
+        self.examples.select(self.fill_from_example, outputs=compose.controls, **quiet)
 
-    async def open(self, request: gr.Request) -> Update:
-        """What was running goes back on the stage; a link may fill the form or show a shared video."""
+    async def open(self, opening: str, request: gr.Request) -> Update:
+        """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
+        or show a shared video.
+
+        `opening` is what the browser tells, as JSON: the jobs that were `seen` at their end (null where it keeps no list), and
+        whether it `has_draft`, which then is newer than the link's settings.
+        """
+        told = _told(opening)
         words, query = self._callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
         update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
-        update |= self.compose.take_link(query, words) | self.compose.greet(request)
+        if not told.get("has_draft"):
+            update |= self.compose.fill_from_link(query, words)
+        update |= self.compose.show_visitor_problem(request)
         if share_id := query.get("video", ""):
             try:
                 return update | await self.stage.show_shared(share_id, words, self._callers.zone(request))
             except JobNotFound as error:
-                return update | self.stage.tell(error, words)
+                return update | self.stage.show_error(error, words)
         if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
             update[self.batch.current] = batch_id
-        running, _ = await self._engine.history.page(self._callers.visitor(request), 1, search=Search(state=RUNNING))
-        return update | ({self.stage.current: running[0].job_id} if running else {})
+        if job_id := await self._newest(self._callers.visitor(request), told.get("seen")):
+            update[self.stage.current] = job_id
+        return update
+
+    async def _newest(self, visitor_id: str, seen: Any) -> str | None:
+        """The newest job that runs, or else the newest video, if it is not among those that were seen."""
+        running, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=RUNNING))
+        if running:
+            return running[0].job_id
+        if not isinstance(seen, list):
+            return None
+        ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
+        return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)
         return update if job is None else {**update, self.stage.current: job.job_id}
 
-    async def watch(
-        self, job_id: str, words_sought: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
-    ) -> AsyncIterator[Update]:
-        """Relay each change of the job on the stage, until it ends or another one takes the stage.
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
+        """Relay each change of the job on the stage, until it ends or another one is shown.
 
-        The history is drawn anew for a job that was just asked for, and when one of the click's videos ends.
+        The history is updated for a new job, and whenever a job of the click ends.
         """
         words, again = self._callers.words(request), self._callers.is_again(request)
         now = self._callers.now()
@@ -179,35 +212,31 @@ class Page:
                 is_new = ended_before is None and now - job.created_at < NEW_S
                 just_ended = ended_before is None and (again or now - (job.finished_at or 0.0) < JUST_ENDED_S)
                 if is_new or just_ended or ended_before not in (None, ended):
-                    shown = await self.history.show(words_sought, state, ratio, frames, 0 if is_new else at, request)
-                    update |= dict(zip(self.history.outputs, shown, strict=True))
+                    update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
                 ended_before = ended
                 yield update | self._buttons(job)
         except DreaminaError as error:
-            yield self.stage.tell(error, words) | self._buttons(None)
+            yield self.stage.show_error(error, words) | self._buttons(None)
 
-    async def watch_batch(
-        self, batch_id: str, words_sought: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request
-    ) -> AsyncIterator[Update]:
-        """Relay each change in the batch's table; the history is drawn anew when one of its videos ends."""
+    async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
+        """Relay each change in the batch's table; the history is updated when one of its jobs ends."""
         if not batch_id:
             return
         ended_before: int | None = None
         async for update, ended in self.batch.watch(batch_id, request):
             if ended != ended_before:
-                shown = await self.history.show(words_sought, state, ratio, frames, at, request)
-                update |= dict(zip(self.history.outputs, shown, strict=True))
+                update |= self.history.refreshed()
             ended_before = ended
             yield update
 
-    async def put_on_stage(self, event: gr.EventData) -> Update:
-        """The job a script named, and the tab with the stage to the front."""
+    async def show_on_stage(self, event: gr.EventData) -> Update:
+        """Show the job of a script's event, and open the tab with the stage."""
         return {self.stage.current: await self.stage.choose(event), self.tabs: gr.update(selected="video")}
 
     async def cancel_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
-        """What the cancel achieved is said by the watcher; here only what kept it from being asked."""
+        """Cancel the job and show only an error: `watch` shows the effect."""
         try:
             job = await self._engine.cancel(self._callers.visitor(request), job_id)
         except DreaminaError as error:
@@ -215,28 +244,28 @@ class Page:
         return gr.skip(), gr.update(visible=job.can_cancel)
 
     async def reuse(self, job_id: str, request: gr.Request) -> Update:
-        return await self.compose.take_job(job_id, request)
+        return await self.compose.fill_from_job(job_id, request)
 
     async def reuse_with_new_seed(self, job_id: str, request: gr.Request) -> Update:
-        """The same settings, and a seed that is drawn at the click."""
+        """Fill the form with the job's settings and the default seed."""
         seed = self._engine.card.field("seed")
-        return await self.compose.take_job(job_id, request, **({"seed": seed.default} if seed else {}))
+        return await self.compose.fill_from_job(job_id, request, **({"seed": seed.default} if seed else {}))
 
-    async def delete(self, job_id: str, request: gr.Request) -> str:
-        """Into the bin with the job on the stage."""
+    async def delete(self, job_id: str, request: gr.Request) -> Update:
+        """Delete the job on the stage; it can be restored."""
         await self._engine.history.delete(self._callers.visitor(request), [job_id])
-        return ""
+        return {self.stage.current: "", **self.history.refreshed()}
 
-    async def take_example(self, event: gr.EventData) -> Update:
-        """An example fills the form; nothing is sent."""
+    async def fill_from_example(self, event: gr.EventData) -> Update:
+        """Fill the form with an example; nothing is sent."""
         data = event._data if isinstance(event._data, dict) else {}
         example = EXAMPLES.get(str(data.get("name")), {})
         return self.compose.fill(example) or dict.fromkeys(self.compose.controls, gr.skip())
 
     def _buttons(self, job: Job | None) -> Update:
-        being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)
+        is_being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)
         return {
-            self.compose.generate: gr.update(interactive=not being_sent),
+            self.compose.generate: gr.update(interactive=not is_being_sent),
             self.compose.cancel: gr.update(visible=job is not None and job.can_cancel),
         }
 
@@ -244,25 +273,33 @@ class Page:
 def build_page(
     engine: Engine,
     callers: Callers,
-    left: AskLeft | None = None,
+    left: AllowanceOf | None = None,
     *,
     login: bool = False,
     public_files: PublicFiles | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
-    """The whole app as Gradio blocks, with the page's private events and the public endpoints, and its fixed texts.
+    """The app as Gradio blocks, with the page's private events and the public endpoints; and its fixed texts.
 
-    `left` tells what is left of a visitor's allowance. With `login`
-    there is a button to sign in with Hugging Face, on a Space that offers it. `public_files` takes files for address fields.
+    `left` returns a visitor's allowance. With `login` there is a button to sign in with Hugging Face.
+    `public_files` stores the uploads of address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
-    # What is handed in by a visitor is read once, and gone within two hours.
+    # Gradio checks every hour, and deletes uploads that are older than an hour: they are read once.
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
         page = Page(engine, callers, fixed, left, login=login, public_files=public_files)
         page.connect(blocks)
         add_endpoints(engine, callers)
-    # By itself Gradio runs one of each event at a time, and looks twenty times a second whether it has ended.
+    # By default Gradio runs one call of each event at a time, and polls twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
     return blocks, fixed.translations
+
+
+def _told(opening: str) -> dict[str, Any]:
+    try:
+        told = json.loads(opening)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,4 +1,4 @@
-"""Help with the prompt: phrases to click together, and examples to start from. Neither sends anything."""
+"""Help with the prompt: phrases to click, and examples that fill the form. Neither sends a job."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ CHIPS: Mapping[str, Sequence[str]] = {
     "mood": ("calm", "dramatic", "dreamy"),
     "pace": ("slow", "lapse"),
 }
-"""By group; the text of a chip is what it puts into the prompt, in the language that the prompt is written in."""
+"""The chips by group. The text of a chip is the phrase that it adds, in the language that the prompt is written in."""
 
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "tea": {
@@ -53,7 +53,7 @@ _EXAMPLE = Markup(
 
 
 def chips_html(words: Words) -> Markup:
-    """All groups of chips; `assets/js/prompt-chips.js` puts their phrases in and takes them out."""
+    """All groups of chips; `assets/js/prompt-chips.js` adds their phrases to the prompt and removes them."""
 
     def group(name: str) -> Markup:
         title = words.say(f"chips.{name}")

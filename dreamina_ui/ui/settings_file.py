@@ -1,23 +1,22 @@
-"""The settings inside a file that somebody uploads to fill the form."""
+"""Reads the settings from an uploaded file, to fill the form."""
 
 from pathlib import Path
 from typing import Any
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.values import faults_of
 from dreamina_ui.media.embed import read_record, read_record_alone
 from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
 
 __all__ = ["SETTINGS_PROBLEMS", "settings_of"]
 
 SETTINGS_PROBLEMS = ("no_settings", "other_model", "invalid")
-"""What a file can lack. Each has a sentence."""
+"""What can be wrong with a file. Each has a sentence."""
 
 
 def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
     """The values of a file that fit the card, by field name, and one of `SETTINGS_PROBLEMS` or None; blocks.
 
-    Values come with `other_model` and `invalid`, too: those that this card takes all the same.
+    With `other_model` and `invalid`, the values are those that fit.
     """
     record = _record(path)
     settings = record.get("settings") if record else None
@@ -29,7 +28,7 @@ def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
         for name, value in settings.items()
         if name in fields and (value is not None or fields[name].nullable)
     }
-    faulty = {fault.field for fault in faults_of(card, known) if fault.field in known}
+    faulty = {fault.field for fault in card.faults_of(known) if fault.field in known}
     values = {name: value for name, value in known.items() if name not in faulty}
     if record.get("model_id") != card.model_id:
         return values, "other_model"
@@ -37,7 +36,7 @@ def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
 
 
 def _record(path: Path) -> dict[str, Any] | None:
-    """The record in a file. No decoder sees a stranger's file: its bytes are read, and few of them."""
+    """The record in a file, or None. It is read without a decoder and within limits, because anybody can upload a file."""
     try:
         if not path.is_file() or path.stat().st_size > VIDEO_MOST:
             return None

@@ -1,4 +1,4 @@
-"""The look that Gradio's own components take: colours, type, corners. Everything else is in `assets/css/studio.css`."""
+"""The theme of Gradio's components: colours, type, corners. All other styles are in `assets/css/`."""
 
 import gradio as gr
 from gradio.themes.utils import colors, sizes
@@ -37,7 +37,7 @@ PIXELS_PER_REM = 16
 
 
 def _scaling(size: sizes.Size) -> sizes.Size:
-    """Gradio's sizes in rem: on a projector, or for people who read larger letters, all of them grow with the page."""
+    """Gradio's sizes in rem, so that they grow with the font size of the browser."""
     steps = {name: _in_rem(str(getattr(size, name))) for name in ("xxs", "xs", "sm", "md", "lg", "xl", "xxl")}
     return sizes.Size(name=f"{size.name}_rem", **steps)
 
@@ -47,7 +47,7 @@ def _in_rem(pixels: str) -> str:
 
 
 def studio_theme() -> gr.themes.Base:
-    """Fonts are the system's own: nothing is fetched from another origin, so the page also works offline."""
+    """The theme. It uses system fonts and fetches nothing from another origin, so the page also works offline."""
     theme = gr.themes.Base(
         primary_hue=PETROL,
         secondary_hue=PETROL,

@@ -1,6 +1,6 @@
-"""The fixed text of the page. Gradio's browser side puts it in by language, so it costs no call and never flickers.
+"""The fixed texts of the page. Gradio translates them in the browser, without a request to the server.
 
-Spoken text, which depends on what happens, comes from the server by `wording.Words`.
+Texts that depend on a job or an error come from the server, by `wording.Words`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ __all__ = ["Fixed"]
 
 
 class Fixed:
-    """Marks for texts and fragments; `translations` is what `launch` hands to the browser."""
+    """Collects the fixed texts and HTML fragments that the page uses; `translations` is for Gradio's `launch`."""
 
     def __init__(self) -> None:
         self._fragments: dict[str, Mapping[str, str]] = {}
@@ -45,5 +45,5 @@ class Fixed:
 
 
 def _flat(key: str) -> str:
-    # A dot would mean a nested dictionary to the browser's translator.
+    # Gradio's translation would read a dot as a nested dictionary.
     return "dreamina_" + key.replace(".", "_")

@@ -1,24 +1,30 @@
-"""What a call of an event has to look like, before Gradio reads it.
+"""What a call of an event has to look like, and whose it is, before Gradio reads it.
 
 Gradio takes what strangers send at its word: a body that is barely JSON, an event that is not there, a value that is none of
 the choices end in a traceback in the log, or in an answer of 500. Here they end in one sentence.
+
+A page's `session_hash` belongs to the visitor who used it first: Gradio lets the browser choose that name, and gives the page's
+events to whoever says it. A program that keeps no cookie has a name that nobody else knows, and is left alone.
 """
 
 import asyncio
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import parse_qs
 
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import Request, cookie_parser
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dreamina_ui.web.refusals import refusal
+from dreamina_ui.web.visitors import COOKIE, Visitors
 
-__all__ = ["BODY_MOST", "CallCheck", "Event", "Input", "replayed"]
+__all__ = ["BODY_MOST", "CallCheck", "Event", "Input", "Sessions", "refusal", "replayed"]
+
 
 API = "/gradio_api"
 JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
@@ -29,6 +35,11 @@ BODY_MOST = 8 * 2**20
 """Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
 DEPTH_MOST = 32
 FILE_DATA = {"_type": "gradio.FileData"}
+
+
+def refusal(status: int, code: str, sentence: str) -> JSONResponse:
+    """The response to a call that goes no further: programs read the code, Gradio's browser side the detail."""
+    return JSONResponse({"code": code, "message": sentence, "detail": sentence}, status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +219,67 @@ def _names_a_file(value: Any) -> bool:
     if isinstance(value, dict):
         return "path" in value or any(map(_names_a_file, value.values()))
     return isinstance(value, list) and any(map(_names_a_file, value))
+
+
+API = "/gradio_api"
+HEARTBEAT = f"{API}/heartbeat/"
+NAMED_IN_BODY = (f"{API}/queue/join", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
+SESSIONS_MOST = 100_000
+
+
+class Sessions:
+    """Middleware: refuses requests that name another visitor's session. `say` gives the sentence of a key."""
+
+    def __init__(self, app: ASGIApp, visitors: Visitors, say: Callable[[Request, str], str]) -> None:
+        self._app = app
+        self._visitors = visitors
+        self._say = say
+        self._owners: OrderedDict[str, str] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        session, receive = await _session_of(scope, receive)
+        if session and not self._may_use(session, self._visitor(scope)):
+            # To a page that was its own this means that the cookie is lost.
+            await refusal(403, "visitor_lost", self._say(Request(scope), "guard.session"))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _visitor(self, scope: Scope) -> str | None:
+        cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+        return self._visitors.read(cookie_parser("; ".join(cookies)).get(COOKIE))
+
+    def _may_use(self, session: str, visitor: str | None) -> bool:
+        owner = self._owners.get(session)
+        if owner is None:
+            if visitor:
+                self._owners[session] = visitor
+                if len(self._owners) > SESSIONS_MOST:
+                    self._owners.popitem(last=False)
+            return True
+        self._owners.move_to_end(session)
+        return owner == visitor
+
+
+async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
+    """The session that a request names, or an empty text; and a `receive` that gives the body again if it was read."""
+    path: str = scope["path"]
+    if path == f"{API}/queue/data":
+        return (parse_qs(scope["query_string"].decode("latin-1")).get("session_hash") or [""])[0], receive
+    if path.startswith(HEARTBEAT):
+        return path.removeprefix(HEARTBEAT), receive
+    if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
+        return "", receive
+    body, receive_again = await replayed(receive, BODY_MOST)
+    return _session_in(body), receive_again
+
+
+def _session_in(body: bytes) -> str:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    session = content.get("session_hash") if isinstance(content, dict) else None
+    return session if isinstance(session, str) else ""

@@ -12,14 +12,15 @@ import gradio as gr
 from starlette.requests import Request
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
-from dreamina_ui.web.cookies import NEW_VISITOR
-from dreamina_ui.web.visitors import COOKIE, Visitors
+from dreamina_ui.web.visitors import COOKIE, NEW_VISITOR, Visitors
 from dreamina_ui.wording import Words
 
-__all__ = ["Callers", "words_for", "zone_of"]
+__all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
 
 T = TypeVar("T")
 AGAIN = "x-dreamina-again"
+CALL_KEY_LEAST = 16
+"""Characters of an idempotency key that nobody else chooses by chance."""
 LANGUAGE_COOKIE = "dreamina_language"
 ZONE_COOKIE = "dreamina_zone"
 
@@ -54,6 +55,20 @@ class Callers:
         if visitor_id is None:
             raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id
+
+    def click_of(self, request: gr.Request, key: str | None, own_key: str | None) -> tuple[str | None, str | None]:
+        """The `click_id` and the `call_id` of a program's call, for `Engine.submit`, by its idempotency `key`.
+
+        A long key names the call by itself, whoever asks; with the caller's own key for the service, any key does. Another one
+        is the visitor's: it holds as long as the cookie does.
+        """
+        if not key:
+            return None, None
+        if own_key is not None:
+            return None, self._visitors.call_id(key, self._visitors.of_mcp_client(f"key {own_key}"))
+        if len(key) >= CALL_KEY_LEAST:
+            return None, self._visitors.call_id(key)
+        return key, None
 
     def known_visitor(self, request: gr.Request) -> str:
         """The visitor's id, for what costs money or holds a secret: only of one who can be recognised again.

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
-from dreamina_ui.web.refusals import refusal
+from dreamina_ui.web.call_check import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 from dreamina_ui.web.uploads import Uploads
 

@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dreamina_ui.cards.encodings import WORKBOOKS
 from dreamina_ui.media import kinds
 
-__all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Uploads"]
+__all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Uploads"]
 
 VIDEO_MOST = 64 * 2**20
 """Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, the bit rate of a camera."""
@@ -55,6 +56,9 @@ MEDIA = (
 )
 """Kinds of files that a model can have as input."""
 MEDIA_ENDINGS = (*(kind.plain_ending for kind in MEDIA), ".jpeg")
+TEXT_ENDINGS, WORKBOOK_ENDINGS = (".csv", ".tsv", ".txt"), (".xlsx", ".xls", ".ods", ".numbers")
+TABLE_ENDINGS = (*TEXT_ENDINGS, *WORKBOOK_ENDINGS)
+"""Of tables. A spreadsheet's own file is taken so that the batch can say how to save it."""
 RECORD_ENDINGS = (".mp4", ".mov", ".m4a", ".png", ".jpg", ".jpeg", ".mp3", ".json")
 """Of files that can have a job's record."""
 _CARRIERS = (kinds.MP4, kinds.MOV, kinds.MOBILE, kinds.M4A, kinds.PNG, kinds.JPEG, kinds.MP3)
@@ -73,18 +77,25 @@ def _starts_as_object(start: bytes) -> bool:
 
 
 def _starts_as_text(start: bytes) -> bool:
-    # UTF-16 is accepted here, because the batch has a better message: save the table as UTF-8.
-    return start.startswith(UTF_16) or all(byte >= 32 or byte in b"\t\n\r" for byte in start[:TEXT_CHECKED])
+    # UTF-16 is text, too, without a mark as well; a workbook under another name is refused by the batch, which says more.
+    start = start[:TEXT_CHECKED]
+    if start.startswith((*UTF_16, *WORKBOOKS)):
+        return True
+    if len(start) > 3 and any(start) and (not any(start[::2]) or not any(start[1::2])):
+        start = start.replace(b"\0", b"")
+    return all(byte >= 32 or byte in b"\t\n\r" for byte in start)
 
 
 _CARRIER = _Kind(VIDEO_MOST, _can_carry, "settings.no_record")
 _RECORD = _Kind(TABLE_MOST, _starts_as_object, "settings.no_record")
 _TABLE = _Kind(TABLE_MOST, _starts_as_text, "guard.upload.table")
+_WORKBOOK = _Kind(VIDEO_MOST, lambda start: True, "guard.upload.table")
 _MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "upload.kind")
 KINDS = {
     **dict.fromkeys(RECORD_ENDINGS, _CARRIER),
     ".json": _RECORD,
-    **dict.fromkeys((".csv", ".tsv", ".txt"), _TABLE),
+    **dict.fromkeys(TEXT_ENDINGS, _TABLE),
+    **dict.fromkeys(WORKBOOK_ENDINGS, _WORKBOOK),
 }
 
 

@@ -105,10 +105,10 @@ def test_cancel_ends_a_queued_job(client: Client) -> None:
     [
         ({"prompt": ""}, "prompt: please describe the video"),
         ({"prompt": "x" * 801}, "prompt: 801 characters, at most 800."),
-        ({"prompt": "x", "aspect_ratio": "2:1"}, "aspect_ratio: 2:1 is not one of"),
+        ({"prompt": "x", "aspect_ratio": "2:1"}, "aspect_ratio: “2:1” is not one of"),
         ({"prompt": "x", "frames": 120}, "frames: 120 is not one of 121, 241."),
         ({"prompt": "x", "seed": 1.5}, "seed: 1.5 is not a whole number."),
-        ({"prompt": "x", "seed": "abc"}, "seed: abc is not a whole number."),
+        ({"prompt": "x", "seed": "abc"}, "seed: “abc” is not a whole number."),
     ],
 )
 def test_bad_values_are_one_sentence(
@@ -116,8 +116,9 @@ def test_bad_values_are_one_sentence(
 ) -> None:
     """A value outside the card gets one sentence as its error, and nothing is sent."""
     before = len(ledger(service))
-    with pytest.raises(AppError, match=words):
+    with pytest.raises(AppError) as caught:
         client.predict(**values, api_name="/submit")
+    assert words in json.loads(str(caught.value))["message"]
     assert len(ledger(service)) == before
 
 
@@ -194,7 +195,7 @@ def test_errors_are_json_with_a_code(client: Client, studio: Server) -> None:
     with pytest.raises(AppError) as caught:
         client.predict(prompt="x", seed="<b>&amp;", api_name="/submit")
     problem = json.loads(str(caught.value))
-    message = "seed: <b>&amp; is not a whole number."
+    message = "seed: “<b>&amp;” is not a whole number."
     assert problem == {"code": "invalid_input", "field": "seed", "message": message}
     with call(studio, "submit", ["x", "1920×1088(16:9)", 121, "<b>&amp;"]) as stream:
         event, data = stream.read().decode().split("\n")[:2]
@@ -218,6 +219,31 @@ def test_the_job_goes_on_when_the_caller_disconnects(studio: Server, client: Cli
     assert (job["state"], job["seed"]) == ("succeeded", 5)
     assert video
     assert len(ledger(service)) == before + 1
+
+
+def test_a_key_alone_names_a_call(studio: Server, service: SimulatorServer) -> None:
+    """Without the first caller's cookie the same key gives the same job; for other settings it is refused. Texts are read."""
+    before = len(ledger(service))
+
+    def made(key: str, **values: Any) -> dict[str, Any]:
+        client = Client(studio.address, verbose=False, headers={"Idempotency-Key": key})
+        job: dict[str, Any] = client.predict(prompt="named", api_name="/submit", **values)
+        return job
+
+    key = "1f0c2a9e-77b1-4c0e-9a6e-2f7d1b8f1a11"
+    first = made(key, aspect_ratio="9:16", frames="10 s", seed="")
+    assert (first["aspect_ratio"], first["frames"]) == ("1088×1920(9:16)", 241)
+    assert made(key, aspect_ratio="1088x1920", frames=241)["job_id"] == first["job_id"]
+    with pytest.raises(AppError, match="already used for a video with other settings"):
+        made(key)
+    assert made("short", frames=121)["job_id"] != made("short", frames=121)["job_id"]  # two visitors
+    client = Client(studio.address, verbose=False)
+    job = first
+    while job["finished_at"] is None:
+        job, _ = client.predict(job_id=first["job_id"], api_name="/job")
+    assert len([request for request in ledger(service)[before:] if request["input"]["frames"] == 241]) == 1
+    for limit in (0, -1, "5", 10**9, None):
+        assert client.predict(limit=limit, api_name="/history") == []
 
 
 def call(studio: Server, name: str, data: object) -> Any:

@@ -17,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from dreamina_ui.api.tools import Tools
 from dreamina_ui.jobs import HOLDER
 from dreamina_ui.web.visitors import Visitors
+from tests.api.tool_schemas import faults_of_tool
 from tests.rig import make_clip, rigged
 from tests.servers import ROOT, Server, SimulatorServer
 
@@ -99,11 +100,12 @@ def test_there_are_four_tools(studio: Server) -> None:
     tools = asyncio.run(list_tools())
     assert [tool.name for tool in tools] == TOOLS
     inputs = tools[0].inputSchema
-    assert list(inputs["properties"]) == ["prompt", "aspect_ratio", "frames", "seed"]
+    assert list(inputs["properties"]) == ["prompt", "aspect_ratio", "frames", "seed", "idempotency_key"]
     assert inputs["required"] == ["prompt"]
+    assert "121 (5 s), 241 (10 s). Default: 121." in inputs["properties"]["frames"]["description"]
     assert "0.25 US dollars of real money" in str(tools[0].description)
     for tool in tools:
-        jsonschema.Draft202012Validator.check_schema(tool.inputSchema)
+        assert not faults_of_tool(tool.name, str(tool.description), tool.inputSchema)
 
 
 def test_generate_reports_progress_and_returns_the_video(studio: Server, service: SimulatorServer) -> None:
@@ -122,6 +124,7 @@ def test_generate_reports_progress_and_returns_the_video(studio: Server, service
     jsonschema.validate(answer["job"], SCHEMA)
     assert (answer["job"]["state"], answer["job"]["seed"]) == ("succeeded", 5)
     assert messages[-1] == "Ready"
+    assert f"job_id {answer['job']['job_id']}" in str(messages[0])
     assert len(messages) > 2
     video = httpx.get(answer["video_url"])
     assert video.headers["content-type"] == "video/mp4"
@@ -134,11 +137,28 @@ def test_generate_reports_progress_and_returns_the_video(studio: Server, service
         ("generate_video", {}, "prompt", "prompt: please fill this in."),
         ("generate_video", {"prompt": 3}, "prompt", "prompt: 3 is not a text."),
         ("generate_video", {"prompt": "x", "frames": 5}, "frames", "frames: 5 is not one of 121, 241."),
-        ("generate_video", {"prompt": "x", "more": 5}, "more", "more: this model has no such field."),
+        (
+            "generate_video",
+            {"prompt": "x", "frame": 241},
+            "frame",
+            "frame: there is no such argument; did you mean frames?",
+        ),
+        ("generate_video", {"promt": "x"}, "promt", "promt: there is no such argument; did you mean prompt?"),
+        ("generate_video", {"prompt": "x", "frames": "122"}, "frames", "frames: “122” is not one of 121, 241."),
+        (
+            *("generate_video", {"prompt": "x", "idempotency_key": "short"}, "idempotency_key"),
+            "idempotency_key: 5 characters, at least 16.",
+        ),
+        (
+            "generate_video",
+            {"prompt": "x", "idempotency_key": 5},
+            "idempotency_key",
+            "idempotency_key: 5 is not a text.",
+        ),
         ("job_status", {}, "job_id", "job_id: please fill this in."),
         ("job_status", {"job_id": 3}, "job_id", "job_id: 3 is not a text."),
-        ("cancel_job", {"id": "x"}, "id", "id: this model has no such field."),
-        ("list_videos", {"limit": "x"}, "limit", 'limit: "x" is not a whole number.'),
+        ("cancel_job", {"id": "x"}, "job_id", "job_id: please fill this in."),
+        ("list_videos", {"limit": "x"}, "limit", "limit: “x” is not a whole number."),
         ("list_videos", {"offset": True}, "offset", "offset: true is not a whole number."),
     ],
 )
@@ -156,6 +176,71 @@ def test_bad_arguments_are_one_sentence(
     assert result.isError
     assert content_of(result) == {"code": "invalid_input", "field": field, "message": words}
     assert request_count(service) == before
+
+
+def test_values_are_read_as_everywhere(studio: Server) -> None:
+    """Texts mean what they say, names may be written in another way, and what a framework adds is ignored and named."""
+    wish = {
+        "prompt": "a pier",
+        "aspectRatio": "1:1",
+        "frames": "241",
+        "seed": "7",
+        "idempotency_key": "",
+        "run_manager": None,
+        "thread_id": "t-1",
+    }
+
+    async def make() -> tuple[dict[str, Any], list[int]]:
+        async with mcp_client(studio) as session:
+            made = content_of(await session.call_tool("generate_video", wish))
+            limits = ("1", 1.0, 0, -5, "0", 10**30, "1000", "", None)
+            asked: list[dict[str, Any]] = [{"limit": limit, "config": {}} for limit in limits]
+            listed = [content_of(await session.call_tool("list_videos", values)) for values in asked]
+            counts = [len(videos["videos"]) for videos in listed]
+            return made, counts
+
+    made, counts = asyncio.run(make())
+    settings = {"prompt": "a pier", "aspect_ratio": "1440×1440(1:1)", "frames": 241, "seed": 7}
+    assert (made["job"]["state"], made["job"]["settings"]) == ("succeeded", settings)
+    assert made["ignored_arguments"] == ["run_manager", "thread_id"]
+    assert made["next"].endswith("Ignored, because the tool has no such arguments: run_manager, thread_id.")
+    assert counts == [1] * 9
+
+
+def test_a_cut_call_is_made_again_and_paid_once(studio: Server, service: SimulatorServer) -> None:
+    """In another session the same key gives the same job, before and after its end; for another wish it is refused."""
+    before, messages = request_count(service), list[str]()
+    wish = {"prompt": "a cut call", "idempotency_key": "4ad1a5b0-6c1e-4a63-9b0e-0a8f6c6f2c55"}
+
+    async def cut() -> None:
+        first = asyncio.Event()
+
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            messages.append(str(message))
+            first.set()
+
+        async with mcp_client(studio) as session:
+            call = asyncio.create_task(session.call_tool("generate_video", wish, progress_callback=hear))
+            await first.wait()
+            call.cancel()
+
+    async def again(values: dict[str, Any]) -> types.CallToolResult:
+        async with mcp_client(studio) as session:
+            return await session.call_tool("generate_video", values)
+
+    async def both() -> tuple[types.CallToolResult, types.CallToolResult]:
+        return await asyncio.gather(again(wish), again(wish))
+
+    asyncio.run(cut())
+    one, two = (content_of(result)["job"] for result in asyncio.run(both()))
+    assert one["state"] == "succeeded"
+    assert one["job_id"] == two["job_id"]
+    assert one["job_id"] in messages[0]
+    assert request_count(service) == before + 1
+    refused = asyncio.run(again({**wish, "frames": 241}))
+    assert refused.isError
+    assert "already used for a video with other settings" in content_of(refused)["message"]
+    assert request_count(service) == before + 1
 
 
 def test_unknown_jobs_and_tools_are_one_sentence(studio: Server) -> None:

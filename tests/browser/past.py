@@ -43,7 +43,6 @@ def posters(page: Page) -> Locator:
 
 
 def asked(page: Page, words: str) -> None:
-    """Search for the words."""
+    """Search for the words, as they are typed."""
     box = page.locator("#history-search input, #history-search textarea")
     box.fill(words)
-    box.press("Enter")

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Route
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html
+from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.html.keyboard import keys_html
@@ -66,15 +67,15 @@ _PAGE = """<!doctype html>
     <div id="variation-grid">{variations}</div>
     <div id="links">{actions}</div>
     <div id="facts">{facts}</div>
-    <button id="watch-again">Watch again</button>
   </div>
   <div id="examples">{examples}</div>
   <div id="batch-progress">{progress}</div>
-  <button id="batch-zip">Download</button> <button id="batch-again">Watch again</button>
+  <button id="batch-zip">Download</button>
   <div id="batch-table">{table}</div>
   <div id="history-search"><input type="text" aria-label="Search" value="old"></div>
   <div id="history"></div>
   <div id="keys">{keys}</div>
+  {connection}
 </main></div></body>
 </html>
 """
@@ -83,7 +84,7 @@ _STARTED = """(sections) => {
   window.events = [];
   window.pressed = [];
   for (const section of sections) dreamina.connect(section, (name, data) => events.push([section, name, data]));
-  for (const id of ["generate", "cancel", "watch-again", "batch-again"]) {
+  for (const id of ["generate", "cancel"]) {
     document.getElementById(id).addEventListener("click", () => pressed.push(id));
   }
 }"""
@@ -177,6 +178,7 @@ def _page() -> str:
         progress=progress_html(BATCH, WORDS),
         table=table_html(BATCH, CARD, WORDS),
         keys=keys_html(WORDS),
+        connection=connection_html(WORDS),
     )
 
 

@@ -99,15 +99,14 @@ def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> N
     with_table(batch, tmp_path, b"prompt,frames,seed\na boat,121,1\n,121,2\na kite,7,3\n")
     plan = batch.locator("#batch-plan")
     expect(plan).to_contain_text("Line 3: Prompt")
-    expect(plan).to_contain_text("Line 4: Length: 7 is not one of")
+    expect(plan).to_contain_text("Line 4: Length: “7” is not one of")
     expect(batch.locator("#batch-start")).to_be_disabled()
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"prompt,colour\na,b\n", "“colour” is no column of this model"),
-        (b"prompt\n\xe9\xff\n", "save the table as UTF-8"),
+        (b"PK\x03\x04" + bytes(30), "save it as “CSV UTF-8”"),
         (b"prompt\n" + b"a boat\n" * 10_000, "10,000 videos are too many"),
         (b"prompt\n" + b"<img src=x onerror='window.pwned=1'>" * 40 + b"\n", "characters, at most 800"),
     ],
@@ -119,6 +118,24 @@ def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path, data: bytes,
     expect(batch.locator("#batch-plan li")).to_have_count(1)
     expect(batch.locator("#batch-start")).to_be_disabled()
     assert batch.evaluate("window.pwned") is None
+
+
+def test_a_table_in_doubt_asks_first(batch: Page, tmp_path: Path) -> None:
+    """Letters and columns are shown as they would be read; nothing can be sent before each is agreed to by one click."""
+    with_table(batch, tmp_path, "id;Positive Prompt\n1;Straße in Köln\n2;Café\n".encode("cp1252"))
+    plan = batch.locator("#batch-plan")
+    expect(plan.locator("[data-agree]").first).to_contain_text("Straße Köln Café")
+    expect(batch.locator("#batch-start")).to_be_disabled()
+    plan.locator("[data-agree]").first.click()
+    expect(plan).to_contain_text(
+        "“Positive Prompt” is taken as “Prompt”. Left out, because the model has no such columns: id."
+    )
+    expect(plan.locator("[data-agree]")).to_have_count(1)
+    expect(batch.locator("#batch-start")).to_be_disabled()
+    plan.locator("[data-agree]").click()
+    expect(plan.locator("tbody tr")).to_have_count(2)
+    expect(plan).to_contain_text("Straße in Köln")
+    expect(batch.locator("#batch-start")).to_be_enabled()
 
 
 def test_a_sweep_multiplies(batch: Page) -> None:

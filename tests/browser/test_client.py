@@ -732,25 +732,6 @@ def test_a_chip_follows_what_gradio_fills_in(client: Page) -> None:
     expect(client.locator(PAN)).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_lost_connection_is_taken_up_again(client: Page) -> None:
-    """For a job and a batch that run: when the network is back, and when the tab comes back after fifteen seconds."""
-    client.evaluate("document.querySelector('#batch-progress').hidden = true; dispatchEvent(new Event('online'))")
-    assert client.evaluate("pressed") == ["batch-again"]
-    draw_status(client, RUNNING)
-    client.evaluate("pressed.length = 0; document.querySelector('#batch-progress progress').value = 2")
-    client.evaluate("dispatchEvent(new Event('online'))")
-    assert client.evaluate("pressed") == ["watch-again"]
-    stopped(client)
-    for away_ms, pressed in ((14_000, 1), (16_000, 2)):
-        hide(client, True)
-        client.clock.run_for(away_ms)
-        hide(client, False)
-        assert client.evaluate("pressed.length") == pressed
-    draw_status(client, in_state(RUNNING, State.FAILED))
-    client.evaluate("dispatchEvent(new Event('online'))")
-    assert client.evaluate("pressed.length") == 2
-
-
 def test_a_language_is_chosen(client: Page, context: BrowserContext) -> None:
     """The page comes again with a cookie that names the language."""
     with client.expect_navigation():
@@ -778,6 +759,18 @@ def test_a_click_has_a_name(client: Page) -> None:
     assert other[2] != first[2]
     client.clock.run_for(1_500)
     assert client.evaluate(ask, "b")[2] not in (first[2], other[2])
+
+
+def test_a_click_without_an_answer_keeps_its_name(client: Page) -> None:
+    """Pressed again with the same values, it is still the same click, however late."""
+    stopped(client)
+    ask = "prompt => dreamina.withClickId(prompt, '')"
+    first = client.evaluate(ask, "a")
+    client.evaluate("id => document.dispatchEvent(new CustomEvent('dreamina:unanswered', { detail: id }))", first[-1])
+    client.clock.run_for(60_000)
+    assert client.evaluate(ask, "a") == first
+    client.clock.run_for(60_000)
+    assert client.evaluate(ask, "a") != first
 
 
 def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:

@@ -81,7 +81,7 @@ def test_words_and_filters_find_and_combine(context: BrowserContext, quick_serve
     choose("Length", "10 s")
     expect(shown).to_have_text(["A calm SEA by day"])
     choose("Aspect ratio", "16:9 · 1920×1088")
-    expect(page.locator("#history .history-empty")).to_have_text("Nothing matches this search.")
+    expect(page.locator("#history .history-empty")).to_have_text("No video matches this search.")
     choose("Length", "all")
     expect(shown).to_have_text(["The sea at night"])
     choose("Status", "Failed")

@@ -49,10 +49,10 @@ def test_a_link_fills_the_form_and_sends_nothing(
 @pytest.mark.parametrize(
     ("query", "field", "sentence"),
     [
-        ({"aspect_ratio": "7:5"}, "aspect_ratio", "Aspect ratio: 7:5 is not one of"),
-        ({"frames": "500"}, "frames", "Length: 500 is not one of"),
+        ({"aspect_ratio": "7:5"}, "aspect_ratio", "Aspect ratio: “7:5” is not one of"),
+        ({"frames": "500"}, "frames", "Length: “500” is not one of"),
         ({"seed": "-9"}, "seed", "Seed: -9, at least -1"),
-        ({"seed": "seven"}, "seed", "Seed: seven is not a whole number"),
+        ({"seed": "seven"}, "seed", "Seed: “seven” is not a whole number"),
     ],
 )
 def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(

@@ -132,7 +132,7 @@ def test_cancel_in_the_queue(queued_page: Page) -> None:
         ("prompt", "", "please describe the video"),
         ("prompt", "   ", "please describe the video"),
         ("prompt", "x" * 801, "801 characters, at most 800"),
-        ("seed", "1.5", "1.5 is not a whole number"),
+        ("seed", "1.5", "is not a whole number"),
         ("seed", "-7", "-7, at least -1"),
         ("seed", "", ""),
     ],

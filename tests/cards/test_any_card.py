@@ -93,8 +93,8 @@ BAD: list[tuple[str, str, Any, str, str]] = [
         "no file can be",
     ),
     ("image-to-video", "motion", "ab", "too_short", "Motion: 2 characters, at least 3."),
-    ("image-to-video", "resolution", "8k", "not_allowed", "8k is not one of 480p, 720p, 1080p."),
-    ("image-to-video", "duration", "5", "not_allowed", "Seconds: 5 is not one of 5, 10."),
+    ("image-to-video", "resolution", "8k", "not_allowed", "“8k” is not one of 480p, 720p, 1080p."),
+    ("image-to-video", "duration", "7", "not_allowed", "Seconds: “7” is not one of 5, 10."),
     ("image-to-video", "camera_fixed", "maybe", "not_boolean", "neither yes nor no"),
     ("image-to-video", "seed", 65536, "too_large", "at most 65,535"),
     ("text-to-image", "width", 500, "not_step", "500 is not in steps of 64."),
@@ -102,22 +102,22 @@ BAD: list[tuple[str, str, Any, str, str]] = [
     ("text-to-image", "guidance", 20, "not_smaller", "20, but it must be less than 20."),
     ("text-to-image", "guidance", 3.35, "not_step", "3.35 is not in steps of 0.1."),
     ("text-to-image", "guidance", float("nan"), "not_number", "is not a number"),
-    ("text-to-image", "loras", WEB, "not_list", "is not a list"),
-    ("text-to-image", "loras", [WEB + "a", "ftp://x"], "not_address", "LoRA files: ftp://x is not an address"),
+    ("text-to-image", "loras", 5, "not_list", "5 is not a list"),
+    ("text-to-image", "loras", [WEB + "a", "ftp://x"], "not_address", "LoRA files: “ftp://x” is not an address"),
     ("text-to-image", "loras", [{"path": "/a"}], "no_upload", "no file can be"),
     ("text-to-image", "loras", [WEB] * 4, "too_many_items", "4 entries, at most 3."),
     ("text-to-image", "strengths", [1, 3], "too_large", "3, at most 2."),
-    ("text-to-image", "strengths", [1, "x"], "not_number", "x is not a number."),
-    ("text-to-image", "styles", ["oil", "wax"], "not_allowed", "wax is not one of film, ink, oil."),
+    ("text-to-image", "strengths", [1, "x"], "not_number", "“x” is not a number."),
+    ("text-to-image", "styles", ["oil", "wax"], "not_allowed", "“wax” is not one of film, ink, oil."),
     ("text-to-image", "styles", ["oil", "oil"], "not_fitting", "non-unique"),
     ("video-editor", "video", WEB + "a" * 300, "too_long", "at most 300."),
-    ("video-editor", "mode", "repaint", "not_allowed", "repaint is not one of replace, remove."),
+    ("video-editor", "mode", "repaint", "not_allowed", "“repaint” is not one of replace, remove."),
     ("video-editor", "mode", None, "not_together", "These settings do not go together"),
     ("video-editor", "instruction", "x" * 81, "too_long", "81 characters, at most 80."),
     ("video-editor", "strength", 1.5, "too_large", "1.5, at most 1."),
     ("video-editor", "box", '{"x": 1,', "not_json", "this is not JSON (line 1, column 9)."),
-    ("video-editor", "box", {"x": -1, "y": 0}, "not_fitting", "not what the model takes"),
-    ("video-editor", "box", {"x": 1, "y": 1, "z": 1}, "not_fitting", "not what the model takes"),
+    ("video-editor", "box", {"x": -1, "y": 0}, "not_fitting", "the model does not accept this"),
+    ("video-editor", "box", {"x": 1, "y": 1, "z": 1}, "not_fitting", "the model does not accept this"),
     ("video-editor", "anything", {"n": [float("inf")]}, "invalid", "this value cannot be used"),
     ("lip-sync", "pauses", [], "too_few_items", "0 entries, at least 1."),
     ("lip-sync", "pauses", [1.5], "not_integer", "1.5 is not a whole number."),
@@ -181,7 +181,7 @@ async def test_values_survive_form_link_and_table(name: str) -> None:
     if "nullable" not in json.dumps(schema):
         jsonschema.validate(payload, schema)
     form = form_of(card)
-    assert card.validate(form.values(form.held(payload))) == payload
+    assert card.validate(form.values(form.contents(payload))) == payload
     values, fault = values_from(card, QueryParams(link_of(card, payload).removeprefix("?")))
     assert fault is None
     assert card.validate(values) == payload
@@ -321,5 +321,5 @@ async def test_a_number_may_be_left_empty() -> None:
     assert isinstance(form.controls["seed"], gr.Textbox)
     for held, value in (("", None), (" 12 ", 12), ("12.0", 12), (12, 12)):
         assert form.values({form.controls["seed"]: held}) == {"seed": value}
-    with pytest.raises(InvalidInput, match="seed: many is not a whole number"):
+    with pytest.raises(InvalidInput, match="seed: “many” is not a whole number"):
         card.validate({**GOOD["image-to-video"], **form.values({form.controls["seed"]: "many"})})

@@ -20,6 +20,7 @@ from dreamina_ui.cards.batches import (
     plan_lines,
     plan_sweep,
 )
+from dreamina_ui.cards.encodings import Reading
 from dreamina_ui.cards.model_card import PROBLEMS, Card
 from tests.rig import CARD, OTHER_CARD
 
@@ -199,16 +200,16 @@ def test_problems_are_listed_up_to_fifty() -> None:
         ("prompt\nx\n".encode("utf-32"), (1, None, "nul")),
         (b"prompt\nx\ny\0z\n", (3, None, "nul")),
         (b"\x89PNG\r\n\x1a\n\x00\x00", (1, None, "encoding")),
-        (b"PK\x03\x04\x14\x00\x00\x00", (1, None, "nul")),
+        (b"PK\x03\x04\x14\x00\x00\x00", (0, None, "workbook")),
         (b"a lighthouse\ntwo boats\n", (1, None, "no_header")),
         (b"\n\na lighthouse, calm\n", (3, None, "no_header")),
         (b"<!doctype html><title>Prompt</title>", (1, None, "no_header")),
-        (b'{"prompt": "a lighthouse"}', (1, None, "no_header")),
+        (b'{"prompt": "a lighthouse"}', (0, None, "json")),
         (b"\tprompt\n0\tx\n", (1, None, "unknown_column")),
         (b"," * 5000, (1, None, "no_header")),
         (b"prompt," + b"x," * 5000, (1, None, "too_many_cells")),
         (b"prompt,seed,mood\nx,1,calm\n", (1, None, "unknown_column")),
-        (b"prompt,,seed\nx,,1\n", (1, None, "unknown_column")),
+        (b"prompt,,seed\nx,y,1\n", (1, None, "unknown_column")),
         (b"prompt,=cmd|' /C calc'!A0\nx,1\n", (1, None, "unknown_column")),
         (b"prompt,seed,Prompt\nx,1,y\n", (1, "prompt", "duplicate_column")),
         (b'"prompt\nx\n', (1, None, "quotes")),
@@ -223,14 +224,11 @@ def test_a_table_that_cannot_be_used(data: bytes, problem: tuple[int, str | None
 
 
 def test_a_wrong_header_is_reported_with_the_allowed_columns() -> None:
-    """All wrong columns are reported; the rows are not read."""
-    plan = of_csv("prompt,sead,mood,seed,seed\nx,y,z\n")
-    assert [(problem.problem, problem.facts.get("held")) for problem in plan.problems] == [
-        ("unknown_column", "sead"),
-        ("unknown_column", "mood"),
-        ("duplicate_column", "seed"),
-    ]
-    assert plan.problems[0].facts["allowed"] == "prompt, aspect_ratio, frames, seed"
+    """Wrong columns are one problem; a column that is there twice is an error, because nobody knows which one is meant."""
+    [problem] = of_csv("prompt,sound,mood,seed\nx,y,z\n").problems
+    assert (problem.problem, problem.facts["held"]) == ("unknown_column", "sound, mood")
+    assert problem.facts["allowed"] == "prompt, aspect_ratio, frames, seed"
+    assert problems_of(of_csv("prompt,sound,seed,seed\nx,y,z\n")) == [(1, "seed", "duplicate_column")]
 
 
 def test_a_table_for_another_card() -> None:
@@ -241,7 +239,9 @@ def test_a_table_for_another_card() -> None:
         {"text": "b", "negative": "dull", "strength": 1.0, "steps": 7, "loop": False, "size": 2, "seed": 0},
         {"text": "c", "negative": "blurry", "strength": 0.5, "steps": 1, "loop": False, "size": 1, "seed": 0},
     ]
-    wrong = of_csv("text;strength;steps;loop;size\na;nan;1.5;maybe;3\nb;1e999;99;;\nc;0,5;٣;;\n", card=OTHER_CARD)
+    wrong = of_csv(
+        "text;strength;steps;loop;size\na;nan;1.5;maybe;3\nb;1e999;99;;\nc;0,5;٣;;\nd;1,250;1.000;;\n", card=OTHER_CARD
+    )
     assert problems_of(wrong) == [
         (2, "steps", "not_integer"),
         (2, "strength", "not_number"),
@@ -250,8 +250,147 @@ def test_a_table_for_another_card() -> None:
         (3, "steps", "too_large"),
         (3, "strength", "not_number"),
         (4, "steps", "not_integer"),
-        (4, "strength", "not_number"),
+        (5, "steps", "not_integer"),
+        (5, "strength", "not_number"),
     ]
+
+
+# Tables of spreadsheets, as they write them
+
+GERMAN = (
+    "prompt;aspect_ratio;frames;seed\r\nEin Leuchtturm – „dramatisch“, große Wellen;16:9;121;7\r\n"
+    'Café in Köln, 50 €;1:1;5 s;\r\n"Straße bei Nacht; Regen";09:16;241;12\r\n'
+)
+GERMAN_PAYLOADS = (
+    {"prompt": "Ein Leuchtturm – „dramatisch“, große Wellen", "aspect_ratio": WIDE, "frames": 121, "seed": 7},
+    {"prompt": "Café in Köln, 50 €", "aspect_ratio": SQUARE, "frames": 121, "seed": -1},
+    {"prompt": "Straße bei Nacht; Regen", "aspect_ratio": "1088×1920(9:16)", "frames": 241, "seed": 12},
+)
+
+
+def readings(data: bytes) -> dict[str, Reading]:
+    """The readings that are offered, by their answers. Nothing is planned before one is chosen."""
+    plan = plan_csv(CARD, data, {})
+    assert not plan.payloads
+    assert plan.question is not None
+    return dict(plan.question.readings)
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        *((GERMAN, codec) for codec in ("cp1252", "mac_roman", "utf-16-le", "utf-16-be")),
+        ("prompt\nMüller\n", "cp1252"),
+        ("prompt\nMüller\n", "mac_roman"),
+        ("prompt,seed\nUn café à Paris l’été,5\n", "cp1252"),
+        ("prompt\n¿Dónde está el niño?\n", "cp1252"),
+        ("prompt,seed\n一只狐狸在雪地里奔跑,5\n", "gbk"),
+        ("prompt\n狐狸\n", "gbk"),
+        ("prompt\n雪の中のきつね\n", "cp932"),
+        ("prompt\nカメラがゆっくりズーム\n", "cp932"),
+        ("prompt\n暴風雨中的燈塔\n", "big5"),
+        ("prompt\n폭풍 속의 등대\n", "cp949"),
+        ("prompt\nМаяк в шторм\n", "cp1251"),
+        ("prompt\nŻółta łódź, świt\n", "cp1250"),
+    ],
+)
+def test_an_encoding_is_chosen_by_what_it_shows(text: str, codec: str) -> None:
+    """The right reading is among the few that are offered; once it is chosen, the table is read by it, and by no other."""
+    data = text.encode(codec)
+    offered = readings(data)
+    [answer] = [answer for answer, reading in offered.items() if reading.text == text]
+    assert len(offered) <= 5
+    plan = plan_csv(CARD, data, {}, [answer])
+    assert plan == plan_csv(CARD, text.encode(), {})
+    # An answer about one table says nothing about another.
+    assert not plan_csv(CARD, data + "more\r\n".encode(codec), {}, [answer]).payloads
+    assert text is not GERMAN or plan.payloads == GERMAN_PAYLOADS
+
+
+def test_letters_that_were_read_wrongly_before() -> None:
+    """UTF-8 that was once read as Windows-1252 is offered as it stands and mended; letters that are gone are an error."""
+    data = "prompt\nMüller\n".encode().decode("cp1252").encode()
+    assert [reading.sample for reading in readings(data).values()] == ["Müller", "MÃ¼ller"]
+    answer = next(iter(readings(data)))
+    assert [payload["prompt"] for payload in plan_csv(CARD, data, {}, [answer]).payloads] == ["Müller"]
+    assert problems_of(of_csv("prompt\nM\ufffdller\n")) == [(2, None, "lost_letters")]
+
+
+@pytest.mark.parametrize("first", ["sep=;", "\ufeffsep=;", '"sep=;"', "SEP=;", "sep=;;;", "\nsep=;"])
+def test_a_line_names_the_separator(first: str) -> None:
+    """Excel writes and reads such a line; lines are counted with it."""
+    assert of_csv(f"{first}\r\n{GERMAN}").payloads == GERMAN_PAYLOADS
+    assert of_csv("sep=|\nprompt|seed\na, b; c|5\n").payloads[0]["prompt"] == "a, b; c"
+    assert problems_of(of_csv("sep=;\nprompt;seed\nx;y\n")) == [(3, "seed", "not_integer")]
+
+
+def test_blanks_marks_and_joined_files() -> None:
+    """A blank after a comma, byte order marks anywhere, and the header of a second file are no values."""
+    text = 'prompt, seed\n"A fox in snow", 5\nA boat, "6"\n\n,,\n\ufeffprompt, seed\n"A, b",\t7\n'
+    assert [(payload["prompt"], payload["seed"]) for payload in of_csv(text).payloads] == [
+        *(("A fox in snow", 5), ("A boat", 6), ("A, b", 7))
+    ]
+
+
+def test_columns_of_others_are_left_out_with_one_answer() -> None:
+    """One question names all of them; a row with cells under no name counts as such a column, and nothing is lost."""
+    data = b'id,prompt,notes,Aspect Ratio,\n1,"A stop sign, in fog",,16:9,x\n2,A laptop,ok,1:1\n'
+    plan = plan_csv(CARD, data, {})
+    assert plan.question is not None
+    assert not plan.payloads
+    assert (plan.question.left_out, dict(plan.question.taken)) == (("id", "notes", "#5"), {})
+    assert [problem.facts["held"] for problem in plan.problems] == ["id, notes, #5"]
+    plan = plan_csv(CARD, data, {}, ["something else", plan.question.answer])
+    assert [(payload["prompt"], payload["aspect_ratio"]) for payload in plan.payloads] == [
+        ("A stop sign, in fog", WIDE),
+        ("A laptop", SQUARE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "card", "taken"),
+    [
+        ("Positive Prompt,Seed", CARD, {"Positive Prompt": "prompt"}),
+        ("prompt text,Startwert", CARD, {"prompt text": "prompt", "Startwert": "seed"}),
+        ("Beschreibung,Seed", CARD, {"Beschreibung": "prompt"}),
+        ("promt,sede", CARD, {"promt": "prompt", "sede": "seed"}),
+        ("提示词,seed", CARD, {"提示词": "prompt"}),
+        ("prompt,seed", OTHER_CARD, {"prompt": "text"}),
+    ],
+)
+def test_a_column_in_other_words_is_offered(header: str, card: Card, taken: dict[str, str]) -> None:
+    """It is taken once somebody has agreed, and not before."""
+    data = f"{header}\nA fox in the snow,5\n".encode()
+    plan = plan_csv(card, data, {})
+    assert plan.question is not None
+    assert not plan.payloads
+    assert {name: field.name for name, field in plan.question.taken.items()} == taken
+    [payload] = plan_csv(card, data, {}, [plan.question.answer]).payloads
+    assert (payload[str(card.prompt and card.prompt.name)], payload["seed"]) == ("A fox in the snow", 5)
+
+
+def test_a_field_is_named_as_on_the_page() -> None:
+    """The labels of the form are names, too, in each language and in any case."""
+    plan = of_csv("PROMPT;Seitenverhältnis;Länge;seed\nx;9:16;10 s;3\n")
+    assert plan.payloads == ({"prompt": "x", "aspect_ratio": "1088×1920(9:16)", "frames": 241, "seed": 3},)
+
+
+def test_too_many_cells_are_one_problem() -> None:
+    """Prompts with commas that are not quoted are not cut: one problem names all their lines."""
+    plan = of_csv("prompt\na, b\nc\nd, e, f\n")
+    assert problems_of(plan) == [(2, None, "too_many_cells")]
+    assert plan.problems[0].facts == {"held": 3, "limit": 1, "lines": "2, 4"}
+
+
+def test_json_is_one_prompt() -> None:
+    """A prompt in JSON has many lines and is one prompt; as a table it is refused by name."""
+    prompt = '{\n  "shot": {"motion": "slow dolly in"},\n  "negative": ["text"]\n}'
+    assert [payload["prompt"] for payload in plan_lines(CARD, f"{prompt}\n\n{prompt}\n", {}).payloads] == [
+        prompt,
+        prompt,
+    ]
+    assert problems_of(of_csv(prompt)) == [(0, None, "json")]
+    assert len(plan_lines(CARD, '{"a": 1}\n{not json\n', {}).payloads) == 2
 
 
 # Sweeps
@@ -368,7 +507,9 @@ def test_any_text_gives_a_plan(text: str) -> None:
     st.lists(
         st.fixed_dictionaries(
             {
-                "prompt": st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=60)
+                "prompt": st.text(
+                    st.characters(codec="utf-8", exclude_characters="\0\ufeff\ufffd"), min_size=1, max_size=60
+                )
                 .map(str.strip)
                 .filter(bool),
                 "aspect_ratio": st.sampled_from(CARD.fields[1].choices),

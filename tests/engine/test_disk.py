@@ -35,9 +35,9 @@ async def test_from_the_click_to_the_saved_file_the_loop_touches_no_disk(tmp_pat
             page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         with disk_calls(tmp_path) as calls:
             [job] = await rig.engine.submit("ann", VALUES)
-            async for _ in page.watch(job.job_id, "", "", "", "", 0, request_of("ann")):
+            async for _ in page.watch(job.job_id, request_of("ann")):
                 pass
-            await page.open(request_of("ann"))
+            await page.open("", request_of("ann"))
         job = await rig.engine.job("ann", job.job_id)
     assert job.state is State.SUCCEEDED
     assert len(job.files) == len([name for name in outputs if name != "gone.mp4"])

@@ -195,7 +195,7 @@ def test_a_job_without_a_file_says_so_in_the_videos_place() -> None:
     """The sentence stands on the screen and not twice; nothing leads to a download or a link that finds nothing."""
     job = without("no_file_found")
     assert "Finished without a file" in screen_html(job, WORDS)
-    assert "What came: a page." in screen_html(job, WORDS)
+    assert "It sent: a page." in screen_html(job, WORDS)
     status = str(status_html(job, 0.0, WORDS))
     assert "Finished without a file" in status
     assert "a page" not in status

@@ -137,19 +137,19 @@ async def events(page: Page, job_id: Any, request: gr.Request) -> dict[str, Any]
     """What every event about the job on the stage answers; the page's `current` is a text that anybody may send."""
     chosen = gr.EventData(None, {"job_id": job_id, "job_ids": [job_id]})
     return {
-        "watch": await last_of(page.watch(job_id, "", "", "", "", 0, request)),
+        "watch": await last_of(page.watch(job_id, request)),
         "cancel": await page.cancel_job(job_id, request),
         "reuse": await page.reuse(job_id, request),
         "new seed": await page.reuse_with_new_seed(job_id, request),
         "delete": await page.delete(job_id, request),
-        "adopt": await page.stage.take_in(job_id, REQUEST, request),
-        "dismiss": await page.stage.take_note(job_id, request),
+        "adopt": await page.stage.adopt_video(job_id, REQUEST, request),
+        "dismiss": await page.stage.dismiss_job(job_id, request),
         "resume": await page.stage.resume_job(job_id, request),
         "choose": await page.stage.choose(chosen) and "",
         "history": await page.history.show("", "", "", "", 0, request),
-        "bin": await page.history.delete("", "", "", "", 0, chosen, request),
-        "undo": await page.history.undo("", "", "", "", 0, chosen, request),
-        "batch": [update async for update in page.watch_batch(job_id, "", "", "", "", 0, request)],
+        "bin": await page.history.delete(chosen, request),
+        "undo": await page.history.undo(chosen, request),
+        "batch": [update async for update in page.watch_batch(job_id, request)],
     }
 
 
@@ -195,15 +195,14 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
         request, chosen = request_of("ann"), gr.EventData(None, {"job_id": held, "job_ids": held, "name": held})
         await events(page, held, request)
         await page.history.show(held, held, held, held, held, request)
-        await page.history.turn_older(held, held, held, held, held, request)
-        await page.history.delete(held, held, held, held, held, chosen, request)
-        await page.stage.take_in(held, held, request)
-        await page.put_on_stage(chosen)
-        assert await page.take_example(chosen)
-        assert page.compose.messages[0] in await page.start(request, *[held] * len(page.compose.sent))
-        await page.compose.show_price(request, *[held] * len(page.compose.priced))
-        assert await page.compose.take_file(held, request)
-        assert (await page.account.take_key(held, request))[0] == ""
+        await page.history.delete(chosen, request)
+        await page.stage.adopt_video(held, held, request)
+        await page.show_on_stage(chosen)
+        assert await page.fill_from_example(chosen)
+        assert page.compose.messages[0] in await page.start(request, *[held] * len(page.compose.start_inputs))
+        await page.compose.show_price(request, *[held] * len(page.compose.price_inputs))
+        assert await page.compose.fill_from_file(held, request)
+        assert (await page.account.save_key(held, request))[0] == ""
         assert rig.gate.posts == 0
     assert caplog.records == []
 

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from dreamina_ui.engine.rebuild import rebuild
+from dreamina_ui.engine.history import rebuild
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.embed import read_record
 from dreamina_ui.media.library import Library

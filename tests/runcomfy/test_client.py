@@ -99,6 +99,7 @@ NEVER_LEFT: list[Exception] = [
     httpx.ConnectError("refused"),
     httpx.ConnectTimeout("slow"),
     httpx.PoolTimeout("full"),
+    httpx.ProxyError("403 Forbidden"),
 ]
 LOST: list[Exception] = [
     httpx.ReadTimeout("slow"),

@@ -43,15 +43,15 @@ FAULTS = [
     ),
     Fault(
         "a file that is none",
-        *(_JOIN, _event("take_file", "[{}]")),
+        *(_JOIN, _event("fill_from_file", "[{}]")),
     ),
     Fault(
         "a file by a path that may not be had",
-        *(_JOIN, _event("take_file", '[{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]')),
+        *(_JOIN, _event("fill_from_file", '[{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]')),
     ),
     Fault(
         "a file whose meta is no object",
-        *(_JOIN, _event("take_file", '[{"path": "a", "meta": 1}]')),
+        *(_JOIN, _event("fill_from_file", '[{"path": "a", "meta": 1}]')),
     ),
     Fault(
         "an event that is not there",

@@ -10,6 +10,8 @@ from tests.security.hostile import SESSION, anything
 
 INPUTS = 300
 
+pytestmark = pytest.mark.program
+
 
 @pytest.fixture(scope="module")
 def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:

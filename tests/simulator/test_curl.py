@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.program
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 60
 MODEL = "models/bytedance/dreamina-3-0/pro/text-to-video"

@@ -231,6 +231,7 @@ def test_the_mark_is_always_there_and_legible(prompt: str, size: tuple[int, int]
     assert np.percentile(luma, 97) - np.percentile(luma, 30) > 60
 
 
+@pytest.mark.program
 def test_full_size_video_is_what_browsers_play(tmp_path: Path) -> None:
     """The process renders 121 frames at 1920x1088: H.264, yuv420p, BT.709, 24 fps, with the index in front."""
     path = tmp_path / "film.mp4"

@@ -330,6 +330,7 @@ ROWS_OF = {
 }
 ROWS_OF["0005_history_order"] = ROWS_OF["0004_batches"]  # it made no column
 ROWS_OF["0008_durations"] = ROWS_OF["0007_allowances"]  # where nothing is known of the new one
+ROWS_OF["0009_files_and_remarks"] = ROWS_OF["0007_allowances"]
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -517,6 +518,8 @@ JOBS_OF = {
 JOBS_OF["0005_history_order"] = JOBS_OF["0004_batches"]
 JOBS_OF["0008_durations"] = [replace(job, took_s=None) for job in JOBS_OF["0007_allowances"]]
 
+JOBS_OF["0009_files_and_remarks"] = JOBS_OF["0008_durations"]
+
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
 
@@ -554,7 +557,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     """The list of released migrations only grows at its end."""
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
-    names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks"]
+    names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks", "0010_calls"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 

@@ -1,4 +1,4 @@
-"""The account: what it says of the allowance, and that a key goes in and never comes out."""
+"""The account section: it shows the allowance, and no output has any part of a key."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,8 +38,8 @@ class Rest:
         (Rest(None, None), ""),
     ],
 )
-def test_what_is_left_is_the_smaller_of_both(rest: Left, words: str) -> None:
-    """One number, and when it renews; nothing where there is no limit."""
+def test_the_smaller_allowance_is_shown(rest: Left, words: str) -> None:
+    """It shows one number and the time of renewal; nothing without a limit."""
     assert left_html(rest, Words("en")).striptags() == words
 
 
@@ -56,11 +56,11 @@ async def account(
             yield rig, Account(rig.engine, Callers(VISITORS), Fixed(), left, login=False)
 
 
-async def test_a_key_is_taken_said_to_be_in_use_and_forgotten(tmp_path: Path) -> None:
-    """The field is emptied; while an own key is in use the shared key's allowance is not what counts."""
+async def test_a_key_can_be_saved_and_deleted(tmp_path: Path) -> None:
+    """The field is cleared; while a visitor uses a key of their own, no allowance is shown."""
     async with account(tmp_path) as (rig, section):
         assert "left today: 2" in (await section.show(request_of("ann")))[0]
-        field, left, told, forget = await section.take_key(KEY, request_of("ann"))
+        field, left, told, forget = await section.save_key(KEY, request_of("ann"))
         assert (field, left, forget["visible"]) == ("", "", True)
         assert "Your key is in use" in told
         assert "Your key is in use" not in repr(await section.show(request_of("bob")))
@@ -78,16 +78,16 @@ async def test_a_key_is_taken_said_to_be_in_use_and_forgotten(tmp_path: Path) ->
         ("rc-canary with <b>blanks</b>", None, "RunComfy refused the key"),
         ("", None, "Enter a key first."),
         (None, None, "Enter a key first."),
-        (KEY, httpx.ConnectError(f"away with {KEY}"), "RunComfy could not be asked about this key"),
+        (KEY, httpx.ConnectError(f"away with {KEY}"), "RunComfy could not check this key"),
     ],
 )
-async def test_every_failed_try_empties_the_field_and_says_why(
+async def test_a_failed_attempt_clears_the_field_and_shows_why(
     tmp_path: Path, key: Any, raises: Exception | None, sentence: str
 ) -> None:
-    """One sentence at the field, with no part of the key in it."""
+    """One sentence is shown below the field, without any part of the key."""
     async with account(tmp_path) as (rig, section):
         rig.gate.raises = raises
-        answer = await section.take_key(key, request_of("ann"))
+        answer = await section.save_key(key, request_of("ann"))
         assert answer[0] == ""
         assert sentence in repr(answer)
         assert "canary" not in repr(answer)
@@ -96,7 +96,7 @@ async def test_every_failed_try_empties_the_field_and_says_why(
 
 @pytest.mark.parametrize(("backend", "visible"), [("runcomfy", True), ("simulator", False)])
 async def test_the_simulator_has_no_field_for_a_key(tmp_path: Path, backend: str, visible: bool) -> None:
-    """There is nothing to pay there."""
+    """The simulator charges nothing, so the field is hidden."""
     async with account(tmp_path, backend) as (_, section):
         assert (section.disclosure.visible, section.disclosure.open) == (visible, False)
         assert section.key.type == "password"

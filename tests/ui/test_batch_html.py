@@ -13,6 +13,7 @@ from dreamina_ui.ui.html.batch import (
     plan_html,
     problems_html,
     progress_html,
+    question_html,
     states_json,
     table_html,
 )
@@ -35,8 +36,8 @@ def a_job(number: int, state: State = State.WAITING, **values: Any) -> Job:
     return Job(**{**settings, **made, **values})
 
 
-def test_a_plan_says_how_many_how_long_and_what_it_costs() -> None:
-    """The sum comes first, then each video in a row."""
+def test_a_plan_has_count_length_and_price() -> None:
+    """The totals come first, then a row for each video."""
     plan = plan_lines(CARD, "one\ntwo\n\nthree", {"frames": 241})
     html = plan_html(plan.payloads, CARD, WORDS.price(Backend.RUNCOMFY, 1.5), WORDS)
     assert "Videos: 3" in html
@@ -44,13 +45,13 @@ def test_a_plan_says_how_many_how_long_and_what_it_costs() -> None:
     assert html.count("<tr>") == 4
 
 
-def test_problems_stand_by_line() -> None:
-    """A table with three faults names three lines, in its own words."""
+def test_problems_name_their_lines() -> None:
+    """A table with three problems gets three sentences with line numbers."""
     table = f"prompt,frames\n{HOSTILE.replace(',', '')},121\n,121\na boat,7\n".encode()
     problems = plan_csv(CARD, table, {}).problems
     html = problems_html(problems, CARD, WORDS)
     assert "Line 3: Prompt: " in html
-    assert "Line 4: Length: 7 is not one of" in html
+    assert "Line 4: Length: “7” is not one of" in html
     assert "Line 2" not in html
 
 
@@ -72,8 +73,8 @@ def test_problems_stand_by_line() -> None:
         f"prompt,{HOSTILE}\na,b\n".encode(),
     ],
 )
-def test_every_bad_table_is_answered(language: str, data: bytes) -> None:
-    """In one sentence each, with no value missing in it, and nothing of the table gets to be markup."""
+def test_every_bad_table_has_a_message(language: str, data: bytes) -> None:
+    """Each problem is one complete sentence, and the content of the table is escaped."""
     problems = plan_csv(CARD, data, {}).problems
     html = str(problems_html(problems, CARD, Words(language)))
     assert problems
@@ -82,20 +83,20 @@ def test_every_bad_table_is_answered(language: str, data: bytes) -> None:
     assert "<img" not in html
 
 
-def test_nothing_yet_is_no_problem() -> None:
-    """An empty box is an invitation, not a fault."""
+def test_an_empty_batch_is_no_problem() -> None:
+    """Empty inputs show the introduction, not a problem."""
     assert "alert" not in problems_html([LineProblem(0, None, "empty")], CARD, WORDS)
 
 
-def test_the_table_holds_prompts_as_text_only() -> None:
-    """A prompt with markup is shown, and does nothing."""
+def test_the_table_escapes_prompts() -> None:
+    """A prompt with markup is shown as text."""
     html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, WORDS)
     assert "<img" not in html
     assert "&lt;img src=x" in html
 
 
-def test_the_states_tell_paused_from_waiting_and_why_one_failed() -> None:
-    """What the script fills in: a word for each row, and a sentence where there is no video."""
+def test_the_states_of_the_table() -> None:
+    """Each row has a state, also `held` for a paused job; a failed one has a sentence."""
     jobs = [
         a_job(0, State.SUCCEEDED),
         a_job(1, held=True),
@@ -110,18 +111,38 @@ def test_the_states_tell_paused_from_waiting_and_why_one_failed() -> None:
 
 
 def test_the_progress_counts_every_job_once() -> None:
-    """Ready, under way, waiting, paused, failed and cancelled add up to all of them."""
+    """The counts by state add up to the number of jobs."""
     states = [State.SUCCEEDED, State.SUCCEEDED, State.IN_QUEUE, State.SAVING, State.WAITING, State.FAILED]
     jobs = [a_job(number, state) for number, state in enumerate([*states, State.CANCELLED])]
     jobs.append(a_job(9, held=True))
     html = progress_html(jobs, WORDS)
     assert "2 of 8 ready" in html
-    for words in ("2 under way", "1 waiting", "1 paused", "1 failed", "1 cancelled"):
+    for words in ("2 running", "1 waiting", "1 paused", "1 failed", "1 cancelled"):
         assert words in html
     assert 'max="8" value="4"' in html
 
 
 def test_another_model_has_its_own_columns() -> None:
-    """The hint and the table come from the card, not from what we know of one model."""
+    """The columns of the hint and the table come from the card."""
     names = [field.name for field in OTHER_CARD.fields]
     assert ", ".join(names) in columns_html(OTHER_CARD, WORDS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_question_about_a_table_has_a_button_for_each_answer(language: str) -> None:
+    """One sentence for all columns; nothing of the table is markup."""
+    words = Words(language)
+    for data, count in (
+        ("prompt\nMüller\n".encode("cp1252"), 5),
+        (f"prompt,{HOSTILE.replace(',', '')},Startwert\nx,y,5\n".encode(), 1),
+    ):
+        question = plan_csv(CARD, data, {}).question
+        assert question is not None
+        html = question_html(question, words)
+        assert html.count("data-agree=") == count
+        assert "<img" not in html
+        assert "{" not in html
+    for data in (b"PK\x03\x04....", b"\x00\x01\x02", "prompt\nM\ufffd\n".encode(), b'{"a": 1}', b"prompt\na,b\nc,d\n"):
+        sentence = problems_html(plan_csv(CARD, data, {}).problems, CARD, words)
+        assert "?" not in sentence
+        assert "CSV" in sentence or "JSON" in sentence or "2, 3" in sentence or "NUL" in sentence

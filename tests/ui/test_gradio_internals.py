@@ -1,8 +1,6 @@
 """Gradio's page without the work that nobody sees does the same as with it."""
 
 import asyncio
-import gc
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,7 @@ from gradio.state_holder import SessionState
 from dreamina_ui.ui.gradio_internals import PageStates, StudioBlocks, events_of, mount_page, upload_folder, waits_in
 from dreamina_ui.web.call_check import Event, Input
 
-# Making an app, Gradio makes an event loop that it never closes.
-pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """What Gradio leaves behind goes here, and not in the middle of another test."""
-    yield
-    gc.collect()
+pytestmark = pytest.mark.anyio
 
 
 def page(kind: type[gr.Blocks]) -> tuple[gr.Blocks, list[Any]]:
@@ -118,8 +108,9 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
                 Input(is_file=True),
             ],
             "open",
+            "open/8/0",
         ),
-        1: Event([]),
+        1: Event([], None, "hidden/0/0"),
     }
 
 
@@ -156,3 +147,12 @@ def test_uploads_are_where_gradio_keeps_them(monkeypatch: pytest.MonkeyPatch, tm
     """The folder is the one that the documented variable names."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     assert upload_folder() == tmp_path
+
+
+def test_on_a_space_the_page_asks_no_other_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the Space's name Gradio's browser side would fetch a header of its own from huggingface.co."""
+    monkeypatch.setenv("SYSTEM", "spaces")
+    monkeypatch.setenv("SPACE_ID", "me/studio")
+    with StudioBlocks() as blocks:
+        gr.Textbox()
+    assert blocks.get_config_file()["space_id"] is None

@@ -1,4 +1,4 @@
-"""The page's events get their values in an order that the page chooses, and each value is found by its component."""
+"""Events of the page get their inputs as an ordered list, and find each value by its component."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, gr.Blocks]:
-    """With `id_first`, the components for the clicks' ids are older than all others."""
+    """With `id_first`, the components of the click ids are created before all others."""
     with gr.Blocks(analytics_enabled=False) as blocks:
         page = Page(rig.engine, Callers(Visitors("a-secret-of-16-or-more")), Fixed(), None, login=False)
         if id_first:
@@ -26,8 +26,8 @@ def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, gr.Blocks]:
     return page, blocks
 
 
-async def test_no_event_takes_its_values_in_an_order_of_gradios(tmp_path: Path) -> None:
-    """Gradio sorts a set of inputs by age; the script gives the click's id as the last value."""
+async def test_inputs_are_lists(tmp_path: Path) -> None:
+    """Gradio would sort a set of inputs; the script sets the click id as the last value."""
     async with rigged(tmp_path) as rig:
         page, blocks = page_of(rig, id_first=True)
         assert [function.name for function in blocks.fns.values() if function.inputs_as_dict] == []
@@ -35,13 +35,13 @@ async def test_no_event_takes_its_values_in_an_order_of_gradios(tmp_path: Path) 
         assert (last["start"], last["send"]) == (page.compose.click_id, page.batch.click_id)
 
 
-async def test_the_clicks_id_reaches_the_job(tmp_path: Path) -> None:
-    """As the browser sends them: the form's values, how many, and the id; the same again is the same job."""
+async def test_the_click_id_reaches_the_job(tmp_path: Path) -> None:
+    """A start with the values of the browser makes a job; the same values and click id again return the same job."""
     async with rigged(tmp_path) as rig:
         page, blocks = page_of(rig)
         [start] = [function for function in blocks.fns.values() if function.name == "start"]
-        held: dict[Any, Any] = page.compose.form.held(VALUES)
-        values = [held.get(component, component.value) for component in start.inputs[:-1]]  # type: ignore[union-attr]
+        contents: dict[Any, Any] = page.compose.form.contents(VALUES)
+        values = [contents.get(component, component.value) for component in start.inputs[:-1]]  # type: ignore[union-attr]
         for _ in range(2):
             answer = await blocks.call_function(start, [*values, "click-1"], requests=request_of("ann"))
             job = await rig.engine.job("ann", answer["prediction"][page.stage.current])

@@ -1,4 +1,4 @@
-"""Settings out of a file that somebody drops on the page: a friend's video, or whatever else has its name."""
+"""Settings are read from an uploaded file, whatever it contains."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def labelled(clip: Path, folder: Path, record: Mapping[str, Any]) -> Path:
 
 
 def commented(clip: Path, folder: Path, comment: str) -> Path:
-    """A video with any text where our record would stand."""
+    """A video with this text as its comment, where a record would be."""
     path = folder / "commented.mp4"
     with av.open(str(clip)) as source, av.open(str(path), "w", format="mp4") as target:
         target.metadata["comment"] = comment
@@ -44,21 +44,21 @@ def commented(clip: Path, folder: Path, comment: str) -> Path:
     return path
 
 
-def test_a_video_gives_its_settings_back(clip: Path, tmp_path: Path) -> None:
-    """What made the video is what fills the form."""
+def test_settings_of_a_video(clip: Path, tmp_path: Path) -> None:
+    """The settings that made the video fill the form."""
     assert settings_of(CARD, labelled(clip, tmp_path, GOOD)) == (dict(VALUES), None)
 
 
 @pytest.mark.parametrize("name", ["mp4-sound", "mov", "m4a", "png", "jpeg", "mp3", "mp3-no-tag", "mp4-fragments"])
-def test_a_file_of_each_kind_gives_its_settings_back(tmp_path: Path, name: str) -> None:
-    """Pictures and sounds carry them like videos do."""
+def test_settings_of_each_kind_of_file(tmp_path: Path, name: str) -> None:
+    """Pictures and sounds have settings like videos."""
     path = make(name, tmp_path / "file")
     assert settings_of(CARD, path) == ({}, "no_settings")
     assert settings_of(CARD, recorded(path, GOOD)) == (dict(VALUES), None)
 
 
-def test_a_record_that_is_a_file_gives_its_settings(tmp_path: Path) -> None:
-    """As it lies beside a file that can carry none; of another program's JSON, or of too much, nothing is read."""
+def test_settings_of_a_record_file(tmp_path: Path) -> None:
+    """A separate JSON record has settings; JSON of other programs, or too much of it, has none."""
     path = tmp_path / "a.record.json"
     for content in (GOOD, [GOOD], {**GOOD, "app": "other"}, {**GOOD, "more": "x" * 3_000_000}):
         path.write_text(json.dumps(content))
@@ -67,13 +67,13 @@ def test_a_record_that_is_a_file_gives_its_settings(tmp_path: Path) -> None:
     assert settings_of(CARD, path) == ({}, "no_settings")
 
 
-def test_a_file_of_an_older_release_gives_its_settings_back(clip: Path, tmp_path: Path) -> None:
-    """There, FFmpeg wrote the record as the comment of a new MP4."""
+def test_settings_of_a_file_of_an_older_release(clip: Path, tmp_path: Path) -> None:
+    """In older releases FFmpeg wrote the record as the comment of a new MP4."""
     assert settings_of(CARD, commented(clip, tmp_path, json.dumps(GOOD, ensure_ascii=False))) == (dict(VALUES), None)
 
 
-def test_the_endings_are_of_files_that_carry_a_record() -> None:
-    """What the page lets people choose is what a record can be read from."""
+def test_the_endings_are_of_files_with_records() -> None:
+    """The page lets people choose exactly the files from which a record can be read."""
     assert set(RECORD_ENDINGS) == {".mp4", ".mov", ".m4a", ".png", ".jpg", ".jpeg", ".mp3", ".json"}
 
 
@@ -82,21 +82,21 @@ def test_the_endings_are_of_files_that_carry_a_record() -> None:
     ["<script>alert(1)</script>", "海の灯台 🌊", "\u202eevil", "🫖" * 800, "{0} %s \\ \" '", "__import__('os')"],
 )
 def test_a_prompt_is_only_text(clip: Path, tmp_path: Path, prompt: str) -> None:
-    """Whatever it says, it comes back as it is, and nothing is done with it."""
+    """A prompt is returned unchanged, whatever it contains."""
     record = {**GOOD, "settings": {**VALUES, "prompt": prompt}}
     assert settings_of(CARD, labelled(clip, tmp_path, record)) == ({**VALUES, "prompt": prompt}, None)
 
 
 @pytest.mark.parametrize("name", ["a film; rm -rf ~.mp4", "-version.mp4", "ü \u202e'\".mp4", "noending", "x.png"])
 def test_a_name_is_only_a_name(clip: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file's own name decides nothing, also where it looks like an order."""
+    """The name of a file has no effect, also if it looks like a command."""
     labelled(clip, tmp_path, GOOD).rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     assert settings_of(CARD, Path(name)) == (dict(VALUES), None)
 
 
-def test_another_models_video_says_so(clip: Path, tmp_path: Path) -> None:
-    """What this card takes all the same comes with it."""
+def test_a_video_of_another_model(clip: Path, tmp_path: Path) -> None:
+    """The values that fit this card are returned with the problem."""
     settings = {"prompt": "a cat", "strength": 0.5, "frames": 64, "seed": 5}
     record = {**GOOD, "model_id": "somebody/other-model", "settings": settings}
     assert settings_of(CARD, labelled(clip, tmp_path, record)) == ({"prompt": "a cat", "seed": 5}, "other_model")
@@ -116,7 +116,7 @@ def test_another_models_video_says_so(clip: Path, tmp_path: Path) -> None:
     ],
 )
 def test_values_outside_the_card_are_left_out(clip: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    """The rest still fills the form."""
+    """The other values still fill the form."""
     record = {**GOOD, "settings": {**VALUES, **change}}
     values, problem = settings_of(CARD, labelled(clip, tmp_path, record))
     assert problem == "invalid"
@@ -141,16 +141,16 @@ def test_values_outside_the_card_are_left_out(clip: Path, tmp_path: Path, change
     ids=range(11),
 )
 def test_a_video_without_our_record_has_no_settings(clip: Path, tmp_path: Path, comment: str) -> None:
-    """Another program's comment, or one made to break a reader, is no record."""
+    """Comments of other programs, and malicious ones, are no records."""
     assert settings_of(CARD, commented(clip, tmp_path, comment)) == ({}, "no_settings")
 
 
 def test_a_video_of_a_camera_has_no_settings(clip: Path) -> None:
-    """No comment at all."""
+    """A video without any comment has no settings."""
     assert settings_of(CARD, clip) == ({}, "no_settings")
 
 
-# What is no file of ours
+# Other files
 
 
 def zip_bomb() -> bytes:
@@ -185,8 +185,8 @@ NO_VIDEOS: dict[str, bytes | Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", NO_VIDEOS)
-def test_what_carries_no_record_is_said(clip: Path, tmp_path: Path, kind: str) -> None:
-    """In one word, soon, and with nothing read out of it."""
+def test_files_without_a_record(clip: Path, tmp_path: Path, kind: str) -> None:
+    """Each one is refused as `no_settings`, within a short time."""
     content = NO_VIDEOS[kind]
     whole = labelled(clip, tmp_path, GOOD).read_bytes()
     path = tmp_path / "dropped.mp4"
@@ -194,22 +194,22 @@ def test_what_carries_no_record_is_said(clip: Path, tmp_path: Path, kind: str) -
     assert settings_of(CARD, path) == ({}, "no_settings")
 
 
-def test_what_is_no_file_has_no_settings(tmp_path: Path) -> None:
-    """A path to nothing, to a folder, or that cannot be one."""
+def test_a_path_without_a_file_has_no_settings(tmp_path: Path) -> None:
+    """The path does not exist, is a folder, or is invalid."""
     for path in (tmp_path / "gone.mp4", tmp_path, tmp_path / "a\0b.mp4", Path("/dev/null")):
         assert settings_of(CARD, path) == ({}, "no_settings")
 
 
 def test_a_file_that_is_too_large_is_not_read(clip: Path, tmp_path: Path) -> None:
-    """More than can be uploaded is refused by its size alone."""
+    """A file over the upload limit is refused by its size alone."""
     path = labelled(clip, tmp_path, GOOD)
     os.truncate(path, VIDEO_MOST + 1)
     assert settings_of(CARD, path) == ({}, "no_settings")
 
 
 @pytest.mark.parametrize("count", [5 * 10**7, 2**31 - 1])
-def test_an_index_that_claims_to_be_giant_costs_nothing(clip: Path, tmp_path: Path, count: int) -> None:
-    """A small file that would unfold into gigabytes of index: nobody unfolds it."""
+def test_a_huge_index_is_not_allocated(clip: Path, tmp_path: Path, count: int) -> None:
+    """A small file whose index claims gigabytes is refused without allocating them."""
     whole = bytearray(labelled(clip, tmp_path, GOOD).read_bytes())
     for box, at, values in ((b"stsz", 8, (1, count)), (b"stts", 12, (count,)), (b"stsc", 16, (count,))):
         start = whole.index(box) + at

@@ -1,7 +1,6 @@
 """Downloads: a shared video is served whole and by its name; everything else is not found."""
 
 import asyncio
-import gc
 import io
 import re
 import tracemalloc
@@ -449,8 +448,6 @@ async def test_an_interrupted_download_closes_its_file(site: Site, large: Job) -
 # Beside Gradio's page
 
 
-# Making an app, Gradio makes an event loop that it never closes.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_the_routes_answer_before_gradio(site: Site) -> None:
     """Ranges and refusals, too; and the page is still there."""
     job = await site.add(a_job(1), b"0123456789")
@@ -468,4 +465,3 @@ async def test_the_routes_answer_before_gradio(site: Site) -> None:
         reply = await web.get(f"/dreamina/zip?video={share(2)}")
         assert (reply.status_code, reply.text) == (404, NOT_FOUND)
         assert "gradio" in (await web.get("/")).text
-    gc.collect()  # what Gradio left behind goes here, and not in the middle of another test

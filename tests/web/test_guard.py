@@ -15,9 +15,8 @@ from dreamina_ui.errors import SettingError
 from dreamina_ui.hosts import Hosts
 from dreamina_ui.settings import Settings
 from dreamina_ui.web.callers import words_for
-from dreamina_ui.web.cookies import VisitorCookie
 from dreamina_ui.web.guard import Guard
-from dreamina_ui.web.visitors import COOKIE, Visitors
+from dreamina_ui.web.visitors import COOKIE, VisitorCookie, Visitors
 from dreamina_ui.wording import Words
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.page_cache import PAGES_MOST, PageCache
+from dreamina_ui.web.page_response import PAGES_MOST, PageCache
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,7 @@ from starlette.routing import Route
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.settings import Settings
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.cookies import ChosenLanguage, VisitorCookie
-from dreamina_ui.web.visitors import COOKIE, Visitors, signing_secret
+from dreamina_ui.web.visitors import COOKIE, ChosenLanguage, VisitorCookie, Visitors, signing_secret
 
 pytestmark = pytest.mark.anyio
 VISITORS = Visitors("a-secret-of-16-or-more")

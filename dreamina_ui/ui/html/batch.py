@@ -1,4 +1,4 @@
-"""What the batch shows, as HTML: the plan before it is sent, and the table that fills in. Pure."""
+"""The HTML of the batch: the plan before it is sent, and the table of its jobs. Pure."""
 
 import json
 from collections import Counter
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from dreamina_ui.cards.batches import LineProblem
+from dreamina_ui.cards.batches import LineProblem, Question
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
@@ -24,20 +24,27 @@ __all__ = [
     "plan_html",
     "problems_html",
     "progress_html",
+    "question_html",
     "states_json",
     "table_html",
 ]
 
 PAUSED = "held"
-"""What a job that waits in a paused batch is shown as, beside the states."""
+"""The state that the table shows for a job that waits in a paused batch."""
 NO_FILE = "no_file"
-"""What a job that was finished without a file is shown as."""
+"""The state that the table shows for a job that finished without a file."""
 
 _INVITATION = Markup('<div class="batch-empty"><p class="lead">{}</p><p class="hint">{}</p></div>')
 _COLUMNS = Markup('<p class="hint">{} <a href="{}" download="batch.csv">{}</a></p>')
 _PLAN = Markup('<div class="batch-plan"><p class="batch-sum" role="status"><b>{}</b> {}</p>{}</div>')
 _PROBLEMS = Markup('<div class="batch-problems" role="alert"><p><b>{}</b></p><ul>{}</ul></div>')
 _PROBLEM = Markup("<li>{}</li>")
+_QUESTION = Markup('<div class="batch-problems batch-question" role="alert"><p><b>{}</b></p>{}</div>')
+_READING = Markup(
+    '<li><button type="button" class="action" data-agree="{}" lang=""><bdi>{}</bdi> <small>{}</small></button></li>'
+)
+_READINGS = Markup("<ul>{}</ul><p>{}</p>")
+_AGREE = Markup('<p><button type="button" class="action" data-agree="{}">{}</button></p>')
 _TABLE = Markup(
     '<div class="batch-scroll" tabindex="0" role="region" aria-label="{name}"><table class="batch-table"{data}>'
     "<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -59,7 +66,7 @@ def invitation_html(words: Words) -> Markup:
 
 
 def columns_html(card: Card, words: Words) -> Markup:
-    """How a table is to be written, and an example to begin with."""
+    """The columns that a table may have, and an example to download."""
     columns = [field.name for field in card.fields]
     example = {field.name: field.default for field in card.fields} | {"seed": ""}
     table = "\n".join(
@@ -72,7 +79,7 @@ def columns_html(card: Card, words: Words) -> Markup:
 
 
 def plan_html(payloads: Sequence[Mapping[str, Any]], card: Card, price: str, words: Words) -> Markup:
-    """How many videos there will be, their length and cost in all, and each one in a row."""
+    """The number of videos, their total length and price, and a row for each one."""
     length_s = sum(card.duration_s(payload) or 0.0 for payload in payloads)
     length = words.say("batch.length", time=words.seconds(length_s)) if length_s else ""
     facts = " · ".join(filter(None, (length, price)))
@@ -85,44 +92,63 @@ def plan_html(payloads: Sequence[Mapping[str, Any]], card: Card, price: str, wor
 
 
 def problems_html(problems: Sequence[LineProblem], card: Card, words: Words) -> Markup:
-    """Everything that is wrong, by line; nothing of the batch is sent while there is something."""
+    """All problems, by line; a batch with problems cannot be sent."""
     if [problem.problem for problem in problems] == ["empty"]:
         return invitation_html(words)
-    items = Markup().join(_PROBLEM.format(_sentence(problem, card, words)) for problem in problems)
+    items = Markup().join(_PROBLEM.format(_line_text(problem, card, words)) for problem in problems)
     return _PROBLEMS.format(words.say("batch.problems"), items)
 
 
+def question_html(question: Question, words: Words) -> Markup:
+    """What has to be agreed to before the table is used; each answer is a button."""
+    if question.readings:
+        readings = Markup().join(
+            _READING.format(answer, reading.sample, reading.name) for answer, reading in question.readings.items()
+        )
+        otherwise = words.say("plan.question.none", button=words.say("plan.csv_button"))
+        return _QUESTION.format(words.say("plan.question.encoding"), _READINGS.format(readings, otherwise))
+    said = [
+        words.say("plan.question.taken", name=name, title=words.field_title(field.name, field.title))
+        for name, field in question.taken.items()
+    ]
+    if question.left_out:
+        said.append(words.say("plan.question.left_out", names=", ".join(question.left_out)))
+    return _QUESTION.format(" ".join(said), _AGREE.format(question.answer, words.say("plan.question.agree")))
+
+
 def table_html(jobs: Sequence[Job], card: Card, words: Words, zone: tzinfo = UTC) -> Markup:
-    """All jobs of a batch; `states_json` says where each stands, and the script fills it in."""
-    said = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
-    said |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
-    texts = json.dumps(said, ensure_ascii=False)
+    """The table of a batch. A script fills in the states, which it gets from `states_json`."""
+    texts = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
+    texts |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
     rows = Markup()
     for job in jobs:
         data = _JOB.format(job.job_id, job.share_id, file_name(job, zone=zone), f"{SAVED_ADDRESS}{job.share_id}.webp")
         cells = _CELL.format("number", job.variation + 1) + _cells(job.payload, card, opens=True)
         rows += _ROW.format(data, cells + _CELL.format("state", _STATE))
     header = _header(card, words) + _HEADING.format("state", words.say("filter.state"))
-    data = Markup(' data-words="{}"').format(texts)
+    data = Markup(' data-words="{}"').format(json.dumps(texts, ensure_ascii=False))
     return _TABLE.format(name=words.say("batch.table"), data=data, header=header, rows=rows)
 
 
 def states_json(jobs: Sequence[Job], words: Words, zone: tzinfo = UTC) -> str:
-    """Where each job of the table stands, and what is to be said of one that has ended; always all of it, so that none
-    can be missed. `made` tells of a job whose first file is not the MP4 video that the table counts on: the name of a
-    download, what kind of file it is, and the end of its poster's name (empty if it has none).
+    """The states of all jobs of the table, and notes on those that have ended. It is always complete, so no change is lost.
+
+    `made` has an entry for each job whose first file is not an MP4 video: the name of the download, the kind of the file,
+    and the end of its poster's name (empty if it has none).
     """
     notes = {
         number: words.explain(job)
         for number, job in enumerate(jobs)
         if job.ended and (job.state not in (State.SUCCEEDED, State.CANCELLED) or job.remarks)
     }
-    made = {number: _made(job, words, zone) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"}
+    made = {
+        number: _file_facts(job, words, zone) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"
+    }
     states = [_state(job) for job in jobs]
     return json.dumps({"states": states, "notes": notes, "made": made}, ensure_ascii=False)
 
 
-def _made(job: Job, words: Words, zone: tzinfo) -> tuple[str, str, str]:
+def _file_facts(job: Job, words: Words, zone: tzinfo) -> tuple[str, str, str]:
     suffix = job.files[0]
     kind = kind_named(suffix)
     number, _, _ = suffix.removeprefix("-").partition(".")
@@ -132,19 +158,19 @@ def _made(job: Job, words: Words, zone: tzinfo) -> tuple[str, str, str]:
 
 
 def progress_html(jobs: Sequence[Job], words: Words) -> Markup:
-    """How many are ready, and what became of the others."""
-    counts = Counter(_standing(job) for job in jobs)
+    """The number of finished jobs, and of the others by state."""
+    counts = Counter(_group(job) for job in jobs)
     ready, count = counts.pop("succeeded", 0), len(jobs)
-    others = " · ".join(words.say(f"batch.{kind}.count", count=counts[kind]) for kind in _KINDS if counts[kind])
+    others = " · ".join(words.say(f"batch.{group}.count", count=counts[group]) for group in _GROUPS if counts[group])
     sentence = words.say("batch.ready.count", ready=ready, count=count)
     ended = sum(job.ended for job in jobs)
     return _PROGRESS.format(sentence, others, count, ended, sentence)
 
 
-_KINDS = ("running", "waiting", PAUSED, NO_FILE, "failed", "uncertain", "cancelled")
+_GROUPS = ("running", "waiting", PAUSED, NO_FILE, "failed", "uncertain", "cancelled")
 
 
-def _standing(job: Job) -> str:
+def _group(job: Job) -> str:
     state = _state(job)
     return state if job.ended or state in (State.WAITING, PAUSED) else "running"
 
@@ -156,7 +182,7 @@ def _state(job: Job) -> str:
 
 
 def _header(card: Card, words: Words) -> Markup:
-    titles = ((_kind_of(field), words.field_title(field.name, field.title)) for field in card.fields)
+    titles = ((_column_class(field), words.field_title(field.name, field.title)) for field in card.fields)
     return Markup().join(_HEADING.format(kind, title) for kind, title in (("number", "#"), *titles))
 
 
@@ -168,22 +194,24 @@ def _cells(payload: Mapping[str, Any], card: Card, *, opens: bool = False) -> Ma
         if field.name == "seed" and value == -1:
             text = "⚄"
         shown = _OPEN.format(text) if opens and number == 0 else text
-        cells += _CELL.format(_kind_of(field), shown)
+        cells += _CELL.format(_column_class(field), shown)
     return cells
 
 
-def _kind_of(field: Field) -> str:
+def _column_class(field: Field) -> str:
     return "long" if field.kind == "text" else "short"
 
 
-def _sentence(problem: LineProblem, card: Card, words: Words) -> str:
-    sentence = _problem(problem, card, words)
-    return words.say("batch.line", line=problem.line, problem=sentence) if problem.line else sentence
+def _line_text(problem: LineProblem, card: Card, words: Words) -> str:
+    sentence = _problem_text(problem, card, words)
+    has_line = problem.line and not problem.facts.get("lines")
+    return words.say("batch.line", line=problem.line, problem=sentence) if has_line else sentence
 
 
-def _problem(problem: LineProblem, card: Card, words: Words) -> str:
+def _problem_text(problem: LineProblem, card: Card, words: Words) -> str:
     if problem.field is None or problem.problem == "duplicate_column":
-        return words.say(f"plan.{problem.problem}", **problem.facts)
+        key = f"plan.{problem.problem}" + (".lines" if problem.facts.get("lines") else "")
+        return words.say(key, **problem.facts, button=words.say("plan.csv_button"))
     field = card.field(problem.field)
     title = words.field_title(problem.field, field.title if field else problem.field)
     return words.say(f"problem.{problem.problem}", title=title, **problem.facts)

@@ -1,4 +1,4 @@
-"""The page's header: the model, what the videos are made by, and the languages. Pure."""
+"""The HTML of the page's header: the model, the backend, and the languages. Pure."""
 
 from markupsafe import Markup
 

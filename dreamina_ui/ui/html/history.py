@@ -1,4 +1,4 @@
-"""A visitor's jobs as posters."""
+"""The posters of a visitor's jobs, as data for a script."""
 
 import json
 from collections import OrderedDict
@@ -16,10 +16,10 @@ from dreamina_ui.wording import Words
 
 __all__ = ["Posters"]
 
-KEPT_MOST = 2000
-"""Written posters of 200 bytes each; a page of 24 is written at every opening, and after each video that gets ready."""
+CACHE_MOST = 2000
+"""Posters in the cache, 200 bytes each; a page of 24 is rendered at every visit and after each finished video."""
 
-_SAID = {  # what the script says by itself
+_SCRIPT_TEXTS = {  # texts that the script shows by itself
     "compare": "compare.title",
     "compare.pick": "compare.pick",
     "close": "close",
@@ -51,62 +51,62 @@ _DATA = Markup(' data-folder="{folder}" data-fields="{fields}" data-posters=\'[{
 
 
 class Posters:
-    """What does not change is written once in each language.
+    """Renders posters, and caches each version of a job in each language.
 
-    The posters are data, and `assets/js/posters.js` makes them: as HTML, a page of them would weigh as much as all the rest.
-    Each is `[job_id, share_id, state, can it be picked, word, prompt, value of a field…]`, as JSON. A state of a finished
-    job is 0 if its first file is a video that browsers may play, 1 for a picture, 2 for a sound, 3 for any other file, and
-    4 without a file; `[state, end]` names the end of that file's name behind the share id where it is not ".mp4". A value
+    `assets/js/posters.js` makes the HTML from the data: as HTML, the posters would be as large as the rest of the page.
+    A poster is `[job_id, share_id, state, can it be selected, word, prompt, value of a field…]`, as JSON. The state of a
+    finished job is 0 if its first file is a video that browsers play, 1 for a picture, 2 for a sound, 3 for any other file,
+    and 4 without a file; `[state, end]` has the end of that file's name after the share id if it is not ".mp4". A value
     is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
     """
 
     def __init__(self, card: Card) -> None:
         self._card = card
-        self._written: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
 
     def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False) -> Markup:
-        """`searched` tells an empty history from an empty search."""
+        """The history. `searched` decides whether an empty list means no video at all or no match."""
         data = sentence = Markup()
         if jobs:
             data = _DATA.format(
                 folder=SAVED_ADDRESS,
                 fields=_json(_fields(self._card, words)),
-                posters=Markup(",").join(self._kept(job, words) for job in jobs),
+                posters=Markup(",").join(self._cached(job, words) for job in jobs),
             )
         else:
             key = "history.nothing_found" if searched else "history.empty"
             sentence = Markup('<p class="history-empty">{}</p>').format(words.say(key))
         return _ROOT.format(
-            words=_json({name: words.text(key) for name, key in _SAID.items()}),
+            words=_json({name: words.text(key) for name, key in _SCRIPT_TEXTS.items()}),
             data=data,
             sentence=sentence,
             **{name: words.say(name) for name in ("compare", "zip", "delete", "unpick", "undo")},
         )
 
-    def _kept(self, job: Job, words: Words) -> Markup:
+    def _cached(self, job: Job, words: Words) -> Markup:
         key = (job.share_id, job.version, words.language)
-        written = self._written.get(key)
-        if written is None:
-            written = self._written[key] = _quoted(_json(_item(job, self._card, words)))
-            if len(self._written) > KEPT_MOST:
-                self._written.popitem(last=False)
+        cached = self._cache.get(key)
+        if cached is None:
+            cached = self._cache[key] = _quoted(_json(_item(job, self._card, words)))
+            if len(self._cache) > CACHE_MOST:
+                self._cache.popitem(last=False)
         else:
-            self._written.move_to_end(key)
-        return written
+            self._cache.move_to_end(key)
+        return cached
 
 
 def _item(job: Job, card: Card, words: Words) -> list[Any]:
     done = job.state is State.SUCCEEDED
-    state, word = _made(job, words) if done else (str(job.state), words.state_word(job.state))
+    state, word = _finished(job, words) if done else (str(job.state), words.state_word(job.state))
     values = [_value(card, field, job.payload, job.prompt) for field in card.fields] if done else []
     return [job.job_id, job.share_id, state, int(job.ended), word, job.prompt, *values]
 
 
-def _made(job: Job, words: Words) -> tuple[Any, str]:
+def _finished(job: Job, words: Words) -> tuple[Any, str]:
     """The state of a finished job for the script, and the word on its poster."""
     if job.has_no_file:
         return 4, words.say("poster.no_file")
-    # Rows that do not name their files are of MP4 videos and of images; what has no duration is an image.
+    # Old rows do not name their files: those with a duration are MP4 videos, the others images.
     suffix = job.files[0] if job.files else ".mp4" if job.duration_s else ".image.png"
     kind = kind_named(suffix)
     state = _STATES[kind.family] if kind.inline else 3
@@ -117,7 +117,7 @@ def _made(job: Job, words: Words) -> tuple[Any, str]:
 
 
 def _fields(card: Card, words: Words) -> list[tuple[str, list[str]]]:
-    """Titles, with the labels of the choices: the settings, as the compare view sets them side by side."""
+    """The title of each field and the labels of its choices, for the compare view."""
     return [
         (
             words.field_title(field.name, field.title),
@@ -142,5 +142,5 @@ def _json(value: Any) -> str:
 
 
 def _quoted(text: str) -> Markup:
-    """As it stands in an attribute in single quotes: JSON is full of double ones, each of which would cost five bytes."""
+    """Escapes for an attribute in single quotes. In double quotes, each double quote of the JSON would take five bytes more."""
     return Markup(text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704

@@ -1,4 +1,4 @@
-"""The sheet that lists the keys, or the gestures of a touch screen; it also names the two buttons that show only a sign."""
+"""The HTML of the list of keyboard shortcuts, or of a touch screen's gestures; it also names the two symbol buttons."""
 
 from collections.abc import Sequence
 

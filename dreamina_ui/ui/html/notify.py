@@ -1,4 +1,4 @@
-"""The button for notifications, and the sentences about a file that is dropped on the page."""
+"""The HTML of the button for notifications, and the texts for files that are dropped on the page."""
 
 from markupsafe import Markup
 
@@ -18,7 +18,7 @@ _NOTIFY = Markup(
 
 
 def notify_html(words: Words) -> Markup:
-    """`assets/js/notify.js` and `drop-file.js` find what they need here."""
+    """The markup that `assets/js/notify.js` and `drop-file.js` need."""
     return _NOTIFY.format(
         words=words.say("notify"),
         bell=_BELL,

@@ -1,4 +1,4 @@
-"""The files that a job has made, each with a download, and the addresses of those that could not be fetched. Pure."""
+"""The HTML of a job's files, each with a download, and of the addresses of files that could not be fetched. Pure."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.wording import Words
 
-__all__ = ["address_of", "addresses_html", "outputs_html", "undecodable_html"]
+__all__ = ["addresses_html", "file_address", "outputs_html", "undecodable_html"]
 
 ADDRESSES_MOST = 16
 ADDRESS_MOST = 4096
-"""Letters of one address that are shown: a signed one has about 1000."""
+"""Characters of an address that are shown: a signed one has about 1000."""
 TYPE_MOST = 60
 
 _LIST = Markup('<ul class="outputs" aria-label="{label}">{items}</ul>')
@@ -37,19 +37,19 @@ _ADDRESSES = Markup(
 _ADDRESS = Markup('<li value="{}"><code>{}</code></li>')
 
 
-def address_of(job: Job, number: int, *, inline: bool = False) -> str:
-    """Where a file of a job is downloaded from, or shown from."""
+def file_address(job: Job, number: int, *, inline: bool = False) -> str:
+    """The address at which a file of a job is downloaded or, with `inline`, shown."""
     return f"dreamina/video/{job.share_id}?n={number}{'&inline=1' if inline else ''}"
 
 
 def outputs_html(job: Job, files: Sequence[Shown], words: Words) -> Markup:
-    """Each of these files as browsers can show it, with a download; nothing if there are none."""
+    """A list of these files, each in the form that browsers can show, with a download; empty if there are none."""
     items = Markup().join(_item(job, file, words, is_alone=len(files) == file.number == 1) for file in files)
     return _LIST.format(label=words.say("outputs"), items=items) if files else Markup()
 
 
 def undecodable_html(job: Job, file: Shown, place: str, words: Words) -> Markup:
-    """What is said where this browser cannot show a video; `assets/js/undecodable.js` finds out. `place` is an element's id."""
+    """The message that a browser cannot show a video; `undecodable.js` shows it. `place` is the id of the video's element."""
     return _UNDECODABLE.format(
         place=place,
         sentence=words.say("undecodable", kind=file.kind.name),
@@ -58,9 +58,9 @@ def undecodable_html(job: Job, file: Shown, place: str, words: Words) -> Markup:
 
 
 def addresses_html(job: Job, words: Words) -> Markup:
-    """The addresses of the files that are not here, as text to copy; nothing where there are none.
+    """The addresses of the outputs that were not saved, as text to copy; empty if there are none.
 
-    A service or a model's maker chose them: they are never links.
+    They come from a service, so they are not links.
     """
     numbers = _missing(job)
     if not numbers:
@@ -69,13 +69,13 @@ def addresses_html(job: Job, words: Words) -> Markup:
         title=words.say("addresses"),
         copy=words.say("addresses.copy"),
         copied=words.say("copied"),
-        items=Markup().join(_ADDRESS.format(number, _readable(job.outputs[number - 1])) for number in numbers),
+        items=Markup().join(_ADDRESS.format(number, _readable_address(job.outputs[number - 1])) for number in numbers),
     )
 
 
 def _item(job: Job, file: Shown, words: Words, *, is_alone: bool) -> Markup:
     alt = words.say("output.one", number=file.number, prompt=job.prompt[:160])
-    source = address_of(job, file.number, inline=True)
+    source = file_address(job, file.number, inline=True)
     note = Markup()
     if not file.kind.inline or file.kind.family is Family.FILE:
         shown = _card(file, words)
@@ -95,21 +95,21 @@ def _item(job: Job, file: Shown, words: Words, *, is_alone: bool) -> Markup:
 
 
 def _card(file: Shown, words: Words) -> Markup:
-    """A file that no browser shows."""
+    """A file that browsers cannot show."""
     family = file.kind.family
-    about = words.say(f"output.unshown.{family}", kind=_kind_in(words, file.kind), size=words.size(file.size))
+    about = words.say(f"output.unshown.{family}", kind=_kind_label(words, file.kind), size=words.size(file.size))
     picture = _CARD_PICTURE.format(saved_address(file.poster), words.say(f"kind.{family}")) if file.poster else ""
     return _CARD.format(picture=picture, name=file.name, about=about)
 
 
 def _download(job: Job, file: Shown, label: str) -> Markup:
     return _DOWNLOAD.format(
-        address=address_of(job, file.number), name=file.name, label=f"{label}: {file.name}", words=label
+        address=file_address(job, file.number), name=file.name, label=f"{label}: {file.name}", words=label
     )
 
 
 def _missing(job: Job) -> list[int]:
-    """The numbers of the outputs that a finished job's remarks say are not here."""
+    """The numbers of the outputs that are missing, by the remarks of a finished job."""
     numbers: list[int] = []
     for remark in job.remarks:
         if remark.code == "no_file_found":
@@ -120,16 +120,16 @@ def _missing(job: Job) -> list[int]:
     return [number for number in dict.fromkeys(numbers) if 1 <= number <= len(job.outputs)][:ADDRESSES_MOST]
 
 
-def _readable(address: str) -> str:
-    """The address; of one that holds its file itself only the kind, and nothing that is no letter to be seen."""
+def _readable_address(address: str) -> str:
+    """The address, shortened, with only the type of a `data:` address, and without invisible characters."""
     if address[:5].lower() == "data:":
         address = address[: min(len(address), TYPE_MOST)].partition(",")[0].partition(";")[0] + ",…"
     elif len(address) > ADDRESS_MOST:
         address = address[:ADDRESS_MOST] + "…"
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in address)
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in address)
 
 
-def _kind_in(words: Words, kind: Kind) -> str:
-    """What a kind of file is called: "Video (AVI)"."""
+def _kind_label(words: Words, kind: Kind) -> str:
+    """The label of a kind of file: "Video (AVI)"."""
     family = words.say(f"kind.{kind.family}")
     return family if kind == FILE else f"{family} ({kind.name})"

@@ -1,4 +1,4 @@
-"""A job's saved files as the page shows them, with their sizes and their posters."""
+"""A job's saved files with the facts that the page shows: names, sizes, posters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ class Shown:
 
     @property
     def is_playable(self) -> bool:
-        """Whether it is a video that browsers may play."""
+        """Whether it is a video of a kind that browsers play."""
         return self.kind.inline and self.kind.family is Family.VIDEO
 
 
 def playable(files: Sequence[Shown]) -> Shown | None:
-    """The video that gets the player: the first one that browsers may play."""
+    """The first playable video, which is shown in the player."""
     return next((file for file in files if file.is_playable), None)
 
 
 def shown_files(job: Job, files: Sequence[SavedFile], zone: tzinfo = UTC) -> list[Shown]:
-    """These files of a job with what the page says of them, in the same order; names are by the day in `zone`; blocks."""
+    """These files with their names (by the day in `zone`), sizes and posters, in the same order; blocks."""
     shown = []
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""What the stage shows, as HTML and as a video: pure, values in, markup out."""
+"""The HTML of the stage. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from dreamina_ui.backends import charges
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
-from dreamina_ui.ui.html.outputs import address_of
+from dreamina_ui.ui.html.outputs import file_address
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
@@ -76,16 +76,16 @@ def shared_html(words: Words) -> Markup:
 
 
 def problem_html(words: str) -> Any:
-    """A sentence that appears beside what it is about."""
+    """An update that shows a sentence below its field."""
     return gr.update(value=_PROBLEM.format(words), visible=True)
 
 
 def screen_html(job: Job, words: Words) -> Markup:
-    """What stands where the video will be, or where it is not."""
+    """The screen of a job without a video: its status, and why it has none."""
     ended = job.ended
     lead, note = words.state_line(job), words.explain(job) if ended else ""
     if job.state is State.SUCCEEDED and not job.has_no_file:
-        lead, note = words.say("stage.gone"), ""  # its files were here once, and its status says "Ready"
+        lead, note = words.say("stage.gone"), ""  # its files were deleted, and its status says "Ready"
     return _SCREEN.format(
         state=job.state,
         mark="ending-mark" if ended else "reel turning",
@@ -95,11 +95,11 @@ def screen_html(job: Job, words: Words) -> Markup:
 
 
 def status_html(job: Job, now: float, words: Words, usual_s: float | None = None) -> Markup:
-    """The line of words, the clock and the estimate (they tick in the browser), the steps, and what needs saying.
+    """The status line, the clock and the estimate (a script updates both), the steps, and a note.
 
     `usual_s` is how long such a job usually takes, in seconds.
     """
-    # Without a video the screen says where the job stands, and what ended it: here it is only read out then.
+    # For a job without a video, `screen_html` shows the state and the reason; here they are only read aloud.
     has_video = job.state is State.SUCCEEDED and not job.has_no_file
     note = "" if job.ended and not has_video else words.explain(job)
     return _STATUS.format(
@@ -136,7 +136,7 @@ def _steps(job: Job, words: Words) -> Markup:
 
 
 def variations_html(jobs: Sequence[Job], current: str, words: Words) -> Markup:
-    """The variations of one click, of which `current` is the one on the stage; nothing for a single one."""
+    """The variations of one click; `current` is the job on the stage. Empty if there is only one."""
     if len(jobs) < 2:
         return Markup()
     items = Markup()
@@ -154,7 +154,7 @@ def variations_html(jobs: Sequence[Job], current: str, words: Words) -> Markup:
 
 
 def _variation_picture(job: Job, words: Words) -> Markup:
-    """The poster of a job's first file, or what stands for a file that has none."""
+    """The poster of a job's first file, or a symbol for a file without a poster."""
     if job.has_no_file:
         return _NO_PICTURE.format("none")
     suffix = job.files[0] if job.files else ".mp4"
@@ -166,14 +166,14 @@ def _variation_picture(job: Job, words: Words) -> Markup:
 
 
 def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_link: str, words: Words) -> Markup:
-    """What can be done with a finished job in the browser alone: download its `main` file, copy its link, its settings."""
+    """The actions on a finished job: download its `main` file, copy its link, copy its settings."""
     if job.state is not State.SUCCEEDED:
         return Markup()
     actions = Markup()
     if main is not None:
         if main.is_playable:  # what is not in the player has a download beside it
             is_first = main.number == files[0].number
-            address = f"dreamina/video/{job.share_id}" if is_first else address_of(job, main.number)
+            address = f"dreamina/video/{job.share_id}" if is_first else file_address(job, main.number)
             actions += _DOWNLOAD.format(address, main.name, words.say("download"))
         actions += _COPY.format(f"?video={job.share_id}", words.say("copied"), words.say("copy_link"))
     actions += _COPY.format(settings_link, words.say("copied"), words.say("copy_settings"))
@@ -181,7 +181,7 @@ def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_
 
 
 def facts_html(job: Job, words: Words, *, shared: bool = False) -> Markup:
-    """The facts of a job: settings, size, cost, request id. A shared video tells only what belongs to the picture."""
+    """The facts of a job: prompt, size, length, seed, cost, request id; for a shared video without the last two."""
     facts: list[tuple[str, str]] = []
     if job.width and job.height:
         facts.append((words.say("fact.size"), f"{job.width} × {job.height}"))

@@ -1,4 +1,4 @@
-"""The account: what is left of today's allowance, and the visitor's own key."""
+"""The account: the rest of today's allowance, and the visitor's own key."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -15,14 +15,14 @@ from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 
-__all__ = ["Account", "AskLeft", "Left", "left_html"]
+__all__ = ["Account", "AllowanceOf", "Left", "left_html"]
 
 _LEFT = Markup('<p class="left">{}</p>')
 _NOTE = Markup('<p class="note" role="status">{}</p>')
 
 
 class Left(Protocol):
-    """Videos that are left of today, for one visitor and in all; None is no limit. `renews_at`: seconds since the epoch."""
+    """How many videos are left today, for this visitor and for all; None is no limit. `renews_at`: seconds since the epoch."""
 
     @property
     def per_visitor(self) -> int | None: ...
@@ -32,11 +32,11 @@ class Left(Protocol):
     def renews_at(self) -> float: ...
 
 
-AskLeft = Callable[[str], Awaitable[Left]]
+AllowanceOf = Callable[[str], Awaitable[Left]]
 
 
 def left_html(left: Left, words: Words) -> Markup:
-    """Nothing where there is no limit."""
+    """How many videos are left today; empty if there is no limit."""
     limits = [count for count in (left.per_visitor, left.in_all) if count is not None]
     if not limits:
         return Markup("")
@@ -45,16 +45,17 @@ def left_html(left: Left, words: Words) -> Markup:
 
 
 class Account:
-    """The section in the header. `left` tells of a visitor's allowance; without it nothing is shown of one.
+    """The section below the header. `left` returns a visitor's allowance; without it none is shown.
 
-    A key travels from its field to the engine and no further: the field is emptied by every try, and nothing that is shown
-    holds any part of it.
+    Only the engine gets a key. Its field is cleared after every attempt, and no output has any part of it.
     """
 
-    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, left: AskLeft | None, *, login: bool) -> None:
+    def __init__(
+        self, engine: Engine, callers: Callers, fixed: Fixed, left: AllowanceOf | None, *, login: bool
+    ) -> None:
         self._engine = engine
         self._callers = callers
-        self._ask_left = left
+        self._allowance_of = left
         with gr.Row(elem_classes="account", equal_height=False):
             self.left = gr.HTML("", elem_id="allowance")
             if login:
@@ -76,16 +77,16 @@ class Account:
                     self.forget = gr.Button(
                         fixed.text("own_key.forget"), elem_id="key-forget", scale=1, min_width=80, visible=False
                     )
-                self.told = gr.HTML("", elem_id="key-told")
+                self.message = gr.HTML("", elem_id="key-told")
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.left, self.told, self.forget]
+        return [self.left, self.message, self.forget]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         gr.on(
             [self.save.click, self.key.submit],
-            self.take_key,
+            self.save_key,
             inputs=self.key,
             outputs=[self.key, *self.outputs],
             **quiet,
@@ -93,14 +94,14 @@ class Account:
         self.forget.click(self.forget_key, outputs=[self.key, *self.outputs], **quiet)
 
     async def show(self, request: gr.Request) -> list[Any]:
-        """In the order of `outputs`."""
+        """The state of the account, in the order of `outputs`."""
         words, visitor_id = self._callers.words(request), self._callers.visitor(request)
         in_use = self._engine.keys.has(visitor_id)
-        told = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
-        return [await self._left(visitor_id, words, in_use), told, gr.update(visible=in_use)]
+        message = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
+        return [await self._left(visitor_id, words, in_use), message, gr.update(visible=in_use)]
 
-    async def take_key(self, key: str, request: gr.Request) -> list[Any]:
-        """Empty the field, whatever comes of it."""
+    async def save_key(self, key: str, request: gr.Request) -> list[Any]:
+        """Check and store the key; clears the field in any case."""
         try:
             await self._engine.keys.bring(self._callers.known_visitor(request), key)
         except (VisitorUnknown, VisitorLost) as error:
@@ -117,9 +118,9 @@ class Account:
         return ["", left, _NOTE.format(self._callers.words(request).say("own_key.forgotten")), forget]
 
     async def _left(self, visitor_id: str, words: Words, in_use: bool) -> Markup:
-        if self._ask_left is None or in_use:
+        if self._allowance_of is None or in_use:
             return Markup("")
         try:
-            return left_html(await self._ask_left(visitor_id), words)
+            return left_html(await self._allowance_of(visitor_id), words)
         except DreaminaError:
             return Markup("")

@@ -1,4 +1,4 @@
-"""The batch: many prompts, or one prompt over many settings; what it will cost; a table that fills in."""
+"""The batch: many prompts, or one prompt with many settings; its price; a table of its jobs."""
 
 import asyncio
 import hashlib
@@ -23,6 +23,7 @@ from dreamina_ui.ui.html.batch import (
     plan_html,
     problems_html,
     progress_html,
+    question_html,
     states_json,
     table_html,
 )
@@ -30,6 +31,7 @@ from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.uploads import TABLE_ENDINGS
 from dreamina_ui.wording import Words
 
 __all__ = ["Batch"]
@@ -37,55 +39,63 @@ __all__ = ["Batch"]
 Update = dict[Any, Any]
 MODES = ("lines", "csv", "sweep")
 SCRIPT = "window.dreamina.connect('batch', trigger)"
+PLAN_SCRIPT = "window.dreamina.connect('plan', trigger)"
+AGREED_MOST = 20
 
 
 class Batch:
-    """The components, and what happens on them. `current` holds the id of the batch in the table, kept by the page."""
+    """The components and their events. `current` is the id of the batch in the table, stored in the page."""
 
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
         with gr.Row(elem_classes="studio", equal_height=False):
             with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                self._build_wish(fixed)
+                self._build_form(fixed)
             with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                 self._build_table(fixed)
 
     @property
-    def described(self) -> list[Component]:
-        """The fields that describe the batch, in one of the three ways."""
+    def planning_inputs(self) -> list[Component]:
+        """The inputs from which the batch is planned."""
         swept = [self.sweep_prompt, self.ratios, self.frames, self.seeds]
-        return [self.mode, self.lines, self.csv, *swept, *self.shared.values()]
+        return [self.mode, self.lines, self.csv, self.agreed, *swept, *self.shared.values()]
 
     @property
-    def sent(self) -> list[Component]:
-        """What a click sends. The last is the click's id: the script that fills it in takes the last."""
-        return [*self.described, self.planned, self.click_id]
+    def drafted(self) -> list[Component]:
+        """The inputs that are kept until they are sent: a file cannot be."""
+        return [component for component in self.planning_inputs if component is not self.csv]
+
+    @property
+    def start_inputs(self) -> list[Component]:
+        """The inputs of the start. The last is the click id, which a script sets."""
+        return [*self.planning_inputs, self.planned, self.click_id]
 
     @property
     def outputs(self) -> list[Any]:
-        """What the watcher fills in."""
+        """The outputs of `watch`."""
         return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel, self.trouble]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [component.change for component in self.described if component is not self.mode]  # type: ignore[attr-defined]
+        changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
         self.mode.change(self.choose_mode, inputs=self.mode, outputs=self._groups, **quiet)
         gr.on(
             [self.mode.change, *changes],
             self.preview,
-            inputs=self.described,
+            inputs=self.planning_inputs,
             outputs=[self.plan, self.start, self.planned, self.refusal],
             trigger_mode="always_last",
             **quiet,
         )
+        self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
         self.pause.click(self.pause_batch, inputs=self.current, outputs=self.trouble, **quiet)
         self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.trouble, **quiet)
         self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.trouble, **quiet)
         self.states.change(None, inputs=self.states, js="window.dreamina.batchStates", **quiet)
         self.start.click(
             self.send,
-            inputs=self.sent,
-            outputs=[self.current, self.plan, self.start, self.planned, self.refusal],
+            inputs=self.start_inputs,
+            outputs=[self.current, self.accepted, self.plan, self.start, self.planned, self.refusal],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
@@ -95,53 +105,64 @@ class Batch:
         return [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
 
     async def preview(self, request: gr.Request, *values: Any) -> Update:
-        """Everything about the batch before it is sent."""
-        held = dict(zip(self.described, values, strict=True))
-        return await self._shown(await asyncio.to_thread(self._plan, held), request)
+        """The plan of the batch: its videos and its price, or its problems."""
+        contents = dict(zip(self.planning_inputs, values, strict=True))
+        return await self._preview_update(await asyncio.to_thread(self._plan, contents), request)
+
+    async def agree(self, agreed: str, event: gr.EventData) -> str:
+        """What the person has agreed to about tables; each answer names the table that it is about."""
+        data = event._data if isinstance(event._data, dict) else {}
+        answers = [*str(agreed or "").split("\n"), str(data.get("answer"))[:100]]
+        return "\n".join(answers[-AGREED_MOST:])
 
     async def send(self, request: gr.Request, *values: Any) -> Update:
-        """Send what the preview shows, and nothing else. (Called `submit`, it would take that name from the endpoint.)"""
-        held = dict(zip(self.sent, values, strict=True))
-        words, plan = self._callers.words(request), await asyncio.to_thread(self._plan, held)
-        if not plan.payloads or _print_of(plan) != held[self.planned]:
+        """Submit the batch if it is the one that the preview shows. (Gradio needs another name than that of `/submit`.)"""
+        contents = dict(zip(self.start_inputs, values, strict=True))
+        words, plan = self._callers.words(request), await asyncio.to_thread(self._plan, contents)
+        if not plan.payloads or _digest(plan) != contents[self.planned]:
             changed = {self.refusal: problem_html(words.say("batch.changed"))} if plan.payloads else {}
-            return {**await self._shown(plan, request), **changed}
-        batch_id = str(held[self.click_id] or "")
+            return {**await self._preview_update(plan, request), **changed}
+        batch_id = str(contents[self.click_id] or "")
         try:
             await self._engine.batches.submit(self._callers.known_visitor(request), plan.payloads, batch_id)
         except (VisitorUnknown, VisitorLost) as error:
             return {self.refusal: problem_html(stranger_html(error, words))}
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
-        # Not at once again: the same batch is sent a second time only when it was looked at a second time.
-        return {**self._no_plan(words), self.current: batch_id, self.plan: invitation_html(words)}
+        # The same batch can be sent again only after another preview.
+        return {
+            **self._empty_update(words),
+            self.current: batch_id,
+            self.accepted: batch_id,
+            self.plan: invitation_html(words),
+        }
 
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
-        """The table, then each change in it, with how many have ended; until all have."""
-        words, zone, drawn = self._callers.words(request), self._callers.zone(request), False
+        """Each change in the table, and how many jobs have ended; until all have."""
+        words, zone, is_rendered = self._callers.words(request), self._callers.zone(request), False
         following = self._engine.batches.watch(self._callers.visitor(request), batch_id)
         async for jobs in self._callers.latest_only(request, following, "batch"):
-            update = self._standing(jobs, words, zone)
-            if not drawn:
+            update = self._table_update(jobs, words, zone)
+            if not is_rendered:
                 update[self.table] = table_html(jobs, self._engine.card, words, zone)
-                drawn = True
+                is_rendered = True
             yield update, sum(job.ended for job in jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
         """Also says so where nothing is left that could be held back."""
         visitor_id, batches = self._callers.visitor(request), self._engine.batches
-        told = await self._tried(batches.pause(visitor_id, batch_id), request)
+        told = await self._run(batches.pause(visitor_id, batch_id), request)
         if told or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
             return told
         return problem_html(self._callers.words(request).say("batch.all_sent"))
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._tried(self._engine.batches.go_on(self._callers.visitor(request), batch_id), request)
+        return await self._run(self._engine.batches.go_on(self._callers.visitor(request), batch_id), request)
 
     async def cancel_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._tried(self._engine.batches.cancel(self._callers.visitor(request), batch_id), request)
+        return await self._run(self._engine.batches.cancel(self._callers.visitor(request), batch_id), request)
 
-    def _build_wish(self, fixed: Fixed) -> None:
+    def _build_form(self, fixed: Fixed) -> None:
         card = self._engine.card
         modes = [(fixed.text(f"batch.mode.{mode}"), mode) for mode in MODES]
         self.mode = gr.Radio(modes, value="lines", label=fixed.text("batch.mode"), elem_id="batch-mode")
@@ -152,9 +173,10 @@ class Batch:
             )  # fmt: skip
         with gr.Column(visible=False, elem_classes="batch-part") as by_csv:
             self.csv = gr.File(
-                file_types=[".csv", ".tsv", ".txt"], type="filepath", height=140, label=fixed.text("batch.csv"),
+                file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
                 elem_id="batch-csv",
             )  # fmt: skip
+            self.agreed = gr.Textbox(visible="hidden", elem_id="batch-agreed", label="agreed")
             gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
@@ -167,9 +189,9 @@ class Batch:
                 visible=card.field("seed") is not None,
             )  # fmt: skip
         with gr.Column(elem_classes="batch-part") as for_all, gr.Row(elem_classes="pair"):
-            # A seed for all of them would make all alike: each gets its own, or its line's.
-            alike = [field for field in card.fields if field != card.prompt and field.name != "seed"]
-            self.shared = {field.name: build_control(card, field, fixed, "batch-field") for field in alike}
+            # There is no common seed: it would make equal videos.
+            common = [field for field in card.fields if field != card.prompt and field.name != "seed"]
+            self.shared = {field.name: build_control(card, field, fixed, "batch-field") for field in common}
         self._groups = [by_lines, by_csv, by_sweep, for_all]
         self.start = gr.Button(
             fixed.text("batch.start.none"), variant="primary", elem_id="batch-start", interactive=False
@@ -177,7 +199,9 @@ class Batch:
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem")
 
     def _build_table(self, fixed: Fixed) -> None:
-        self.plan = gr.HTML(fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan")
+        self.plan = gr.HTML(
+            fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
+        )
         with gr.Column(visible=False, elem_id="batch-board") as self.board:
             self.progress = gr.HTML("", elem_id="batch-progress")
             with gr.Row(elem_classes="stage-actions"):
@@ -193,6 +217,7 @@ class Batch:
         self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
         self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
         self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
+        self.accepted = gr.Textbox(visible="hidden", elem_id="batch-accepted", label="accepted")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
@@ -200,27 +225,30 @@ class Batch:
         choices = [(choice_label(self._engine.card, field, each), each) for each in field.choices] if field else []
         return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=bool(choices))
 
-    def _plan(self, held: Mapping[Any, Any]) -> Plan:
-        """What the page holds, as payloads or problems; blocks, to read the file."""
-        card, mode = self._engine.card, held[self.mode]
+    def _plan(self, contents: Mapping[Any, Any]) -> Plan:
+        """The payloads or problems of the inputs; blocks, because it reads the file."""
+        card, mode = self._engine.card, contents[self.mode]
         fields = {field.name: field for field in card.fields}
-        shared = {name: read_value(fields[name], held[control]) for name, control in self.shared.items()}
+        shared = {name: read_value(fields[name], contents[control]) for name, control in self.shared.items()}
         if mode == "csv":
-            path = held[self.csv]
-            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared)
+            path = contents[self.csv]
+            agreed = str(contents[self.agreed] or "").split("\n")
+            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed)
         if mode == "sweep":
-            prompt = str(held[self.sweep_prompt] or "")
+            prompt = str(contents[self.sweep_prompt] or "")
             if card.prompt and card.prompt.required and not prompt.strip():
-                return plan_lines(card, "", shared)  # nobody has asked for anything yet
+                return plan_lines(card, "", shared)  # an empty form is no mistake
             base = {**shared, **({card.prompt.name: prompt} if card.prompt else {})}
-            ratios, frames = held[self.ratios] or [], held[self.frames] or []
-            return plan_sweep(card, base, ratios, frames, str(held[self.seeds] or ""))
-        return plan_lines(card, str(held[self.lines] or ""), shared)
+            ratios, frames = contents[self.ratios] or [], contents[self.frames] or []
+            return plan_sweep(card, base, ratios, frames, str(contents[self.seeds] or ""))
+        return plan_lines(card, str(contents[self.lines] or ""), shared)
 
-    async def _shown(self, plan: Plan, request: gr.Request) -> Update:
+    async def _preview_update(self, plan: Plan, request: gr.Request) -> Update:
         words, visitor_id = self._callers.words(request), self._callers.visitor(request)
+        if plan.question:
+            return {**self._empty_update(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
-            return {**self._no_plan(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
+            return {**self._empty_update(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
         prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
         known = [usd for usd in prices if usd is not None]
         if len(known) == len(prices):
@@ -231,7 +259,7 @@ class Batch:
         return {
             self.plan: plan_html(plan.payloads, self._engine.card, price, words),
             self.start: gr.update(value=label, interactive=True),
-            self.planned: _print_of(plan),
+            self.planned: _digest(plan),
             self.refusal: gr.update(value="", visible=False),
         }
 
@@ -241,18 +269,18 @@ class Batch:
             return None
         return await self._engine.last_cost_usd(plan.payloads[0], visitor_id)
 
-    def _no_plan(self, words: Words) -> Update:
+    def _empty_update(self, words: Words) -> Update:
         return {
             self.start: gr.update(value=words.say("batch.start.none"), interactive=False),
             self.planned: "",
             self.refusal: gr.update(value="", visible=False),
         }
 
-    def _standing(self, jobs: Sequence[Job], words: Words, zone: tzinfo) -> Update:
+    def _table_update(self, jobs: Sequence[Job], words: Words, zone: tzinfo) -> Update:
         held = any(job.held for job in jobs if job.state is State.WAITING)
         can_cancel = any(job.can_cancel for job in jobs)
         # The buttons keep their places: none of them comes to lie under a pointer that has just pressed another one.
-        standing = {
+        update = {
             self.board: gr.update(visible=bool(jobs)),
             self.progress: progress_html(jobs, words),
             self.states: states_json(jobs, words, zone),
@@ -260,23 +288,23 @@ class Batch:
             self.go_on: gr.update(visible=held),
             self.cancel: gr.update(interactive=can_cancel),
         }
-        return standing if can_cancel else {**standing, self.trouble: ""}
+        return update if can_cancel else {**update, self.trouble: ""}
 
-    async def _tried(self, doing: Awaitable[int], request: gr.Request) -> Any:
-        """What changed is told by the watcher; here only what went wrong, or nothing."""
+    async def _run(self, action: Awaitable[int], request: gr.Request) -> Any:
+        """Run the action and show only its error: `watch` shows its effect."""
         try:
-            await doing
+            await action
         except DreaminaError as error:
             return problem_html(self._callers.words(request).sentence(error))
         return ""
 
 
-def _print_of(plan: Plan) -> str:
-    """Tells one plan from another."""
+def _digest(plan: Plan) -> str:
+    """A digest of the plan's payloads."""
     return hashlib.sha256(json.dumps(plan.payloads, sort_keys=True).encode()).hexdigest()
 
 
 def _start_of(path: Path) -> bytes:
-    """The file, as far as it is read: one byte more than allowed shows that it is too big."""
+    """The file, up to one byte more than allowed, which shows that it is too big."""
     with path.open("rb") as file:
         return file.read(BYTES_MOST + 1)

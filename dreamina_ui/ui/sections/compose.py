@@ -1,4 +1,4 @@
-"""Compose: the form, what it will cost, how long it takes, and the click that makes the videos."""
+"""Compose: the form, the price and the usual time, and the click that submits the jobs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -55,22 +55,24 @@ class Compose:
             type="filepath",
         )
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
-        # Filled in by the browser at each click: the same wish has the same id.
+        # A script sets this at each click: a double click has the same id.
         self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+        # The last click that was accepted: what it sent is no draft any more.
+        self.accepted = gr.Textbox(visible="hidden", elem_id="accepted", label="accepted")
 
     @property
     def controls(self) -> list[Any]:
         return list(self.form.controls.values())
 
     @property
-    def priced(self) -> list[Any]:
-        """What the price depends on."""
+    def price_inputs(self) -> list[Any]:
+        """The inputs of the price."""
         return [*self.controls, self.form.variations]
 
     @property
-    def sent(self) -> list[Any]:
-        """What a click sends. The last is the click's id: the script that fills it in takes the last."""
-        return [*self.priced, self.click_id]
+    def start_inputs(self) -> list[Any]:
+        """The inputs of the start. The last is the click id, which a script sets."""
+        return [*self.price_inputs, self.click_id]
 
     @property
     def messages(self) -> list[Any]:
@@ -80,83 +82,86 @@ class Compose:
         changes = [self.form.variations.change]
         if isinstance(length := self.form.controls.get("frames"), gr.Radio | gr.Dropdown):
             changes.append(length.change)
-        self.file.upload(self.take_file, inputs=self.file, outputs=[*self.controls, self.refusal], **quiet)
+        self.file.upload(self.fill_from_file, inputs=self.file, outputs=[*self.controls, self.refusal], **quiet)
         for name, button in self.form.uploads.items():
             outputs = [self.form.controls[name], self.form.problems[name]]
-            button.upload(self._taker(name), inputs=button, outputs=outputs, **quiet)
-        gr.on(changes, self.show_price, inputs=self.priced, outputs=self.price, **quiet)
+            button.upload(self._upload_handler(name), inputs=button, outputs=outputs, **quiet)
+        gr.on(changes, self.show_price, inputs=self.price_inputs, outputs=self.price, **quiet)
 
     async def submit(self, request: gr.Request, values: Sequence[Any]) -> tuple[Job | None, Update]:
-        """One click, with the values of `sent`: the first of its jobs, or None with the problem beside its field."""
-        held = dict(zip(self.sent, values, strict=True))
+        """Submit the jobs of one click, with the values of `start_inputs`.
+
+        Returns the first job, or None with the problem below its field.
+        """
+        contents = dict(zip(self.start_inputs, values, strict=True))
         clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
-        words, click_id = self._callers.words(request), str(held[self.click_id] or "")
+        words, click_id = self._callers.words(request), str(contents[self.click_id] or "")
         try:
             jobs = await self._engine.submit(
                 self._callers.known_visitor(request),
-                self.form.values(held),
-                count=self._count(held),
+                self.form.values(contents),
+                count=self._count(contents),
                 click_id=click_id or None,
             )
         except (VisitorUnknown, VisitorLost) as error:
-            link = link_of(self._engine.card, self.form.values(held))
+            link = link_of(self._engine.card, self.form.values(contents))
             return None, {**clear, self.refusal: problem_html(stranger_html(error, words, link))}
         except InvalidInput as error:
-            return None, {**clear, **self.tell(error, words)}
+            return None, {**clear, **self.show_problem(error, words)}
         except DreaminaError as error:
             return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
-        return jobs[0], clear
+        return jobs[0], {**clear, self.accepted: jobs[0].job_id}
 
-    def greet(self, request: gr.Request) -> Update:
-        """Says at once to a stranger what every click would be answered."""
+    def show_visitor_problem(self, request: gr.Request) -> Update:
+        """Show a request without a known visitor, when the page opens, the error that a click would get."""
         try:
             self._callers.known_visitor(request)
         except (VisitorUnknown, VisitorLost) as error:
             return {self.refusal: problem_html(stranger_html(error, self._callers.words(request)))}
         return {}
 
-    def tell(self, error: InvalidInput, words: Words) -> Update:
+    def show_problem(self, error: InvalidInput, words: Words) -> Update:
         field = self._engine.card.field(error.field)
         title = words.field_title(error.field, field.title if field else error.field)
         return {self.form.problems.get(error.field, self.refusal): problem_html(words.field_problem(error, title))}
 
     def fill(self, values: Mapping[str, Any]) -> Update:
         """Put values into the form; fields without one stay as they are."""
-        return self.form.held(values)
+        return self.form.contents(values)
 
-    async def take_job(self, job_id: str, request: gr.Request, **others: Any) -> Update:
-        """The settings of a job of the visitor's go into the form, but for `others`."""
+    async def fill_from_job(self, job_id: str, request: gr.Request, **others: Any) -> Update:
+        """Fill the form with the settings of one of the visitor's jobs, replaced by `others`."""
         try:
             job = await self._engine.job(self._callers.visitor(request), job_id)
         except DreaminaError as error:
             return {self.refusal: problem_html(self._callers.words(request).sentence(error))}
         return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others})}
 
-    async def take_file(self, path: str, request: gr.Request) -> Update:
-        """The settings inside a file go into the form; a file without any changes nothing."""
+    async def fill_from_file(self, path: str, request: gr.Request) -> Update:
+        """Fill the form with the settings in a file; a file without settings changes nothing."""
         values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(str(path)))
         words = self._callers.words(request)
-        told = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
-        return {**self.fill(values), self.refusal: told}
+        message = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
+        return {**self.fill(values), self.refusal: message}
 
-    def _taker(self, name: str) -> Callable[..., Awaitable[Update]]:
-        """What puts the address of a file that is handed in into the field of that name."""
+    def _upload_handler(self, name: str) -> Callable[..., Awaitable[Update]]:
+        """A handler that stores an uploaded file, and puts its address into the field."""
         control, problem = self.form.controls[name], self.form.problems[name]
 
-        async def take(path: str, request: gr.Request) -> Update:
+        async def handle(path: str, request: gr.Request) -> Update:
             try:
                 self._callers.known_visitor(request)
             except (VisitorUnknown, VisitorLost) as error:
                 return {problem: problem_html(stranger_html(error, self._callers.words(request)))}
-            address, refused = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
-            if refused:
-                return {problem: problem_html(self._callers.words(request).say(f"upload.{refused}"))}
+            address, refusal = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
+            if refusal:
+                return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}
             return {control: address, problem: gr.update(value="", visible=False)}
 
-        return take
+        return handle
 
-    def take_link(self, query: Mapping[str, str], words: Words) -> Update:
-        """The settings in a link go into the form; what does not fit is said, and left out."""
+    def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
+        """Fill the form with the settings in a link; a value that does not fit is reported and left out."""
         values, problem = values_from(self._engine.card, query)
         if problem is None:
             return self.fill(values)
@@ -166,9 +171,9 @@ class Compose:
         return {**self.fill(values), self.form.problems.get(problem.field, self.refusal): problem_html(sentence)}
 
     async def show_price(self, request: gr.Request, *values: Any) -> Markup:
-        held = dict(zip(self.priced, values, strict=True))
+        contents = dict(zip(self.price_inputs, values, strict=True))
         visitor_id, words = self._callers.visitor(request), self._callers.words(request)
-        return await self.price_html(visitor_id, self.form.values(held), words, self._count(held))
+        return await self.price_html(visitor_id, self.form.values(contents), words, self._count(contents))
 
     async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
         usd, usual_s = await self._engine.estimate_usd(values, visitor_id), await self._engine.history.usual_s(values)
@@ -177,6 +182,6 @@ class Compose:
         price = words.price(self._engine.backend, None if usd is None else usd * count, last_usd)
         return _PRICE.format(price=price, usual=usual)
 
-    def _count(self, held: Mapping[Any, Any]) -> int:
-        count = held[self.form.variations]
+    def _count(self, contents: Mapping[Any, Any]) -> int:
+        count = contents[self.form.variations]
         return count if isinstance(count, int) and count else 1

@@ -1,5 +1,6 @@
-"""The history: this visitor's jobs as posters, newest first, to be searched, picked, compared and deleted."""
+"""The history: this visitor's jobs as posters, newest first, to search, select, compare and delete."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,17 +20,19 @@ __all__ = ["PAGE", "History"]
 
 PAGE = 24
 SCRIPT = "window.dreamina.connect('history', trigger)"
-"""Run when the section appears; `assets/js/posters.js` and `selection.js` hold the rest."""
+"""Runs when the section is loaded; the behaviour is in `assets/js/posters.js` and `selection.js`."""
+_TURN = "(at) => [{}, String(Math.random())]"
+"""Where the page of the history begins, and a new value of `stale`."""
 
 
 class History:
-    """The section on the page, with its search, its filters and its pages."""
+    """The search, the filters, the posters and the buttons for its pages."""
 
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
         self._posters = Posters(engine.card)
-        everything = (fixed.text("filter.all"), "")
+        all_option = (fixed.text("filter.all"), "")
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(
             fixed.fragment("history.title", lambda words: title.format(words.say("history.title"))),
@@ -41,13 +44,15 @@ class History:
                 (fixed.text(f"state.{state}"), state) for state in (RUNNING, *map(str, State)) if state in _FILTERED
             ]
             self.state = gr.Dropdown(
-                [everything, *states], value="", label=fixed.text("filter.state"), scale=1, min_width=120
+                [all_option, *states], value="", label=fixed.text("filter.state"), scale=1, min_width=120
             )
-            self.ratio = self._choices("aspect_ratio", everything, fixed)
-            self.frames = self._choices("frames", everything, fixed)
+            self.ratio = self._choices("aspect_ratio", all_option, fixed)
+            self.frames = self._choices("frames", all_option, fixed)
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
-        # In the page, and not a `gr.State`, for which each page would hold a second stream open.
+        # Not a `gr.State`, for which each page would need a second stream.
         self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
+        self.stale = gr.Textbox(visible="hidden", elem_id="history-stale", label="stale")
+        self._newest: dict[str, object] = {}
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
             self.place = gr.HTML("", elem_id="page-place")
@@ -59,96 +64,79 @@ class History:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.list, self.pages, self.place, self.newer, self.older, self.offset]
+        return [self.list, self.pages, self.place, self.newer, self.older]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        gr.on(
-            [self.words.submit, self.words.blur, self.state.change, self.ratio.change, self.frames.change],
-            self.search,
-            inputs=self.inputs,
-            outputs=self.outputs,
-            **quiet,
-        )
-        self.newer.click(self.turn_newer, inputs=self.inputs, outputs=self.outputs, **quiet)
-        self.older.click(self.turn_older, inputs=self.inputs, outputs=self.outputs, **quiet)
-        self.list.delete(self.delete, inputs=self.inputs, outputs=self.outputs, **quiet)
-        self.list.undo(self.undo, inputs=self.inputs, outputs=self.outputs, **quiet)
+        # Whatever changes the history or the search changes `stale`, and that alone draws: one answer after the other, each
+        # with the search as it is then, so that no late answer replaces a newer one.
+        self.stale.change(self.show, inputs=self.inputs, outputs=self.outputs, trigger_mode="always_last", **quiet)
+        anew = [self.words.submit, self.list.input, self.state.change, self.ratio.change, self.frames.change]
+        gr.on(anew, None, outputs=[self.offset, self.stale], js=_TURN.format("0"), **quiet)
+        for button, place in ((self.newer, f"Math.max(0, at - {PAGE})"), (self.older, f"at + {PAGE}")):
+            button.click(None, inputs=self.offset, outputs=[self.offset, self.stale], js=_TURN.format(place), **quiet)
+        self.list.delete(self.delete, outputs=[self.list, self.stale], **quiet)
+        self.list.undo(self.undo, outputs=[self.list, self.stale], **quiet)
 
-    async def search(self, words: str, state: str, ratio: str, frames: str, _: int, request: gr.Request) -> list[Any]:
-        """A new search begins at the newest."""
-        return await self.show(words, state, ratio, frames, 0, request)
+    def refreshed(self, *, from_newest: bool = False) -> dict[Any, Any]:
+        """The update that makes the page request the history again, with the search as it is then."""
+        return {self.stale: secrets.token_hex(8), **({self.offset: 0} if from_newest else {})}
 
-    async def turn_newer(
-        self, words: str, state: str, ratio: str, frames: str, at: int, request: gr.Request
-    ) -> list[Any]:
-        return await self.show(words, state, ratio, frames, _whole(at) - PAGE, request)
+    async def delete(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        return await self._change(self._engine.history.delete, event, request)
 
-    async def turn_older(
-        self, words: str, state: str, ratio: str, frames: str, at: int, request: gr.Request
-    ) -> list[Any]:
-        return await self.show(words, state, ratio, frames, _whole(at) + PAGE, request)
+    async def undo(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        return await self._change(self._engine.history.restore, event, request)
 
-    async def delete(
-        self, words: str, state: str, ratio: str, frames: str, at: int, event: gr.EventData, request: gr.Request
-    ) -> list[Any]:
-        return await self._after(self._engine.history.delete, words, state, ratio, frames, at, event, request)
-
-    async def undo(
-        self, words: str, state: str, ratio: str, frames: str, at: int, event: gr.EventData, request: gr.Request
-    ) -> list[Any]:
-        return await self._after(self._engine.history.restore, words, state, ratio, frames, at, event, request)
-
-    async def _after(
-        self,
-        change: Callable[[str, list[str]], Awaitable[int]],
-        words: str,
-        state: str,
-        ratio: str,
-        frames: str,
-        at: int,
-        event: gr.EventData,
-        request: gr.Request,
-    ) -> list[Any]:
+    async def _change(
+        self, change: Callable[[str, list[str]], Awaitable[int]], event: gr.EventData, request: gr.Request
+    ) -> dict[Any, Any]:
         try:
             await change(self._callers.visitor(request), _job_ids(event))
         except DreaminaError as error:
-            return self._told(error, request)
-        return await self.show(words, state, ratio, frames, at, request)
+            return {self.list: self._error_note(error, request)}
+        return self.refreshed()
 
     async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
-        """The page of what is found, in the order of `outputs`."""
-        spoken = self._callers.words(request)
+        """One page of the jobs that match, in the order of `outputs`."""
+        texts = self._callers.words(request)
         search = Search(
             str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
         )
-        at = _whole(at)
+        at = _offset(at)
+        visitor_id = self._callers.visitor(request)
+        page, this = f"{visitor_id} {request.session_hash}", object()
+        self._newest[page] = this
         try:
-            jobs, count = await self._engine.history.page(self._callers.visitor(request), PAGE, at, search)
+            jobs, count = await self._engine.history.page(visitor_id, PAGE, at, search)
         except DreaminaError as error:
-            return self._told(error, request)
+            return [self._error_note(error, request), *(gr.skip() for _ in self.outputs[1:])]
+        finally:
+            is_newest = self._newest.get(page) is this
+            if is_newest:
+                del self._newest[page]
+        if not is_newest:  # the page has asked again since
+            return [gr.skip() for _ in self.outputs]
         first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
         return [
-            self._posters.html(jobs, spoken, searched=search != Search()),
+            self._posters.html(jobs, texts, searched=search != Search()),
             gr.update(visible=count > PAGE),
-            Markup('<p class="place">{}</p>').format(spoken.say("page.place", first=first, last=last, count=count)),
+            Markup('<p class="place">{}</p>').format(texts.say("page.place", first=first, last=last, count=count)),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
-            first - 1,
         ]
 
-    def _told(self, error: DreaminaError, request: gr.Request) -> list[Any]:
-        """Why there is no history to be seen, in the order of `outputs`."""
-        note = Markup('<p class="history-empty">{}</p>').format(self._callers.words(request).sentence(error))
-        return [note, *(gr.skip() for _ in self.outputs[1:])]
+    def _error_note(self, error: DreaminaError, request: gr.Request) -> Markup:
+        """The error instead of the posters."""
+        return Markup('<p class="history-empty">{}</p>').format(self._callers.words(request).sentence(error))
 
-    def _choices(self, name: str, everything: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
-        """A filter by a field of choices; without such a field in the card, one that is not shown."""
+    def _choices(self, name: str, all_option: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
+        """A filter by a field with choices; hidden if the card has no such field."""
         field = self._engine.card.field(name)
         choices = (
             [(choice_label(self._engine.card, field, choice), choice) for choice in field.choices] if field else []
         )
         return gr.Dropdown(
-            [everything, *choices],
+            [all_option, *choices],
             value="",
             label=fixed.text(f"filter.{name}"),
             scale=1,
@@ -161,12 +149,12 @@ _FILTERED = {RUNNING, *(str(state) for state in (State.SUCCEEDED, State.FAILED, 
 
 
 def _job_ids(event: gr.EventData) -> list[str]:
-    """The jobs a script named; whether they are the visitor's is for the engine to say."""
+    """The job ids in a script's event; the engine checks whether they belong to the visitor."""
     data = event._data if isinstance(event._data, dict) else {}
     named = data.get("job_ids")
     return [job_id for job_id in named[:100] if isinstance(job_id, str)] if isinstance(named, list) else []
 
 
-def _whole(at: object) -> int:
-    """An offset; every event is open to programs, which can send what they like."""
+def _offset(at: object) -> int:
+    """The offset, or 0: a program can send any value to an event."""
     return at if isinstance(at, int) else 0

@@ -1,4 +1,4 @@
-"""The stage: where a job stands, its video, the facts about it, and what can be done with it."""
+"""The stage: a job's status, its video, its facts, and its actions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -37,9 +37,9 @@ _NOTE = Markup('<p class="note">{}</p>')
 
 
 class Stage:
-    """The components, and what happens on them. `current` holds the job on the stage.
+    """The components and their events. `current` is the id of the job on the stage.
 
-    It is held by the page and not by a session of the server, so that it outlives a restart.
+    It is stored in the page and not in a session of the server, so it survives a restart.
     """
 
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
@@ -77,7 +77,9 @@ class Stage:
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", elem_id="facts")
         self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
-        # Changes when the job on the stage goes on after an end, so that it is watched anew.
+        # Filled in by the browser when the page is opened.
+        self.opening = gr.Textbox(visible="hidden", elem_id="opening", label="opening")
+        # Changes when an ended job on the stage goes on, so that it is watched again.
         self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
 
     @property
@@ -86,15 +88,16 @@ class Stage:
         return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        by_id, goes_on = [self.current, self.request_id], [self.adoption, self.again_for]
-        gr.on([self.adopt.click, self.request_id.submit], self.take_in, inputs=by_id, outputs=goes_on, **quiet)
-        self.dismiss.click(self.take_note, inputs=self.current, outputs=goes_on, **quiet)
-        self.resume.click(self.resume_job, inputs=self.current, outputs=[self.current, *goes_on], **quiet)
+        by_id, changed = [self.current, self.request_id], [self.adoption, self.again_for]
+        gr.on([self.adopt.click, self.request_id.submit], self.adopt_video, inputs=by_id, outputs=changed, **quiet)
+        self.dismiss.click(self.dismiss_job, inputs=self.current, outputs=changed, **quiet)
+        self.resume.click(self.resume_job, inputs=self.current, outputs=[self.current, *changed], **quiet)
         self.variations.select(self.choose, outputs=self.current, **quiet)
 
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, int]]:
-        """Each change on the stage, the job it shows, and how many of its click have ended; until all have, or until
-        another job takes the stage.
+        """Each change of the job on the stage, and how many jobs of its click have ended.
+
+        It ends when all have ended, or when another job is shown.
 
         Raises `DreaminaError`.
         """
@@ -104,21 +107,21 @@ class Stage:
             request, self._engine.watch_click(self._callers.visitor(request), job_id)
         ):
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
-            update = await self._status(job, jobs, words)
+            update = await self._status_update(job, jobs, words)
             if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
-                update |= await self._render(job, words, zone)
+                update |= await self._state_update(job, words, zone)
             yield update, job, sum(job.ended for job in jobs)
             shown = job
 
     async def show_shared(self, share_id: str, words: Words, zone: tzinfo) -> Update:
-        """One video, read-only: nothing here names its job. Raises `JobNotFound`."""
+        """A shared video, read-only and without its job id. Raises `JobNotFound`."""
         job = await self._engine.history.shared(share_id)
         files = await self._files(job, zone)
         if not files:
             raise JobNotFound
         return {
             **self.empty(words),
-            **self._screen(job, files, words),
+            **self._screen_update(job, files, words),
             self.status: shared_html(words),
             self.facts: _others_html(job, files, words) + facts_html(job, words, shared=True),
         }
@@ -138,37 +141,37 @@ class Stage:
             self.adoption: gr.update(value="", visible=False),
         }
 
-    def tell(self, error: DreaminaError, words: Words) -> Update:
-        """An empty stage that says why."""
+    def show_error(self, error: DreaminaError, words: Words) -> Update:
+        """An empty stage with the error."""
         return {**self.empty(words), self.status: _NOTE.format(words.sentence(error))}
 
-    async def take_in(self, job_id: str, request_id: str, request: gr.Request) -> tuple[Any, Any]:
-        """Adopt the video of an uncertain job by the request id its owner found."""
+    async def adopt_video(self, job_id: str, request_id: str, request: gr.Request) -> tuple[Any, Any]:
+        """Adopt the video of an uncertain job, by the request id that the visitor found."""
         try:
             job = await self._engine.adopt(self._callers.visitor(request), job_id, str(request_id).strip())
-            return gr.update(visible=False), _changed(job)
+            return gr.update(visible=False), _version_of(job)
         except DreaminaError as error:
             return problem_html(self._callers.words(request).sentence(error)), gr.skip()
 
-    async def take_note(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
+    async def dismiss_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         try:
-            return gr.update(visible=False), _changed(
+            return gr.update(visible=False), _version_of(
                 await self._engine.dismiss(self._callers.visitor(request), job_id)
             )
         except DreaminaError as error:
             return problem_html(self._callers.words(request).sentence(error)), gr.skip()
 
     async def resume_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any, Any]:
-        """Put the job that looks for missing files on the stage: another one, or the same one, which goes on."""
+        """Resume the job, and show the job that fetches the missing files: the same one or a new one."""
         try:
             job = await self._engine.resume(self._callers.visitor(request), job_id)
         except DreaminaError as error:
             return gr.skip(), problem_html(self._callers.words(request).sentence(error)), gr.skip()
         clear = gr.update(visible=False)
-        return (gr.skip(), clear, _changed(job)) if job.job_id == job_id else (job.job_id, clear, gr.skip())
+        return (gr.skip(), clear, _version_of(job)) if job.job_id == job_id else (job.job_id, clear, gr.skip())
 
     async def choose(self, event: gr.EventData) -> str:
-        """The job a script named goes on the stage; whether it is there is for the engine to say."""
+        """The job id in a script's event; the engine checks it."""
         data = event._data if isinstance(event._data, dict) else {}
         job_id = data.get("job_id")
         return job_id if isinstance(job_id, str) else ""
@@ -178,21 +181,21 @@ class Stage:
         files = await self._engine.files(job)
         return await asyncio.to_thread(shown_files, job, files, zone) if files else []
 
-    async def _status(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
-        """What changes while a job is being made."""
+    async def _status_update(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
+        """The outputs that change while a job runs."""
         usual_s = None if job.ended else await self._engine.history.usual_s(job.payload)
         return {
             self.status: status_html(job, self._callers.now(), words, usual_s),
             self.variations: variations_html(jobs, job.job_id, words),
         }
 
-    async def _render(self, job: Job, words: Words, zone: tzinfo) -> Update:
-        """What changes when a job comes into another state."""
+    async def _state_update(self, job: Job, words: Words, zone: tzinfo) -> Update:
+        """The outputs that change with the state of a job."""
         files = await self._files(job, zone)
         main = playable(files) or (files[0] if files else None)
         addresses = addresses_html(job, words) if files else ""
         return {
-            **self._screen(job, files, words),
+            **self._screen_update(job, files, words),
             self.facts: _others_html(job, files, words) + addresses + facts_html(job, words),
             self.links: actions_html(job, files, main, link_of(self._engine.card, job.payload), words),
             self.actions: gr.update(visible=job.ended),
@@ -201,8 +204,8 @@ class Stage:
             self.adoption: gr.update(value="", visible=False),
         }
 
-    def _screen(self, job: Job, files: Sequence[Shown], words: Words) -> Update:
-        """The player with a video, or what stands in its place."""
+    def _screen_update(self, job: Job, files: Sequence[Shown], words: Words) -> Update:
+        """The player with a video, or the screen instead of it."""
         if video := playable(files):
             return {
                 self.screen: gr.update(visible=False),
@@ -212,16 +215,17 @@ class Stage:
         shown = outputs_html(job, files, words) or screen_html(job, words) + addresses_html(job, words)
         return {
             self.screen: gr.update(value=shown, visible=True),
-            self.player: gr.update(value=None, visible=False),
+            # Hidden, it has its files: Gradio loads them when it first shows it, and then the connection may be gone.
+            self.player: gr.update(value=None, visible=False if job.ended else "hidden"),
             self.undecodable: "",
         }
 
 
 def _others_html(job: Job, files: Sequence[Shown], words: Words) -> Markup:
-    """The files beside the one in the player; without a player, all of them stand in its place."""
+    """The files other than the one in the player; empty without a player, because the screen shows all files."""
     video = playable(files)
     return outputs_html(job, [file for file in files if file is not video], words) if video else Markup()
 
 
-def _changed(job: Job) -> str:
+def _version_of(job: Job) -> str:
     return f"{job.job_id} {job.version}"

@@ -1,0 +1,37 @@
+// Remembers which jobs somebody has seen at their end, so that a page that is opened shows the newest video that nobody has.
+//
+// Needs:
+// - .status[data-job]: in #status, with data-runs="yes" on its clock while the job runs; .variation[data-variation], and
+//   #batch-table tr[data-job] with data-state.
+// - `js="window.dreamina.opening"`: on Gradio's event that opens the page, with one input.
+// - `dreamina.hasDraft` (draft.js).
+(() => {
+  "use strict";
+
+  const { all, follow, recall, remember } = dreamina;
+  const STORED = "dreamina_seen";
+  const MOST = 200;
+  const seen = () => JSON.parse(recall(STORED) ?? "[]");
+
+  function note() {
+    if (document.hidden) return;
+    const shown = [
+      ...all("#status .status[data-job]").filter((status) => !status.querySelector('[data-runs="yes"]')).map(({ dataset }) => dataset.job),
+      ...all(".variation.succeeded[data-variation]").map(({ dataset }) => dataset.variation),
+      ...all('#batch-table tr[data-state="succeeded"]').filter((row) => row.offsetParent).map(({ dataset }) => dataset.job),
+    ];
+    const known = seen();
+    const fresh = shown.filter((job) => !known.includes(job));
+    if (fresh.length) remember(STORED, JSON.stringify([...known, ...fresh].slice(-MOST)));
+  }
+
+  document.addEventListener("visibilitychange", note);
+  follow(note, "data-state", "data-job", "data-runs");
+
+  dreamina.opening = () => {
+    // Without a list, nothing would tell a first visit from one whose storage is refused.
+    const known = recall(STORED) === null ? null : seen();
+    if (!known) remember(STORED, "[]");
+    return [JSON.stringify({ seen: known, has_draft: dreamina.hasDraft("form") })];
+  };
+})();

@@ -1,0 +1,272 @@
+"""What becomes of a page whose connection breaks, and of what somebody typed and clicked there."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import KEY, filled
+from tests.browser.still_page import WORDS, open_still_page
+from tests.chromium import FLAGS, WAIT_MS
+from tests.network import Network
+from tests.rig import make_clip
+from tests.servers import Server, SimulatorServer, wait_for
+
+DOUBLE = Path(__file__).with_name("server_double.js").read_text()
+PLAYS = "(video => video && video.readyState >= 2)(document.querySelector('#player video'))"
+GENERATING = {"msg": "process_generating", "success": True}
+NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+PROMPT = "#field-prompt textarea"
+
+
+def stage(page: Page, state: str) -> None:
+    page.wait_for_selector(f'#status .status[data-state="{state}"]')
+
+
+def paid(service: SimulatorServer) -> int:
+    return len(service.control("ledger", KEY)["requests"])
+
+
+@pytest.fixture
+def lively(browser: Browser) -> Iterator[Page]:
+    """The still page with a clock of the test's own, and a server that does what the test says."""
+    page = browser.new_page()
+    page.add_init_script(DOUBLE)
+    open_still_page(page, {})
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    page.evaluate("() => { readLikeGradio() }")
+    yield page
+    page.close()
+
+
+def until(page: Page, condition: str) -> None:
+    """Playwright's own wait looks at each frame of the page, of which a clock that stands still has none."""
+    wait_for(lambda: page.evaluate(condition), 20)
+
+
+def asked(page: Page, count: int) -> Any:
+    until(page, f"asked.length >= {count}")
+    return page.evaluate("asked")
+
+
+def test_a_silent_stream_is_taken_up_again(lively: Page) -> None:
+    """After 30 s without a word, in a session of its own; Gradio goes on reading as if nothing had been."""
+    event = lively.evaluate("callLikeGradio(['job'])")
+    assert asked(lively, 2) == ["join page first", "stream page"]
+    lively.evaluate("message => tell(message)", {**GENERATING, "event_id": event, "output": {"data": ["one"]}})
+    until(lively, "read.length === 1")
+    lively.clock.run_for(25_000)
+    lively.evaluate("tell({ msg: 'heartbeat' })")
+    lively.wait_for_timeout(50)
+    lively.clock.run_for(25_000)
+    assert len(lively.evaluate("asked")) == 2
+    lively.clock.run_for(6_000)
+    assert asked(lively, 4)[2:] == ["join page-1 yes", "stream page-1"]
+    lively.evaluate("message => tell(message)", {**GENERATING, "event_id": "event3", "output": {"data": ["two"]}})
+    lively.evaluate("message => tell(message)", {"msg": "process_completed", "event_id": "event3", "success": True})
+    until(lively, "read.length === 3")
+    first, again, last = lively.evaluate("read")
+    assert first["output"]["data"] == ["one"]
+    assert again["output"]["data"] == [[["replace", [], "two"]]]  # what differs from the first
+    assert {message["event_id"] for message in (first, again, last)} == {event}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "streams.at(-1).close()",
+        "streams.at(-1).error(new TypeError('reset'))",
+        "tell({ msg: 'unexpected_error', message: 'Server stopped unexpectedly.', success: false })",
+    ],
+)
+def test_a_stream_that_ends_is_taken_up_again(lively: Page, end: str) -> None:
+    """However it ends, while a call has no answer; with growing pauses, and one quiet notice while nobody answers."""
+    event, notice = lively.evaluate("callLikeGradio(['job'])"), lively.locator("#connection-notice")
+    asked(lively, 2)
+    lively.evaluate(f"isAway = true; {end}")
+    lively.wait_for_timeout(50)
+    for _ in range(8):
+        lively.clock.run_for(2_000)
+    expect(notice).to_have_text(WORDS.say("connection.lost"))
+    assert len(lively.evaluate("asked")) == 2
+    lively.evaluate("isAway = false; dispatchEvent(new Event('online'))")
+    session = asked(lively, 4)[3].removeprefix("stream ")
+    assert session.startswith("page-")
+    lively.evaluate("tell({ msg: 'process_completed', event_id: 'event3', success: true })")
+    until(lively, "read.length === 1")
+    assert lively.evaluate("read[0].event_id") == event
+    expect(notice).to_have_count(0)
+
+
+def test_a_click_is_not_sent_long_after(lively: Page) -> None:
+    """A minute without an answer, and it is told as one of which nobody knows; what only watches is sent however late."""
+    lively.evaluate("isAway = true")
+    click, watch = lively.evaluate(
+        "(async () => [await callLikeGradio(dreamina.withClickId('a boat', '')), await callLikeGradio(['job'])])()"
+    )
+    for _ in range(14):
+        lively.clock.run_for(5_000)
+        lively.wait_for_timeout(20)
+    lively.evaluate("isAway = false; dispatchEvent(new Event('online'))")
+    until(lively, "read.length === 1 && asked.length >= 2")
+    told = lively.evaluate("read[0]")
+    assert (told["event_id"], told["success"]) == (click, False)
+    assert told["output"]["error"] == WORDS.say("connection.unanswered")
+    assert [entry.split()[0] for entry in lively.evaluate("asked")] == ["join", "stream"]
+    assert watch != click
+
+
+@pytest.mark.timeout(400)
+def test_whatever_happens_to_the_connection_the_video_is_shown(context: BrowserContext, tmp_path: Path) -> None:
+    """A reset, a refused connection, swallowed packets, kill -9 and SIGTERM: without a reload each video is shown, the draft
+    is there, the buttons work, and as many were paid as were clicked."""
+    clip = make_clip(tmp_path / "clip.mp4")
+    options = ("--token", KEY, "--slots", "2", "--queue", "0.5", "--quick", "5", "--clip", str(clip))
+    service = SimulatorServer(tmp_path, *options)
+    service.start()
+    server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    server.start()
+    network = Network(int(server.address.rpartition(":")[2]))
+    page = context.new_page()
+    try:
+        page.goto(network.address)
+        filled(page)
+        loads: list[str] = []
+        page.on("framenavigated", lambda frame: loads.append(frame.url))
+        for clicks, harm in enumerate(("cut", "refuse", "swallow", "kill", "term"), start=1):
+            page.click("#generate")
+            stage(page, "in_progress")
+            page.fill(PROMPT, f"typed before {harm}")
+            if harm == "kill":
+                server.stop(kill=True)
+                server.start()
+            elif harm == "term":
+                server.stop()
+                server.start()
+            else:
+                getattr(network, harm)()
+                page.wait_for_timeout(300)
+                network.mend()
+                page.evaluate("dispatchEvent(new Event('online'))")  # else it would take 30 s until silence is noticed
+            stage(page, "succeeded")
+            page.wait_for_function(PLAYS)
+            expect(page.locator(PROMPT)).to_have_value(f"typed before {harm}")
+            expect(page.locator("#connection-notice, .toast-body")).to_have_count(0)
+            expect(page.locator("#history .posters > [data-job]")).to_have_count(clicks)
+            assert paid(service) == clicks
+        assert loads == []
+        assert "Traceback" not in server.log
+    finally:
+        page.close()
+        network.close()
+        for process in (server, service):
+            with suppress(ProcessLookupError):
+                process.stop(kill=True)
+
+
+def test_without_cookies_nobody_pays(
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer, tmp_path: Path
+) -> None:
+    """With all cookies blocked by the browser's own setting, the page says so at once; no click and no batch is sent."""
+    before = paid(quick_service)
+    (tmp_path / "Default").mkdir()
+    (tmp_path / "Default" / "Preferences").write_text(json.dumps(NO_COOKIES))
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    kind = browser.browser_type
+    context = kind.launch_persistent_context(str(tmp_path), executable_path=found, args=FLAGS, locale="en")
+    context.set_default_timeout(WAIT_MS)
+    try:
+        page = context.new_page()
+        page.goto(quick_server.address)
+        filled(page)
+        sentence = WORDS.say("failure.visitor_unknown")
+        expect(page.locator("#refusal")).to_contain_text(sentence)
+        page.fill(PROMPT, "a boat at night")
+        page.click("#generate")
+        link = page.locator("#refusal a")
+        expect(link).to_have_attribute("href", "?prompt=a%20boat%20at%20night")
+        expect(link).to_have_attribute("target", "_blank")
+        page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
+        page.fill("#batch-lines textarea", "one\ntwo")
+        page.click("#batch-start:not(:disabled)")
+        expect(page.locator("#batch-refusal")).to_contain_text(sentence)
+        assert context.cookies() == []
+    finally:
+        context.close()
+    assert paid(quick_service) == before
+
+
+def test_a_lost_cookie_is_said_and_mended(quick_page: Page, quick_service: SimulatorServer) -> None:
+    """A click is refused with a sentence, and after the reload that it offers the text is there and can be sent."""
+    before = paid(quick_service)
+    quick_page.fill(PROMPT, "typed before the cookie went")
+    quick_page.context.clear_cookies()
+    quick_page.click("#generate")
+    notice = quick_page.locator("#connection-notice")
+    expect(notice).to_contain_text(WORDS.say("guard.session"))
+    assert paid(quick_service) == before
+    with quick_page.expect_navigation():
+        notice.get_by_role("button").click()
+    filled(quick_page)
+    expect(quick_page.locator(PROMPT)).to_have_value("typed before the cookie went")
+    quick_page.click("#generate")
+    stage(quick_page, "succeeded")
+
+
+def test_a_draft_outlives_the_page_until_it_is_sent(quick_page: Page) -> None:
+    """Prompt, settings and batch lines, over a reload, another language, back and forward; each tab has its own. A link's
+    settings are newer. And what ended while nobody looked is on the stage afterwards, once."""
+    page = quick_page
+    address = page.url
+
+    def is_there(prompt: str, seed: str) -> None:
+        filled(page)
+        expect(page.locator(PROMPT)).to_have_value(prompt)
+        expect(page.locator("#field-seed input")).to_have_value(seed)
+
+    page.fill(PROMPT, "a draft")
+    page.fill("#field-seed input", "77")
+    page.locator("#field-frames label").nth(1).click()
+    page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
+    page.fill("#batch-lines textarea", "one\ntwo")
+    expect(page.locator("#batch-start")).to_have_text(WORDS.say("batch.start", count=2))
+    page.reload()
+    is_there("a draft", "77")
+    expect(page.locator("#field-frames input").nth(1)).to_be_checked()
+    page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
+    expect(page.locator("#batch-lines textarea")).to_have_value("one\ntwo")
+    expect(page.locator("#batch-start")).to_have_text(WORDS.say("batch.start", count=2))
+    with page.expect_navigation():
+        page.click("[data-language=de]")
+    is_there("a draft", "77")
+    page.goto("about:blank")
+    page.go_back()
+    is_there("a draft", "77")
+    page.goto(f"{address}?prompt=of+a+link")
+    is_there("of a link", "77")
+    page.fill(PROMPT, "of a link, changed")
+    page.reload()
+    is_there("of a link, changed", "77")
+    other = page.context.new_page()
+    other.goto(address)
+    filled(other)
+    expect(other.locator(PROMPT)).not_to_have_value("of a link, changed")
+    page.click("#generate")
+    page.wait_for_selector("#status .status[data-job]")
+    page.wait_for_function("!sessionStorage.getItem('dreamina_draft_form')")
+    job = page.locator("#status .status").get_attribute("data-job")
+    page.goto("about:blank")
+    other.wait_for_timeout(100)
+    other.reload()
+    stage(other, "succeeded")  # the other tab picks it up, running or ended
+    expect(other.locator("#status .status")).to_have_attribute("data-job", str(job))
+    other.reload()
+    filled(other)
+    expect(other.locator("#status .status")).to_have_count(0)
+    other.close()
