@@ -10,7 +10,7 @@
 (() => {
   "use strict";
 
-  const { announce, find, follow, home, make, targetOf, write } = dreamina;
+  const { announce, find, observe, home, make, targetOf, write } = dreamina;
   const DRAG_ENDED_MS = 900; // `dragover` comes at least every 550 ms while something is over the page
   const REFUSED_MS = 6000;
   const ANSWERED_MS = 20000; // an upload and its answer take less
@@ -90,7 +90,7 @@
     field.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  follow(tellAnswer);
+  observe(tellAnswer);
   document.addEventListener("dragstart", () => (isOwnDrag = true), true);
   document.addEventListener("dragend", () => (isOwnDrag = false), true);
   document.addEventListener("dragenter", drag, true);

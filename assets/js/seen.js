@@ -8,10 +8,10 @@
 (() => {
   "use strict";
 
-  const { all, follow, recall, remember } = dreamina;
+  const { all, observe, loadValue, saveValue } = dreamina;
   const STORED = "dreamina_seen";
   const MOST = 200;
-  const seen = () => JSON.parse(recall(STORED) ?? "[]");
+  const seen = () => JSON.parse(loadValue(STORED) ?? "[]");
 
   function note() {
     if (document.hidden) return;
@@ -22,16 +22,16 @@
     ];
     const known = seen();
     const fresh = shown.filter((job) => !known.includes(job));
-    if (fresh.length) remember(STORED, JSON.stringify([...known, ...fresh].slice(-MOST)));
+    if (fresh.length) saveValue(STORED, JSON.stringify([...known, ...fresh].slice(-MOST)));
   }
 
   document.addEventListener("visibilitychange", note);
-  follow(note, "data-state", "data-job", "data-runs");
+  observe(note, "data-state", "data-job", "data-runs");
 
   dreamina.opening = () => {
     // Without a list, nothing would tell a first visit from one whose storage is refused.
-    const known = recall(STORED) === null ? null : seen();
-    if (!known) remember(STORED, "[]");
+    const known = loadValue(STORED) === null ? null : seen();
+    if (!known) saveValue(STORED, "[]");
     return [JSON.stringify({ seen: known, has_draft: dreamina.hasDraft("form") })];
   };
 })();
