@@ -125,7 +125,7 @@ class DreaminaError(Exception):
         super().__init__(message or self.code)
         self.message = message
         self.facts: Mapping[str, Fact] = {
-            key: without_secrets(value) if isinstance(value, str) else value
+            key: type(value)(without_secrets(value)) if isinstance(value, str) else value  # a quotation stays one
             for key, value in facts.items()
             if value is not None
         }

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from dreamina_ui import masking
-from dreamina_ui.errors import DreaminaError, ServiceError, StoreUnavailable
+from dreamina_ui.errors import DreaminaError, InvalidInput, Quoted, ServiceError, StoreUnavailable
 from dreamina_ui.masking import MaskedFormatter, Secrets, know_settings, without_secrets
 from tests.servers import ROOT, free_port
 
@@ -154,3 +154,9 @@ def test_the_start_masks_before_it_reads_settings(tmp_path: Path) -> None:
     assert "StoreUnavailable" in done.stderr
     assert "kana@Tail" not in done.stderr
     assert "Tail" not in done.stderr
+
+
+def test_a_quotation_stays_a_quotation() -> None:
+    """Masking the facts of an error keeps their kind: a sentence puts a quoted text in quotation marks."""
+    error = InvalidInput("frames", "not_allowed", "", held=Quoted("121"), allowed="121, 241")
+    assert isinstance(error.facts["held"], Quoted)
