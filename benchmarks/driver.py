@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 __all__ = ["API", "Page", "Visitor", "Wire"]
 
 API = "/gradio_api"
-FILE = b"gradio.FileData"
-"""What each answer with a file has in it, and no other."""
+FILES = (b"gradio.FileData", b'"mime_type":"video/')
+"""One of these is in each answer with a file, and in no other; our own page marks no file as Gradio's."""
 LINE_MOST = 2**24
 
 
@@ -103,11 +103,13 @@ class Page:
         self.beats = bool(config["connect_heartbeat"])
 
     def fired(self, component: int | None, what: str) -> list[int]:
-        """The events of a component."""
-        return [number for number, event in self.events.items() if [component, what] in map(list, event["targets"])]
+        """The events of a component that call the server."""
+        calling = {number: event for number, event in self.events.items() if event["backend_fn"]}
+        return [number for number, event in calling.items() if [component, what] in map(list, event["targets"])]
 
     def after(self, event: int) -> list[int]:
-        return [number for number, one in self.events.items() if one["trigger_after"] == event]
+        after = {number: one for number, one in self.events.items() if one["trigger_after"] == event}
+        return [number for number, one in after.items() if one["backend_fn"]]
 
     def trigger(self, event: int) -> int | None:
         """The component that a browser names with the event."""
@@ -184,7 +186,7 @@ class Visitor:
                 if not line.startswith(b"data:"):
                     continue
                 self.messages += 1
-                if self.news_at is None and FILE in line:
+                if self.news_at is None and any(mark in line for mark in FILES):
                     self.news_at = time.monotonic()
                 if b'"msg":"process_completed"' in line and self.news_at is None:
                     changed += self._take(json.loads(line[5:]))

@@ -103,26 +103,22 @@ def opening(pair: Sequence[House], repeats: int) -> list[Figure]:
 def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
     """Through all pages, to and from one in the middle, a search and two filters."""
     visit, pages = house.visit, -(-jobs // PAGE)
-    older, newer = visit.event("click", "older"), visit.event("click", "newer")
-    search = visit.event("submit", "history-search")
+    # The page asks for what it shows whenever this changes.
+    shown = visit.event("change", "history-stale")
 
-    def asked(event: int, *values: object) -> Cost:
-        last = visit.answer[-1]  # where the visitor is in the history, as the page keeps it
-        at = last if isinstance(last, int) else 0
-        return visit.measured(lambda: visit.call(event, [*values, *EVERYTHING[len(values) :], at]))
+    def asked(page: int, *values: object) -> Cost:
+        return visit.measured(lambda: visit.call(shown, [*values, *EVERYTHING[len(values) :], page * PAGE]))
 
     middle = min(MIDDLE, pages // 2)
-    asked(search)
-    turns = [asked(older) for _ in range(pages - 1)]
-    for _ in range(pages - middle):
-        asked(newer)
-    around = [cost for _ in range(repeats) for cost in (asked(older), asked(newer))]
+    asked(0)
+    turns = [asked(page) for page in range(1, pages)]
+    around = [asked(page) for _ in range(repeats) for page in (middle + 1, middle)]
     wishes = {
         f"turning to one of the {pages} pages": turns,
         f"turning around page {middle}": around,
-        "a search that finds one in a hundred": [asked(search, RARE) for _ in range(repeats)],
-        "a search that finds nothing": [asked(search, "no such words") for _ in range(repeats)],
-        "a filter that nothing fits": [asked(search, "", "failed") for _ in range(repeats)],
+        "a search that finds one in a hundred": [asked(0, RARE) for _ in range(repeats)],
+        "a search that finds nothing": [asked(0, "no such words") for _ in range(repeats)],
+        "a filter that nothing fits": [asked(0, "", "failed") for _ in range(repeats)],
     }
     figures = []
     for name, costs in wishes.items():

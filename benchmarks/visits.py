@@ -75,7 +75,9 @@ class Visit:
         """The number of an event: what it is (`load`, `click`), and the id on the page of what it happens to."""
         ids = {part["id"]: part["props"].get("elem_id") for part in self.config["components"]}
         for event in self.config["dependencies"]:
-            if any(what == name and ids.get(number) == target for number, what in event["targets"]):
+            if event["backend_fn"] and any(
+                what == name and ids.get(number) == target for number, what in event["targets"]
+            ):
                 return int(event["id"])
         raise LookupError(f"no event {name} of {target}")
 
@@ -94,8 +96,8 @@ class Visit:
             time.sleep(0.05)
 
     def open(self, load: int) -> int:
-        """The page and what it calls when it has appeared; gives the bytes."""
-        return self._get("") + self.call(load, [])
+        """The page and what it calls when it has appeared, with nothing kept from before; gives the bytes."""
+        return self._get("") + self.call(load, [""])
 
     def posters(self) -> int:
         """The pictures in the last answer; gives the bytes."""

@@ -94,9 +94,9 @@ def test_the_driver_finds_what_a_click_leads_to() -> None:
             {"id": 2, "props": {"elem_id": "current", "value": ""}},
         ],
         "dependencies": [
-            {"id": 0, "targets": [[1, "click"]], "trigger_after": None, "api_name": "start"},
-            {"id": 1, "targets": [[2, "change"]], "trigger_after": None, "api_name": "watch"},
-            {"id": 2, "targets": [[None, "then"]], "trigger_after": 0, "api_name": "show"},
+            {"id": 0, "targets": [[1, "click"]], "trigger_after": None, "backend_fn": True, "api_name": "start"},
+            {"id": 1, "targets": [[2, "change"]], "trigger_after": None, "backend_fn": True, "api_name": "watch"},
+            {"id": 2, "targets": [[None, "then"]], "trigger_after": 0, "backend_fn": True, "api_name": "show"},
         ],
     }
     page = Page(config)
