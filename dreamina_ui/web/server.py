@@ -110,7 +110,6 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen()
-        listener.set_inheritable(True)
     except BaseException:
         listener.close()
         raise

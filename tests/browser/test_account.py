@@ -116,7 +116,7 @@ def test_a_stranger_does_not_use_anybodys_key(browser: Browser, context: Browser
 def test_a_program_brings_its_key_with_the_call(server: Server, service: SimulatorServer) -> None:
     """By the header `X-RunComfy-Key`: refused or taken per call, and no part of any answer or of the description."""
     before = paid(service)
-    with pytest.raises(AppError, match="No RunComfy key"):
+    with pytest.raises(AppError, match="There is no RunComfy key"):
         Client(server.address, verbose=False).predict(prompt="a lighthouse", api_name="/submit")
     wrong = Client(server.address, verbose=False, headers={"X-RunComfy-Key": WRONG})
     with pytest.raises(AppError, match="refused the key"):

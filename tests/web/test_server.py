@@ -43,6 +43,7 @@ def test_every_way_to_write_an_address(name: str | None) -> None:
         pytest.skip("this machine has no IPv6")
     with closing(listening(name, 0)) as listener:
         port = int(listener.getsockname()[1])
+        assert not listener.get_inheritable()  # a child that outlives the program would keep the port
         url = httpx.URL(address_of(listener))
         assert url.port == port
         for host in {url.host, "127.0.0.1"} if name in EVERY else {url.host}:
