@@ -26,7 +26,16 @@ from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.call_check import Event, Input
 from dreamina_ui.web.saved_files import saved_address
 
-__all__ = ["PageStates", "SavedVideo", "StudioBlocks", "events_of", "mount_page", "upload_folder", "waits_in"]
+__all__ = [
+    "PageStates",
+    "SavedVideo",
+    "StudioBlocks",
+    "events_of",
+    "mount_page",
+    "upload_folder",
+    "value_in",
+    "waits_in",
+]
 
 
 LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
@@ -153,6 +162,11 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     states = PageStates()
     states.set_blocks(blocks)
     app.routes[-1].app.state_holder = states  # type: ignore[attr-defined]
+
+
+def value_in(event: gr.EventData, name: str) -> Any:
+    """What a script sent with an event under this name, or None. Gradio's own `event.name` fails on data that is no object."""
+    return event._data.get(name) if isinstance(event._data, dict) else None
 
 
 def upload_folder() -> Path:

@@ -14,7 +14,7 @@ from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.drafts import keep_draft
-from dreamina_ui.ui.gradio_internals import StudioBlocks
+from dreamina_ui.ui.gradio_internals import StudioBlocks, value_in
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
@@ -258,8 +258,7 @@ class Page:
 
     async def fill_from_example(self, event: gr.EventData) -> Update:
         """Fill the form with an example; nothing is sent."""
-        data = event._data if isinstance(event._data, dict) else {}
-        example = EXAMPLES.get(str(data.get("name")), {})
+        example = EXAMPLES.get(str(value_in(event, "name")), {})
         return self.compose.fill(example) or dict.fromkeys(self.compose.controls, gr.skip())
 
     def _buttons(self, job: Job | None) -> Update:

@@ -11,7 +11,15 @@ import pytest
 from fastapi import FastAPI
 from gradio.state_holder import SessionState
 
-from dreamina_ui.ui.gradio_internals import PageStates, StudioBlocks, events_of, mount_page, upload_folder, waits_in
+from dreamina_ui.ui.gradio_internals import (
+    PageStates,
+    StudioBlocks,
+    events_of,
+    mount_page,
+    upload_folder,
+    value_in,
+    waits_in,
+)
 from dreamina_ui.web.call_check import Event, Input
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +164,11 @@ def test_on_a_space_the_page_asks_no_other_site(monkeypatch: pytest.MonkeyPatch)
     with StudioBlocks() as blocks:
         gr.Textbox()
     assert blocks.get_config_file()["space_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"), [({"name": "sea"}, "sea"), ({}, None), (None, None), ([1], None), ("name", None), (7, None)]
+)
+def test_what_a_script_sends_with_an_event(data: object, expected: object) -> None:
+    """By its name; anything else that a program may send in its place is nothing."""
+    assert value_in(gr.EventData(None, data), "name") == expected

@@ -17,6 +17,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.form import build_control, choice_label
+from dreamina_ui.ui.gradio_internals import value_in
 from dreamina_ui.ui.html.batch import (
     columns_html,
     invitation_html,
@@ -111,8 +112,7 @@ class Batch:
 
     async def agree(self, agreed: str, event: gr.EventData) -> str:
         """What the person has agreed to about tables; each answer names the table that it is about."""
-        data = event._data if isinstance(event._data, dict) else {}
-        answers = [*str(agreed or "").split("\n"), str(data.get("answer"))[:100]]
+        answers = [*str(agreed or "").split("\n"), str(value_in(event, "answer"))[:100]]
         return "\n".join(answers[-AGREED_MOST:])
 
     async def send(self, request: gr.Request, *values: Any) -> Update:

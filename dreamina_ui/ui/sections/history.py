@@ -12,6 +12,7 @@ from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import State
 from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.form import choice_label
+from dreamina_ui.ui.gradio_internals import value_in
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -150,8 +151,7 @@ _FILTERED = {RUNNING, *(str(state) for state in (State.SUCCEEDED, State.FAILED, 
 
 def _job_ids(event: gr.EventData) -> list[str]:
     """The job ids in a script's event; the engine checks whether they belong to the visitor."""
-    data = event._data if isinstance(event._data, dict) else {}
-    named = data.get("job_ids")
+    named = value_in(event, "job_ids")
     return [job_id for job_id in named[:100] if isinstance(job_id, str)] if isinstance(named, list) else []
 
 

@@ -12,7 +12,7 @@ from dreamina_ui.cards.links import link_of
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui.gradio_internals import SavedVideo
+from dreamina_ui.ui.gradio_internals import SavedVideo, value_in
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import (
@@ -172,8 +172,7 @@ class Stage:
 
     async def choose(self, event: gr.EventData) -> str:
         """The job id in a script's event; the engine checks it."""
-        data = event._data if isinstance(event._data, dict) else {}
-        job_id = data.get("job_id")
+        job_id = value_in(event, "job_id")
         return job_id if isinstance(job_id, str) else ""
 
     async def _files(self, job: Job, zone: tzinfo) -> list[Shown]:
