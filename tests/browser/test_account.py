@@ -82,7 +82,7 @@ def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, serv
     server.start()
     page = opened(context, server, problems)
     page.on("response", keep)
-    expect(page.locator("#status")).to_contain_text("your own key, which is not here now")
+    expect(page.locator("#status")).to_contain_text("your own key, which the server no longer has")
     enter(page, KEY)
     expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
     assert paid(service) == before + 1
