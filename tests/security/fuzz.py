@@ -62,7 +62,7 @@ class Fuzzer:
         return len(sent)
 
     def check_alive(self) -> None:
-        search = next(event for event in self.talker.events() if event.name == "search")
+        search = next(event for event in self.talker.events() if event.name == "show")
         told = self.talker.ask(search, search.data(), "at-the-end")
         if not any(message["msg"] == "process_completed" and message["success"] for message in told):
             self.findings.append(f"the page answers no more: {told}")

@@ -31,11 +31,11 @@ FAULTS = [
     ),
     Fault(
         "fewer values than inputs",
-        *(_JOIN, _event("search", "[]")),
+        *(_JOIN, _event("show", "[]")),
     ),
     Fault(
         "a choice that is none",
-        *(_JOIN, _event("search", '["", "nonsense", "", "", 0]')),
+        *(_JOIN, _event("show", '["", "nonsense", "", "", 0]')),
     ),
     Fault(
         "a file that is not in the cache",

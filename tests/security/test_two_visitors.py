@@ -133,7 +133,7 @@ def test_what_ann_may_do_bob_may_not(house: House) -> None:
     before = house.rows()
     told = sent(house.bob, house, house.private, f"bob-{SESSION}")
     # Ann's own answers tell what Bob's must not: the same events do read, and her jobs are there to be read.
-    mine = texts_in(house.ann.ask(named(house, "search"), named(house, "search").data(), "ann-looks"))
+    mine = texts_in(house.ann.ask(named(house, "show"), named(house, "show").data(), "ann-looks"))
     assert mine.count(f"{MARK} boat") >= 1
     assert mine.count(f"{MARK} running") >= 1
     assert [text[:2000] for text in told if MARK in text] == []
@@ -191,7 +191,7 @@ def test_downloads_ask_for_nobodys_list(house: House) -> None:
 def test_a_forged_cookie_is_a_new_visitor(house: House) -> None:
     """Ann's id with another signature, or none, is not Ann."""
     visitor = house.past[0].visitor_id
-    search = named(house, "search")
+    search = named(house, "show")
     for number, cookie in enumerate((visitor, f"{visitor}.AAAA", f"{visitor}.", f'"{visitor}"')):
         with Talker(house.server.address, {COOKIE: cookie}) as forged:
             assert MARK not in texts_in(forged.ask(search, search.data(), f"forged-{number}"))
@@ -199,7 +199,7 @@ def test_a_forged_cookie_is_a_new_visitor(house: House) -> None:
 
 def test_another_ones_session_tells_nothing(house: House) -> None:
     """Who names the session of somebody else's page gets none of its messages."""
-    search = named(house, "search")
+    search = named(house, "show")
     house.ann.join(SESSION, search, search.data()).raise_for_status()
     with suppress(httpx.HTTPError):  # refused in the middle, or nothing came
         assert MARK not in texts_in(house.bob.messages(SESSION, 3))
