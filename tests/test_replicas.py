@@ -158,5 +158,5 @@ def test_a_browser_keeps_its_replica(tmp_path: Path, replicas: list[Server]) -> 
         assert (kept.status_code, kept.headers.get("set-cookie")) == (200, None)
         drawn = program.get("/healthz", headers={"Cookie": "dreamina_replica=three"})
         assert drawn.headers["set-cookie"].startswith(("dreamina_replica=one;", "dreamina_replica=two;"))
-        assert program.get("/healthz", headers={"Host": "studio.example.com"}).status_code == 200
-        assert program.get("/healthz", headers={"Host": "other.example.com"}).status_code == 403
+        assert program.get("/config", headers={"Host": "studio.example.com"}).status_code == 200
+        assert program.get("/config", headers={"Host": "other.example.com"}).status_code == 403
