@@ -39,17 +39,17 @@ def texts_of(language: str) -> Mapping[str, str]:
 
 
 class Words:
-    """One language's voice."""
+    """The texts of one language."""
 
     def __init__(self, language: str = LANGUAGES[0]) -> None:
         self.language = language if language in LANGUAGES else LANGUAGES[0]
         self._texts = texts_of(self.language)
 
     @classmethod
-    def of(cls, wishes: Sequence[str | None]) -> "Words":
-        """The first wish that can be met; a wish is a language ("de") or an Accept-Language header."""
-        for wish in wishes:
-            for part in (wish or "").split(","):
+    def of(cls, preferred: Sequence[str | None]) -> "Words":
+        """The first language that there is; each preference is a language ("de") or an Accept-Language header."""
+        for preference in preferred:
+            for part in (preference or "").split(","):
                 language = part.split(";")[0].strip().lower()[:2]
                 if language in LANGUAGES:
                     return cls(language)
