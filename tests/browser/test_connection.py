@@ -251,6 +251,7 @@ def test_a_draft_outlives_the_page_until_it_is_sent(quick_page: Page) -> None:
     page.goto(f"{address}?prompt=of+a+link")
     is_there("of a link", "77")
     page.fill(PROMPT, "of a link, changed")
+    page.wait_for_function("sessionStorage.getItem('dreamina_draft_form').includes('of a link, changed')")
     page.reload()
     is_there("of a link, changed", "77")
     other = page.context.new_page()
