@@ -29,7 +29,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 READ = {
     *("/", "/config", HEALTH, "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
     *("/assets/", "/static/", "/svelte/", "/dreamina/"),
-    *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css", f"{API}/startup-events"),
+    *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
     *("/login/huggingface", "/login/callback", "/logout", f"{API}/mcp", f"{API}/mcp/"),  # where they are turned on
 }

@@ -34,11 +34,12 @@ class SubPath:
                 scope, receive, send
             )
             return
-        inner = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
-        raw = scope.get("raw_path")
-        if raw is not None:
-            raw = raw.removeprefix(prefix.encode()) if raw.startswith(f"{prefix}/".encode()) else raw
-        await self._app({**scope, "path": inner, "raw_path": raw, "root_path": prefix}, receive, send)
+        inner = {**scope, "root_path": prefix}
+        if path.startswith(f"{prefix}/"):
+            inner["path"] = path.removeprefix(prefix)
+            if raw := scope.get("raw_path"):
+                inner["raw_path"] = raw.removeprefix(prefix.encode())
+        await self._app(inner, receive, send)
 
     def _prefix(self, scope: Scope) -> str:
         if self._root_path or not self._believed:

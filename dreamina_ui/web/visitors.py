@@ -87,7 +87,6 @@ _WITHOUT_VISITOR = (
         "/gradio_api/file=",
         f"/{SAVED_ADDRESS}",
         f"/{EXAMPLES_ADDRESS}",
-        "/gradio_api/startup-events",
     ),
 )
 """Paths whose responses are the same for everybody; some of their clients keep no cookies."""

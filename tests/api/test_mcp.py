@@ -180,7 +180,7 @@ def test_bad_arguments_are_one_sentence(
 
 def test_values_are_read_as_everywhere(studio: Server) -> None:
     """Texts mean what they say, names may be written in another way, and what a framework adds is ignored and named."""
-    wish = {
+    arguments = {
         "prompt": "a pier",
         "aspectRatio": "1:1",
         "frames": "241",
@@ -192,7 +192,7 @@ def test_values_are_read_as_everywhere(studio: Server) -> None:
 
     async def make() -> tuple[dict[str, Any], list[int]]:
         async with mcp_client(studio) as session:
-            made = content_of(await session.call_tool("generate_video", wish))
+            made = content_of(await session.call_tool("generate_video", arguments))
             limits = ("1", 1.0, 0, -5, "0", 10**30, "1000", "", None)
             asked: list[dict[str, Any]] = [{"limit": limit, "config": {}} for limit in limits]
             listed = [content_of(await session.call_tool("list_videos", values)) for values in asked]
@@ -208,9 +208,9 @@ def test_values_are_read_as_everywhere(studio: Server) -> None:
 
 
 def test_a_cut_call_is_made_again_and_paid_once(studio: Server, service: SimulatorServer) -> None:
-    """In another session the same key gives the same job, before and after its end; for another wish it is refused."""
+    """In another session the same key gives the same job, before and after its end; with other arguments it is refused."""
     before, messages = request_count(service), list[str]()
-    wish = {"prompt": "a cut call", "idempotency_key": "4ad1a5b0-6c1e-4a63-9b0e-0a8f6c6f2c55"}
+    arguments = {"prompt": "a cut call", "idempotency_key": "4ad1a5b0-6c1e-4a63-9b0e-0a8f6c6f2c55"}
 
     async def cut() -> None:
         first = asyncio.Event()
@@ -220,7 +220,7 @@ def test_a_cut_call_is_made_again_and_paid_once(studio: Server, service: Simulat
             first.set()
 
         async with mcp_client(studio) as session:
-            call = asyncio.create_task(session.call_tool("generate_video", wish, progress_callback=hear))
+            call = asyncio.create_task(session.call_tool("generate_video", arguments, progress_callback=hear))
             await first.wait()
             call.cancel()
 
@@ -229,7 +229,7 @@ def test_a_cut_call_is_made_again_and_paid_once(studio: Server, service: Simulat
             return await session.call_tool("generate_video", values)
 
     async def both() -> tuple[types.CallToolResult, types.CallToolResult]:
-        return await asyncio.gather(again(wish), again(wish))
+        return await asyncio.gather(again(arguments), again(arguments))
 
     asyncio.run(cut())
     one, two = (content_of(result)["job"] for result in asyncio.run(both()))
@@ -237,7 +237,7 @@ def test_a_cut_call_is_made_again_and_paid_once(studio: Server, service: Simulat
     assert one["job_id"] == two["job_id"]
     assert one["job_id"] in messages[0]
     assert request_count(service) == before + 1
-    refused = asyncio.run(again({**wish, "frames": 241}))
+    refused = asyncio.run(again({**arguments, "frames": 241}))
     assert refused.isError
     assert "already used for a video with other settings" in content_of(refused)["message"]
     assert request_count(service) == before + 1

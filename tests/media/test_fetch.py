@@ -12,23 +12,12 @@ from dreamina_ui.errors import DownloadFailed, LibraryError, NotAnOutput, Output
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.pinned import look_up
 from tests.outside import FTYP, GOOD, HOST, OTHER, URL, Outside, library_of, redirect, reply
-from tests.rig import make_clip, saved, video_of
+from tests.rig import saved, video_of
 
 pytestmark = pytest.mark.anyio
 
 SHARE = "0123456789abcdef0123456789abcdef"
 SAVED = (64, 64, 0.5)
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with Outside().serving() as outside:
-        yield outside
 
 
 async def fails(library: Library, error: type[LibraryError], url: str = URL) -> LibraryError:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from dreamina_ui.errors import DiskFull, DownloadFailed, DreaminaError, LibraryError, NotAnOutput, OutputRefused
 from dreamina_ui.media.library import Library, origin_of
-from tests.rig import make_clip, poster_of, saved, video_of
+from tests.rig import poster_of, saved, video_of
 
 pytestmark = pytest.mark.anyio
 
@@ -75,12 +75,6 @@ async def library(tmp_path: Path, web: Web) -> AsyncIterator[Library]:
 def over(folder: Path, web: Web, **bounds: Any) -> Library:
     mounts = {"https://": web.transport, "http://": web.transport}
     return Library(folder / "videos", trusted_origins={TRUSTED}, mounts=mounts, room_needed=0, **bounds)
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """12 frames at 24 frames per second: half a second, 64 by 64."""
-    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
 
 
 def drawn(folder: Path, frames: list[np.ndarray], *, index_first: bool = False) -> bytes:

@@ -12,7 +12,7 @@ from dreamina_ui.media.pinned import PinnedTransport
 from dreamina_ui.network import Network
 from tests.outside import HOST, URL, Outside, redirect, reply
 from tests.proxies import LittleProxy, authority_file
-from tests.rig import make_clip, saved
+from tests.rig import saved
 from tests.servers import free_port
 
 pytestmark = pytest.mark.anyio
@@ -20,17 +20,6 @@ pytestmark = pytest.mark.anyio
 SHARE = "0123456789abcdef0123456789abcdef"
 SAVED = (64, 64, 0.5)
 PRIVATE = "http://storage.intern.example:9000"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4").read_bytes()
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with Outside().serving() as outside:
-        yield outside
 
 
 @pytest.fixture(params=["http", "socks5"])
