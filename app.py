@@ -5,11 +5,11 @@ import logging
 import os
 import sys
 
-from dreamina_ui.env_file import load_env_file
+from dreamina_ui.config.env_file import load_env_file
+from dreamina_ui.config.folders import prepare_folders
+from dreamina_ui.config.network import drop_unusable
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.folders import prepare_folders
 from dreamina_ui.masking import MaskedFormatter, know_settings, log_uncaught
-from dreamina_ui.network import drop_unusable
 from dreamina_ui.settings import Settings
 
 log = logging.getLogger("dreamina_ui")

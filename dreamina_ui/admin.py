@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import typer
 
 from dreamina_ui.backends import charges
-from dreamina_ui.env_file import load_env_file
+from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import DreaminaError, StoreUnavailable
 from dreamina_ui.masking import know_settings
 from dreamina_ui.media.library import Library

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from dreamina_ui.cards.model_card import Card, Field, load_card
-from dreamina_ui.env_file import load_env_file
+from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
 from dreamina_ui.masking import know_settings
 from dreamina_ui.runcomfy.client import RunComfy

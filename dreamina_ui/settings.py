@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.database_url import POSTGRES_SCHEMES, read_postgres
+from dreamina_ui.config.database_url import POSTGRES_SCHEMES, read_postgres
+from dreamina_ui.config.hosts import HOST_NAME, SUB_PATH
+from dreamina_ui.config.network import DIRECT, Network
+from dreamina_ui.config.pasted import plain_key, unquoted
 from dreamina_ui.errors import SettingError
-from dreamina_ui.hosts import HOST_NAME, SUB_PATH
 from dreamina_ui.masking import masked
-from dreamina_ui.network import DIRECT, Network
-from dreamina_ui.pasted import plain_key, unquoted
 
 __all__ = ["KEY_NAMES", "Settings"]
 

@@ -18,9 +18,9 @@ from starlette.requests import Request
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.config.folders import make_folder
+from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.folders import make_folder
-from dreamina_ui.hosts import Hosts
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder, waits_in

@@ -9,7 +9,9 @@ PACKAGE = Path(__file__).parents[1] / "dreamina_ui"
 PURE = [
     "backends",
     "errors",
-    "hosts",
+    "config.database_url",
+    "config.hosts",
+    "config.pasted",
     "jobs",
     "retrying",
     "wording",

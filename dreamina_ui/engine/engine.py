@@ -14,6 +14,7 @@ import httpx
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
+from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.history import History, rebuild
@@ -28,7 +29,6 @@ from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.network import DIRECT, Network
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.clock import Clock
+from dreamina_ui.config.pasted import plain_key
 from dreamina_ui.errors import (
     KeyMissing,
     KeyNeeded,
@@ -24,7 +25,6 @@ from dreamina_ui.errors import (
     UnknownRequest,
 )
 from dreamina_ui.jobs import Job
-from dreamina_ui.pasted import plain_key
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import Keyed

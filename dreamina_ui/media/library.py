@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import httpx
 
+from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
@@ -31,7 +32,6 @@ from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.media.pinned import PinnedTransport
-from dreamina_ui.network import DIRECT, Network
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
 

@@ -16,9 +16,9 @@ from ipaddress import ip_address
 import httpcore
 import httpx
 
+from dreamina_ui.config.network import DIRECT, Network, Proxy, ProxyProgress
 from dreamina_ui.errors import OutputRefused
 from dreamina_ui.media.addresses import why_not
-from dreamina_ui.network import DIRECT, Network, Proxy, ProxyProgress
 
 __all__ = ["TRUSTED", "LookUp", "PinnedTransport", "look_up"]
 

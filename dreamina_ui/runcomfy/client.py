@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
+from dreamina_ui.config.network import DIRECT, Network, ProxyProgress
 from dreamina_ui.errors import (
     InputRefused,
     KeyMissing,
@@ -32,7 +33,6 @@ from dreamina_ui.errors import (
     Unreachable,
     UnreadableReply,
 )
-from dreamina_ui.network import DIRECT, Network, ProxyProgress
 from dreamina_ui.retrying import GET_POLICY, RetryBudget
 from dreamina_ui.runcomfy.connections import Connections
 from dreamina_ui.runcomfy.faults import About, cause_of, fault_in

@@ -10,7 +10,7 @@ from ssl import SSLContext
 
 import httpx
 
-from dreamina_ui.network import Proxy
+from dreamina_ui.config.network import Proxy
 
 __all__ = ["Connections"]
 

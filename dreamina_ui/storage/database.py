@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 
-from dreamina_ui.database_url import POSTGRES_SCHEMES, PostgresAddress, read_postgres
+from dreamina_ui.config.database_url import POSTGRES_SCHEMES, PostgresAddress, read_postgres
 from dreamina_ui.errors import StoreError, StoreUnavailable, StoreUnusable
 from dreamina_ui.storage.migrations import migrate
 

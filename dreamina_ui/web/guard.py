@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dreamina_ui.hosts import Hosts
+from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.web.call_check import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH

@@ -4,7 +4,7 @@ from starlette.datastructures import URL, Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dreamina_ui.hosts import SUB_PATH
+from dreamina_ui.config.hosts import SUB_PATH
 
 __all__ = ["SubPath"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dreamina_ui.config.network import Network
 from dreamina_ui.errors import DownloadFailed, OutputRefused
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.pinned import PinnedTransport
-from dreamina_ui.network import Network
 from tests.outside import HOST, URL, Outside, redirect, reply
 from tests.proxies import LittleProxy, authority_file
 from tests.rig import saved

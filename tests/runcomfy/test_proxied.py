@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dreamina_ui import errors
-from dreamina_ui.network import Network
+from dreamina_ui.config.network import Network
 from dreamina_ui.runcomfy.client import Cancellation, RunComfy, Submitted
 from tests.outside import authority
 from tests.proxies import LittleProxy, authority_file
@@ -98,7 +98,7 @@ async def test_every_call_goes_through(kind: str, tmp_path: Path) -> None:
 async def test_a_proxy_in_the_way(kind: str, does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusal, hang-up, silence, nonsense, a login that is missing, no proxy at all: the POST provably never left, and may be
     sent again. The cause is the proxy, and the text has no password."""
-    monkeypatch.setattr("dreamina_ui.network.SOCKS_ANSWER_S", 0.3)
+    monkeypatch.setattr("dreamina_ui.config.network.SOCKS_ANSWER_S", 0.3)
     proxy = LittleProxy(kind, {}, does=does, login=("ann", "right") if does == "login" else None)
     async with proxy.serving():
         if does == "away":

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.errors import SettingError
-from dreamina_ui.hosts import Hosts
 from dreamina_ui.settings import Settings
 from dreamina_ui.web.callers import words_for
 from dreamina_ui.web.guard import Guard

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dreamina_ui.config.network import Network, Proxy, drop_unusable
 from dreamina_ui.errors import SettingError
-from dreamina_ui.network import Network, Proxy, drop_unusable
 from dreamina_ui.settings import Settings
 from tests.proxies import authority_file
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from dreamina_ui.config.pasted import visible
 from dreamina_ui.errors import SettingError
 from dreamina_ui.masking import masked
-from dreamina_ui.pasted import visible
 
 __all__ = ["load_env_file"]
 
-FOLDER = Path(__file__).parents[1]
+FOLDER = Path(__file__).parents[2]
 MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\x00\x00", "utf-32-le"),  # before UTF-16, whose mark is the start of this one

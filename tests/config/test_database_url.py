@@ -2,7 +2,7 @@
 
 import pytest
 
-from dreamina_ui.database_url import read_postgres
+from dreamina_ui.config.database_url import read_postgres
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

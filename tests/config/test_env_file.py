@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dreamina_ui.env_file import load_env_file
+from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import SettingError
 from dreamina_ui.settings import Settings
 

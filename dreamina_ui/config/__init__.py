@@ -1,0 +1,1 @@
+"""Reads what machines and people write into the settings."""
