@@ -1,4 +1,8 @@
-"""The browser that the system has, or else Playwright's own."""
+"""The browser that the system has, or else Playwright's own.
+
+The headless shell is Chromium without the browser's own windows, which nobody sees in a test: a page costs about half of the
+processor time. What the windows offer, such as the settings of a profile, only the whole browser has.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -6,7 +10,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-__all__ = ["RENDERED_MS", "WAIT_MS", "browsing"]
+__all__ = ["FLAGS", "RENDERED_MS", "WAIT_MS", "browsing", "whole_browser"]
 
 WAIT_MS = 120_000
 """The bound of every wait. What comes is seen at once; a machine with much else to do is given its time."""
@@ -23,10 +27,15 @@ FLAGS = [
 ]
 
 
+def whole_browser() -> str | None:
+    """The program, if the system has it."""
+    return _installed("chromium", "google-chrome", "chromium-browser")
+
+
 @contextmanager
 def browsing() -> Iterator[Browser]:
     """A Chromium; as long as it is open, no event loop can run in this thread."""
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    found = _installed("chromium-headless-shell") or whole_browser()
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
@@ -35,3 +44,7 @@ def browsing() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def _installed(*names: str) -> str | None:
+    return next(filter(None, map(shutil.which, names)), None)

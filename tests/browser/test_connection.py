@@ -1,7 +1,6 @@
 """What becomes of a page whose connection breaks, and of what somebody typed and clicked there."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import KEY, filled
 from tests.browser.still_page import WORDS, open_still_page
-from tests.chromium import FLAGS, WAIT_MS
+from tests.chromium import FLAGS, WAIT_MS, whole_browser
 from tests.network import Network
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer, wait_for
@@ -177,9 +176,8 @@ def test_without_cookies_nobody_pays(
     before = paid(quick_service)
     (tmp_path / "Default").mkdir()
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(NO_COOKIES))
-    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     kind = browser.browser_type
-    context = kind.launch_persistent_context(str(tmp_path), executable_path=found, args=FLAGS, locale="en")
+    context = kind.launch_persistent_context(str(tmp_path), executable_path=whole_browser(), args=FLAGS, locale="en")
     context.set_default_timeout(WAIT_MS)
     try:
         page = context.new_page()
