@@ -190,6 +190,9 @@ def test_without_cookies_nobody_pays(
         link = page.locator("#refusal a")
         expect(link).to_have_attribute("href", "?prompt=a%20boat%20at%20night")
         expect(link).to_have_attribute("target", "_blank")
+        page.reload()
+        filled(page)
+        expect(page.locator(PROMPT)).to_have_value("a boat at night")  # the storage is refused with the cookies
         page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
         page.fill("#batch-lines textarea", "one\ntwo")
         page.click("#batch-start:not(:disabled)")
@@ -200,21 +203,43 @@ def test_without_cookies_nobody_pays(
     assert paid(quick_service) == before
 
 
-def test_a_lost_cookie_is_said_and_mended(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """A click is refused with a sentence, and after the reload that it offers the text is there and can be sent."""
+@pytest.mark.parametrize("lost", ["guard.session", "guard.page_changed"])
+def test_what_only_a_reload_mends_is_said(quick_page: Page, quick_service: SimulatorServer, lost: str) -> None:
+    """A lost cookie, or a page of another version: a click is refused with a sentence, and after the reload that it offers
+    the text is there and can be sent."""
     before = paid(quick_service)
-    quick_page.fill(PROMPT, "typed before the cookie went")
-    quick_page.context.clear_cookies()
+    quick_page.fill(PROMPT, "typed before it was lost")
+    if lost == "guard.session":
+        quick_page.context.clear_cookies()
+    else:  # as the scripts of a page say that has the functions in another order
+        quick_page.evaluate("gradio_config.dependencies.forEach((one) => (one.api_name = `${one.api_name}_of_old`))")
     quick_page.click("#generate")
     notice = quick_page.locator("#connection-notice")
-    expect(notice).to_contain_text(WORDS.say("guard.session"))
+    expect(notice).to_contain_text(WORDS.say(lost))
+    expect(quick_page.locator(".toast-body")).to_have_count(0)
     assert paid(quick_service) == before
     with quick_page.expect_navigation():
         notice.get_by_role("button").click()
     filled(quick_page)
-    expect(quick_page.locator(PROMPT)).to_have_value("typed before the cookie went")
+    expect(quick_page.locator(PROMPT)).to_have_value("typed before it was lost")
     quick_page.click("#generate")
     stage(quick_page, "succeeded")
+
+
+def test_a_frozen_tab_shows_what_ended_meanwhile(quick_page: Page, quick_service: SimulatorServer) -> None:
+    """A browser stops a tab in the background; the video that got ready is shown when the tab wakes, without a reload."""
+    page = quick_page
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    tools = page.context.new_cdp_session(page)
+    page.click("#generate")
+    stage(page, "in_progress")
+    tools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    wait_for(lambda: quick_service.control("ledger", KEY)["requests"][-1]["state"] == "succeeded")
+    tools.send("Page.setWebLifecycleState", {"state": "active"})
+    stage(page, "succeeded")
+    page.wait_for_function(PLAYS)
+    assert loads == []
 
 
 def test_a_draft_outlives_the_page_until_it_is_sent(quick_page: Page) -> None:
