@@ -18,14 +18,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without any")
     parser.add_argument("--short", action="store_true", help="small settings, which only show that all of it runs")
     parser.add_argument("--report", metavar="PAGE", help="a page of the documentation to write the tables into")
-    wish = parser.parse_args(arguments)
-    if unknown := set(wish.parts) - set(PARTS):
+    args = parser.parse_args(arguments)
+    if unknown := set(args.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     failed = []
-    for part in wish.parts or PARTS:
+    for part in args.parts or PARTS:
         print(f"\n## {part}", flush=True)  # noqa: T201  what a benchmark is for
-        options = SHORT.get(part, ("--short",)) if wish.short else ()
-        report = ("--report", wish.report) if wish.report else ()
+        options = SHORT.get(part, ("--short",)) if args.short else ()
+        report = ("--report", args.report) if args.report else ()
         # A process each: what one part has loaded is not in the memory and the clock of the next.
         command = [sys.executable, "-m", f"benchmarks.{part}", *options, *report]
         if subprocess.run(command, check=False).returncode:  # noqa: S603  our own modules

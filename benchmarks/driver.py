@@ -169,14 +169,14 @@ class Visitor:
 
     async def _join(self, wire: Wire, event: int) -> None:
         values = [self._values.get(number) for number in self.page.events[event]["inputs"]]
-        wish = {
+        body = {
             "data": values,
             "event_data": None,
             "fn_index": event,
             "trigger_id": self.page.trigger(event),
             "session_hash": self._session,
         }
-        await wire.ask("POST", f"{API}/queue/join", wish)
+        await wire.ask("POST", f"{API}/queue/join", body)
 
     async def _follow(self, wire: Wire) -> list[int]:
         """Read the stream of what was joined, to its end; gives the components that an ended event has changed."""

@@ -82,11 +82,11 @@ class FakeService:
                 return 200, {"jobs": [asdict(request) for request in self._requests.values()]}
         return UNKNOWN
 
-    def _submit(self, wish: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _submit(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         number, now = len(self._requests), time.monotonic()
         takes_s = self._lengths.of(number)
         begins_at = now + self._lengths.queued_share * takes_s
-        request = Request(f"request-{number}", str(wish.get("prompt")), now, now + takes_s, begins_at)
+        request = Request(f"request-{number}", str(body.get("prompt")), now, now + takes_s, begins_at)
         self._requests[request.request_id] = request
         return 200, {"request_id": request.request_id, **self._links(request, "status", "result", "cancel")}
 
@@ -163,9 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--queued", type=float, default=QUEUED_SHARE, help="of a job's time, what it spends in the queue"
     )
     parser.add_argument("--clip", type=Path, help="the video that each job makes; a small one is made without")
-    wish = parser.parse_args(arguments)
-    clip = wish.clip.read_bytes() if wish.clip else small_clip()
-    asyncio.run(serve(FakeService(Lengths(wish.median, wish.sigma, wish.queued), clip), wish.port))
+    args = parser.parse_args(arguments)
+    clip = args.clip.read_bytes() if args.clip else small_clip()
+    asyncio.run(serve(FakeService(Lengths(args.median, args.sigma, args.queued), clip), args.port))
 
 
 def small_clip() -> bytes:

@@ -190,9 +190,9 @@ async def _send(number: int, page: Page, address: str, turns: asyncio.Semaphore)
     """One call of the public endpoint, until the job has its id. Raises `RuntimeError` if it gets none."""
     fields = ("field-prompt", "field-aspect_ratio", "field-frames", "field-seed")
     prompt, *others = (page.values[page.ids[name]] for name in fields)
-    wish = {"data": [f"job {number} {prompt or 'of a lighthouse'}", *others]}
+    body = {"data": [f"job {number} {prompt or 'of a lighthouse'}", *others]}
     async with turns, Wire(address) as wire:
-        call = json.loads(await wire.ask("POST", f"{API}/call/submit", wish))["event_id"]
+        call = json.loads(await wire.ask("POST", f"{API}/call/submit", body))["event_id"]
         told = [line async for line in wire.lines(f"{API}/call/submit/{call}")]
     if b"event: complete" not in told:
         raise RuntimeError(f"job {number}: {b' '.join(told)[:200]!r}")

@@ -161,12 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one short video, to see that it runs")
     parser.add_argument("--repeats", type=int, default=5, help="videos; the median counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-playing-") as folder:
-        figures, size_mb = measure(Path(folder), wish.short, wish.repeats)
-    count = 1 if wish.short else wish.repeats
+        figures, size_mb = measure(Path(folder), args.short, args.repeats)
+    count = 1 if args.short else args.repeats
     text = f"{machine()}; {count} times a video of {size_mb:.1f} MB.\n\n{table(figures, OURS)}"
-    publish("playing", text, wish.report)
+    publish("playing", text, args.report)
 
 
 if __name__ == "__main__":

@@ -138,17 +138,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the best of each scene counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
     parser.add_argument("--make", choices=KINDS[:3], help=argparse.SUPPRESS)
-    wish = parser.parse_args(arguments)
-    if wish.make:
+    args = parser.parse_args(arguments)
+    if args.make:
         wanted = json.load(sys.stdin)
-        work(RenderJob.from_json(wanted), Path(wanted["path"]), wish.make)
+        work(RenderJob.from_json(wanted), Path(wanted["path"]), args.make)
         return
     with tempfile.TemporaryDirectory(prefix="dreamina-simulator-") as folder:
-        figures = measure(Path(folder), wish.short, wish.repeats)
-    frames = FRAMES_SHORT if wish.short else FRAMES
-    text = f"{machine()}; {frames} frames of {WIDTH}×{HEIGHT}, best of {1 if wish.short else wish.repeats}.\n\n"
+        figures = measure(Path(folder), args.short, args.repeats)
+    frames = FRAMES_SHORT if args.short else FRAMES
+    text = f"{machine()}; {frames} frames of {WIDTH}×{HEIGHT}, best of {1 if args.short else args.repeats}.\n\n"
     text += table(figures, "drawn", "ready")
-    publish("simulator", text, wish.report)
+    publish("simulator", text, args.report)
 
 
 if __name__ == "__main__":

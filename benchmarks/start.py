@@ -167,15 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one start of each, to see that it runs")
     parser.add_argument("--repeats", type=int, default=7, help="starts of each; the median counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the tables into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-start-") as folder:
-        figures = measure(Path(folder), wish.short, wish.repeats)
-        costs = [] if wish.short else imports(Path(folder))
-    text = f"{machine()}; {1 if wish.short else wish.repeats} starts of each.\n\n{table(figures, OURS, EMPTY)}"
+        figures = measure(Path(folder), args.short, args.repeats)
+        costs = [] if args.short else imports(Path(folder))
+    text = f"{machine()}; {1 if args.short else args.repeats} starts of each.\n\n{table(figures, OURS, EMPTY)}"
     if costs:
         text += "\n\nWhat imports cost by themselves, told by Python (which makes them slower).\n\n"
         text += table(costs, OURS, EMPTY)
-    publish("start", text, wish.report)
+    publish("start", text, args.report)
 
 
 if __name__ == "__main__":

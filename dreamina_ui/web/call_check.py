@@ -32,7 +32,7 @@ WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
 FUNCTION = "x-dreamina-function"
 """The header by which our page says what it means by an event's number."""
 BODY_MOST = 8 * 2**20
-"""Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
+"""Bytes of a body: the largest call is a batch of 1 MB as JSON."""
 DEPTH_MOST = 32
 FILE_DATA = {"_type": "gradio.FileData"}
 

@@ -159,11 +159,11 @@ def test_ids_of_other_things_open_nothing(house: House) -> None:
 def test_a_batch_is_its_makers(house: House) -> None:
     """Held, let go and taken back is a batch by who made it, and by nobody who knows its id."""
     preview, send, watch = (named(house, name) for name in ("preview", "send", "watch_batch"))
-    wish = {"batch_mode": "lines", "batch_lines": f"{MARK} one\n{MARK} two"}
-    planned = house.ann.ask(preview, preview.data(**wish), "ann-batch")[-2]["output"]["data"]
+    values = {"batch_mode": "lines", "batch_lines": f"{MARK} one\n{MARK} two"}
+    planned = house.ann.ask(preview, preview.data(**values), "ann-batch")[-2]["output"]["data"]
     plan = next(value for value in planned if isinstance(value, str) and len(value) == 64)
-    wish |= {"batch_planned": plan, "batch_click_id": "ann-batch-0001"}
-    house.ann.ask(send, send.data(**wish), "ann-batch").clear()
+    values |= {"batch_planned": plan, "batch_click_id": "ann-batch-0001"}
+    house.ann.ask(send, send.data(**values), "ann-batch").clear()
     made = {job_id for job_id, row in house.rows().items() if "ann-batch-0001" in str(row)}
     assert len(made) == 2
     one_sent = "SELECT 1 FROM jobs WHERE state = 'in_queue' AND batch_id IS NOT NULL"
