@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from dreamina_ui.cards.batches import plan_csv, plan_lines
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.cards.model_card import PROBLEMS, Card, card_of, load_card
-from dreamina_ui.cards.values import held_as, read_value, value_of, written_for
+from dreamina_ui.cards.values import content_for, read_value, value_of, written_for
 from dreamina_ui.errors import CardError, InvalidInput
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.form import Form, build_form
@@ -187,7 +187,7 @@ async def test_values_survive_form_link_and_table(name: str) -> None:
     assert card.validate(values) == payload
     for field in card.fields:
         value = payload.get(field.name)
-        assert read_value(field, held_as(field, value)) == value or (value == "" and field.kind == "text")
+        assert read_value(field, content_for(field, value)) == value or (value == "" and field.kind == "text")
         assert value is None or value_of(field, written_for(field, value)) == value
 
 

@@ -194,10 +194,10 @@ def test_few_jobs_rest_as_long_as_they_ask_for() -> None:
     """Below the bound, each job rests as long as it asks for."""
 
     async def scenario() -> None:
-        schedule, begun = polls(per_s=10), asyncio.get_running_loop().time()
-        await asyncio.gather(*(schedule.rest(2.0) for _ in range(5)))
+        limiter, begun = polls(per_s=10), asyncio.get_running_loop().time()
+        await asyncio.gather(*(limiter.rest(2.0) for _ in range(5)))
         assert asyncio.get_running_loop().time() - begun == pytest.approx(2.0)
-        assert schedule.wanted_per_s == pytest.approx(0.0)
+        assert limiter.wanted_per_s == pytest.approx(0.0)
 
     run_virtually(scenario())
 
@@ -206,21 +206,21 @@ def test_many_jobs_share_the_allowed_polls() -> None:
     """A hundred jobs that ask for two polls a second each get the 20 that are allowed, and not one more."""
 
     async def scenario() -> None:
-        schedule, polls = polls(per_s=20), 0
+        limiter, polled = polls(per_s=20), 0
 
         async def job() -> None:
-            nonlocal polls
+            nonlocal polled
             while True:
-                await schedule.rest(0.5)
-                polls += 1
+                await limiter.rest(0.5)
+                polled += 1
 
         jobs = [asyncio.create_task(job()) for _ in range(100)]
         await asyncio.sleep(20.0)  # virtual; all have found their pace
-        before = polls
+        before = polled
         await asyncio.sleep(100.0)
         for each in jobs:
             each.cancel()
-        assert 0.9 * 2000 <= polls - before <= 2000 * 1.01
+        assert 0.9 * 2000 <= polled - before <= 2000 * 1.01
 
     run_virtually(scenario())
 
@@ -229,19 +229,19 @@ def test_after_a_429_all_jobs_poll_half_as_often_for_a_while() -> None:
     """After a 429 all jobs slow down; each minute without one doubles the pace, up to what it was."""
 
     async def scenario() -> None:
-        schedule = polls(per_s=100)
-        resting = [asyncio.create_task(schedule.rest(1.0)) for _ in range(40)]
-        await until(lambda: schedule.wanted_per_s == pytest.approx(40.0))
-        schedule.slow_down()
-        assert schedule.allowed_per_s == pytest.approx(20.0)
+        limiter = polls(per_s=100)
+        resting = [asyncio.create_task(limiter.rest(1.0)) for _ in range(40)]
+        await until(lambda: limiter.wanted_per_s == pytest.approx(40.0))
+        limiter.slow_down()
+        assert limiter.allowed_per_s == pytest.approx(20.0)
         await asyncio.gather(*resting)
         await asyncio.sleep(60.0 - 1.0)
-        assert schedule.allowed_per_s == pytest.approx(40.0, rel=0.02)
+        assert limiter.allowed_per_s == pytest.approx(40.0, rel=0.02)
         await asyncio.sleep(600.0)
-        assert schedule.allowed_per_s == 100
+        assert limiter.allowed_per_s == 100
         for _ in range(20):
-            schedule.slow_down()
-        assert schedule.allowed_per_s == 1.0, "never given up altogether"
+            limiter.slow_down()
+        assert limiter.allowed_per_s == 1.0, "never given up altogether"
 
     run_virtually(scenario())
 
@@ -250,11 +250,11 @@ def test_only_so_many_are_in_flight() -> None:
     """The thirteenth poll waits for one of twelve to come back."""
 
     async def scenario() -> None:
-        schedule, in_flight, most = polls(), 0, 0
+        limiter, in_flight, most = polls(), 0, 0
 
         async def poll() -> None:
             nonlocal in_flight, most
-            async with schedule.turn():
+            async with limiter.turn():
                 in_flight += 1
                 most = max(most, in_flight)
                 await asyncio.sleep(1.0)

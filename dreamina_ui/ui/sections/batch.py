@@ -28,7 +28,7 @@ from dreamina_ui.ui.html.batch import (
     states_json,
     table_html,
 )
-from dreamina_ui.ui.html.connection import stranger_html
+from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -126,7 +126,7 @@ class Batch:
         try:
             await self._engine.batches.submit(self._callers.known_visitor(request), plan.payloads, batch_id)
         except (VisitorUnknown, VisitorLost) as error:
-            return {self.refusal: problem_html(stranger_html(error, words))}
+            return {self.refusal: problem_html(unknown_visitor_html(error, words))}
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # The same batch can be sent again only after another preview.
