@@ -183,10 +183,10 @@ def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
     """What is paused is not sent, goes on when it is told to, and what is taken back never costs anything."""
     send(narrow, "\n".join(f"number {number}" for number in range(MANY)), MANY)
     narrow.click("#batch-pause")
-    expect(rows(narrow, "held").first).to_be_visible()
+    expect(rows(narrow, "paused").first).to_be_visible()
     expect(narrow.locator("#batch-progress")).to_contain_text("paused")
     narrow.click("#batch-continue")
-    expect(rows(narrow, "held")).to_have_count(0)
+    expect(rows(narrow, "paused")).to_have_count(0)
     expect(rows(narrow, "succeeded").first).to_be_visible()
     narrow.click("#batch-cancel")
     expect(rows(narrow, "cancelled").first).to_be_visible()
