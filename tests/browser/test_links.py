@@ -66,7 +66,7 @@ def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
     """One sentence beside the field names the value; the field keeps its default, and the others are filled."""
     good = {"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"}
     page = visited(context, quick_server, "?" + urlencode({**good, **query}), problems)
-    expect(page.locator(f"#problem-{field}")).to_contain_text(f"The link holds a value that was left out. {sentence}")
+    expect(page.locator(f"#problem-{field}")).to_contain_text(f"The link contains a value that was left out. {sentence}")
     expect(page.locator(".field-problem")).to_have_count(1)
     expect_form(
         page,
