@@ -1,10 +1,10 @@
-"""RunComfy's API with nothing behind it: `python -m benchmarks.fake_service --duration 60 [--sigma 0.15]`.
+"""A minimal RunComfy API that renders nothing: `python -m benchmarks.fake_service --duration 60 [--sigma 0.15]`.
 
-It answers at once and renders nothing, so that a measured program never waits for it. A job is done when its time has
+It answers at once, so that a measured program never waits for it. A job is done when its time has
 passed since its POST; `/_bench/jobs` tells when that was, by the clock that all processes of the machine share.
 
-No framework: a request costs tens of microseconds, where uvicorn without its C parser takes a good part of a millisecond, on
-cores that the measured program has to itself then.
+It uses no framework: a request takes tens of microseconds of processor time, with uvicorn without its C parser most of a
+millisecond, which the measured program would lack.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 __all__ = ["FakeService", "Lengths", "Request"]
 
 QUEUED_SHARE = 0.1
-"""Of a job's time, what it spends in the queue."""
+"""The share of a job's time that it spends in the queue."""
 UNKNOWN = (404, {"error_code": 404001, "error_message": "Not found."})
 
 

@@ -1,12 +1,12 @@
-"""What a job costs as the house fills: `python -m benchmarks.growth [--short] [--report docs/performance.md]`.
+"""What a job costs when there are more jobs: `python -m benchmarks.growth [--short] [--report docs/performance.md]`.
 
-The engine with its database and its library as in the program, from the click to the saved video with one watcher for each
-job; the service answers at once, and by a loop whose time passes only when nothing is left to do, so that an hour of
-waiting costs what is done in it. Counted is the processor time of the whole process, all threads. Rounds of all sizes take
-turns, in an order drawn anew each time, each from the same database.
+The engine runs with its database and library as in the program, from the click to the saved video, with one watcher for each
+job. The service answers at once. The event loop's time passes only when nothing is left to do, so that waiting costs no real
+time. The figure is the processor time of the whole process, all threads. Rounds of all sizes take turns in a new random order
+each time, each from the same database.
 
-A job is polled more often the longer it takes. What a poll costs is told from what else there is by making the same jobs
-take longer: what that adds, divided by the polls it adds, with the leases that are renewed meanwhile.
+A job is polled more often the longer it takes. To find the cost of a poll, the same jobs are made to take longer: the additional
+time is divided by the additional polls; it includes the leases that are renewed meanwhile.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What a long history costs: `python -m benchmarks.history [--report docs/performance.md]`.
 
 The program runs twice at once, as users start it: with an empty history, and with one of many videos of one visitor. Both are
-asked in turn, so that whatever else the machine does falls on both alike.
+asked in turn, so that other load on the machine affects both alike.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from benchmarks.programs import OURS, Measured, Program, service
 __all__ = ["Load", "Outcome", "Untended", "run", "track"]
 
 AT_ONCE = 32
-"""Calls under way while jobs are sent that nobody watches."""
+"""Calls at the same time while the jobs without watchers are sent."""
 WINDOW_S = 30.0
 
 
@@ -25,8 +25,8 @@ WINDOW_S = 30.0
 class Load:
     """So many visitors who arrive evenly within a time, with a job each whose length is log-normal. In seconds.
 
-    Before them, `warm_up` jobs of the same lengths run unmeasured: a program that learns has something to learn from, and
-    what is loaded at the first use is loaded.
+    Before them, `warm_up` jobs of the same lengths run unmeasured, so that a program can learn durations and load what it
+    loads at the first use.
     """
 
     visitors: int

@@ -1,7 +1,7 @@
-"""When to ask next, measured: `python -m benchmarks.pacing [--short] [--report docs/performance.md]`.
+"""When to poll next, measured: `python -m benchmarks.pacing [--short] [--report docs/performance.md]`.
 
-What a schedule costs is *polls × mean delay of the news*, in poll-seconds per job: half as many polls for twice the delay is
-as good. Known are the best that any schedule can reach with these durations, and what clients with a fixed interval pay.
+The cost of a schedule is *polls × mean delay*, in poll-seconds per job: half as many polls with twice the delay cost the same. It
+is compared with the least cost that any schedule can have for these durations, and with clients that poll at a fixed interval.
 """
 
 import argparse
@@ -51,7 +51,7 @@ Schedule = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Of many jobs: polls per job, and the mean delay of the news in seconds."""
+    """Of many jobs: polls per job, and the mean delay until an end is seen, in seconds."""
 
     polls: float
     delay_s: float

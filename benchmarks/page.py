@@ -1,6 +1,6 @@
-"""What the page weighs, and when its form can be used: `python -m benchmarks.page [--short] [--report docs/performance.md]`.
+"""The size of the page, and when its form can be used: `python -m benchmarks.page [--short] [--report docs/performance.md]`.
 
-In Chromium, with nothing in its cache, beside an empty Gradio page. Both servers have been asked for their page before.
+In Chromium, with an empty cache, beside an empty Gradio page. Both servers have sent their page before.
 """
 
 import argparse
@@ -25,7 +25,7 @@ __all__ = ["Opening", "main", "measure"]
 
 RATIO_MOST = 1.15
 QUIET_S = 0.5
-"""So long without a file that has come, and the page has all it wants."""
+"""After so long without a new file, the page has loaded all it needs."""
 WATCH = """
 (() => {
   const look = () => {

@@ -1,7 +1,7 @@
 """From the service's end to a picture: `python -m benchmarks.playing [--short] [--report docs/performance.md]`.
 
-A video of 10 MB, a service on this machine that hands it out, our app, and its page in Chromium. Where the job is shows in the
-database; when the page has the video and shows its first picture, the page tells by the same clock.
+A service on this machine sends a video of 10 MB to our app, whose page is open in Chromium. The job's states are read from the
+database; the page reports by the same clock when it has the video and shows its first picture.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What a video costs between its download and its name: `python -m benchmarks.saving [--report docs/performance.md]`.
 
-The floor is what no program can do without that shows a poster: one opening, one decoded frame, and one WebP, by PyAV and Pillow
-as their manuals have it. Ours adds the facts of the file, a look at whether it is whole, and the record inside it.
+The peer does the least that a poster needs: it opens the file, decodes one frame and writes one WebP, with PyAV and Pillow as in
+their manuals. Ours also reads the facts of the file, checks whether it is complete, and writes the record into it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from dreamina_ui.media.examine import examine
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
 
 RATIO_MOST = 1.0
-"""Less than the floor: its decoder puts frames in order, and waits for three packets before it gives one."""
+"""Less than the peer, whose decoder reorders frames and waits for three packets before it returns one."""
 WIDTH = 640
 RECORD = {
     "app": "dreamina-ui",

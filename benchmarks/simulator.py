@@ -1,8 +1,8 @@
-"""How fast the simulator draws: `python -m benchmarks.simulator [--short] [--report docs/performance.md]`.
+"""How fast the simulator renders: `python -m benchmarks.simulator [--short] [--report docs/performance.md]`.
 
 Each scene is rendered as for a job, in a process of its own. Right before or after it, the same encoder gets one ready frame
-of that scene over and over, which is the least work it can have; and, for what pictures that move cost it, some of the
-scene's own frames, all drawn beforehand.
+of that scene over and over, which is the least work it can have; and some of the scene's own frames, drawn beforehand, which
+show the cost of moving pictures.
 """
 
 import argparse
@@ -27,7 +27,7 @@ __all__ = ["SCENES", "main", "measure"]
 ROOT = Path(__file__).parents[1]
 WIDTH, HEIGHT, FRAMES_PER_SECOND = 1920, 1088, 24
 FRAMES, FRAMES_SHORT = 121, 9
-"""The card's five seconds; and too few for a figure that says anything."""
+"""The card's five seconds; and a number that is too small for a useful figure."""
 READY_FRAMES = 24
 """Drawn beforehand, 3 MB each, and then given to the encoder to and fro: motion goes on, and nothing jumps."""
 REAL_TIME, SHARE_LEAST = 24.0, 0.5

@@ -1,4 +1,4 @@
-"""A visitor of the running program who counts: what the server works, what comes over the wire, and how long it takes.
+"""A visitor of the running program, which measures the server's processor time, the sent bytes, and the time until the answer.
 
 The requests are those of Gradio's page: its HTML, and each event as a call into the queue with a stream for the answer.
 """

@@ -1,7 +1,7 @@
 """Many people who watch: `python -m benchmarks.watchers [--report docs/performance.md]`.
 
-Ours, the tuned and the naive app of a reader of Gradio's documentation, one after another, before the same service and under
-the same load; for ours, also jobs that nobody watches.
+Our app, and a tuned and a naive app after Gradio's documentation, run one after another with the same service and the same load;
+our app also with jobs that nobody watches.
 """
 
 import argparse
@@ -136,7 +136,7 @@ def untended(folder: Path, count: int, *, short: bool = False) -> str:
         Figure("sending all of them", "s", seen.sending_s),
         Figure("the load driver's share of a core", "%", 100 * seen.driver_share),
     ]
-    title = f"{count:,} jobs that nobody watches, looked at for {window_s:g} s while all of them run; nothing learned"
+    title = f"{count:,} jobs that nobody watches, measured for {window_s:g} s while all of them run; nothing learned"
     return f"{title}.\n\n{table(lines, OURS)}"
 
 

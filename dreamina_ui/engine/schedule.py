@@ -1,4 +1,4 @@
-"""When to ask next. Pure: ages, clocks and random numbers come in, seconds come out.
+"""When to poll next. Pure: ages, clocks and random numbers come in, seconds come out.
 
 More polls cost more requests; fewer polls show a change later. Where the durations' density f and survival S are known,
 *polls × mean delay* of a job cannot be less than ½·(∫√(f·S) dt)², and polling with an intensity proportional to the root of

@@ -1,4 +1,4 @@
-"""When to ask next: as seldom as possible, as often as worth it, and never worse than a fixed interval."""
+"""When to poll next: as seldom as possible, as often as worth it, and never worse than a fixed interval."""
 
 import math
 import random
