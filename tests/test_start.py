@@ -73,7 +73,7 @@ def err(folder: Path) -> str:
     return (folder / "err").read_text()
 
 
-def refusal(folder: Path, start: Start = started, **settings: str) -> str:
+def refusal(folder: Path, settings: dict[str, str], start: Start = started) -> str:
     """The one line of a failed start."""
     process = start(folder, settings)
     try:
@@ -89,7 +89,7 @@ def refusal(folder: Path, start: Start = started, **settings: str) -> str:
 
 
 @contextmanager
-def serving(folder: Path, start: Start = started, **settings: str) -> Iterator[tuple[Process, str]]:
+def serving(folder: Path, settings: dict[str, str], start: Start = started) -> Iterator[tuple[Process, str]]:
     """The program and the address that it prints."""
     process = start(folder, settings)
 
@@ -144,12 +144,12 @@ def free() -> int:
 )
 def test_a_bad_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
     """Each invalid setting is named in one line without a key."""
-    assert name in refusal(tmp_path, **{name: value})
+    assert name in refusal(tmp_path, {name: value})
 
 
 def test_a_bad_setting_stops_the_command(tmp_path: Path) -> None:
     """The program itself, begun by its command in another folder, says the same as a fork of it."""
-    assert "GRADIO_SERVER_PORT" in refusal(tmp_path, begun, GRADIO_SERVER_PORT="65536")
+    assert "GRADIO_SERVER_PORT" in refusal(tmp_path, {"GRADIO_SERVER_PORT": "65536"}, begun)
 
 
 def foreign_database(data: Path) -> None:
@@ -183,7 +183,7 @@ def test_an_unusable_data_folder_stops_the_start(tmp_path: Path, found: object, 
     assert callable(found)
     (tmp_path / "data").mkdir()
     found(tmp_path / "data")
-    assert says in refusal(tmp_path)
+    assert says in refusal(tmp_path, {})
 
 
 @pytest.mark.parametrize(
@@ -192,26 +192,26 @@ def test_an_unusable_data_folder_stops_the_start(tmp_path: Path, found: object, 
 )
 def test_an_invalid_database_url_stops_the_start(tmp_path: Path, address: str, says: str) -> None:
     """The line does not contain the password."""
-    assert says in refusal(tmp_path, DREAMINA_DATABASE_URL=address.format(CANARY))
+    assert says in refusal(tmp_path, {"DREAMINA_DATABASE_URL": address.format(CANARY)})
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", '{"model_id": "a/b"}', "\udc80"])
 def test_an_unreadable_card_stops_the_start(tmp_path: Path, card: str) -> None:
     """The line has the name of the card's file."""
     (tmp_path / "my-card.json").write_bytes(card.encode(errors="surrogateescape"))
-    assert "my-card.json" in refusal(tmp_path, DREAMINA_MODEL_CARD=str(tmp_path / "my-card.json"))
+    assert "my-card.json" in refusal(tmp_path, {"DREAMINA_MODEL_CARD": str(tmp_path / "my-card.json")})
 
 
 def test_a_taken_port_stops_the_start(tmp_path: Path, taken: int) -> None:
     """The line has the port and its setting."""
-    line = refusal(tmp_path, GRADIO_SERVER_PORT=str(taken))
+    line = refusal(tmp_path, {"GRADIO_SERVER_PORT": str(taken)})
     assert "GRADIO_SERVER_PORT" in line
     assert str(taken) in line
 
 
 def test_a_foreign_address_stops_the_start(tmp_path: Path, free: int) -> None:
     """The line has the name to listen on and its setting."""
-    line = refusal(tmp_path, GRADIO_SERVER_NAME="192.0.2.1", GRADIO_SERVER_PORT=str(free))
+    line = refusal(tmp_path, {"GRADIO_SERVER_NAME": "192.0.2.1", "GRADIO_SERVER_PORT": str(free)})
     assert "GRADIO_SERVER_NAME" in line
     assert "192.0.2.1" in line
 
@@ -234,7 +234,7 @@ def test_start_and_sigterm(tmp_path: Path, free: int) -> None:
     """
     nowhere = "http://127.0.0.1:9"
     proxies = {"HTTP_PROXY": nowhere, "http_proxy": nowhere, "HTTPS_PROXY": nowhere}
-    with serving(tmp_path, begun, GRADIO_SERVER_PORT=str(free), **proxies) as (process, address):
+    with serving(tmp_path, {"GRADIO_SERVER_PORT": str(free), **proxies}, begun) as (process, address):
         assert address == f"http://127.0.0.1:{free}"
         with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
             page = browser.get("/")
@@ -318,7 +318,7 @@ def test_an_open_page_does_not_delay_the_shutdown(
     """The program ends cleanly while a page watches an endless job."""
     settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
     with (
-        serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address),
+        serving(tmp_path, {"GRADIO_SERVER_PORT": str(free), **settings}) as (process, address),
         httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser,
     ):
         event = browser.post("/gradio_api/call/generate", json=CALL).json()["event_id"]
@@ -338,7 +338,7 @@ def test_the_shutdown_waits_for_a_paid_reply(tmp_path: Path, free: int, paid: Pa
     """After SIGTERM during a paid POST the program waits for the reply and stores its request id."""
     paid.held_s = 7  # Gradio by itself gives up after 5
     settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
-    with serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address):
+    with serving(tmp_path, {"GRADIO_SERVER_PORT": str(free), **settings}) as (process, address):
         httpx.post(f"{address}/gradio_api/call/submit", json=CALL, trust_env=False, timeout=WITHIN_S)
         assert paid.asked.wait(WITHIN_S)
         stopped(process, tmp_path, signal.SIGTERM)
