@@ -21,7 +21,7 @@ from tests.security.canary import Canary, files_under
 from tests.security.gradio_wire import Talker
 from tests.security.service import Service
 from tests.security.wire import Relay
-from tests.servers import Server
+from tests.servers import Server, wait_for
 
 DEBUG = Path(__file__).parent / "debug"
 SHARED, OWN, WRONG = Canary("shared"), Canary("visitor"), Canary("refused")
@@ -51,7 +51,8 @@ FAULTS = [
         for kind in ("gone_output", "wrong_video", "http_error", "cut_video", "reset")
     ),
 ]
-DEADLINE_S = 20
+ENDED = re.compile(r'"state": "(succeeded|failed|cancelled|uncertain)"')
+DEADLINE_S = 8
 
 
 @dataclass
@@ -80,7 +81,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[House]:
     """Everything has happened in it; it still runs."""
     folder = tmp_path_factory.mktemp("canary")
-    with Service(folder, [SHARED.key, OWN.key], queue_s=3, render_s=0.5) as service:
+    with Service(folder, [SHARED.key, OWN.key], queue_s=1, render_s=0.5) as service:
         server = Server(
             folder,
             PYTHONPATH=str(DEBUG),
@@ -130,12 +131,7 @@ def programs(house: House) -> None:
 
 def followed(talker: Talker, job_id: str) -> None:
     """Ask until it has ended."""
-    for _ in range(2000):
-        _, answer = talker.call("job", [job_id])
-        if re.search(r'"state": "(succeeded|failed|cancelled|uncertain)"', answer):
-            return
-        talker.http.get("/healthz")
-    raise AssertionError(answer)
+    wait_for(lambda: ENDED.search(talker.call("job", [job_id])[1]))
 
 
 def pages(house: House, browser: Browser) -> None:
