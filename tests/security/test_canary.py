@@ -184,7 +184,7 @@ def shown(page: Page) -> bytes:
     return f"{page.content()}{values}".encode(errors="replace")
 
 
-def test_the_search_finds_a_key() -> None:
+def test_search_finds_a_key_in_every_encoding() -> None:
     """What is searched for is found in every coat it is put in: the zero below is not the searcher's."""
     key = SHARED.key
     for coat in (f"Bearer {key}", key[3:15], key[::-1], key.encode().hex(), key[-12:]):
@@ -201,7 +201,7 @@ def test_the_service_was_given_the_keys(house: House) -> None:
     assert set(outputs) == {""}
 
 
-def test_the_shared_key_is_nowhere(house: House) -> None:
+def test_shared_key_is_found_nowhere(house: House) -> None:
     """Not in a log at DEBUG, row, file, answer, page, cookie or store, nor in what visitors send: in no coat, in no part."""
     everything = {**house.everything(), **house.from_visitors()}
     assert len(everything) > 50
@@ -210,14 +210,14 @@ def test_the_shared_key_is_nowhere(house: House) -> None:
     assert SHARED.found_in(everything) == []
 
 
-def test_a_visitors_key_stays_in_the_request_that_brought_it(house: House) -> None:
+def test_visitors_key_is_only_in_the_request_that_sent_it(house: House) -> None:
     """It is found in what its visitor sent, and nowhere else: taken or refused."""
     for canary in (OWN, WRONG):
         assert canary.found_in(house.from_visitors())
         assert canary.found_in(house.everything()) == []
 
 
-def test_the_page_asks_nobody_else(house: House) -> None:
+def test_page_makes_no_request_to_another_origin(house: House) -> None:
     """In all its states the page makes no request to another origin."""
     assert house.foreign == []
 
