@@ -1,4 +1,4 @@
-"""What becomes of a page whose connection breaks, and of what somebody typed and clicked there."""
+"""A page whose connection breaks: its calls, its clicks, and what was typed."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def paid(service: SimulatorServer) -> int:
 
 @pytest.fixture
 def lively(browser: Browser) -> Iterator[Page]:
-    """The still page with a clock of the test's own, and a server that does what the test says."""
+    """The still page with a fake clock, and a fake server that the test controls."""
     page = browser.new_page()
     page.add_init_script(DOUBLE)
     open_still_page(page, {})
@@ -45,7 +45,7 @@ def lively(browser: Browser) -> Iterator[Page]:
 
 
 def until(page: Page, condition: str) -> None:
-    """Playwright's own wait looks at each frame of the page, of which a clock that stands still has none."""
+    """Playwright's own wait checks at each animation frame, and a stopped clock has none."""
     wait_for(lambda: page.evaluate(condition), 20)
 
 
@@ -55,7 +55,7 @@ def asked(page: Page, count: int) -> Any:
 
 
 def test_silent_stream_is_replaced_after_30_seconds(lively: Page) -> None:
-    """After 30 s without a word, in a session of its own; Gradio goes on reading as if nothing had been."""
+    """After 30 s without a message, a new session is opened; Gradio continues to read the same stream."""
     event = lively.evaluate("callLikeGradio(['job'])")
     assert asked(lively, 2) == ["join page first", "stream page"]
     lively.evaluate("message => tell(message)", {**GENERATING, "event_id": event, "output": {"data": ["one"]}})
@@ -85,7 +85,7 @@ def test_silent_stream_is_replaced_after_30_seconds(lively: Page) -> None:
     ],
 )
 def test_ended_stream_is_replaced(lively: Page, end: str) -> None:
-    """However it ends, while a call has no answer; with growing pauses, and one quiet notice while nobody answers."""
+    """Whatever ended it, while a call has no answer: with growing pauses, and one notice while no server answers."""
     event, notice = lively.evaluate("callLikeGradio(['job'])"), lively.locator("#connection-notice")
     asked(lively, 2)
     lively.evaluate(f"isAway = true; {end}")
@@ -104,7 +104,7 @@ def test_ended_stream_is_replaced(lively: Page, end: str) -> None:
 
 
 def test_click_is_not_resent_after_a_minute(lively: Page) -> None:
-    """A minute without an answer, and it is told as one of which nobody knows; what only watches is sent however late."""
+    """After a minute without an answer the page says that the outcome is unknown; a call that only watches is always resent."""
     lively.evaluate("isAway = true")
     click, watch = lively.evaluate(
         "(async () => [await callLikeGradio(dreamina.withClickId('a boat', '')), await callLikeGradio(['job'])])()"
@@ -172,7 +172,7 @@ def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserCont
 def test_without_cookies_nothing_is_sent(
     browser: Browser, quick_server: Server, quick_service: SimulatorServer, tmp_path: Path
 ) -> None:
-    """With all cookies blocked by the browser's own setting, the page says so at once; no click and no batch is sent."""
+    """With all cookies blocked in the browser's settings, the page says so at once; no click and no batch is sent."""
     before = paid(quick_service)
     (tmp_path / "Default").mkdir()
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(NO_COOKIES))
@@ -201,7 +201,7 @@ def test_without_cookies_nothing_is_sent(
 
 
 def test_lost_cookie_is_reported_and_reload_repairs_it(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """A click is refused with a sentence, and after the reload that it offers the text is there and can be sent."""
+    """A click is refused with a sentence and a Reload button; after the reload the text is still there and can be sent."""
     before = paid(quick_service)
     quick_page.fill(PROMPT, "typed before the cookie went")
     quick_page.context.clear_cookies()
