@@ -52,8 +52,8 @@ def enter(page: Page, key: str) -> None:
 def test_own_key_pays_and_job_waits_for_it_after_a_restart(
     context: BrowserContext, server: Server, service: SimulatorServer
 ) -> None:
-    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video, waits out a
-    restart with a note on the stage, and stands in no answer, storage, cookie, log or file."""
+    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video. After a
+    restart the job waits for it, and the stage says so. The key is in no answer, storage, cookie, log or file."""
     problems: list[str] = []
     received: list[bytes] = []
 

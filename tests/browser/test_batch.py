@@ -152,8 +152,8 @@ def test_sweep_makes_every_combination(batch: Page) -> None:
 def test_batch_that_is_already_sent_can_be_cancelled_but_not_paused(
     batch: Page, quick_service: SimulatorServer
 ) -> None:
-    """Two videos that are sent at once have the same buttons: a pause says that it is too late, a cancel does what it says, and
-    no other button comes to lie under the pointer."""
+    """Two videos that are sent at once have the same buttons: Pause says that it is too late, Cancel cancels them, and no
+    button moves under the pointer."""
     quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
     send(batch, "A red kite\nA blue sea", 2)
     expect(rows(batch, "submitting")).to_have_count(2)

@@ -119,8 +119,8 @@ HELD = """[...document.querySelectorAll(".compose :is(input:not([type=file]), te
 
 
 def test_wheel_tabs_and_other_events_change_no_value(quick_page: Page) -> None:
-    """Not the wheel over any field, with or without the focus, not another tab, not a video that gets ready; and numbers of
-    any size are kept and sent as they were typed."""
+    """The wheel over a field, with or without the focus, another tab, and a finished video change no value. Numbers of any
+    size are kept and sent as they were typed."""
     exact = str(2**53 + 1)
     prompt(quick_page).fill("A paper boat")
     seed(quick_page).fill(exact)

@@ -124,7 +124,7 @@ def test_click_is_not_resent_after_a_minute(lively: Page) -> None:
 @pytest.mark.timeout(400)
 def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserContext, tmp_path: Path) -> None:
     """A reset, a refused connection, swallowed packets, kill -9 and SIGTERM: without a reload each video is shown, the draft
-    is there, the buttons work, and as many were paid as were clicked."""
+    is kept, the buttons work, and each click is paid once."""
     clip = make_clip(tmp_path / "clip.mp4")
     options = ("--token", KEY, "--slots", "2", "--queue", "0.5", "--quick", "5", "--clip", str(clip))
     service = SimulatorServer(tmp_path, *options)
@@ -218,8 +218,8 @@ def test_lost_cookie_is_reported_and_reload_repairs_it(quick_page: Page, quick_s
 
 
 def test_draft_survives_reloads_until_it_is_sent(quick_page: Page) -> None:
-    """Prompt, settings and batch lines, over a reload, another language, back and forward; each tab has its own. A link's
-    settings are newer. And what ended while nobody looked is on the stage afterwards, once."""
+    """Prompt, settings and batch lines survive a reload, a change of language, back and forward. Each tab has its own draft. A
+    link's settings replace the draft's. A job that ended while the page was closed is shown on the stage once."""
     page = quick_page
     address = page.url
 
