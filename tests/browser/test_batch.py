@@ -128,7 +128,7 @@ def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> No
     expect(batch.locator("#batch-start")).to_be_disabled()
     plan.locator("[data-agree]").first.click()
     expect(plan).to_contain_text(
-        "“Positive Prompt” is taken as “Prompt”. Left out, because the model has no such columns: id."
+        "“Positive Prompt” is used as “Prompt”. Left out, because the model has no such columns: id."
     )
     expect(plan.locator("[data-agree]")).to_have_count(1)
     expect(batch.locator("#batch-start")).to_be_disabled()
