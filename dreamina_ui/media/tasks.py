@@ -50,9 +50,9 @@ def facts(path: str, ending: str) -> dict[str, Any]:
 
 
 def saved_record(files: Sequence[str], beside: Sequence[str]) -> dict[str, Any] | None:
-    """The first record in these files, or else in the files of records that lie beside them."""
-    found = next(filter(None, (read_record(Path(path)) for path in files)), None)
-    return found or next(filter(None, (read_record_alone(Path(path)) for path in beside)), None)
+    """The first record that lies beside these files, or else in one of them: what lies beside is known to be ours."""
+    found = next(filter(None, (read_record_alone(Path(path)) for path in beside)), None)
+    return found or next(filter(None, (read_record(Path(path)) for path in files)), None)
 
 
 def record_of_dropped(path: str, most: int, most_alone: int) -> dict[str, Any] | None:
