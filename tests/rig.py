@@ -31,7 +31,7 @@ from dreamina_ui.storage.job_store import JobStore
 
 CARD = load_card(BUNDLED_CARD)
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
-"""Small, and unlike ours: nothing in the house may know the bundled one by heart."""
+"""A small card unlike the bundled one, so that no code depends on the bundled one."""
 BASE = "http://simulator.internal/v1"
 DATABASE = "dreamina.sqlite3"
 NO_LIMIT = Limits(active=100, active_per_visitor=100)
@@ -180,8 +180,8 @@ def recorded(path: Path, record: Mapping[str, Any]) -> Path:
     return target.replace(path)
 
 
-def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport, **others: Any) -> EngineSettings:
-    """An engine's over `folder` and a service behind `transport`; `others` replace what tests have in common."""
+def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport | None, **others: Any) -> EngineSettings:
+    """An engine's over `folder` and a service behind `transport`, or the network; `others` replace the common ones."""
     common: dict[str, Any] = {
         "card": CARD,
         "data_dir": folder,
