@@ -1,8 +1,8 @@
 """What a video costs between its download and its name: `python -m benchmarks.saving [--report docs/performance.md]`.
 
 The peer does the least that a poster needs: it opens the file, decodes one frame and writes one WebP, with PyAV and Pillow as in
-their manuals. Ours also reads the facts of the file, checks whether it is complete, and writes the record into it, in a process with
-limits: "by way of it" counts both processes.
+their manuals. Ours also reads the facts of the file, checks whether it is complete, and writes the record into it.
+It does so in a process with limits: "by way of it" counts both processes.
 """
 
 import argparse
