@@ -83,9 +83,15 @@ async def test_hostile_output_is_kept_and_costs_little(
     assert [each.path for _, files, _ in found.values() for each in files] == [file.path, kept.path]
 
 
-async def test_hostile_dropped_file_is_given_up(tmp_path: Path, sample: Callable[[str], Path]) -> None:
-    """Every one of them: the settings are looked for in 256 MB and 2 s, without a decoder."""
-    dropped = DroppedFiles()
+async def test_hostile_dropped_file_is_given_up(
+    tmp_path: Path, sample: Callable[[str], Path], request: pytest.FixtureRequest
+) -> None:
+    """Every one of them: the settings are looked for within limits, without a decoder."""
+    given = reading.DROPPED_BOUNDS
+    bounds = Bounds(memory=given.memory, processor_s=1, wall_s=60.0, file_size=given.file_size)
+    pool = Pool("dropped", bounds, 1)
+    request.addfinalizer(pool.close)
+    dropped = DroppedFiles(pool)
     for name, hostile in HOSTILE.items():
         path = tmp_path / "dropped"
         hostile.make(path)
