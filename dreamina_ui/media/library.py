@@ -27,11 +27,11 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.addresses import origin_of
-from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
-from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
+from dreamina_ui.media.examine import CUT_SHORT, Facts
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.media.pinned import PinnedTransport
+from dreamina_ui.media.reading import Stopped, read_output, saved_facts, saved_record, start_reading
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
 
@@ -145,10 +145,11 @@ class Library:
         stem = _stem(share_id, number)
         if here := await asyncio.to_thread(self._find, stem):
             return here, await asyncio.to_thread(_facts, here)
+        start_reading()
         part = self.folder / f".{stem}.{secrets.token_hex(4)}.part"
         try:
             await self._download(url, part)
-            facts = await asyncio.to_thread(self._prepare, part, record, at_last)
+            facts = await self._prepare(part, record, at_last)
             await self._passed("before_rename")
             saved = await asyncio.to_thread(self._give_names, stem, part, facts)
             await self._passed("after_rename")
@@ -179,13 +180,9 @@ class Library:
         for share_id, files in self.all_of(share_ids).items():
             outputs = _outputs(files)
             with suppress(OSError):
-                record = next(filter(None, map(read_record, [file.path for file in outputs])), None)
-                if record is None:
-                    record = next(
-                        filter(None, map(read_record_alone, [path for path in files if path.name.endswith(_RECORD)])),
-                        None,
-                    )
-                if record is not None and outputs:
+                beside = [path for path in files if path.name.endswith(_RECORD)]
+                record = saved_record([file.path for file in outputs], beside) if outputs else None
+                if record is not None:
                     found[share_id] = record, outputs, _facts(outputs[0])
         return found
 
@@ -229,28 +226,24 @@ class Library:
             await self._fetcher.fetch(url, take)
             await asyncio.to_thread(_flush, part)
 
-    def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
-        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`."""
-        picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
+    async def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
+        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`.
+
+        What cannot be read within limits stays as it came, with its record beside it.
+        """
         with _disk_errors():
-            with part.open("rb") as file:
-                head = file.read(HEAD_BYTES)
-            if not head:
-                raise NotAnOutput("an empty file")
-            if is_web_page(head):
-                raise NotAnOutput("a web page")
-            facts = examine(part, kind_of(head), picture, width=POSTER_WIDTH)
+            kind = await asyncio.to_thread(_kind_of, part)
+            picture, recorded, _ = (part.with_suffix(ending) for ending in _IN_USE)
+            try:
+                facts, is_recorded = await read_output(
+                    part, kind, picture=picture, recorded=recorded, record=record, width=POSTER_WIDTH, at_last=at_last
+                )
+            except Stopped as error:
+                await asyncio.to_thread(_remove, [picture, recorded])
+                facts, is_recorded = Facts(kind, problem=str(error)), False
             if facts.problem == CUT_SHORT and not at_last:
                 raise NotAnOutput("a file that is cut short")
-            if facts.has_poster:
-                _flush(picture)
-            if record is not None:
-                if embed_record(part, recorded, facts.kind, record):
-                    _flush(recorded)
-                    recorded.replace(part)
-                else:
-                    beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-                    _flush(beside)
+            await asyncio.to_thread(_finish, part, record, has_poster=facts.has_poster, is_recorded=is_recorded)
             return facts
 
     def _give_names(self, stem: str, part: Path, facts: Facts) -> SavedFile:
@@ -269,6 +262,30 @@ class Library:
         saved = _saved_file(path)
         assert saved is not None
         return saved
+
+
+def _kind_of(part: Path) -> Kind:
+    """The kind of what came. Raises `NotAnOutput`."""
+    with part.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise NotAnOutput("an empty file")
+    if is_web_page(head):
+        raise NotAnOutput("a web page")
+    return kind_of(head)
+
+
+def _finish(part: Path, record: Mapping[str, Any] | None, *, has_poster: bool, is_recorded: bool) -> None:
+    """Flush what was made beside `part`, and put it in its place; a record that is not in it is written beside it."""
+    picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
+    if has_poster:
+        _flush(picture)
+    if is_recorded:
+        _flush(recorded)
+        recorded.replace(part)
+    elif record is not None:
+        beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+        _flush(beside)
 
 
 def _stem(share_id: str, number: int) -> str:
@@ -297,7 +314,7 @@ def _outputs(paths: Iterable[Path]) -> list[SavedFile]:
 
 def _facts(file: SavedFile) -> Facts:
     """The facts of a file that is saved already."""
-    return replace(examine(file.path, file.kind), has_poster=file.poster.exists())
+    return replace(saved_facts(file.path, file.kind), has_poster=file.poster.exists())
 
 
 @contextmanager
