@@ -67,8 +67,8 @@ def test_every_state_is_accessible(
     light: dict[str, Any],
     dark: dict[str, Any] | None,
 ) -> None:
-    """WCAG 2.2 A and AA, by axe-core, in the light and in the dark; no scrolling sideways, no control or text over another one, all
-    of it inside the window, from a phone to a projector. Colours do not depend on the language."""
+    """WCAG 2.2 A and AA, by axe-core, in the light and in the dark; no scrolling sideways, no control or text over another one,
+    all of it inside the window, from a phone to a projector. Colours do not depend on the language."""
     context = browser.new_context(viewport=size, locale=language, reduced_motion="reduce")
     page, found, seen = context.new_page(), list[str](), list[str]()
     address = f"{quick_server.address}/?__theme=light"
