@@ -198,6 +198,7 @@ class Studio:
             hosts=Hosts({name.lower() for name in names}),
             folders=[uploads],
             say=_say,
+            named=[field.name for field in self.engine.card.fields],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
             media=self._public_files is not None,

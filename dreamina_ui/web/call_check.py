@@ -17,11 +17,11 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.requests import Request, cookie_parser
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dreamina_ui.web.visitors import COOKIE, Visitors
+from dreamina_ui.web.visitors import Visitors
 
 __all__ = ["BODY_MOST", "CallCheck", "Event", "Input", "Sessions", "refusal", "replayed"]
 
@@ -248,8 +248,7 @@ class Sessions:
             await self._app(scope, receive, send)
 
     def _visitor(self, scope: Scope) -> str | None:
-        cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-        return self._visitors.read(cookie_parser("; ".join(cookies)).get(COOKIE))
+        return self._visitors.of_request(scope)
 
     def _may_use(self, session: str, visitor: str | None) -> bool:
         owner = self._owners.get(session)

@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
-from dreamina_ui.web.visitors import COOKIE, NEW_VISITOR, Visitors
+from dreamina_ui.web.visitors import NEW_VISITOR, Visitors
 from dreamina_ui.wording import Words
 
 __all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
@@ -51,7 +51,8 @@ class Callers:
         """The visitor id: that of the signed-in account, or else that of the cookie, which the middleware has set."""
         if self._login and (user := _signed_in(request, self.now())):
             return self._visitors.of_user(user)
-        visitor_id = self._visitors.read(request.cookies.get(COOKIE))
+        raw = request.request
+        visitor_id = self._visitors.of_request(raw.scope) if raw is not None else None
         if visitor_id is None:
             raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id

@@ -2,7 +2,9 @@
 
 import gzip
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -15,14 +17,14 @@ from starlette.routing import Route
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.settings import Settings
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.visitors import COOKIE, ChosenLanguage, VisitorCookie, Visitors, signing_secret
+from dreamina_ui.web.visitors import COOKIE, ChosenLanguage, VisitorCookie, Visitors, set_cookie, signing_secret
 
 pytestmark = pytest.mark.anyio
 VISITORS = Visitors("a-secret-of-16-or-more")
 
 
 async def who(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(VISITORS.read(request.cookies.get(COOKIE)) or "nobody")
+    return PlainTextResponse(VISITORS.of_request(request.scope) or "nobody")
 
 
 APP = VisitorCookie(Starlette(routes=[Route("/", who)]), VISITORS)
@@ -80,7 +82,53 @@ async def test_cookie_attributes_follow_the_scheme() -> None:
         secure = (await browser.get("/")).headers["set-cookie"]
     assert "HttpOnly" in plain
     assert "SameSite=Lax" in plain
-    assert all(part in secure for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned"))
+    assert all(part in secure for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned", "Path=/;"))
+    assert (plain.partition("=")[0], secure.partition("=")[0]) == (COOKIE, f"__Host-{COOKIE}")
+    assert "Domain" not in secure
+
+
+def named(scheme: str, sub_path: str = "", *cookies: str) -> Mapping[str, Any]:
+    """The scope of a request with these cookies."""
+    headers = [(b"cookie", cookie.encode()) for cookie in cookies]
+    return {"type": "http", "scheme": scheme, "root_path": sub_path, "path": "/", "headers": headers}
+
+
+def given(scope: Mapping[str, Any], visitor_id: str) -> str:
+    return set_cookie(VISITORS, scope, visitor_id).partition(";")[0]
+
+
+def test_a_planted_cookie_is_none_over_https() -> None:
+    """Another port or subdomain can set a cookie of the old name: the browser's own one counts, in whatever order.
+
+    And what it can get by https it cannot plant under that name. A visitor from before keeps the history.
+    """
+    https = named("https")
+    own, planted, before = given(https, "own"), f"{COOKIE}={VISITORS.cookie_of('evil', https=True)}", VISITORS.issue()
+    for cookies in ([own, planted], [planted, own], [f"{planted}; {own}"], [f"{COOKIE}={before}", own]):
+        assert VISITORS.of_request(named("https", "", *cookies)) == "own"
+    assert VISITORS.of_request(named("https", "", planted)) is None
+    assert VISITORS.of_request(named("https", "", f"{COOKIE}={before}")) == VISITORS.read(before)
+    assert VISITORS.of_request(named("http", "", f"{COOKIE}={before}")) == VISITORS.read(before)
+
+
+def test_two_studios_on_one_host_keep_their_visitors_apart() -> None:
+    """A cookie of this kind is sent to every path: each studio has a name of its own."""
+    jar = [given(named("https", sub_path), f"visitor of {sub_path}") for sub_path in ("", "/studio", "/studio/two")]
+    assert len({cookie.partition("=")[0] for cookie in jar}) == 3
+    for sub_path in ("", "/studio", "/studio/two"):
+        assert VISITORS.of_request(named("https", sub_path, "; ".join(jar))) == f"visitor of {sub_path}"
+
+
+async def test_a_visitor_from_before_keeps_the_history() -> None:
+    """By https, the old cookie gives the new one of the same visitor, who may spend at once; the next request gives none."""
+    before = VISITORS.issue()
+    async with client("https://app") as browser:
+        first = await browser.get("/", headers={"Cookie": f"{COOKIE}={before}"})
+        assert first.text == VISITORS.read(before)
+        assert f"__Host-{COOKIE}=" in first.headers["set-cookie"]
+        again = await browser.get("/")
+        assert again.text == first.text
+        assert "set-cookie" not in again.headers
 
 
 @pytest.mark.parametrize(
