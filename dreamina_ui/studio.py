@@ -23,7 +23,7 @@ from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder, waits_in
+from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import CallCheck, Sessions
@@ -127,7 +127,12 @@ class Studio:
                 Middleware(SubPath, root_path=self.settings.root_path, believed=self._is_behind_proxy),
                 self._guard(uploads),
                 Middleware(
-                    CallCheck, events=events_of(self.blocks), knows=waits_in(self.blocks), uploads=uploads, say=_say
+                    CallCheck,
+                    events=events_of(self.blocks),
+                    calls=OpenCalls(self.blocks, most=self.settings.max_watchers),
+                    visitors=self._visitors,
+                    uploads=uploads,
+                    say=_say,
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors),

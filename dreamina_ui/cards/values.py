@@ -104,7 +104,11 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     if depth > DEPTH_MOST:
         return False
     if isinstance(value, str):
-        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):

@@ -81,10 +81,10 @@ Say = Callable[..., str]
 class Guard:
     """Middleware, to stand outermost; streams pass through it as they come.
 
-    `named` are parameters of a link that the page reads, beside those of every page. `folders` hold the files that may be had by their path; `say` gives the sentence of a key in the asker's language.
-    `behind_proxy`: the proxy's word for the host and scheme it was asked by is believed. `on_space`: that proxy alone
-    can be reached, and asks by names of its own; and the page may be shown in the Space's frame. `media`: pictures, videos
-    and sounds may be handed in, too.
+    `named` are parameters that the page reads of a link. `folders` hold the files that may be had by their path; `say` gives the
+    sentence of a key in the asker's language. `behind_proxy`: the proxy's word for the host and scheme it was asked by is
+    believed. `on_space`: that proxy alone can be reached, and asks by names of its own; and the page may be shown in the Space's
+    frame. `media`: pictures, videos and sounds may be handed in, too.
     """
 
     def __init__(
