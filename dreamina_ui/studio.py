@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ class Studio:
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors),
-                Middleware(PageCache, varies=self._varies),
+                Middleware(PageCache, varies=self._varies, hosts=self._hosts),
                 Middleware(PageHead, html=self._scripts.tag),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
@@ -187,20 +187,27 @@ class Studio:
                 raise
             yield
 
-    def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
+    def _varies(self, cookies: Mapping[str, str]) -> Mapping[str, str] | None:
         """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
-        return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
+        if self._login and "session" in cookies:
+            return None
+        chosen = cookies.get(LANGUAGE_COOKIE, "")
+        return {LANGUAGE_COOKIE: chosen} if chosen in LANGUAGES else {}
 
     @property
     def _is_behind_proxy(self) -> bool:
         """Names to be asked by are what a proxy, a Space's among them, needs."""
         return bool(self.settings.allowed_hosts)
 
-    def _guard(self, uploads: Path) -> Middleware:
+    @property
+    def _hosts(self) -> Hosts:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
+        return Hosts({name.lower() for name in names})
+
+    def _guard(self, uploads: Path) -> Middleware:
         return Middleware(
             Guard,
-            hosts=Hosts({name.lower() for name in names}),
+            hosts=self._hosts,
             folders=[uploads],
             say=_say,
             named=[field.name for field in self.engine.card.fields],
