@@ -135,7 +135,7 @@ class Studio:
                     say=_say,
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
-                Middleware(VisitorCookie, visitors=self._visitors),
+                Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
                 Middleware(PageHead, html=self._scripts.tag),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),

@@ -25,8 +25,6 @@ PAGE = (
     Field("offset", "offset", WORDS.say("mcp.offset"), "integer", required=False, default=0, least=0),
 )
 """The part of a list that is asked for."""
-NUMBER_MOST = 2**31 - 1
-"""What every database can count with."""
 SHAPE_MOST = 400
 """Characters of a JSON Schema in a description."""
 
@@ -70,7 +68,6 @@ def whole_number(field: Field, given: Any) -> int:
         number = field.default
     if not isinstance(number, int) or isinstance(number, bool):
         raise InvalidInput(field.name, "not_integer", f"{field.name}: no whole number", held=shown(number))
-    number = max(-NUMBER_MOST, min(number, NUMBER_MOST))
     least = number if field.least is None else max(number, int(field.least))
     return least if field.most is None else min(least, int(field.most))
 

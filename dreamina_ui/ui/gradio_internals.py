@@ -48,6 +48,8 @@ UNREAD_MOST, UNREAD_S = 1000, 600.0
 TIDIED_EACH_S = 1.0
 SESSIONS_MOST, UPLOADS_MOST = 2000, 500
 """Sessions whose page was changed in a way that Gradio has to remember, and uploads whose progress it tells."""
+BRINGS_KEY = "save_key"
+"""The function that takes a visitor's own key."""
 LONG_TEXTS = ("batch-lines",)
 """Elements of the page that hold a whole batch."""
 LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
@@ -190,7 +192,12 @@ def upload_folder() -> Path:
 def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
     """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
     return {
-        number: Event([_input(block) for block in event.inputs], _public_name(event), _meaning(event))
+        number: Event(
+            [_input(block) for block in event.inputs],
+            _public_name(event),
+            _meaning(event),
+            brings_key=event.api_name == BRINGS_KEY,
+        )
         for number, event in blocks.fns.items()
         if event.fn is not None
     }

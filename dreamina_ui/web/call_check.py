@@ -26,7 +26,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.cards.values import DEPTH_MOST, is_plain
-from dreamina_ui.web.visitors import Visitors
+from dreamina_ui.config.pasted import plain_key
+from dreamina_ui.web.visitors import KEY_BROUGHT, Brought, Visitors
 
 __all__ = ["BODY_MOST", "LONG_BODY_MOST", "CallCheck", "Event", "Input", "Open", "Sessions", "refusal"]
 
@@ -77,6 +78,8 @@ class Event:
     inputs: Sequence[Input]
     public_name: str | None = None
     meaning: str | None = None
+    brings_key: bool = False
+    """Whether its first value is the visitor's own key."""
 
     @property
     def body_most(self) -> int:
@@ -166,6 +169,9 @@ class CallCheck:
         if uploads is None or not await _are_files(uploads):
             return self._refusal(scope, 422, "envelope")
         if path.startswith((JOIN, CALL)):
+            event = self._joined(body.content.get("fn_index")) if path == JOIN else None
+            if event is not None and event.brings_key and isinstance(key := body.content["data"][0], str):
+                scope[KEY_BROUGHT] = plain_key(key)
             self._calls.tidy()
             session = body.content.get("session_hash")
             if not self._calls.has_room(session or "", self._visitors.of_request(scope)):
@@ -363,25 +369,26 @@ class Sessions:
             await self._app(scope, receive, send)
             return
         session, receive = await _session_of(scope, receive)
-        if session and not self._may_use(session, self._visitor(scope)):
+        if session and not self._may_use(session, self._visitors.brought(scope)):
             # To a page that was its own this means that the cookie is lost.
             await refusal(403, "visitor_lost", self._say(Request(scope), "guard.session"))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _visitor(self, scope: Scope) -> str | None:
-        return self._visitors.of_request(scope)
-
-    def _may_use(self, session: str, visitor: str | None) -> bool:
+    def _may_use(self, session: str, brought: Brought) -> bool:
+        if brought.former:
+            # All pages of the browser have the new cookie at once.
+            pages = [name for name, owner in self._owners.items() if owner == brought.former]
+            self._owners.update(dict.fromkeys(pages, brought.visitor_id or ""))
         owner = self._owners.get(session)
         if owner is None:
-            if visitor:
-                self._owners[session] = visitor
+            if brought.visitor_id:
+                self._owners[session] = brought.visitor_id
                 if len(self._owners) > SESSIONS_MOST:
                     self._owners.popitem(last=False)
             return True
         self._owners.move_to_end(session)
-        return owner == visitor
+        return owner == brought.visitor_id
 
 
 async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:

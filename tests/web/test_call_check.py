@@ -22,13 +22,17 @@ from dreamina_ui.web.call_check import (
     Input,
     Sessions,
 )
-from dreamina_ui.web.visitors import Visitors
+from dreamina_ui.web.visitors import KEY_BROUGHT, Visitors
 
 pytestmark = pytest.mark.anyio
 API = "/gradio_api"
 JOIN, MCP = f"{API}/queue/join", f"{API}/mcp"
 VISITORS = Visitors("a secret for the tests")
-EVENTS = {0: Event([Input()], "submit", "submit/1/1"), 1: Event([Input(is_long=True)], None, "preview/1/1")}
+EVENTS = {
+    0: Event([Input()], "submit", "submit/1/1"),
+    1: Event([Input(is_long=True)], None, "preview/1/1"),
+    2: Event([Input()], None, "save_key/1/4", brings_key=True),
+}
 
 
 class Calls:
@@ -47,6 +51,8 @@ class Calls:
 
 
 async def echo(request: Request) -> PlainTextResponse:
+    if key := request.scope.get(KEY_BROUGHT):
+        return PlainTextResponse(f"brings {key}")
     return PlainTextResponse(await request.body())
 
 
@@ -191,3 +197,11 @@ async def test_too_many_open_calls_are_refused() -> None:
         reply = await web.post(JOIN, content=call("a"))
         assert (reply.status_code, reply.json()["detail"]) == (429, "guard.busy")
         assert (await web.post(f"{API}/cancel", content=b"{}")).status_code == 200
+
+
+async def test_the_call_that_brings_a_key_is_told() -> None:
+    """Without what people copy around it; another call brings none, whatever it says."""
+    async with client() as web:
+        assert (await web.post(JOIN, content=call(" Bearer rc-key ", 2))).text == "brings rc-key"
+        for body in (call("rc-key", 0), call("", 2), call(7, 2)):
+            assert (await web.post(JOIN, content=body)).content == body

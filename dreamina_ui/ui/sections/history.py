@@ -20,7 +20,6 @@ from dreamina_ui.web.callers import Callers
 __all__ = ["PAGE", "History"]
 
 PAGE = 24
-AT_MOST = 2**31 - 1
 SCRIPT = "window.dreamina.connect('history', trigger)"
 """Runs when the section is loaded; the behaviour is in `assets/js/posters.js` and `selection.js`."""
 _TURN = "(at) => [{}, String(Math.random())]"
@@ -158,4 +157,4 @@ def _job_ids(event: gr.EventData) -> list[str]:
 
 def _offset(at: object) -> int:
     """The offset, or 0: a program can send any value to an event."""
-    return max(0, min(at, AT_MOST)) if isinstance(at, int) else 0
+    return at if isinstance(at, int) else 0
