@@ -294,14 +294,24 @@ def _again(data: bytes | None, receive: Receive) -> Receive:
 
 def _parsed(data: bytes) -> _Body:
     """Blocks: a long body is parsed in a thread. As JSON is parsed in one piece, which stops all threads, it is counted first."""
-    outside = _STRING.sub(b"", data)
-    if sum(map(outside.count, (b",", b"[", b"{"))) > VALUES_MOST:
+    if _has_too_many(data):
         return _Body(data)
     try:
         held = json.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=_named_once)
         return _Body(data, held if isinstance(held, dict) and _is_modest(held) else None)
     except (ValueError, RecursionError):
         return _Body(data)
+
+
+def _has_too_many(data: bytes) -> bool:
+    """Whether JSON has more values than may be in one body; stops as soon as that is known."""
+    separators = texts = at = 0
+    for text in _STRING.finditer(data):
+        separators += sum(data.count(sign, at, text.start()) for sign in b",[{")
+        texts, at = texts + 1, text.end()
+        if max(texts, separators) > VALUES_MOST:
+            return True
+    return separators + sum(data.count(sign, at) for sign in b",[{") > VALUES_MOST
 
 
 def _refuse(constant: str) -> None:

@@ -1,7 +1,6 @@
 """A running program, and strangers who send what no page and no person would."""
 
 import json
-import os
 import re
 import socket
 import threading
@@ -131,37 +130,49 @@ def memory_mb(server: Server) -> float:
 @contextmanager
 def unharmed(server: Server, name: str) -> Iterator[None]:
     """Checks that a health check and another visitor's call are answered within half a second, all the while, and how much memory
-    is taken."""
+    is taken. On a machine that is busy with other tests it is that much longer than before the attack."""
     if not Path("/proc").exists():
         pytest.skip("the memory of another process is read from /proc")
-    before, worst, done = memory_mb(server), {"health": 0.0, "call": 0.0}, threading.Event()
+    worst, done = {"calm": 0.0, "health": 0.0, "call": 0.0}, threading.Event()
 
     def watch() -> None:
         with Talker(server.address) as other:
-            other.http.get("/")
             search = next(event for event in other.events() if event.name == "show")
+
+            def timed(what: str, session: str) -> None:
+                began = time.monotonic()
+                if what == "health":
+                    other.http.get("/healthz").raise_for_status()
+                else:
+                    assert other.ask(search, search.data(), session)
+                worst[what] = max(worst[what], time.monotonic() - began)
+
+            for number in range(5):
+                timed("calm", f"{name}-calm-{number}")
+            begun.set()
             number = 0
             while not done.is_set() or number < 3:
-                for what in worst:
-                    began = time.monotonic()
-                    if what == "health":
-                        other.http.get("/healthz").raise_for_status()
-                    else:
-                        assert other.ask(search, search.data(), f"{name}-{number}")
-                    worst[what] = max(worst[what], time.monotonic() - began)
+                timed("health", "")
+                timed("call", f"{name}-{number}")
                 number += 1
 
+    begun = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         watching = pool.submit(watch)
+        begun.wait(60)
+        before = memory_mb(server)
         try:
             yield
         finally:
             done.set()
         watching.result(60)
     grown = memory_mb(server) - before
-    print(f"{name}: health {worst['health']:.2f} s, call {worst['call']:.2f} s, memory {grown:+.0f} MB")
-    bound = 0.5 * float(os.environ.get("DREAMINA_TEST_SLOWNESS", "1"))
-    assert max(worst.values()) < bound, worst
+    print(
+        f"{name}: calm {worst['calm']:.2f} s, "
+        + ", ".join(f"{what} {worst[what]:.2f} s" for what in ("health", "call"))
+    )
+    print(f"{name}: memory {grown:+.0f} MB")
+    assert max(worst["health"], worst["call"]) < 0.5 + 4 * worst["calm"], worst
     assert grown < 100
 
 
