@@ -74,6 +74,9 @@ ONCE = {
 }
 """Headers that decide something, and their most characters."""
 RANGES_MOST = 8
+COOKIES_MOST = 8192
+"""Characters of all cookies, beyond which only `OUR_COOKIES` are read."""
+OUR_COOKIES = ("dreamina_", "__Host-dreamina_", "session=")
 NO_VALUES: Mapping[str, object] = {}
 Say = Callable[..., str]
 
@@ -136,8 +139,8 @@ class Guard:
         headers = MutableHeaders(raw=list(scope["headers"]))
         del headers["x-gradio-server"]
         # Whoever reads these behind, by whatever parser, finds one of each: all cookies, and the outermost proxy's word.
-        if cookies := [value for value in headers.getlist("cookie") if value]:
-            headers["cookie"] = "; ".join(cookies)
+        if cookies := "; ".join(value for value in headers.getlist("cookie") if value):
+            headers["cookie"] = cookies if len(cookies) <= COOKIES_MOST else _ours(cookies)
         for name in FORWARDED:
             if name in headers:
                 headers[name] = _first(headers, name)
@@ -254,6 +257,13 @@ def _is_text(scope: Scope) -> bool:
         return False
     path: str = scope["path"]
     return path.isprintable() or not any(letter < " " or letter == "\x7f" for letter in path)
+
+
+def _ours(cookies: str) -> str:
+    """Of many cookies, such as other programs of the same host have set, those that something here reads."""
+    named = (part.strip() for part in cookies.split(";"))
+    ours = [part for part in named if part.startswith(OUR_COOKIES)]
+    return "; ".join(ours)[-COOKIES_MOST:]
 
 
 def _policy(on_space: bool) -> str:

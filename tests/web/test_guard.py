@@ -467,9 +467,12 @@ async def test_everybody_behind_reads_the_same() -> None:
     told = [("cookie", "a=1"), ("cookie", "b=2; a=3"), ("x-forwarded-host", f"{NAME}, b"), ("x-forwarded-host", "c")]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url=f"http://{NAME}") as client:
         await client.get("/", headers=[*told, ("range", "bytes=0-1,3-4")])
+        others = "; ".join(f"other{number}={'x' * 100}" for number in range(500))
+        await client.get("/", headers=[("cookie", f"{others}; dreamina_visitor=a; {others}; session=b")])
         await client.get("/", headers=[("range", "bytes=" + ",".join(f"{at}-{at}" for at in range(0, 900, 2)))])
-    few, many = seen
+    few, crumbs, many = seen
     assert few.headers.getlist("cookie") == ["a=1; b=2; a=3"]
     assert few.headers.getlist("x-forwarded-host") == [NAME]
     assert few.headers["range"] == "bytes=0-1,3-4"
+    assert crumbs.headers["cookie"] == "dreamina_visitor=a; session=b"
     assert "range" not in many.headers
