@@ -73,7 +73,7 @@ class Durations:
             if len(self._read_at) > KINDS_MOST:  # anybody may ask what a video of any length takes
                 oldest = next(iter(self._read_at))
                 for kept in (self._read_at, self._taken, self._learned):
-                    kept.pop(oldest, None)  # type: ignore[attr-defined]
+                    kept.pop(oldest, None)
             with suppress(StoreError):
                 self._learn(kind, await self._queries.taken(*kind))
         return self._learned.get(kind, NOTHING)
