@@ -11,7 +11,7 @@ from typing import Any
 
 from dreamina_ui.cards.fields import Field, kind_of_value
 
-__all__ = ["held_as", "is_plain", "read_value", "value_of", "written", "written_for"]
+__all__ = ["content_for", "is_plain", "read_value", "value_of", "written", "written_for"]
 
 DEPTH_MOST = 32
 """How deep lists and objects may be nested in each other."""
@@ -86,7 +86,7 @@ def read_value(field: Field, content: Any) -> Any:
     return [] if field.kind == "list" and field.default and not (field.required or field.nullable) else None
 
 
-def held_as(field: Field, value: Any) -> Any:
+def content_for(field: Field, value: Any) -> Any:
     """The content of a field's control for a value: the inverse of `read_value`."""
     if field.kind == "json":
         return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2, default=str)

@@ -69,7 +69,7 @@ NAME_MOST, PART_MOST, PATH_MOST = 64, 255, 4000
 ONCE = {
     **dict.fromkeys(("host", "origin", "sec-fetch-site", "content-type", "content-length", "transfer-encoding"), 512),
     **dict.fromkeys(("range", "authorization", "x-runcomfy-key"), 4096),
-    **dict.fromkeys(("idempotency-key", "x-dreamina-function", "x-dreamina-again"), 200),
+    **dict.fromkeys(("idempotency-key", "x-dreamina-function", "x-dreamina-resent"), 200),
     "mcp-session-id": NAME_MOST,
 }
 """Headers that decide something, and their most characters."""
