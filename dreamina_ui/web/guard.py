@@ -60,6 +60,7 @@ HEADERS = {
 FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
 PARAMETERS = ("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link")
 """What routes read of a query."""
+PARAMETERS_MOST = 1000
 ZIPPED = ("/dreamina/zip", "video")
 """The one that may be named many times."""
 NAMING = (f"{API}/heartbeat/", f"{API}/call/")
@@ -108,6 +109,7 @@ class Guard:
         self._folders = {path for folder in folders for path in (folder, folder.resolve())}
         self._say = say
         self._named = {*PARAMETERS, *named}
+        self._short = {*PARAMETERS} - {*named}  # a card may have a field that is called so
         self._behind_proxy = behind_proxy
         self._on_space = on_space
         self._policy = _policy(on_space)
@@ -187,10 +189,15 @@ class Guard:
         if len(path) > PATH_MOST or not _is_text(scope) or any(len(part.encode()) > PART_MOST for part in parts):
             return 404, "guard.closed", {}
         named = parts[3:] if path.startswith(NAMING) else []
-        for name, values in parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).items():
+        try:
+            query = scope["query_string"].decode("latin-1")
+            given = parse_qs(query, keep_blank_values=True, max_num_fields=PARAMETERS_MOST)
+        except ValueError:
+            return 404, "guard.closed", {}
+        for name, values in given.items():
             if name in self._named and len(values) > 1 and (path, name) != ZIPPED:
                 return 400, "guard.twice", {"name": name}
-            if name in PARAMETERS:
+            if name in self._short:
                 named += values
         if any(len(value) > NAME_MOST for value in named):
             return 400, "guard.name", {"limit": NAME_MOST}

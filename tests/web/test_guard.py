@@ -412,12 +412,14 @@ LONG = "a" * 65
         ("/assets/%ff", 404),
         ("/assets/a%0ab", 404),
         (f"/assets/{'a' * 256}", 404),
+        ("/?" + "a&" * 1001, 404),
         (f"/assets/{'ä' * 200}", 404),
         (f"/assets/{'a/' * 3000}", 404),
         # What people and pages send:
         ("/dreamina/zip?video=a&video=b&video=a", 200),
         ("/?prompt=a+boat&seed=7&utm_source=a&utm_source=b", 200),
         (f"/?prompt={'a' * 5000}", 200),
+        (f"/?inline=https://a.example/{'a' * 500}", 200),  # a field of the card
         (f"/gradio_api/heartbeat/{LONG[1:]}", 200),
         (f"/assets/{'ä' * 100}%20100%25.js", 200),
         ("/?%zz=%&=", 200),
@@ -425,7 +427,7 @@ LONG = "a" * 65
 )
 async def test_what_a_request_names_is_clear(path: str, status: int) -> None:
     """What is read is named once, in letters, and by a name; the page's calls are told in JSON."""
-    guard = Guard(BEHIND, hosts=Hosts(), folders=[], say=lambda _, key, **__: key, named=["prompt"])
+    guard = Guard(BEHIND, hosts=Hosts(), folders=[], say=lambda _, key, **__: key, named=["prompt", "inline"])
     reply = await ask(guard, "GET", path)
     assert reply.status_code == status
     if status == 400 and path.startswith("/gradio_api/queue"):
