@@ -162,12 +162,12 @@ class CallCheck:
             body = _parsed(data)
         scope[BODY] = body
         if body.content is None:
-            return self._refusal(scope, 422, "envelope")
+            return self._refusal(scope, 422, "invalid_call")
         if self._is_of_another_page(Request(scope), path, body.content):
             return self._refusal(scope, 409, "page_changed")
         uploads = self._uploads_named(path, body)
         if uploads is None or not await _are_files(uploads):
-            return self._refusal(scope, 422, "envelope")
+            return self._refusal(scope, 422, "invalid_call")
         if path.startswith((JOIN, CALL)):
             event = self._joined(body.content.get("fn_index")) if path == JOIN else None
             if event is not None and event.brings_key and isinstance(key := body.content["data"][0], str):
@@ -179,8 +179,7 @@ class CallCheck:
         return None
 
     def _refusal(self, scope: Scope, status: int, key: str, **values: object) -> Response:
-        code = "invalid_call" if key == "envelope" else key
-        return refusal(status, code, self._say(Request(scope), f"guard.{key}", **values))
+        return refusal(status, key, self._say(Request(scope), f"guard.{key}", **values))
 
     def _is_public(self, path: str) -> bool:
         return path.startswith(CALL) and path.removeprefix(CALL) in self._public
