@@ -114,13 +114,15 @@ FAST, BEST = 4, 11
 """Qualities of brotli: the fast one takes a few milliseconds, the best one a fifth of a second."""
 FAST_EACH_S, BEST_EACH_S = 1.0, 10.0
 """Seconds between two compressions for such names; meanwhile pages are sent as they are."""
+KEPT = {"/": "text/html", "/config": "application/json"}
+"""What is cached: the page, and its description for Gradio's clients."""
 PLACE = "studio.invalid"
 """The host that pages are rendered for; each request gets its own in its place."""
 ASSETS, ASSETS_MOST = "/assets/", 32 * 2**20
 """Gradio's own files, and the bytes of them that are kept compressed."""
 
 Cookies = Mapping[str, str]
-Key = tuple[str, tuple[tuple[str, str], ...]]
+Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ class _Page:
 
 
 class PageCache:
-    """Middleware: answers `GET /` from the cache. It belongs inside the middleware that sets the visitor's cookie.
+    """Middleware: answers `GET /` and `GET /config` from the cache. It belongs inside the middleware that sets the cookie.
 
     What is kept is named by what was understood, not by what was sent: a page by the cookies that `varies` returns (those on
     which it depends, with values that it knows; or None if the page must not be cached) and the sub-path, a compressed one also
@@ -163,7 +165,7 @@ class PageCache:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        if is_read and scope["path"] == "/":
+        if is_read and scope["path"] in KEPT:
             await self._send_page(scope, receive, send)
         elif is_read and _is_asset(scope["path"]) and _takes_brotli(scope) and not _is_conditional(scope):
             await self._send_asset(scope, receive, send)
@@ -179,7 +181,7 @@ class PageCache:
         if varies is None or not self._hosts.knows(host):
             await self._app(scope, receive, send)
             return
-        key = (scope.get("root_path", ""), tuple(sorted(varies.items())))
+        key = (scope["path"], scope.get("root_path", ""), tuple(sorted(varies.items())))
         page = self._pages.get(key)
         if page is None:
             async with self._turn:
@@ -201,12 +203,13 @@ class PageCache:
 
     async def _rendered(self, key: Key, scope: Scope, receive: Receive, send: Send) -> _Page | None:
         """The page; None for another response, which is sent."""
-        cookies = "; ".join(f"{name}={value}" for name, value in key[1] if value)
+        path, _, varies = key
+        cookies = "; ".join(f"{name}={value}" for name, value in varies if value)
         headers = [(b"host", PLACE.encode()), *([(b"cookie", cookies.encode())] if cookies else [])]
         sent, answer = await _captured(
             self._app, {**scope, "method": "GET", "scheme": "http", "headers": headers}, receive
         )
-        if answer is not None and "text/html" in Headers(raw=answer.headers).get("content-type", ""):
+        if answer is not None and KEPT[path] in Headers(raw=answer.headers).get("content-type", ""):
             return answer
         for message in sent:
             await send(message)

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dreamina_ui.config.hosts import Hosts
@@ -41,6 +41,10 @@ class House:
             root = str(request.base_url).rstrip("/")
             return HTMLResponse(f"<p>{root} {request.cookies.get('language')} {self.made} {request.url.query}</p>" * 50)
 
+        async def config(request: Request) -> JSONResponse:
+            self.made += 1
+            return JSONResponse({"root": str(request.base_url), "made": self.made})
+
         async def asset(request: Request) -> Response:
             self.made += 1
             if request.path_params["name"] == "none.js":
@@ -53,6 +57,7 @@ class House:
             routes=[
                 Route("/", page, methods=["GET", "POST"]),
                 Route("/other", page),
+                Route("/config", config),
                 Route("/assets/{name}", asset),
             ],
             middleware=[
@@ -115,6 +120,16 @@ async def test_each_host_gets_a_page_of_its_own_from_one_rendering() -> None:
         secure = await house.client.get("https://studio.test/", headers={"host": host, "x-forwarded-host": NAME})
         assert secure.text.startswith(f"<p>https://{NAME} None 1 </p>")
     assert house.made == 1
+
+
+async def test_the_description_for_clients_is_cached_as_well() -> None:
+    """It is no page, and has its own place; a host's address stands in it."""
+    house = House()
+    await house.get()
+    for host in (NAME, "10.0.0.1:7860"):
+        for query in ("", "?page=x"):
+            assert (await house.get(f"/config{query}", host=host)).json() == {"root": f"http://{host}/", "made": 2}
+    assert " None 1 " in (await house.get()).text
 
 
 async def test_different_pages_are_cached_separately() -> None:
