@@ -71,7 +71,7 @@ def test_a_check_is_bounded(spec: Any, hostile: Any, harmless: Any) -> None:
             model.validate({"prompt": "a boat", "field": hostile})
         assert model.faults_of({"prompt": "a boat", "field": hostile})
 
-    assert seconds(check) < 3 * CHECK_S
+    assert seconds(check) < 5 * CHECK_S  # two checks, and what they have gathered
 
 
 @pytest.mark.parametrize(
