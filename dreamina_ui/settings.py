@@ -83,6 +83,16 @@ class Settings:
     def database_address(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'dreamina.sqlite3'}"
 
+    @property
+    def spends_without_limit(self) -> bool:
+        """Whether people beyond this machine can reach the app, and make as many videos with the shared key as they like.
+
+        A limit for each visitor is none: a visitor is a cookie, and whoever throws it away is a new one.
+        """
+        name = (self.server_name or "localhost").strip("[]").lower()
+        is_reached = not (name in LOOPBACK or name.startswith("127.")) or bool(self.allowed_hosts)
+        return is_reached and self.backend.charges and self.api_key is not None and self.daily_limit is None
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the settings. An empty value counts as not set.

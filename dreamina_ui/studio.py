@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder, waits_in
+from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import CallCheck, Sessions
@@ -127,11 +127,16 @@ class Studio:
                 Middleware(SubPath, root_path=self.settings.root_path, believed=self._is_behind_proxy),
                 self._guard(uploads),
                 Middleware(
-                    CallCheck, events=events_of(self.blocks), knows=waits_in(self.blocks), uploads=uploads, say=_say
+                    CallCheck,
+                    events=events_of(self.blocks),
+                    calls=OpenCalls(self.blocks, most=self.settings.max_watchers),
+                    visitors=self._visitors,
+                    uploads=uploads,
+                    say=_say,
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
-                Middleware(VisitorCookie, visitors=self._visitors),
-                Middleware(PageCache, varies=self._varies),
+                Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
+                Middleware(PageCache, varies=self._varies, hosts=self._hosts),
                 Middleware(PageHead, html=self._scripts.tag),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
@@ -182,22 +187,30 @@ class Studio:
                 raise
             yield
 
-    def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
+    def _varies(self, cookies: Mapping[str, str]) -> Mapping[str, str] | None:
         """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
-        return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
+        if self._login and "session" in cookies:
+            return None
+        chosen = cookies.get(LANGUAGE_COOKIE, "")
+        return {LANGUAGE_COOKIE: chosen} if chosen in LANGUAGES else {}
 
     @property
     def _is_behind_proxy(self) -> bool:
         """Names to be asked by are what a proxy, a Space's among them, needs."""
         return bool(self.settings.allowed_hosts)
 
-    def _guard(self, uploads: Path) -> Middleware:
+    @property
+    def _hosts(self) -> Hosts:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
+        return Hosts({name.lower() for name in names})
+
+    def _guard(self, uploads: Path) -> Middleware:
         return Middleware(
             Guard,
-            hosts=Hosts({name.lower() for name in names}),
+            hosts=self._hosts,
             folders=[uploads],
             say=_say,
+            named=[field.name for field in self.engine.card.fields],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
             media=self._public_files is not None,

@@ -10,7 +10,7 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
-from dreamina_ui.errors import JobNotFound
+from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.library import SHARE_ID, Library
 from dreamina_ui.media.record import job_from
@@ -60,6 +60,15 @@ class History:
     async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
         """Take jobs back from the bin; gives how many were still there."""
         return await self.queries.restore(visitor_id, list(filter(can_be_an_id, job_ids)))
+
+    async def follow(self, former: str, visitor_id: str) -> bool:
+        """Move the history of a visitor to the one that it has become; False if the database is away, so that it has to be tried
+        again. What waits unsent for the former visitor's own key is cancelled."""
+        try:
+            await self.queries.follow(former, visitor_id, self.clock.now())
+        except StoreError:
+            return False
+        return True
 
     async def usual_s(self, values: Mapping[str, Any]) -> float | None:
         """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""

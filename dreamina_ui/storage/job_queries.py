@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from dreamina_ui.jobs import TERMINAL, Job, State
+from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import job_of, jobs
+from dreamina_ui.storage.job_rows import change_rows, job_of, jobs
 
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
 
@@ -153,6 +154,30 @@ class JobQueries:
     async def restore(self, visitor_id: str, job_ids: Sequence[str]) -> int:
         """Take jobs out of the bin. Returns their count."""
         return await self._mark(visitor_id, job_ids, None)
+
+    async def follow(self, former: str, visitor_id: str, now: float) -> None:
+        """Give a visitor the history, the used allowance and the block of the one that it was before.
+
+        What waits unsent for the former visitor's own key is cancelled: another key must not pay for it.
+        """
+        was_blocked = sa.select(blocks).where(blocks.c.visitor_id == former)
+        is_blocked = sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == visitor_id)
+        own = sa.and_(jobs.c.visitor_id == former, jobs.c.own_key.is_(sa.true()))
+
+        def copy_block(connection: sa.Connection) -> None:
+            self._database.serialise(connection)
+            block = connection.execute(was_blocked).first()
+            if block is not None and connection.execute(is_blocked).first() is None:
+                connection.execute(sa.insert(blocks).values(visitor_id=visitor_id, reason=block.reason, at=block.at))
+            connection.execute(sa.update(uses).where(uses.c.visitor_id == former).values(visitor_id=visitor_id))
+
+        def move(connection: sa.Connection) -> None:
+            change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now))
+            connection.execute(sa.update(jobs).where(jobs.c.visitor_id == former).values(visitor_id=visitor_id))
+
+        # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
+        await self._database.run(copy_block)
+        await self._database.run(move)
 
     async def binned(self, before: float) -> list[Job]:
         """Succeeded jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""

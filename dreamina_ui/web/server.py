@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dreamina_ui.errors import SettingError
 
@@ -16,6 +17,8 @@ __all__ = ["address_of", "listening", "serve"]
 PORTS = range(7860, 7960)
 """Tried one after the other where no port is set. A Space expects the first of them."""
 LOCAL = "127.0.0.1"
+HEAD_MOST = 64 * 2**10
+"""Bytes of a request's line and headers, and of what stands between the pieces of its body."""
 GRACE_S = 3
 """Seconds that open connections get to end by themselves when the program stops: a page holds an event stream for as
 long as it is open, a player may hold a download."""
@@ -53,9 +56,48 @@ def serve(app: ASGIApp, listener: socket.socket, *, when_ready: Callable[[], Non
 
     If the lifespan cannot begin, this returns without a word; the app knows why.
     """
-    config = uvicorn.Config(app, lifespan="on", ws="none", log_level="warning", timeout_graceful_shutdown=GRACE_S)
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="none",
+        http=_BoundedProtocol,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_S,
+    )
     with suppress(SystemExit), _stopped_like_by_ctrl_c():
         _Server(config, when_ready).run([listener])
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, which by itself keeps a request's headers however many and long they are."""
+
+    _unread = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > HEAD_MOST and not self.transport.is_closing():
+            self.send_400_response("The request's headers are too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # what follows the body would be added to headers that were checked before
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._unread, self._in_head = 0, False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        super().on_message_complete()
 
 
 class _Server(uvicorn.Server):

@@ -95,7 +95,9 @@ class Account:
 
     async def show(self, request: gr.Request) -> list[Any]:
         """The state of the account, in the order of `outputs`."""
-        words, visitor_id = self._callers.words(request), self._callers.visitor(request)
+        return await self._shown(self._callers.visitor(request), self._callers.words(request))
+
+    async def _shown(self, visitor_id: str, words: Words) -> list[Any]:
         in_use = self._engine.keys.has(visitor_id)
         message = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
         return [await self._left(visitor_id, words, in_use), message, gr.update(visible=in_use)]
@@ -103,14 +105,15 @@ class Account:
     async def save_key(self, key: str, request: gr.Request) -> list[Any]:
         """Check and store the key; clears the field in any case."""
         try:
-            await self._engine.keys.bring(self._callers.known_visitor(request), key)
+            visitor_id = self._callers.key_visitor(request)
+            await self._engine.keys.bring(visitor_id, key)
         except (VisitorUnknown, VisitorLost) as error:
             return ["", gr.skip(), problem_html(unknown_visitor_html(error, self._callers.words(request))), gr.skip()]
         except DreaminaError as error:
             words = self._callers.words(request)
             sentence = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
             return ["", gr.skip(), problem_html(sentence), gr.skip()]
-        return ["", *await self.show(request)]
+        return ["", *await self._shown(visitor_id, self._callers.words(request))]
 
     async def forget_key(self, request: gr.Request) -> list[Any]:
         self._engine.keys.forget(self._callers.visitor(request))
