@@ -4,10 +4,8 @@ The middleware gives every browser a visitor cookie, and the page its chosen lan
 """
 
 import hmac
-import os
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
 
 from itsdangerous import BadSignature, Signer
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,11 +13,10 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
-from dreamina_ui.settings import Settings
 from dreamina_ui.web.page_response import ADDRESS, with_head
 from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS, SAVED_ADDRESS
 
-__all__ = ["COOKIE", "COOKIE_MAX_AGE_S", "NEW_VISITOR", "ChosenLanguage", "VisitorCookie", "Visitors", "signing_secret"]
+__all__ = ["COOKIE", "COOKIE_MAX_AGE_S", "NEW_VISITOR", "ChosenLanguage", "VisitorCookie", "Visitors"]
 
 COOKIE = "dreamina_visitor"
 COOKIE_MAX_AGE_S = 400 * 86_400
@@ -56,23 +53,6 @@ class Visitors:
             return self._signer.unsign(cookie).decode()
         except (BadSignature, UnicodeError):
             return None
-
-
-def signing_secret(settings: Settings) -> str:
-    """The secret of the settings, or the one in the data folder, made at the first call and readable only by its owner."""
-    if settings.secret:
-        return settings.secret
-    path: Path = settings.data_dir / "secret"
-    try:
-        with open(path, "x", opener=_owner_only) as file:
-            file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
-
-
-def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)
 
 
 NEW_VISITOR = "dreamina.new_visitor"

@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, KeyMissing, VisitorLost, VisitorUnknown
+from dreamina_ui.errors import DreaminaError, KeyMissing, OwnKeyLost, VisitorLost, VisitorUnknown
 from dreamina_ui.ui.html.connection import stranger_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
@@ -97,8 +97,11 @@ class Account:
         """The state of the account, in the order of `outputs`."""
         words, visitor_id = self._callers.words(request), self._callers.visitor(request)
         in_use = self._engine.keys.has(visitor_id)
-        message = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
-        return [await self._left(visitor_id, words, in_use), message, gr.update(visible=in_use)]
+        is_lost = await self._is_lost(visitor_id)
+        message = _NOTE.format(words.say("own_key.in_use")) if in_use else Markup("")
+        if is_lost:
+            message = problem_html(words.sentence(OwnKeyLost()))
+        return [await self._left(visitor_id, words, in_use or is_lost), message, gr.update(visible=in_use or is_lost)]
 
     async def save_key(self, key: str, request: gr.Request) -> list[Any]:
         """Check and store the key; clears the field in any case."""
@@ -113,9 +116,18 @@ class Account:
         return ["", *await self.show(request)]
 
     async def forget_key(self, request: gr.Request) -> list[Any]:
-        self._engine.keys.forget(self._callers.visitor(request))
+        try:
+            await self._engine.keys.forget(self._callers.visitor(request))
+        except DreaminaError as error:
+            return ["", gr.skip(), problem_html(self._callers.words(request).sentence(error)), gr.skip()]
         left, _, forget = await self.show(request)
         return ["", left, _NOTE.format(self._callers.words(request).say("own_key.forgotten")), forget]
+
+    async def _is_lost(self, visitor_id: str) -> bool:
+        try:
+            return await self._engine.keys.is_lost(visitor_id)
+        except DreaminaError:
+            return False  # a click asks again
 
     async def _left(self, visitor_id: str, words: Words, in_use: bool) -> Markup:
         if self._allowance_of is None or in_use:
