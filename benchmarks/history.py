@@ -1,7 +1,7 @@
 """What a long history costs: `python -m benchmarks.history [--report docs/performance.md]`.
 
 The program runs twice at once, as users start it: with an empty history, and with one of many videos of one visitor. Both are
-asked in turn, so that whatever else the machine does falls on both alike.
+asked in turn, so that other load on the machine affects both alike.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
     asked(0)
     turns = [asked(page) for page in range(1, pages)]
     around = [asked(page) for _ in range(repeats) for page in (middle + 1, middle)]
-    wishes = {
+    costs_by_name = {
         f"turning to one of the {pages} pages": turns,
         f"turning around page {middle}": around,
         "a search that finds one in a hundred": [asked(0, RARE) for _ in range(repeats)],
@@ -120,7 +120,7 @@ def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
         "a filter that nothing fits": [asked(0, "", "failed") for _ in range(repeats)],
     }
     figures = []
-    for name, costs in wishes.items():
+    for name, costs in costs_by_name.items():
         worked, waited = [cost.cpu_s * 1000 for cost in costs], [cost.clock_s * 1000 for cost in costs]
         figures += [
             Figure(f"{name}: server time, median", "ms", statistics.median(worked)),
@@ -166,11 +166,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=10_000, help="videos in the long history")
     parser.add_argument("--repeats", type=int, default=30, help="times that each thing is measured")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-history-") as folder:
-        figures = measure(Path(folder), wish.jobs, wish.repeats)
-    text = f"{machine()}; {wish.repeats} repeats.\n\n{table(figures, f'{wish.jobs:,} videos', 'empty')}"
-    publish("history", text, wish.report)
+        figures = measure(Path(folder), args.jobs, args.repeats)
+    text = f"{machine()}; {args.repeats} repeats.\n\n{table(figures, f'{args.jobs:,} videos', 'empty')}"
+    publish("history", text, args.report)
 
 
 if __name__ == "__main__":

@@ -183,8 +183,8 @@ def recorded(path: Path, record: Mapping[str, Any]) -> Path:
     return target.replace(path)
 
 
-def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport, **others: Any) -> EngineSettings:
-    """An engine's over `folder` and a service behind `transport`; `others` replace what tests have in common."""
+def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport | None, **others: Any) -> EngineSettings:
+    """An engine's over `folder` and a service behind `transport`, or the network; `others` replace the common ones."""
     common: dict[str, Any] = {
         "card": CARD,
         "data_dir": folder,

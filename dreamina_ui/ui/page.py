@@ -201,7 +201,7 @@ class Page:
 
         The history is updated for a new job, and whenever a job of the click ends.
         """
-        words, again = self._callers.words(request), self._callers.is_again(request)
+        words, is_resent = self._callers.words(request), self._callers.is_resent(request)
         now = self._callers.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
@@ -210,7 +210,7 @@ class Page:
             ended_before: int | None = None
             async for update, job, ended in self.stage.watch(job_id, request):
                 is_new = ended_before is None and now - job.created_at < NEW_S
-                just_ended = ended_before is None and (again or now - (job.finished_at or 0.0) < JUST_ENDED_S)
+                just_ended = ended_before is None and (is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S)
                 if is_new or just_ended or ended_before not in (None, ended):
                     update |= self.history.refreshed(from_newest=is_new)
                 if is_new:

@@ -59,7 +59,10 @@ def ready(page: Page) -> None:
     """The player has a picture, the history its poster, and both say so."""
     reached(page, "succeeded")
     page.wait_for_function("document.querySelector('#player video')?.readyState >= 2")
+    # A picture far below what is seen is not loaded yet.
+    page.locator("#history .poster").first.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('#history .poster img')?.naturalWidth > 0")
+    page.evaluate("scrollTo(0, 0)")
 
 
 def making(page: Page, service: SimulatorServer) -> Iterator[str]:

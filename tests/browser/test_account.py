@@ -49,7 +49,9 @@ def enter(page: Page, key: str) -> None:
     page.click("#key-save")
 
 
-def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, service: SimulatorServer) -> None:
+def test_own_key_pays_and_job_waits_for_it_after_a_restart(
+    context: BrowserContext, server: Server, service: SimulatorServer
+) -> None:
     """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video, waits out a
     restart with a note on the stage, and stands in no answer, storage, cookie, log or file."""
     problems: list[str] = []
@@ -103,7 +105,7 @@ def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, serv
     assert problems == []
 
 
-def test_a_stranger_does_not_use_anybodys_key(browser: Browser, context: BrowserContext, server: Server) -> None:
+def test_a_visitor_cannot_use_another_visitors_key(browser: Browser, context: BrowserContext, server: Server) -> None:
     """One visitor's key makes nothing for another, who is not told of it."""
     page = opened(context, server, [])
     enter(page, KEY)
@@ -116,7 +118,7 @@ def test_a_stranger_does_not_use_anybodys_key(browser: Browser, context: Browser
     other.close()
 
 
-def test_a_program_brings_its_key_with_the_call(server: Server, service: SimulatorServer) -> None:
+def test_a_program_sends_its_key_in_a_header(server: Server, service: SimulatorServer) -> None:
     """By the header `X-RunComfy-Key`: refused or taken per call, and no part of any answer or of the description."""
     before = paid(service)
     with pytest.raises(AppError, match="There is no RunComfy key"):

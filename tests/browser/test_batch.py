@@ -67,7 +67,7 @@ def with_table(page: Page, folder: Path, data: bytes, name: str = "batch.csv") -
     page.locator("#batch-csv input[type=file]").set_input_files(path)
 
 
-def test_lines_become_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
+def test_batch_of_lines_makes_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
     """Count and cost first, then the table fills in, outlives a reload, opens on the stage, and goes home as a zip."""
     expect(batch.locator("#batch-start")).to_be_disabled()
     batch.fill("#batch-lines textarea", "A red kite\n\nA blue sea\nSnow at night")
@@ -94,7 +94,7 @@ def test_lines_become_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
     expect(batch.locator("#player video")).to_be_visible()
 
 
-def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> None:
+def test_batch_with_an_invalid_line_is_not_sent(batch: Page, tmp_path: Path) -> None:
     """Problems are told by line; the button stays closed until the table is right."""
     with_table(batch, tmp_path, b"prompt,frames,seed\na boat,121,1\n,121,2\na kite,7,3\n")
     plan = batch.locator("#batch-plan")
@@ -120,7 +120,7 @@ def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path, data: bytes,
     assert batch.evaluate("window.pwned") is None
 
 
-def test_a_table_in_doubt_asks_first(batch: Page, tmp_path: Path) -> None:
+def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> None:
     """Letters and columns are shown as they would be read; nothing can be sent before each is agreed to by one click."""
     with_table(batch, tmp_path, "id;Positive Prompt\n1;Straße in Köln\n2;Café\n".encode("cp1252"))
     plan = batch.locator("#batch-plan")
@@ -138,7 +138,7 @@ def test_a_table_in_doubt_asks_first(batch: Page, tmp_path: Path) -> None:
     expect(batch.locator("#batch-start")).to_be_enabled()
 
 
-def test_a_sweep_multiplies(batch: Page) -> None:
+def test_sweep_makes_every_combination(batch: Page) -> None:
     """Two ratios, one length and three seeds are six videos, each in a row of the plan."""
     batch.get_by_label("One prompt, many settings").check()
     batch.fill("#batch-prompt textarea", "A fox in the forest")
@@ -149,7 +149,9 @@ def test_a_sweep_multiplies(batch: Page) -> None:
     expect(batch.locator("#batch-plan tbody tr")).to_have_count(6)
 
 
-def test_a_small_batch_is_taken_back(batch: Page, quick_service: SimulatorServer) -> None:
+def test_batch_that_is_already_sent_can_be_cancelled_but_not_paused(
+    batch: Page, quick_service: SimulatorServer
+) -> None:
     """Two videos that are sent at once have the same buttons: a pause says that it is too late, a cancel does what it says, and
     no other button comes to lie under the pointer."""
     quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
@@ -169,7 +171,7 @@ def test_a_small_batch_is_taken_back(batch: Page, quick_service: SimulatorServer
     assert batch.evaluate(under, at) == "batch-cancel"
 
 
-def test_the_sweep_opens_with_an_invitation(batch: Page) -> None:
+def test_empty_sweep_shows_no_error(batch: Page) -> None:
     """Nobody has asked for anything yet, so nothing is wrong; nor is there anything to send."""
     batch.get_by_label("One prompt, many settings").check()
     expect(batch.locator("#batch-prompt")).to_be_visible()
@@ -183,10 +185,10 @@ def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
     """What is paused is not sent, goes on when it is told to, and what is taken back never costs anything."""
     send(narrow, "\n".join(f"number {number}" for number in range(MANY)), MANY)
     narrow.click("#batch-pause")
-    expect(rows(narrow, "held").first).to_be_visible()
+    expect(rows(narrow, "paused").first).to_be_visible()
     expect(narrow.locator("#batch-progress")).to_contain_text("paused")
     narrow.click("#batch-continue")
-    expect(rows(narrow, "held")).to_have_count(0)
+    expect(rows(narrow, "paused")).to_have_count(0)
     expect(rows(narrow, "succeeded").first).to_be_visible()
     narrow.click("#batch-cancel")
     expect(rows(narrow, "cancelled").first).to_be_visible()

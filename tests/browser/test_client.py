@@ -118,7 +118,7 @@ def test_a_poster_opens_its_video(client: Page) -> None:
     expect(client.locator(".stage")).to_be_in_viewport()
 
 
-def test_picking_survives_a_redrawn_list(client: Page) -> None:
+def test_selection_survives_a_redrawn_list(client: Page) -> None:
     """A new poster at the front moves all others to other nodes; the picked ones stay picked, and no other one is."""
     pick(client, "job2", "job3")
     draw_history(client, "job6", "job1", "job2", "job3", "job4")
@@ -132,7 +132,7 @@ def test_picking_survives_a_redrawn_list(client: Page) -> None:
     assert picked(client) == ["job2"]
 
 
-def test_the_bar_offers_what_the_picked_ones_allow(client: Page) -> None:
+def test_selection_bar_offers_possible_actions(client: Page) -> None:
     """Compare wants exactly two videos, the zip at least one; a running job cannot be picked."""
     bar, compare, zipped = (client.locator(name) for name in (".picked-bar", "[data-do=compare]", "[data-do=zip]"))
     expect(bar).to_be_hidden()
@@ -155,14 +155,14 @@ def test_the_bar_offers_what_the_picked_ones_allow(client: Page) -> None:
     assert picked(client) == []
 
 
-def test_shift_picks_all_between(client: Page) -> None:
+def test_shift_click_selects_a_range(client: Page) -> None:
     """With shift, a click picks from the last one to this one, and leaves out what cannot be picked."""
     pick(client, "job2")
     client.click("[data-job=job6] [data-pick]", modifiers=["Shift"])
     assert picked(client) == ["job2", "job3", "job4", "job6"]
 
 
-def test_the_zip_names_the_videos(client: Page) -> None:
+def test_zip_address_has_the_share_ids(client: Page) -> None:
     """The zip's address names the share ids of what has a video; the page stays."""
     pick(client, "job1", "job4", "job3")
     with client.expect_download() as zipped:
@@ -186,7 +186,7 @@ def test_delete_can_be_undone(client: Page) -> None:
     assert focused_job(client) == "job2"
 
 
-def test_a_second_delete_keeps_the_first_ones_undo(client: Page) -> None:
+def test_one_undo_restores_two_deletes(client: Page) -> None:
     """Two deletes in a row, one of them from the stage, are undone together."""
     pick(client, "job2")
     client.click("[data-do=delete]")
@@ -196,7 +196,7 @@ def test_a_second_delete_keeps_the_first_ones_undo(client: Page) -> None:
     assert client.evaluate("events.at(-1)") == ["history", "undo", {"job_ids": ["job2", "job1"]}]
 
 
-def test_a_delete_by_the_server_is_offered_for_undo_too(client: Page) -> None:
+def test_delete_on_the_stage_can_be_undone(client: Page) -> None:
     """The stage's own Delete hands its job over before it sends it; without a job nothing is offered."""
     assert client.evaluate("dreamina.deleting('')") == ""
     expect(client.locator(".undo-bar")).to_be_hidden()
@@ -205,7 +205,7 @@ def test_a_delete_by_the_server_is_offered_for_undo_too(client: Page) -> None:
     assert client.evaluate("events") == [["history", "undo", {"job_ids": ["job3"]}]]
 
 
-def test_the_undo_goes_after_twelve_seconds_unless_it_is_held(client: Page) -> None:
+def test_undo_disappears_after_twelve_seconds_unless_hovered(client: Page) -> None:
     """Time stands still while the bar is under the pointer."""
     client.clock.install()
     pick(client, "job1")
@@ -221,7 +221,7 @@ def test_the_undo_goes_after_twelve_seconds_unless_it_is_held(client: Page) -> N
     expect(bar).to_be_hidden()
 
 
-def test_compare_plays_in_step(client: Page) -> None:
+def test_compare_plays_in_sync(client: Page) -> None:
     """Two videos start together, and are still in step after they began anew."""
     compared(client, "job1", "job6")
     for _ in range(2):
@@ -231,7 +231,7 @@ def test_compare_plays_in_step(client: Page) -> None:
         assert client.evaluate(IN_STEP, 1)
 
 
-def test_compare_brings_a_video_that_lags_back_into_step(client: Page) -> None:
+def test_compare_resynchronises_a_late_video(client: Page) -> None:
     """A video that was thrown off is brought back while both play."""
     compared(client, "job1", "job6")
     client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime > 0.2)")
@@ -241,7 +241,7 @@ def test_compare_brings_a_video_that_lags_back_into_step(client: Page) -> None:
     assert client.evaluate(IN_STEP, 1)
 
 
-def test_compare_scrubs_and_steps_both(client: Page) -> None:
+def test_compare_seeks_and_steps_both(client: Page) -> None:
     """The scrubber, its arrow keys, comma and full stop move both, and tell the time."""
     paused(compared(client, "job1", "job6"))
     position = client.get_by_role("slider", name="Position")
@@ -277,7 +277,7 @@ def test_the_shorter_video_waits_for_the_longer_one(client: Page) -> None:
     assert client.evaluate(IN_STEP, 1)
 
 
-def test_who_wants_less_motion_starts_it(client: Page) -> None:
+def test_reduced_motion_disables_autoplay(client: Page) -> None:
     """Nothing plays by itself under prefers-reduced-motion."""
     client.emulate_media(reduced_motion="reduce")
     compared(client, "job1", "job6")
@@ -285,7 +285,7 @@ def test_who_wants_less_motion_starts_it(client: Page) -> None:
     client.wait_for_function(STILL)
 
 
-def test_compare_marks_what_differs(client: Page) -> None:
+def test_compare_marks_differences(client: Page) -> None:
     """Rows with other values are marked for eyes and ears; prompts are only text; a missing fact is a dash."""
     compared(client, "job1", "job2")
     dialog = client.get_by_role("dialog", name=WORDS.say("compare.title"))
@@ -308,7 +308,7 @@ def test_compare_marks_what_differs(client: Page) -> None:
 
 
 @pytest.mark.parametrize("way", ["Escape", "button", "backdrop"])
-def test_compare_closes_and_gives_the_focus_back(client: Page, way: str) -> None:
+def test_compare_closes_and_restores_the_focus(client: Page, way: str) -> None:
     """Escape, the button and a click beside it close it, also after the list was redrawn; nothing is cancelled."""
     compared(client, "job1", "job6")
     draw_history(client, "job2", "job1", "job6")
@@ -323,7 +323,7 @@ def test_compare_closes_and_gives_the_focus_back(client: Page, way: str) -> None
     assert client.evaluate("pressed") == []
 
 
-def test_arrow_keys_walk_the_history(client: Page) -> None:
+def test_arrow_keys_move_through_the_history(client: Page) -> None:
     """One poster is in the tab order; arrows, Home and End reach the others; Enter opens."""
     client.focus("[data-job=job1] [data-open]")
     columns = client.evaluate(
@@ -422,7 +422,7 @@ ENDINGS = [(State.SUCCEEDED, "✓"), (State.FAILED, "✗"), (State.CANCELLED, "�
 
 
 @pytest.mark.parametrize(("state", "mark"), ENDINGS)
-def test_the_title_tells_how_it_goes(client: Page, state: State, mark: str) -> None:
+def test_title_shows_progress_and_outcome(client: Page, state: State, mark: str) -> None:
     """The clock while it runs, the outcome at its end, the plain title once somebody has looked for three seconds."""
     stopped(client)
     ended = in_state(RUNNING, state)
@@ -443,7 +443,7 @@ def test_the_title_tells_how_it_goes(client: Page, state: State, mark: str) -> N
     expect(client).to_have_title("Dreamina UI")
 
 
-def test_an_old_video_is_no_news(client: Page) -> None:
+def test_opening_an_old_video_does_not_notify(client: Page) -> None:
     """A finished video that is only opened changes no title and makes no sound."""
     client.click("#notify")
     client.evaluate("pitches.length = 0")
@@ -454,7 +454,7 @@ def test_an_old_video_is_no_news(client: Page) -> None:
 
 
 @pytest.mark.parametrize(("state", "mark"), ENDINGS)
-def test_the_end_is_told_to_whoever_asked_for_it(client: Page, state: State, mark: str) -> None:
+def test_end_of_a_job_notifies_if_enabled(client: Page, state: State, mark: str) -> None:
     """The choice is kept over a reload; the end of a job sounds, and shows a notification while the tab is hidden."""
     client.click("#notify")
     expect(client.locator("#notify")).to_have_attribute("aria-pressed", "true")
@@ -474,7 +474,7 @@ def test_the_end_is_told_to_whoever_asked_for_it(client: Page, state: State, mar
     assert (low < high) is (state is State.SUCCEEDED)
 
 
-def test_nobody_else_is_told(client: Page) -> None:
+def test_end_of_a_job_does_not_notify_if_disabled(client: Page) -> None:
     """No sound and no notification unless asked for, and none any more after it was turned off."""
     client.click("#notify")
     client.click("#notify")
@@ -487,7 +487,7 @@ def test_nobody_else_is_told(client: Page) -> None:
     assert client.evaluate("[pitches, shown]") == [[], []]
 
 
-def test_without_storage_the_choice_lasts_as_long_as_the_page(client: Page) -> None:
+def test_notify_works_without_browser_storage(client: Page) -> None:
     """A browser that refuses storage does not break the button."""
     client.evaluate(STORAGE_REFUSED)
     client.click("#notify")
@@ -558,7 +558,7 @@ def test_a_chip_follows_what_is_typed(client: Page, text: str, left: str) -> Non
         ("A boat on the sea, langsamer Schwenk", "langsamer Schwenk"),
     ],
 )
-def test_chips_say_what_they_put_in(client: Page, prompt: str, phrase: str) -> None:
+def test_chips_show_the_phrase_that_they_insert(client: Page, prompt: str, phrase: str) -> None:
     """In the language of the prompt, whatever the page speaks; a phrase that is there already is said as it is there."""
     box, chip = client.locator("#field-prompt textarea"), client.locator(".chip").first
     box.fill(prompt)
@@ -569,7 +569,7 @@ def test_chips_say_what_they_put_in(client: Page, prompt: str, phrase: str) -> N
     expect(box).to_have_value(prompt.rpartition(", ")[0] if is_held else f"{prompt}, {phrase}" if prompt else phrase)
 
 
-def test_a_phrase_is_no_pattern(client: Page) -> None:
+def test_phrase_with_regex_characters_is_matched_literally(client: Page) -> None:
     """Signs that mean something in a pattern are only signs."""
     box = client.locator("#field-prompt textarea")
     box.fill("a boat")
@@ -602,7 +602,7 @@ def test_copy_link(client: Page, has_clipboard: bool) -> None:
     expect(button).to_have_text("Copy link")
 
 
-def test_a_dropped_video_goes_to_the_settings_field(client: Page) -> None:
+def test_dropped_video_is_given_to_the_settings_field(client: Page) -> None:
     """Dragging covers the page, and dropping an MP4 hands it to the field that reads its settings."""
     client.evaluate(
         "window.taken = []; document.querySelector('input[type=file]')"
@@ -615,7 +615,7 @@ def test_a_dropped_video_goes_to_the_settings_field(client: Page) -> None:
     assert client.evaluate("taken") == ["a-lighthouse-7.mp4"]
 
 
-def test_another_file_is_refused_and_the_page_stays(client: Page) -> None:
+def test_dropped_file_of_another_kind_is_refused(client: Page) -> None:
     """The browser would leave the page for a dropped file; instead a word is said."""
     client.evaluate("addEventListener('drop', (event) => (window.wasKept = event.defaultPrevented))")
     client.evaluate(DRAG, ["drop", "notes.txt", "text/plain"])
@@ -637,7 +637,7 @@ def test_bars_and_dialog_fit(client: Page, width: int) -> None:
     assert dialog.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
-def test_a_click_on_a_variation_an_example_or_a_row_is_sent(client: Page) -> None:
+def test_clicks_on_variations_examples_and_rows_are_sent(client: Page) -> None:
     """Each goes to the server as an event of its own section."""
     client.click("[data-variation=job4]")
     client.click("[data-example=sea]")
@@ -649,7 +649,7 @@ def test_a_click_on_a_variation_an_example_or_a_row_is_sent(client: Page) -> Non
     ]
 
 
-def test_the_batch_fills_in(client: Page) -> None:
+def test_batch_table_shows_new_states(client: Page) -> None:
     """Word, note, picture and download come with the states, also after the table was drawn again; then there is a zip."""
     row, zipped = client.locator("[data-job=row5]"), client.locator("#batch-zip")
     waiting = states_json([JOBS["job4"], RUNNING], WORDS)
@@ -693,14 +693,14 @@ def test_the_clock_ticks_only_while_a_job_runs(client: Page) -> None:
     assert client.evaluate("timers") == []
 
 
-def test_a_poster_says_how_its_job_is_going(client: Page) -> None:
+def test_poster_of_a_running_job_shows_its_state(client: Page) -> None:
     """The stage's words are on the running job's poster, and on no other one."""
     draw_status(client, replace(RUNNING, state=State.IN_QUEUE, queue_position=3))
     expect(client.locator("[data-job=job5] .poster-state")).to_have_text(WORDS.say("line.place", place=3))
     expect(client.locator(".poster-state").filter(has_text=WORDS.say("line.place", place=3))).to_have_count(1)
 
 
-def test_a_picture_that_is_missing_becomes_a_blank(client: Page) -> None:
+def test_missing_poster_is_replaced_by_a_blank(client: Page) -> None:
     """It names the kind of file."""
 
     def refuse(route: Route) -> None:
@@ -732,7 +732,7 @@ def test_a_chip_follows_what_gradio_fills_in(client: Page) -> None:
     expect(client.locator(PAN)).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_language_is_chosen(client: Page, context: BrowserContext) -> None:
+def test_choosing_a_language_sets_a_cookie_and_reloads(client: Page, context: BrowserContext) -> None:
     """The page comes again with a cookie that names the language."""
     with client.expect_navigation():
         client.click("[data-language=de]")
@@ -740,7 +740,7 @@ def test_a_language_is_chosen(client: Page, context: BrowserContext) -> None:
     assert (cookie["value"], cookie["sameSite"]) == ("de", "Lax")
 
 
-def test_signs_have_names(client: Page) -> None:
+def test_icon_buttons_have_accessible_names(client: Page) -> None:
     """The dice and the lock are named for people who cannot see the sign, also after Gradio drew them."""
     for name in ("dice", "lock"):
         expect(client.locator(f"#{name}")).to_have_accessible_name(WORDS.say(name))
@@ -748,7 +748,7 @@ def test_signs_have_names(client: Page) -> None:
     expect(client.locator("#lock")).to_have_accessible_name(WORDS.say("lock"))
 
 
-def test_a_click_has_a_name(client: Page) -> None:
+def test_click_id_depends_on_values_and_time(client: Page) -> None:
     """The same values within a second have the same id; other values, or a later click, have another."""
     stopped(client)
     ask = "prompt => dreamina.withClickId(prompt, 7, '')"
@@ -761,7 +761,7 @@ def test_a_click_has_a_name(client: Page) -> None:
     assert client.evaluate(ask, "b")[2] not in (first[2], other[2])
 
 
-def test_a_click_without_an_answer_keeps_its_name(client: Page) -> None:
+def test_click_without_an_answer_keeps_its_id(client: Page) -> None:
     """Pressed again with the same values, it is still the same click, however late."""
     stopped(client)
     ask = "prompt => dreamina.withClickId(prompt, '')"
@@ -773,7 +773,7 @@ def test_a_click_without_an_answer_keeps_its_name(client: Page) -> None:
     assert client.evaluate(ask, "a") != first
 
 
-def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:
+def test_lock_sets_the_last_seed(client: Page) -> None:
     """A random seed becomes the one last used, and any other one random again."""
     lock = "['-1', ' -1', '7', ''].map(dreamina.lockSeed)"
     assert client.evaluate(lock) == ["7", "7", "-1", "-1"]
@@ -797,7 +797,7 @@ def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:
         ("1", "many", "many", "many"),
     ],
 )
-def test_arrow_keys_count(client: Page, step: str, text: str, up: str, down: str) -> None:
+def test_arrow_keys_change_a_number_by_its_step(client: Page, step: str, text: str, up: str, down: str) -> None:
     """In a field for numbers, by the field's step and exactly; the wheel does nothing there, with the focus neither."""
     client.evaluate(
         "step => document.querySelector('.compose').insertAdjacentHTML("
@@ -816,7 +816,7 @@ def test_arrow_keys_count(client: Page, step: str, text: str, up: str, down: str
         expect(box).to_have_value(result)
 
 
-def test_a_touch_screen_lists_gestures(browser: Browser, clips: dict[str, bytes]) -> None:
+def test_touch_screen_lists_gestures_instead_of_keys(browser: Browser, clips: dict[str, bytes]) -> None:
     """Nobody who has no keys is told of keys."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
@@ -829,7 +829,7 @@ def test_a_touch_screen_lists_gestures(browser: Browser, clips: dict[str, bytes]
     context.close()
 
 
-def test_the_time_zone_is_told(browser: Browser, clips: dict[str, bytes]) -> None:
+def test_time_zone_is_sent_as_a_cookie(browser: Browser, clips: dict[str, bytes]) -> None:
     """By a cookie, which names the day on downloads."""
     context = browser.new_context(timezone_id="America/Los_Angeles")
     open_still_page(context.new_page(), clips)
@@ -838,14 +838,14 @@ def test_the_time_zone_is_told(browser: Browser, clips: dict[str, bytes]) -> Non
     context.close()
 
 
-def test_a_key_is_not_offered_for_keeping(client: Page) -> None:
+def test_browser_does_not_offer_to_save_a_key(client: Page) -> None:
     """The field says so as soon as it has the focus."""
     client.focus("#key input")
     expect(client.locator("#key input")).to_have_attribute("autocomplete", "off")
 
 
 @pytest.mark.parametrize(("status", "is_said"), [(200, True), (404, False)])
-def test_a_video_that_cannot_be_shown_is_said(client: Page, status: int, is_said: bool) -> None:
+def test_undecodable_video_shows_a_message(client: Page, status: int, is_said: bool) -> None:
     """A file that no browser can read; but not one that is not there."""
 
     def answer(route: Route) -> None:

@@ -54,7 +54,7 @@ def asked(page: Page, count: int) -> Any:
     return page.evaluate("asked")
 
 
-def test_a_silent_stream_is_taken_up_again(lively: Page) -> None:
+def test_silent_stream_is_replaced_after_30_seconds(lively: Page) -> None:
     """After 30 s without a word, in a session of its own; Gradio goes on reading as if nothing had been."""
     event = lively.evaluate("callLikeGradio(['job'])")
     assert asked(lively, 2) == ["join page first", "stream page"]
@@ -84,7 +84,7 @@ def test_a_silent_stream_is_taken_up_again(lively: Page) -> None:
         "tell({ msg: 'unexpected_error', message: 'Server stopped unexpectedly.', success: false })",
     ],
 )
-def test_a_stream_that_ends_is_taken_up_again(lively: Page, end: str) -> None:
+def test_ended_stream_is_replaced(lively: Page, end: str) -> None:
     """However it ends, while a call has no answer; with growing pauses, and one quiet notice while nobody answers."""
     event, notice = lively.evaluate("callLikeGradio(['job'])"), lively.locator("#connection-notice")
     asked(lively, 2)
@@ -103,7 +103,7 @@ def test_a_stream_that_ends_is_taken_up_again(lively: Page, end: str) -> None:
     expect(notice).to_have_count(0)
 
 
-def test_a_click_is_not_sent_long_after(lively: Page) -> None:
+def test_click_is_not_resent_after_a_minute(lively: Page) -> None:
     """A minute without an answer, and it is told as one of which nobody knows; what only watches is sent however late."""
     lively.evaluate("isAway = true")
     click, watch = lively.evaluate(
@@ -122,7 +122,7 @@ def test_a_click_is_not_sent_long_after(lively: Page) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_whatever_happens_to_the_connection_the_video_is_shown(context: BrowserContext, tmp_path: Path) -> None:
+def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserContext, tmp_path: Path) -> None:
     """A reset, a refused connection, swallowed packets, kill -9 and SIGTERM: without a reload each video is shown, the draft
     is there, the buttons work, and as many were paid as were clicked."""
     clip = make_clip(tmp_path / "clip.mp4")
@@ -169,7 +169,7 @@ def test_whatever_happens_to_the_connection_the_video_is_shown(context: BrowserC
                 process.stop(kill=True)
 
 
-def test_without_cookies_nobody_pays(
+def test_without_cookies_nothing_is_sent(
     browser: Browser, quick_server: Server, quick_service: SimulatorServer, tmp_path: Path
 ) -> None:
     """With all cookies blocked by the browser's own setting, the page says so at once; no click and no batch is sent."""
@@ -200,7 +200,7 @@ def test_without_cookies_nobody_pays(
     assert paid(quick_service) == before
 
 
-def test_a_lost_cookie_is_said_and_mended(quick_page: Page, quick_service: SimulatorServer) -> None:
+def test_lost_cookie_is_reported_and_reload_repairs_it(quick_page: Page, quick_service: SimulatorServer) -> None:
     """A click is refused with a sentence, and after the reload that it offers the text is there and can be sent."""
     before = paid(quick_service)
     quick_page.fill(PROMPT, "typed before the cookie went")
@@ -217,7 +217,7 @@ def test_a_lost_cookie_is_said_and_mended(quick_page: Page, quick_service: Simul
     stage(quick_page, "succeeded")
 
 
-def test_a_draft_outlives_the_page_until_it_is_sent(quick_page: Page) -> None:
+def test_draft_survives_reloads_until_it_is_sent(quick_page: Page) -> None:
     """Prompt, settings and batch lines, over a reload, another language, back and forward; each tab has its own. A link's
     settings are newer. And what ended while nobody looked is on the stage afterwards, once."""
     page = quick_page

@@ -50,7 +50,7 @@ def pick(page: Page, *jobs: Job) -> None:
         page.check(f"#history [data-job='{job.job_id}'] [data-pick]")
 
 
-def test_words_and_filters_find_and_combine(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+def test_search_and_filters_combine(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
     """Words of the prompt in any order and case, state, ratio and length, each by itself and together, and back."""
     visitor_id = known(context, quick_server)
     prompts = ["The sea at night", "A calm SEA by day", "A forest at night", "The sea of clouds"]
@@ -89,7 +89,7 @@ def test_words_and_filters_find_and_combine(context: BrowserContext, quick_serve
     expect(page.locator("#history .poster-state")).to_have_text(["Failed"])
 
 
-def test_pages_of_24_forth_and_back(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+def test_history_has_pages_of_24(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
     """Sixty videos are three pages; each says which, the ends go no further, and a search begins at the newest."""
     visitor_id = known(context, quick_server)
     with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat number {number}") for number in range(60)])
@@ -115,7 +115,7 @@ def test_pages_of_24_forth_and_back(context: BrowserContext, quick_server: Serve
     expect(page.locator("#older")).to_be_hidden()
 
 
-def test_picked_ones_are_deleted_and_taken_back(
+def test_selected_videos_are_deleted_and_restored(
     context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
     """Two of three go from the page and from who has their links, files and rows stay; undo brings both back."""
@@ -136,7 +136,7 @@ def test_picked_ones_are_deleted_and_taken_back(
     assert statuses(page, quick_server, jobs) == [200, 200, 200]
 
 
-def test_the_video_on_the_stage_is_deleted_and_taken_back(
+def test_video_on_the_stage_is_deleted_and_restored(
     context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
     """Delete clears the stage and takes the poster; undo brings the poster back, and a click on it the video."""
@@ -160,7 +160,7 @@ def test_the_video_on_the_stage_is_deleted_and_taken_back(
     expect(page.locator("#player video")).to_be_visible()
 
 
-def test_picked_ones_come_in_a_zip(
+def test_selected_videos_are_downloaded_as_zip(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """The zip holds the picked videos, in the order of picking, under names of day, prompt and seed, and each plays."""
@@ -183,7 +183,7 @@ def test_picked_ones_come_in_a_zip(
             assert examine(Path(archive.extract(name, tmp_path)), MP4).duration_s == pytest.approx(2.0, abs=0.1)
 
 
-def test_two_are_compared_in_step(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+def test_two_videos_are_compared_in_sync(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
     """Both play side by side, scrubbed together, with the settings marked in which they differ."""
     visitor_id = known(context, quick_server)
     both = [past_job(number, visitor_id, prompt="A boat", frames=frames) for number, frames in enumerate([121, 241])]
@@ -205,7 +205,7 @@ def test_two_are_compared_in_step(context: BrowserContext, quick_server: Server,
     expect(page.locator("dialog.compare")).to_have_count(0)
 
 
-def test_running_and_failed_ones_are_there_too(
+def test_history_shows_running_and_failed_jobs(
     context: BrowserContext, quick_server: Server, quick_service: SimulatorServer, problems: list[str]
 ) -> None:
     """A job on its way has its place, says how it is going and cannot be picked; a failed one says why when opened."""

@@ -35,7 +35,9 @@ def tab_to(page: Page, what: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_from_opening_to_the_file_by_keys(browser: Browser, quick_server: Server, tmp_path: Path, theme: Theme) -> None:
+def test_a_video_is_made_and_saved_by_keyboard(
+    browser: Browser, quick_server: Server, tmp_path: Path, theme: Theme
+) -> None:
     """Tab, type, choose, Ctrl+Enter, Tab, Enter: the video is on the disk, and no place was out of sight."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme, reduced_motion="reduce")
     page = context.new_page()
@@ -66,7 +68,7 @@ def test_from_opening_to_the_file_by_keys(browser: Browser, quick_server: Server
     context.close()
 
 
-def test_the_focus_goes_in_reading_order(browser: Browser, quick_server: Server) -> None:
+def test_focus_moves_in_reading_order(browser: Browser, quick_server: Server) -> None:
     """From the header over the form and the stage to the history; once round, every stop can be seen."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page = context.new_page()
@@ -109,7 +111,7 @@ def test_escape_cancels_from_the_prompt(browser: Browser, quick_server: Server, 
     context.close()
 
 
-def test_signs_have_names(browser: Browser, quick_server: Server) -> None:
+def test_icon_buttons_have_accessible_names(browser: Browser, quick_server: Server) -> None:
     """The buttons that show only a sign are named, in the language of the page."""
     context = browser.new_context(locale="de")
     page = context.new_page()

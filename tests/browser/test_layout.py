@@ -27,7 +27,7 @@ def opened(browser: Browser, server: Server, view: View) -> Page:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: View) -> None:
+def test_generate_button_is_visible_without_scrolling(browser: Browser, quick_server: Server, view: View) -> None:
     """On a laptop and a projector the button and the picture share the first screen; on a phone the button is whole."""
     page = opened(browser, quick_server, view)
     width, height, _ = view
@@ -46,7 +46,9 @@ def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: View
     page.context.close()
 
 
-def test_nothing_jumps_while_a_job_runs(browser: Browser, quick_server: Server, quick_service: SimulatorServer) -> None:
+def test_layout_does_not_move_while_a_job_runs(
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer
+) -> None:
     """From the queue to the video, the button and the picture keep their places, and the player its node."""
     page = opened(browser, quick_server, VIEWS[1])
     boxes: dict[tuple[str, int], Any] = {}

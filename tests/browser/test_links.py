@@ -54,7 +54,7 @@ def test_a_link_fills_the_form_and_sends_nothing(
         ({"seed": "seven"}, "seed", "Seed: “seven” is not a whole number"),
     ],
 )
-def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
+def test_invalid_value_in_a_link_is_reported_and_the_others_fill_the_form(
     context: BrowserContext,
     quick_server: Server,
     problems: list[str],
@@ -65,7 +65,9 @@ def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
     """One sentence beside the field names the value; the field keeps its default, and the others are filled."""
     good = {"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"}
     page = visited(context, quick_server, "?" + urlencode({**good, **query}), problems)
-    expect(page.locator(f"#problem-{field}")).to_contain_text(f"The link holds a value that was left out. {sentence}")
+    expect(page.locator(f"#problem-{field}")).to_contain_text(
+        f"The link contains a value that was left out. {sentence}"
+    )
     expect(page.locator(".field-problem")).to_have_count(1)
     expect_form(
         page,
@@ -100,7 +102,7 @@ def received(page: Page) -> dict[str, bytes]:
     return bodies
 
 
-def test_a_shared_video_is_shown_and_nothing_else_is_given(
+def test_shared_link_shows_the_video_and_nothing_private(
     browser: Browser, context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
     """Who has the link sees the video and its facts, can do nothing to it, and never gets its job id."""
@@ -134,7 +136,7 @@ def test_a_shared_video_is_shown_and_nothing_else_is_given(
 
 
 @pytest.mark.parametrize("kind", ["unknown", "not an id", "deleted", "failed"])
-def test_a_link_to_what_is_not_there_says_so(
+def test_link_to_a_missing_video_shows_a_message(
     context: BrowserContext, quick_server: Server, problems: list[str], kind: str
 ) -> None:
     """A video that never was, was deleted, or was not made: the same one sentence, and a page that works."""

@@ -46,7 +46,9 @@ def restarted(page: Page, server: Server) -> None:
     page.goto(server.address)
 
 
-def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserContext, server: Server) -> None:
+def test_one_click_makes_a_video_that_survives_reload_and_restart(
+    page: Page, context: BrowserContext, server: Server
+) -> None:
     """Type, click, see the queue, see the video in its exact size; reload in the middle; find it after a restart."""
     page.fill("#field-prompt textarea", LONG)
     expect(page.locator(".count")).to_have_text(f"{len(LONG)} / 800")
@@ -81,7 +83,7 @@ def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserCon
     assert "Traceback" not in server.log
 
 
-def test_a_job_survives_pulling_the_plug(page: Page, server: Server) -> None:
+def test_job_survives_a_kill_of_the_server(page: Page, server: Server) -> None:
     """The server is killed while the video renders; after its restart the same job ends with the video."""
     page.fill("#field-prompt textarea", LONG)
     page.click("#generate")
@@ -137,7 +139,7 @@ def test_cancel_in_the_queue(queued_page: Page) -> None:
         ("seed", "", ""),
     ],
 )
-def test_bad_input_is_answered_beside_its_field(quick_page: Page, field: str, value: str, words: str) -> None:
+def test_invalid_input_is_reported_beside_its_field(quick_page: Page, field: str, value: str, words: str) -> None:
     """The sentence stands under the field, what was typed stays, and nothing is sent; no seed means a random one."""
     box = quick_page.locator(f"#field-{field} textarea, #field-{field} input").first
     box.fill(value)

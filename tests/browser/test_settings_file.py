@@ -61,7 +61,7 @@ def expect_form(page: Page, prompt: str, seed: str) -> None:
     expect(page.locator("#field-seed input")).to_have_value(seed)
 
 
-def test_a_downloaded_video_fills_the_form_of_somebody_else(
+def test_downloaded_video_fills_the_form_of_another_visitor(
     context: BrowserContext, quick_page: Page, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """What was downloaded here carries its settings, the seed that was drawn among them; elsewhere it fills the form."""
@@ -100,7 +100,7 @@ def test_a_dropped_picture_or_sound_fills_the_form(quick_page: Page, tmp_path: P
     expect_form(quick_page, PROMPT, "42")
 
 
-def test_a_dropped_file_of_another_kind_is_answered(quick_page: Page) -> None:
+def test_dropped_file_of_another_kind_is_refused(quick_page: Page) -> None:
     """One sentence over the page and for screen readers, and what was typed stays; nothing is uploaded."""
     quick_page.fill("#field-prompt textarea", "typed by hand")
     quick_page.on("request", lambda request: pytest.fail("an upload") if "/upload" in request.url else None)
@@ -112,7 +112,9 @@ def test_a_dropped_file_of_another_kind_is_answered(quick_page: Page) -> None:
     expect(quick_page.locator("#field-prompt textarea")).to_have_value("typed by hand")
 
 
-def test_another_file_is_answered_and_the_form_is_as_it_was(quick_page: Page, clip: Path, labelled: Path) -> None:
+def test_file_without_settings_is_refused_and_the_form_is_unchanged(
+    quick_page: Page, clip: Path, labelled: Path
+) -> None:
     """One sentence for each, and what was typed stays; it goes when a good file comes, which fills the form."""
     quick_page.fill("#field-prompt textarea", "typed by hand")
     quick_page.fill("#field-seed input", "7")

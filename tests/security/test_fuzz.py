@@ -19,7 +19,7 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
         yield fuzz
 
 
-def test_a_fault_is_found_in_a_log() -> None:
+def test_traceback_is_found_in_a_log() -> None:
     """The zero below is not the reader's: a traceback is seen, by the last of those that led to each other."""
     log = (
         "INFO\nTraceback (most recent call last):\n"
@@ -30,7 +30,7 @@ def test_a_fault_is_found_in_a_log() -> None:
     assert list(tracebacks(log)) == [("ValueError: no", ["engine.py:submit"])]
 
 
-def test_strangers_input_brings_no_fault_of_ours(fuzz: Fuzzer) -> None:
+def test_arbitrary_input_causes_no_server_error(fuzz: Fuzzer) -> None:
     """Hundreds of inputs: no traceback, no 5xx, no job but by the card, and a page that answers."""
     events = fuzz.talker.events()
     assert len(events) > 30
@@ -47,7 +47,7 @@ def test_strangers_input_brings_no_fault_of_ours(fuzz: Fuzzer) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_what_gradio_stumbles_over_is_answered(fuzz: Fuzzer, fault: Fault) -> None:
+def test_inputs_that_break_gradio_are_refused(fuzz: Fuzzer, fault: Fault) -> None:
     """Each of the inputs that Gradio by itself answers with a fault: none is to be seen, neither in answer nor in log."""
     before = len(fuzz.server.log)
     body = fault.body

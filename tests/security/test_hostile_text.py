@@ -110,7 +110,7 @@ def unharmed(page: Page) -> None:
     assert page.evaluate(DANGERS) == []
 
 
-def test_the_look_for_dangers_finds_some(page: Page) -> None:
+def test_search_for_dangerous_markup_finds_it(page: Page) -> None:
     """Each kind of markup that must not come out of a text is seen when it does."""
     for markup in (
         "<img onerror=1>", "<iframe></iframe>", "<a href='javascript:1'>a</a>", "<base>", f"<img alt='' data-x src='{EVIL}/x'>",
@@ -125,7 +125,7 @@ def test_the_look_for_dangers_finds_some(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_in_a_prompt(page: Page, kind: str) -> None:
+def test_hostile_prompt_is_only_text(page: Page, kind: str) -> None:
     """The prompt stands on the stage and in the history word for word."""
     text = TEXTS[kind]
     generate(page, "succeeded", text)
@@ -143,7 +143,7 @@ def test_in_a_prompt(page: Page, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["markup", "written"])
-def test_in_the_services_errors(page: Page, service: Service, kind: str) -> None:
+def test_hostile_service_error_is_only_text(page: Page, service: Service, kind: str) -> None:
     """What the service says of a failure is text on the page, whichever way it says it."""
     text = TEXTS[kind]
     service.wrong(Fault("submit", "failed_result", error=text))
@@ -159,7 +159,7 @@ def test_in_the_services_errors(page: Page, service: Service, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["markup", "written"])
-def test_in_a_link(context: BrowserContext, server: Server, happened: list[str], kind: str) -> None:
+def test_hostile_link_is_only_text(context: BrowserContext, server: Server, happened: list[str], kind: str) -> None:
     """Values of a link that are none are told as text, and good ones stand in the form."""
     text = TEXTS[kind]
     query = {
@@ -180,7 +180,7 @@ def test_in_a_link(context: BrowserContext, server: Server, happened: list[str],
     unharmed(page)
 
 
-def test_in_a_file(page: Page, tmp_path: Path) -> None:
+def test_hostile_file_is_only_text(page: Page, tmp_path: Path) -> None:
     """A file's record fills the form with text; its name, and that of a file that is none, is text or is not shown."""
     job = replace(past_job(1, "ann", prompt=MARKUP[:700]))
     path = recorded(make_clip(tmp_path / "clip.mp4"), RECORDS.of(job, job.created_at))
@@ -199,7 +199,7 @@ def choose(page: Page, file: FilePayload) -> None:
     chooser.value.set_files(file)
 
 
-def test_in_a_table(page: Page) -> None:
+def test_hostile_table_is_only_text(page: Page) -> None:
     """Headers and cells of a table are told, or planned, as text."""
     page.get_by_role("tab", name="Batch").click()
     page.get_by_label("A table (CSV)").check()
@@ -222,7 +222,7 @@ def test_in_a_table(page: Page) -> None:
 @pytest.mark.parametrize(
     "name", ["Accept-Language", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Prefix"]
 )
-def test_in_a_header(server: Server, name: str) -> None:
+def test_hostile_header_is_not_repeated(server: Server, name: str) -> None:
     """What a proxy or a browser says of itself comes back in no document, configuration or header."""
     text = f'{EVIL.removeprefix("http://")}"><script>window.pwned=9</script>'
     for path in ("/", "/config", "/gradio_api/info", "/?video=nothing"):

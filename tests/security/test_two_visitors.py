@@ -128,7 +128,7 @@ def sent(talker: Talker, house: House, events: list[Event], session: str) -> lis
     return told
 
 
-def test_what_ann_may_do_bob_may_not(house: House) -> None:
+def test_bob_can_do_nothing_with_anns_jobs(house: House) -> None:
     """All events of the page, with Ann's ids and her session's name: Bob reads nothing, and all is as it was."""
     before = house.rows()
     told = sent(house.bob, house, house.private, f"bob-{SESSION}")
@@ -144,7 +144,7 @@ def named(house: House, name: str) -> Event:
     return next(event for event in house.events if event.name == name)
 
 
-def test_ids_of_other_things_open_nothing(house: House) -> None:
+def test_only_a_job_id_gives_access_to_a_job(house: House) -> None:
     """The public endpoints take a job's id alone: no share id, request id, click's id or pattern stands for one."""
     before = house.rows()
     for event in (event for event in house.events if event.public and len(event.inputs) == 1):
@@ -156,14 +156,14 @@ def test_ids_of_other_things_open_nothing(house: House) -> None:
     assert house.rows() == before
 
 
-def test_a_batch_is_its_makers(house: House) -> None:
+def test_only_its_maker_controls_a_batch(house: House) -> None:
     """Held, let go and taken back is a batch by who made it, and by nobody who knows its id."""
     preview, send, watch = (named(house, name) for name in ("preview", "send", "watch_batch"))
-    wish = {"batch_mode": "lines", "batch_lines": f"{MARK} one\n{MARK} two"}
-    planned = house.ann.ask(preview, preview.data(**wish), "ann-batch")[-2]["output"]["data"]
+    values = {"batch_mode": "lines", "batch_lines": f"{MARK} one\n{MARK} two"}
+    planned = house.ann.ask(preview, preview.data(**values), "ann-batch")[-2]["output"]["data"]
     plan = next(value for value in planned if isinstance(value, str) and len(value) == 64)
-    wish |= {"batch_planned": plan, "batch_click_id": "ann-batch-0001"}
-    house.ann.ask(send, send.data(**wish), "ann-batch").clear()
+    values |= {"batch_planned": plan, "batch_click_id": "ann-batch-0001"}
+    house.ann.ask(send, send.data(**values), "ann-batch").clear()
     made = {job_id for job_id, row in house.rows().items() if "ann-batch-0001" in str(row)}
     assert len(made) == 2
     one_sent = "SELECT 1 FROM jobs WHERE state = 'in_queue' AND batch_id IS NOT NULL"
@@ -177,7 +177,7 @@ def test_a_batch_is_its_makers(house: House) -> None:
     assert MARK not in told
 
 
-def test_downloads_ask_for_nobodys_list(house: House) -> None:
+def test_downloads_accept_only_share_ids(house: House) -> None:
     """A zip is had by share ids, which only show; no job id, and no id of a batch, opens one."""
     for query in ("jobs", "ids", "job_ids", "share_ids", "videos", "batch"):
         for name in (*house.job_ids, SESSION):
@@ -188,7 +188,7 @@ def test_downloads_ask_for_nobodys_list(house: House) -> None:
         assert house.bob.http.get(f"/dreamina/video/{name}").status_code >= 400
 
 
-def test_a_forged_cookie_is_a_new_visitor(house: House) -> None:
+def test_forged_cookie_is_a_new_visitor(house: House) -> None:
     """Ann's id with another signature, or none, is not Ann."""
     visitor = house.past[0].visitor_id
     search = named(house, "show")
@@ -197,7 +197,7 @@ def test_a_forged_cookie_is_a_new_visitor(house: House) -> None:
             assert MARK not in texts_in(forged.ask(search, search.data(), f"forged-{number}"))
 
 
-def test_another_ones_session_tells_nothing(house: House) -> None:
+def test_another_visitors_session_sends_nothing(house: House) -> None:
     """Who names the session of somebody else's page gets none of its messages."""
     search = named(house, "show")
     house.ann.join(SESSION, search, search.data()).raise_for_status()
@@ -206,7 +206,7 @@ def test_another_ones_session_tells_nothing(house: House) -> None:
     assert MARK in texts_in(house.ann.messages(SESSION, 3))
 
 
-def test_another_ones_stream_goes_on(house: House) -> None:
+def test_another_visitors_stream_cannot_be_ended(house: House) -> None:
     """What Ann watches is not ended by Bob's cancel of her session's event, nor by his leaving of her session."""
     watch = named(house, "watch")
     session = f"{SESSION}2"
