@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
+from starlette.types import Scope
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
@@ -35,10 +36,10 @@ from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
-from dreamina_ui.web.server import address_of, listening, serve
+from dreamina_ui.web.server import BodyTime, address_of, listening, serve
 from dreamina_ui.web.sub_path import SubPath
-from dreamina_ui.web.uploads import VIDEO_MOST
-from dreamina_ui.web.visitors import ChosenLanguage, VisitorCookie, Visitors
+from dreamina_ui.web.uploads import VIDEO_MOST, UploadQuota, Uploads
+from dreamina_ui.web.visitors import COOKIE, ChosenLanguage, VisitorCookie, Visitors
 from dreamina_ui.wording import LANGUAGES, Words
 
 __all__ = ["Studio"]
@@ -95,9 +96,15 @@ class Studio:
             }
         )
         self._public_files = (
-            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
+            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say, secret=secret)
+            if settings.public_url
+            else None
         )
-        self._mcp_server = McpServer(self.engine, self._visitors, time.time) if settings.mcp else None
+        self._mcp_server = (
+            McpServer(self.engine, self._visitors, time.time, behind_proxy=self._is_behind_proxy)
+            if settings.mcp
+            else None
+        )
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(
@@ -129,6 +136,14 @@ class Studio:
             middleware=[
                 Middleware(SubPath, root_path=self.settings.root_path, believed=self._is_behind_proxy),
                 self._guard(uploads),
+                Middleware(BodyTime, say=_say),
+                Middleware(
+                    Uploads,
+                    say=_say,
+                    quota=UploadQuota(uploads, is_own=uploads.is_relative_to(self.settings.data_dir)),
+                    visitor_of=self._visitor_of,
+                    media=self._public_files is not None,
+                ),
                 Middleware(
                     CallCheck, events=events_of(self.blocks), knows=waits_in(self.blocks), uploads=uploads, say=_say
                 ),
@@ -203,8 +218,10 @@ class Studio:
             say=_say,
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
-            media=self._public_files is not None,
         )
+
+    def _visitor_of(self, scope: Scope) -> str | None:
+        return self._visitors.read(Request(scope).cookies.get(COOKIE))
 
     async def _ask_database(self) -> None:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))

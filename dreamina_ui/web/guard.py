@@ -16,7 +16,6 @@ from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.web.call_check import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
-from dreamina_ui.web.uploads import Uploads
 
 __all__ = ["Guard"]
 
@@ -56,8 +55,7 @@ class Guard:
 
     `folders` hold the files that may be had by their path; `say` gives the sentence of a key in the asker's language.
     `behind_proxy`: the proxy's word for the host and scheme it was asked by is believed. `on_space`: that proxy alone
-    can be reached, and asks by names of its own; and the page may be shown in the Space's frame. `media`: pictures, videos
-    and sounds may be handed in, too.
+    can be reached, and asks by names of its own; and the page may be shown in the Space's frame.
     """
 
     def __init__(
@@ -69,10 +67,8 @@ class Guard:
         say: Say,
         behind_proxy: bool = False,
         on_space: bool = False,
-        media: bool = False,
     ) -> None:
         self._app = app
-        self._uploads = Uploads(app, say, media=media)
         self._hosts = hosts
         self._folders = {path for folder in folders for path in (folder, folder.resolve())}
         self._say = say
@@ -92,8 +88,6 @@ class Guard:
         if refused := self._refusal(scope, hosts, foreign):
             status, key = refused
             await self._answer(scope, status, key)(scope, receive, send)
-        elif scope["path"] == UPLOAD and scope["method"] == "POST":
-            await self._uploads(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
