@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -136,7 +137,7 @@ async def test_the_same_bytes_are_one_file(tmp_path: Path) -> None:
 async def test_a_visitor_has_so_much_of_the_public_place(tmp_path: Path) -> None:
     """A bound of files and of bytes for each, which outlives a restart; what is there already costs nothing."""
 
-    def start(**limits: int) -> PublicFiles:
+    def start(**limits: Any) -> PublicFiles:
         return PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, secret=SECRET, **limits)
 
     paths = [written(tmp_path, PNG + bytes([number]), f"{number}.bin") for number in range(6)]

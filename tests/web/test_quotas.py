@@ -96,7 +96,7 @@ async def test_uploads_at_once_are_bounded(tmp_path: Path) -> None:
     studio = Studio(tmp_path, at_once_each=2, at_once=3)
     studio.release.clear()
     running = [asyncio.create_task(studio.upload(name)) for name in ("ann", "ann", "ann", "bob", "eve")]
-    waiting, refused = set(running), []
+    waiting, refused = set(running), list[str]()
     while len(refused) < 2:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         refused += [task.result() for task in done]
@@ -163,8 +163,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(f"{len(body)}")(scope, receive, send)
 
 
-def timed(app: Any = echo, **bounds: float) -> BodyTime:
-    return BodyTime(app, lambda _, key: key, **{"pause_most_s": 0.2, "bytes_per_s_least": 1000, **bounds})
+def timed(app: Any = echo, *, body_most_s: float = 60.0) -> BodyTime:
+    return BodyTime(app, lambda _, key: key, pause_most_s=0.2, bytes_per_s_least=1000, body_most_s=body_most_s)
 
 
 @pytest.mark.parametrize(
