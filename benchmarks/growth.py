@@ -1,4 +1,4 @@
-"""What a job costs when there are more jobs: `python -m benchmarks.growth [--short] [--report docs/performance.md]`.
+"""The cost of a job by the number of jobs: `python -m benchmarks.growth [--short] [--report docs/performance.md]`.
 
 The engine runs with its database and library as in the program, from the click to the saved video, with one watcher for each
 job. The service answers at once. The event loop's time passes only when nothing is left to do, so that waiting costs no real
@@ -108,10 +108,10 @@ async def one_job(engine: Engine, number: int) -> Job:
 
 
 async def work(data: Path, clip: Path, active: int, jobs: int, takes_s: float) -> Cost:
-    """So many jobs, in waves of `active`; opening and closing of the house are not counted."""
+    """So many jobs, in waves of `active`; starting and stopping the engine are not counted."""
     service = Service(clip, takes_s)
     async with opened(data, service) as engine:
-        made = [await one_job(engine, 0)]  # the first time, much is only just being loaded
+        made = [await one_job(engine, 0)]  # the first time, much is still being loaded
         polls, began = service.polls, time.process_time()
         for first in range(0, jobs, active):
             made += await asyncio.gather(*(one_job(engine, first + number) for number in range(active)))
@@ -123,7 +123,7 @@ async def work(data: Path, clip: Path, active: int, jobs: int, takes_s: float) -
     return Cost(spent_s * 1000 / count, polls / count)
 
 
-class House:
+class Setup:
     """A data folder with a past, the same at each use."""
 
     def __init__(self, folder: Path, rows: int, clip: Path) -> None:
@@ -161,14 +161,14 @@ def points(
     """Both series: by rows in history, and by jobs at once."""
     folder.mkdir(exist_ok=True)
     clip = make_clip(folder / "clip.mp4")
-    houses = {rows: House(folder / str(rows), rows, clip) for rows in {*histories, AT_ONCE}}
+    setups = {rows: Setup(folder / str(rows), rows, clip) for rows in {*histories, AT_ONCE}}
     settings = [(rows, AT_ONCE) for rows in histories] + [(AT_ONCE, active) for active in actives]
     found: dict[tuple[int, int, float], list[Cost]] = {}
     order = random.Random(9)  # noqa: S311  an order, no secret
     every = [(rows, active, takes_s) for rows, active in dict.fromkeys(settings) for takes_s in (QUICK_S, LONG_S)]
     for _ in range(repeats):
         for rows, active, takes_s in order.sample(every, len(every)):
-            cost = houses[rows].cost(active, max(active, least), takes_s)
+            cost = setups[rows].cost(active, max(active, least), takes_s)
             found.setdefault((rows, active, takes_s), []).append(cost)
 
     def point(size: int, rows: int, active: int) -> Point:
@@ -211,7 +211,7 @@ def drawn(series: Sequence[Sequence[Point]]) -> str:
     lines = [
         Series(name, [(point.size, point.cpu_ms) for point in found]) for name, found in zip(names, series, strict=True)
     ]
-    return plot(lines, "how many", "processor time per job, ms", "The cost of a job as the house fills")
+    return plot(lines, "how many", "processor time per job, ms", "The cost of a job by the number of jobs")
 
 
 def measured(folder: Path, short: bool, repeats: int) -> list[list[Point]]:

@@ -30,7 +30,7 @@ RARE = "lonely"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Running:
     """A program with its visitor; `load` is the number of the event by which the page fills itself."""
 
     server: MeasuredServer
@@ -58,34 +58,34 @@ def furnished(folder: Path, jobs: int) -> tuple[MeasuredServer, str]:
 
 
 @contextmanager
-def running(server: MeasuredServer, cookie: str) -> Iterator[House]:
+def running(server: MeasuredServer, cookie: str) -> Iterator[Running]:
     server.start()
     try:
         with Visit(server, cookie) as visit:
             visit.settle()
-            yield House(server, cookie, visit, visit.event("load"))
+            yield Running(server, cookie, visit, visit.event("load"))
     finally:
         server.stop()
 
 
-def in_turn(pair: Sequence[House], repeats: int, work: Callable[[House], int]) -> list[list[Cost]]:
-    """What the work costs in each of the houses; which one comes first is drawn anew each time."""
+def in_turn(pair: Sequence[Running], repeats: int, work: Callable[[Running], int]) -> list[list[Cost]]:
+    """What the work costs in both programs; each time, the order is random."""
     costs: list[list[Cost]] = [[] for _ in pair]
     order = random.Random(7)  # noqa: S311  an order, no secret
-    for house in pair:
-        work(house)  # the first time, much is only just being loaded
+    for program in pair:
+        work(program)  # the first time, much is still being loaded
     for _ in range(repeats):
         for number in order.sample(range(len(pair)), len(pair)):
             costs[number].append(pair[number].visit.measured(partial(work, pair[number])))
     return costs
 
 
-def opening(pair: Sequence[House], repeats: int) -> list[Figure]:
+def opening(pair: Sequence[Running], repeats: int) -> list[Figure]:
     """Opening the page, without the pictures and with them."""
     figures = []
     for name, work, ratio_most in (
-        ("opening", lambda house: house.visit.open(house.load), RATIO_MOST),
-        ("opening, with posters", lambda house: house.visit.open(house.load) + house.visit.posters(), None),
+        ("opening", lambda program: program.visit.open(program.load), RATIO_MOST),
+        ("opening, with posters", lambda program: program.visit.open(program.load) + program.visit.posters(), None),
     ):
         empty, full = in_turn(pair, repeats, work)
         for what, unit, read in (
@@ -99,9 +99,9 @@ def opening(pair: Sequence[House], repeats: int) -> list[Figure]:
     return figures
 
 
-def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
+def paging(program: Running, jobs: int, repeats: int) -> list[Figure]:
     """Through all pages, to and from one in the middle, a search and two filters."""
-    visit, pages = house.visit, -(-jobs // PAGE)
+    visit, pages = program.visit, -(-jobs // PAGE)
     # The page asks for what it shows whenever this changes.
     shown = visit.event("change", "history-stale")
 

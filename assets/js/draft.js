@@ -1,6 +1,7 @@
 // Keeps what is typed and chosen until it is sent: it outlives a reload, a crash of the tab, and a change of the language.
 //
-// It is kept for this tab alone, in its session's storage; where a browser refuses that, it lasts as long as the page.
+// It is kept for this tab alone, in its session's storage; where a browser refuses that, as one without cookies does, in the
+// page's entry in the tab's history.
 //
 // Needs: as `js=` of Gradio's events, with the names of the components (their ids),
 // - `dreamina.keepDraft(part, names, values)`: at each change of one of them.
@@ -15,18 +16,30 @@
   const place = (part) => `dreamina_draft_${part}`;
 
   function read(part) {
+    const name = place(part);
+    let text = history.state?.[name] ?? null;
     try {
-      return JSON.parse(sessionStorage.getItem(place(part)));
+      text = sessionStorage.getItem(name);
     } catch {
-      return null;
+      // Refused.
     }
+    return JSON.parse(text);
   }
 
-  function change(act) {
-    try {
-      act(sessionStorage);
-    } catch {
-      // Refused, or full: the page works without.
+  // Without a text, the draft is taken away.
+  function write(part, text) {
+    const name = place(part);
+    const places = [
+      () => (text ? sessionStorage.setItem(name, text) : sessionStorage.removeItem(name)),
+      () => history.replaceState({ ...history.state, [name]: text }, ""),
+    ];
+    for (const put of places) {
+      try {
+        put();
+        return;
+      } catch {
+        // Refused, full, or, in the history, too often: the next place; the page works without any.
+      }
     }
   }
 
@@ -36,7 +49,7 @@
     keepDraft(part, names, values) {
       if (!restored.has(part)) return;
       const held = Object.fromEntries(names.map((name, at) => [name, values[at]]));
-      change((storage) => storage.setItem(place(part), JSON.stringify({ search: location.search, values: held })));
+      write(part, JSON.stringify({ search: location.search, values: held }));
     },
 
     // What is undefined stays as it is. The settings in a link are newer than a draft from before that link.
@@ -50,7 +63,7 @@
       });
     },
 
-    dropDraft: (part) => change((storage) => storage.removeItem(place(part))),
+    dropDraft: (part) => write(part, null),
     hasDraft: (part) => read(part)?.search === location.search,
   });
 })();

@@ -94,7 +94,7 @@ class CallCheck:
             elif uploads is not None and await _are_files(uploads):
                 answer = None
             else:
-                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.envelope"))
+                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.invalid_call"))
         else:
             answer = None
         await (answer or self._app)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""What becomes of a page whose connection breaks, and of what somebody typed and clicked there."""
+"""A page whose connection breaks: its calls, its clicks, and what was typed."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def paid(service: SimulatorServer) -> int:
 
 @pytest.fixture
 def lively(browser: Browser) -> Iterator[Page]:
-    """The still page with a clock of the test's own, and a server that does what the test says."""
+    """The still page with a fake clock, and a fake server that the test controls."""
     page = browser.new_page()
     page.add_init_script(DOUBLE)
     open_still_page(page, {})
@@ -45,7 +45,7 @@ def lively(browser: Browser) -> Iterator[Page]:
 
 
 def until(page: Page, condition: str) -> None:
-    """Playwright's own wait looks at each frame of the page, of which a clock that stands still has none."""
+    """Playwright's own wait checks at each animation frame, and a stopped clock has none."""
     wait_for(lambda: page.evaluate(condition), 20)
 
 
@@ -55,7 +55,7 @@ def asked(page: Page, count: int) -> Any:
 
 
 def test_silent_stream_is_replaced_after_30_seconds(lively: Page) -> None:
-    """After 30 s without a word, in a session of its own; Gradio goes on reading as if nothing had been."""
+    """After 30 s without a message, a new session is opened; Gradio continues to read the same stream."""
     event = lively.evaluate("callLikeGradio(['job'])")
     assert asked(lively, 2) == ["join page first", "stream page"]
     lively.evaluate("message => tell(message)", {**GENERATING, "event_id": event, "output": {"data": ["one"]}})
@@ -85,7 +85,7 @@ def test_silent_stream_is_replaced_after_30_seconds(lively: Page) -> None:
     ],
 )
 def test_ended_stream_is_replaced(lively: Page, end: str) -> None:
-    """However it ends, while a call has no answer; with growing pauses, and one quiet notice while nobody answers."""
+    """Whatever ended it, while a call has no answer: with growing pauses, and one notice while no server answers."""
     event, notice = lively.evaluate("callLikeGradio(['job'])"), lively.locator("#connection-notice")
     asked(lively, 2)
     lively.evaluate(f"isAway = true; {end}")
@@ -104,7 +104,7 @@ def test_ended_stream_is_replaced(lively: Page, end: str) -> None:
 
 
 def test_click_is_not_resent_after_a_minute(lively: Page) -> None:
-    """A minute without an answer, and it is told as one of which nobody knows; what only watches is sent however late."""
+    """After a minute without an answer the page says that the outcome is unknown; a call that only watches is always resent."""
     lively.evaluate("isAway = true")
     click, watch = lively.evaluate(
         "(async () => [await callLikeGradio(dreamina.withClickId('a boat', '')), await callLikeGradio(['job'])])()"
@@ -124,7 +124,7 @@ def test_click_is_not_resent_after_a_minute(lively: Page) -> None:
 @pytest.mark.timeout(400)
 def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserContext, tmp_path: Path) -> None:
     """A reset, a refused connection, swallowed packets, kill -9 and SIGTERM: without a reload each video is shown, the draft
-    is there, the buttons work, and as many were paid as were clicked."""
+    is kept, the buttons work, and each click is paid once."""
     clip = make_clip(tmp_path / "clip.mp4")
     options = ("--token", KEY, "--slots", "2", "--queue", "0.5", "--quick", "5", "--clip", str(clip))
     service = SimulatorServer(tmp_path, *options)
@@ -172,7 +172,7 @@ def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserCont
 def test_without_cookies_nothing_is_sent(
     browser: Browser, quick_server: Server, quick_service: SimulatorServer, tmp_path: Path
 ) -> None:
-    """With all cookies blocked by the browser's own setting, the page says so at once; no click and no batch is sent."""
+    """With all cookies blocked in the browser's settings, the page says so at once; no click and no batch is sent."""
     before = paid(quick_service)
     (tmp_path / "Default").mkdir()
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(NO_COOKIES))
@@ -190,6 +190,9 @@ def test_without_cookies_nothing_is_sent(
         link = page.locator("#refusal a")
         expect(link).to_have_attribute("href", "?prompt=a%20boat%20at%20night")
         expect(link).to_have_attribute("target", "_blank")
+        page.reload()
+        filled(page)
+        expect(page.locator(PROMPT)).to_have_value("a boat at night")  # the storage is refused with the cookies
         page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
         page.fill("#batch-lines textarea", "one\ntwo")
         page.click("#batch-start:not(:disabled)")
@@ -200,26 +203,48 @@ def test_without_cookies_nothing_is_sent(
     assert paid(quick_service) == before
 
 
-def test_lost_cookie_is_reported_and_reload_repairs_it(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """A click is refused with a sentence, and after the reload that it offers the text is there and can be sent."""
+@pytest.mark.parametrize("lost", ["guard.session", "guard.page_changed"])
+def test_lost_cookie_or_changed_page_is_reported_and_reload_repairs_it(
+    quick_page: Page, quick_service: SimulatorServer, lost: str
+) -> None:
+    """A click is refused with a sentence and a Reload button; after the reload the text is still there and can be sent."""
     before = paid(quick_service)
-    quick_page.fill(PROMPT, "typed before the cookie went")
-    quick_page.context.clear_cookies()
+    quick_page.fill(PROMPT, "typed before it was lost")
+    if lost == "guard.session":
+        quick_page.context.clear_cookies()
+    else:  # as the scripts of a page say that has the functions in another order
+        quick_page.evaluate("gradio_config.dependencies.forEach((one) => (one.api_name = `${one.api_name}_of_old`))")
     quick_page.click("#generate")
     notice = quick_page.locator("#connection-notice")
-    expect(notice).to_contain_text(WORDS.say("guard.session"))
+    expect(notice).to_contain_text(WORDS.say(lost))
     assert paid(quick_service) == before
     with quick_page.expect_navigation():
         notice.get_by_role("button").click()
     filled(quick_page)
-    expect(quick_page.locator(PROMPT)).to_have_value("typed before the cookie went")
+    expect(quick_page.locator(PROMPT)).to_have_value("typed before it was lost")
     quick_page.click("#generate")
     stage(quick_page, "succeeded")
 
 
+def test_frozen_tab_shows_the_video_when_it_wakes(quick_page: Page, quick_service: SimulatorServer) -> None:
+    """A video that became ready while the browser had frozen the tab is shown when the tab wakes, without a reload."""
+    page = quick_page
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    tools = page.context.new_cdp_session(page)
+    page.click("#generate")
+    stage(page, "in_progress")
+    tools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    wait_for(lambda: quick_service.control("ledger", KEY)["requests"][-1]["state"] == "succeeded")
+    tools.send("Page.setWebLifecycleState", {"state": "active"})
+    stage(page, "succeeded")
+    page.wait_for_function(PLAYS)
+    assert loads == []
+
+
 def test_draft_survives_reloads_until_it_is_sent(quick_page: Page) -> None:
-    """Prompt, settings and batch lines, over a reload, another language, back and forward; each tab has its own. A link's
-    settings are newer. And what ended while nobody looked is on the stage afterwards, once."""
+    """Prompt, settings and batch lines survive a reload, a change of language, back and forward. Each tab has its own draft. A
+    link's settings replace the draft's. A job that ended while the page was closed is shown on the stage once."""
     page = quick_page
     address = page.url
 

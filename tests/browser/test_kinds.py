@@ -1,4 +1,4 @@
-"""What a job has made is shown by its kind, and what cannot be shown is said."""
+"""Files are shown by their kind, and a message says what cannot be shown."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ ADDRESSES = ("https://cdn.test/1.png?sig=1", "javascript:alert(1)", "data:image/
 
 @pytest.fixture
 def problems() -> Iterator[list[str]]:
-    """What scripts stumbled over; nothing, after a test."""
+    """Script errors; a test ends without any."""
     found: list[str] = []
     yield found
     assert found == []
@@ -135,7 +135,7 @@ def test_every_kind_of_file_is_shown(
 def test_missing_poster_is_replaced_by_a_blank(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
-    """A blank with the kind of file stands in its place, and still opens the video."""
+    """A blank with the kind of file replaces it, and still opens the video."""
     job = kept(quick_server, known(context, quick_server), 1, {".mp4": "mp4"}, tmp_path)
     page = visited(context, quick_server, problems=problems)
     expect(page.locator("#history .poster .poster-blank")).to_have_text("Video")
@@ -170,7 +170,7 @@ def test_job_without_a_file_shows_the_addresses_of_its_result(
 
 @pytest.mark.timeout(180)
 def test_resume_fetches_the_missing_file_of_the_same_job(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """Its file could not be fetched; Resume fetches it, at the same job, and the player has it."""
+    """The file could not be fetched; Resume fetches it for the same job, and the player shows it."""
     quick_service.control("faults", KEY, {"on": "output", "kind": "gone_output", "times": None})
     try:
         generate(quick_page, "succeeded")

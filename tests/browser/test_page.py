@@ -140,7 +140,7 @@ def test_cancel_in_the_queue(queued_page: Page) -> None:
     ],
 )
 def test_invalid_input_is_reported_beside_its_field(quick_page: Page, field: str, value: str, words: str) -> None:
-    """The sentence stands under the field, what was typed stays, and nothing is sent; no seed means a random one."""
+    """The sentence is under the field, the input stays, and nothing is sent; an empty seed means a random one."""
     box = quick_page.locator(f"#field-{field} textarea, #field-{field} input").first
     box.fill(value)
     quick_page.click("#generate")
@@ -189,7 +189,7 @@ def lose_an_answer(page: Page, service: SimulatorServer) -> str:
 
 
 def test_an_uncertain_video_is_fetched_by_its_request_id(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """Uncertain is explained; a wrong id changes nothing, the right one brings the video, and nothing is sent again."""
+    """The page explains `uncertain`; a wrong id changes nothing, the right one fetches the video, and nothing is sent again."""
     request_id = lose_an_answer(quick_page, quick_service)
     sent = len(quick_service.control("ledger", KEY)["requests"])
     expect(quick_page.locator("#screen")).to_contain_text("may have been accepted and charged")
@@ -204,7 +204,7 @@ def test_an_uncertain_video_is_fetched_by_its_request_id(quick_page: Page, quick
 
 
 def test_an_uncertain_video_can_be_dismissed(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """Taking note of it ends the questions; it stays uncertain, and is not sent again."""
+    """Dismiss hides the buttons; the job stays uncertain, and is not sent again."""
     lose_an_answer(quick_page, quick_service)
     quick_page.click("#dismiss")
     expect(quick_page.locator("#screen")).to_contain_text("noted")

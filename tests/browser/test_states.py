@@ -79,7 +79,7 @@ def test_every_state_is_accessible(
 
 
 def test_accessibility_checks_find_violations(browser: Browser, quick_server: Server) -> None:
-    """A picture without words, pale words in the dark, a button over another one, and one outside the window are found."""
+    """They find a picture without alternative text, low contrast, a button over another one, and one outside the window."""
     context = browser.new_context(viewport=PHONE, locale="de", reduced_motion="reduce")
     page = context.new_page()
     page.goto(f"{quick_server.address}/?__theme=light")

@@ -33,7 +33,7 @@ class Known(Durations):
         return self._known
 
 
-class House:
+class PolledJob:
     """One run's polls, over a clock that passes by being slept."""
 
     def __init__(self, learned: Learned | None = None) -> None:
@@ -56,33 +56,33 @@ class House:
 @pytest.mark.anyio
 async def test_what_lies_between_two_looks_is_taken_to_be_in_their_middle() -> None:
     """Begun between 2 and 4 s, done between 60 and 61 s: 57.5 s of work."""
-    house = House()
-    house.poller.saw_queued()
-    house.clock.at += 2.0
-    house.poller.saw_queued()
-    house.clock.at += 2.0
-    house.work()
-    assert house.job.started_at == house.began + 3.0
-    house.clock.at += 56.0
-    house.work()
-    house.clock.at += 1.0
-    assert house.poller.took_s() == pytest.approx(57.5)
+    polled_job = PolledJob()
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 2.0
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 2.0
+    polled_job.work()
+    assert polled_job.job.started_at == polled_job.began + 3.0
+    polled_job.clock.at += 56.0
+    polled_job.work()
+    polled_job.clock.at += 1.0
+    assert polled_job.poller.took_s() == pytest.approx(57.5)
 
 
 @pytest.mark.anyio
 async def test_a_run_that_saw_only_the_end_has_learned_nothing() -> None:
     """After a restart, or when the service was away for long, nobody can say how long it took."""
-    late = House()
+    late = PolledJob()
     late.work()
     late.clock.at += 30.0
     assert late.poller.took_s() is None
-    away = House()
+    away = PolledJob()
     away.poller.saw_queued()
     away.clock.at += 1.0
     away.work()
     away.clock.at += 500.0
     assert away.poller.took_s() is None
-    unseen = House()
+    unseen = PolledJob()
     unseen.poller.saw_queued()
     assert unseen.poller.took_s() is None
 
@@ -90,30 +90,30 @@ async def test_a_run_that_saw_only_the_end_has_learned_nothing() -> None:
 @pytest.mark.anyio
 async def test_a_job_that_went_back_to_the_queue_tells_nothing() -> None:
     """What was begun twice says nothing of how long it takes."""
-    house = House()
-    house.poller.saw_queued()
-    house.clock.at += 1.0
-    house.work()
-    house.clock.at += 5.0
-    house.poller.saw_queued()
-    house.clock.at += 5.0
-    house.work()
-    house.clock.at += 1.0
-    assert house.poller.took_s() is None
+    polled_job = PolledJob()
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 1.0
+    polled_job.work()
+    polled_job.clock.at += 5.0
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 5.0
+    polled_job.work()
+    polled_job.clock.at += 1.0
+    assert polled_job.poller.took_s() is None
 
 
 @pytest.mark.anyio
 async def test_each_state_has_its_rhythm() -> None:
     """The first poll comes after a second, those in the queue are patient, and those at work go by what was learned."""
-    house = House(Learned(PollSchedule([60.0] * 30)))
-    house.poller.saw_queued()
-    assert await house.rested() == 1.0
-    house.poller.saw_queued()
-    assert 2.0 < await house.rested() < 8.0
-    house.work()
-    assert await house.rested() == 8.0
-    house.clock.at = house.job.started_at + 59.5  # type: ignore[operator]
-    assert await house.rested() == pytest.approx(0.5, abs=0.01)
+    polled_job = PolledJob(Learned(PollSchedule([60.0] * 30)))
+    polled_job.poller.saw_queued()
+    assert await polled_job.rested() == 1.0
+    polled_job.poller.saw_queued()
+    assert 2.0 < await polled_job.rested() < 8.0
+    polled_job.work()
+    assert await polled_job.rested() == 8.0
+    polled_job.clock.at = polled_job.job.started_at + 59.5  # type: ignore[operator]
+    assert await polled_job.rested() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.fixture

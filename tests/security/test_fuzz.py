@@ -1,4 +1,4 @@
-"""The short run of `tests.security.fuzz`, and what Gradio by itself stumbles over."""
+"""A short run of `tests.security.fuzz`, and the inputs that break Gradio alone."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
 
 
 def test_traceback_is_found_in_a_log() -> None:
-    """The zero below is not the reader's: a traceback is seen, by the last of those that led to each other."""
+    """A traceback is found, of chained ones the last, so that an empty result below proves something."""
     log = (
         "INFO\nTraceback (most recent call last):\n"
         '  File "/x/gone.py", line 1, in first\n    a()\nKeyError: 1\n\nDuring handling of the above exception, another '
@@ -31,7 +31,7 @@ def test_traceback_is_found_in_a_log() -> None:
 
 
 def test_arbitrary_input_causes_no_server_error(fuzz: Fuzzer) -> None:
-    """Hundreds of inputs: no traceback, no 5xx, no job but by the card, and a page that answers."""
+    """Hundreds of inputs cause no traceback, no 5xx, and no job that the card does not allow; the page still answers."""
     events = fuzz.talker.events()
     assert len(events) > 30
     fuzz.send(described(fuzz.talker, INPUTS // 10))
@@ -48,7 +48,7 @@ def test_arbitrary_input_causes_no_server_error(fuzz: Fuzzer) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_inputs_that_break_gradio_are_refused(fuzz: Fuzzer, fault: Fault) -> None:
-    """Each of the inputs that Gradio by itself answers with a fault: none is to be seen, neither in answer nor in log."""
+    """Each input that Gradio alone answers with an error is refused, and no traceback is in the log."""
     before = len(fuzz.server.log)
     body = fault.body
     for event in fuzz.talker.events():
@@ -59,5 +59,5 @@ def test_inputs_that_break_gradio_are_refused(fuzz: Fuzzer, fault: Fault) -> Non
         assert "session_not_found" in answer.text
     else:
         assert fuzz.talker.post(fault.path, body.encode()).status_code == 422
-    fuzz.check_alive()  # by when anything that went wrong is in the log
+    fuzz.check_alive()  # by then any traceback is in the log
     assert list(tracebacks(fuzz.server.log[before:])) == []

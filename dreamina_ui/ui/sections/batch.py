@@ -151,9 +151,9 @@ class Batch:
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
         """Also says so where nothing is left that could be paused."""
         visitor_id, batches = self._callers.visitor(request), self._engine.batches
-        told = await self._run(batches.pause(visitor_id, batch_id), request)
-        if told or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
-            return told
+        refusal = await self._run(batches.pause(visitor_id, batch_id), request)
+        if refusal or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
+            return refusal
         return problem_html(self._callers.words(request).say("batch.all_sent"))
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
