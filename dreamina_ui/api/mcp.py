@@ -5,6 +5,7 @@ A session is memory that anybody can have, so it is counted: for an address, and
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,10 +26,12 @@ from dreamina_ui.web.visitors import Visitors
 if TYPE_CHECKING:
     from dreamina_ui.api.tools import Tools
 
-__all__ = ["IDLE_S", "SESSIONS_OF_ADDRESS", "SESSIONS_OF_KEY", "McpServer", "SessionCount"]
+__all__ = ["BODY_MOST", "IDLE_S", "SESSIONS_OF_ADDRESS", "SESSIONS_OF_KEY", "McpServer", "SessionCount"]
 
 PATH = "/gradio_api/mcp"
 SESSION = "mcp-session-id"
+BODY_MOST = 4 * 2**20
+"""Bytes of a body that the MCP library takes."""
 IDLE_S = 1800.0
 """A session ends when it was not used for so long."""
 SESSIONS_OF_ADDRESS, SESSIONS_OF_KEY = 100, 50
@@ -116,6 +119,11 @@ class SessionCount:
         self._opened = 0
 
     async def serve(self, app: Callable[..., Any], scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request once its body is whole: one that never comes to its end opens no session."""
+        whole = await _whole(receive)
+        if whole is None:
+            return
+        receive = whole
         headers = Headers(scope=scope)
         name: str | int | None = headers.get(SESSION)
         if name is not None:
@@ -166,6 +174,24 @@ class SessionCount:
         finally:
             session.running -= 1
             session.used_at = self._now()
+
+
+async def _whole(receive: Receive) -> Receive | None:
+    """Where the body is read again, once all of it came, or more than the MCP library takes; None if the client went away."""
+    messages: deque[Message] = deque()
+    size, more = 0, True
+    while more and size <= BODY_MOST:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return again
 
 
 async def _reported(

@@ -21,10 +21,13 @@ class Server:
     def __init__(self, *, behind_proxy: bool = False) -> None:
         self.at = 1000.0
         self.opens = True
+        self.body: bytes | None = None
+        self.comes: list[Message] = [{"type": "http.request", "body": b"{}", "more_body": False}]
         self._given = 0
         self._count = SessionCount(Visitors(SECRET), behind_proxy=behind_proxy, now=lambda: self.at)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.body = await Request(scope, receive).body()
         if Request(scope).headers.get("mcp-session-id"):
             response = Response(status_code=200)
         elif self.opens:
@@ -38,15 +41,18 @@ class Server:
         """The status, and the session that was given."""
         named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         answer: list[Message] = []
+        coming = iter(self.comes)
 
         async def send(message: Message) -> None:
             answer.append(message)
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return next(coming)
 
         scope: dict[str, Any] = {"type": "http", "method": method, "path": "/gradio_api/mcp", "headers": named}
         await self._count.serve(self._serve, {**scope, "client": (address, 1)}, receive, send)
+        if not answer:
+            return 0, ""
         return answer[0]["status"], dict(answer[0]["headers"]).get(b"mcp-session-id", b"").decode()
 
     async def open(self, count: int, address: str = HERE, **headers: str) -> list[int]:
@@ -84,6 +90,18 @@ async def test_a_session_that_ends_makes_room() -> None:
     await server.ask(mcp_session_id="session-2")
     server.at += 2
     assert await server.open(SESSIONS_OF_ADDRESS) == [200] * (SESSIONS_OF_ADDRESS - 1) + [429]
+
+
+async def test_a_body_that_is_cut_opens_no_session() -> None:
+    """However many are; a whole one in pieces does, and arrives as it was sent."""
+    server = Server()
+    part: Message = {"type": "http.request", "body": b"{", "more_body": True}
+    server.comes = [part, {"type": "http.disconnect"}]
+    assert set(await server.open(2 * SESSIONS_OF_ADDRESS)) == {0}
+    assert server.body is None
+    server.comes = [part, {"type": "http.request", "body": b"}", "more_body": False}]
+    assert await server.open(1) == [200]
+    assert server.body == b"{}"
 
 
 @pytest.mark.parametrize(
