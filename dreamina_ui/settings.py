@@ -15,6 +15,7 @@ from dreamina_ui.config.database_url import POSTGRES_SCHEMES, read_postgres
 from dreamina_ui.config.hosts import HOST_NAME, SUB_PATH
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.config.pasted import plain_key, unquoted
+from dreamina_ui.config.signing import SECRET_LEAST
 from dreamina_ui.errors import SettingError
 from dreamina_ui.masking import masked
 
@@ -180,8 +181,9 @@ class _Reader:
 
     def secret(self, name: str) -> str | None:
         value = self.text(name)
-        if value and len(value) < 16:
-            raise SettingError(name, masked(value), "16 characters or more")
+        if value and len(value) < SECRET_LEAST:
+            allowed = f"{SECRET_LEAST} characters or more; with another secret, every visitor begins anew"
+            raise SettingError(name, masked(value), allowed)
         return value or None
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:

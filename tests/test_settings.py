@@ -75,6 +75,7 @@ BAD = [
     ("DREAMINA_JOB_DEADLINE_S", "soon"),
     ("DREAMINA_MAX_WATCHERS", "٣"),
     ("DREAMINA_SECRET", "short"),
+    ("DREAMINA_SECRET", "x" * 31),
     ("DREAMINA_DATA_DIR", __file__),
     ("DREAMINA_DATABASE_URL", "mysql://me:pass@host/db"),
     ("DREAMINA_MODEL_CARD", "/nowhere/card.json"),
@@ -177,7 +178,7 @@ def test_keys_are_not_in_repr() -> None:
     settings = Settings.from_env(
         {
             "RUNCOMFY_API_TOKEN": CANARY,
-            "DREAMINA_SECRET": CANARY,
+            "DREAMINA_SECRET": CANARY * 2,
             "DREAMINA_DATABASE_URL": f"postgresql+psycopg://me:{CANARY}@host/db",
         }
     )

@@ -128,9 +128,9 @@ class Submission:
     async def _check_can_make(self, visitor_id: str, key: str | None = None) -> str | None:
         """Check that there is a key and room on the disk; gives the visitor's own key if the jobs go with it.
 
-        Raises `KeyMissing`, `DiskFull` or `LibraryError`.
+        Raises `KeyMissing`, `OwnKeyLost`, `DiskFull`, `LibraryError` or `StoreError`.
         """
-        own = self.keys.for_click(visitor_id, key)
+        own = await self.keys.for_click(visitor_id, key)
         await self.library.check_room()
         return own
 

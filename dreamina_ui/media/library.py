@@ -8,6 +8,7 @@ the file, or lies beside it where the kind of file takes none.
 import asyncio
 import errno
 import json
+import logging
 import os
 import re
 import secrets
@@ -31,9 +32,12 @@ from dreamina_ui.media.examine import CUT_SHORT, Facts
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.media.pinned import PinnedTransport
-from dreamina_ui.media.reading import Stopped, read_output, saved_facts, saved_record, start_reading
+from dreamina_ui.media.reading import Stopped, read_output, saved_facts, saved_record, start_reading, write_with_record
+from dreamina_ui.media.record import Records
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
+
+log = logging.getLogger(__name__)
 
 ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
@@ -49,6 +53,8 @@ _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
 """The endings of files whose rows do not name them yet."""
 _FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
 """In the order in which the files of one job are shown."""
+NAMES_MOST = 20_000
+"""Names of files that are remembered, so that their records are read once."""
 _IN_USE = (".picture.part", ".recorded.part", ".record.part")
 
 
@@ -75,13 +81,14 @@ class Library:
     """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
 
     An output has at most `size_most` bytes and `time_most_s` seconds; `network` is the way to the open net, or
-    `transport` in its place.
+    `transport` in its place. `records` seals what files of earlier versions tell of their makers.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        records: Records | None = None,
         trusted_origins: Collection[str] = (),
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
         room_needed: int = ROOM_NEEDED,
@@ -92,6 +99,8 @@ class Library:
         time_most_s: float = TIME_MOST_S,
     ) -> None:
         self.folder = folder
+        self._records = records
+        self._without_maker: dict[str, None] = {}
         self._room_needed = room_needed
         self._passed = passed
         self._fetcher = Fetcher(
@@ -160,6 +169,32 @@ class Library:
     def share_ids(self) -> list[str]:
         """The share ids of all saved files; blocks."""
         return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
+
+    def prepare_to_share(self, path: Path) -> None:
+        """Seal what a file of an earlier version tells of its maker, before it leaves; blocks. Its picture and sound stay."""
+        file = _saved_file(path)
+        if file is None or self._records is None or path.name in self._without_maker:
+            return
+        try:
+            record = saved_record([path], [])
+            renewed = self._records.without_maker(path.name[:32], record) if record else None
+            if renewed is not None:
+                self._replace_record(file, renewed)
+        except OSError as error:  # of a full disk, for one: a video is shown all the same, and this is tried again
+            log.warning("the record in %s could not be renewed: %s", path.name, error.strerror)
+            return
+        self._without_maker[path.name] = None
+        while len(self._without_maker) > NAMES_MOST:
+            self._without_maker.pop(next(iter(self._without_maker)), None)
+
+    def _replace_record(self, file: SavedFile, record: Mapping[str, Any]) -> None:
+        part = file.path.with_name(f".{file.path.name[:32]}.{secrets.token_hex(4)}.part")
+        try:
+            if write_with_record(file.path, part, file.kind, record):
+                _flush(part)
+                part.replace(file.path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def remove(self, share_ids: Iterable[str]) -> int:
         """Delete all files of these jobs; blocks. Returns how many jobs had any."""

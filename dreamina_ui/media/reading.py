@@ -24,6 +24,7 @@ __all__ = [
     "saved_facts",
     "saved_record",
     "start_reading",
+    "write_with_record",
 ]
 
 OUTPUTS_AT_ONCE = 2
@@ -105,6 +106,17 @@ def saved_record(files: Sequence[Path], beside: Sequence[Path]) -> dict[str, Any
     except Stopped:
         return None
     return record if isinstance(record, dict) else None
+
+
+def write_with_record(path: Path, part: Path, kind: Kind, record: Mapping[str, Any]) -> bool:
+    """Write a copy with another record of a saved file to `part`; whether that could be done. Blocks. Raises OSError."""
+    try:
+        answer = output_pool().call(
+            "dreamina_ui.media.tasks:with_record", _absolute(path), _absolute(part), kind.ending, record
+        )
+    except Stopped:
+        return False
+    return answer is True
 
 
 class Busy(Exception):

@@ -13,7 +13,7 @@ from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
 from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
 from dreamina_ui.media.kinds import kind_named
 
-__all__ = ["facts", "load_decoders", "output", "record_of_dropped", "saved_record"]
+__all__ = ["facts", "load_decoders", "output", "record_of_dropped", "saved_record", "with_record"]
 
 SETTINGS_MOST = 2**16
 """Bytes of the settings in a dropped file. Those of a form come in an event of the page, which takes no more."""
@@ -53,6 +53,11 @@ def saved_record(files: Sequence[str], beside: Sequence[str]) -> dict[str, Any] 
     """The first record that lies beside these files, or else in one of them: what lies beside is known to be ours."""
     found = next(filter(None, (read_record_alone(Path(path)) for path in beside)), None)
     return found or next(filter(None, (read_record(Path(path)) for path in files)), None)
+
+
+def with_record(path: str, part: str, ending: str, record: Mapping[str, Any]) -> bool:
+    """Write a copy with another record of the file `path` to `part`; whether its kind takes one."""
+    return embed_record(Path(path), Path(part), kind_named(ending), record)
 
 
 def record_of_dropped(path: str, most: int, most_alone: int) -> dict[str, Any] | None:

@@ -17,7 +17,6 @@ from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.web.call_check import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
-from dreamina_ui.web.uploads import Uploads
 
 __all__ = ["Guard"]
 
@@ -88,7 +87,7 @@ class Guard:
     `named` are parameters that the page reads of a link. `folders` hold the files that may be had by their path; `say` gives the
     sentence of a key in the asker's language. `behind_proxy`: the proxy's word for the host and scheme it was asked by is
     believed. `on_space`: that proxy alone can be reached, and asks by names of its own; and the page may be shown in the Space's
-    frame. `media`: pictures, videos and sounds may be handed in, too.
+    frame.
     """
 
     def __init__(
@@ -101,10 +100,8 @@ class Guard:
         named: Collection[str] = (),
         behind_proxy: bool = False,
         on_space: bool = False,
-        media: bool = False,
     ) -> None:
         self._app = app
-        self._uploads = Uploads(app, say, media=media)
         self._hosts = hosts
         self._folders = {path for folder in folders for path in (folder, folder.resolve())}
         self._say = say
@@ -125,8 +122,6 @@ class Guard:
         send = self._with_headers(send, foreign)
         if refused := self._refusal(scope, hosts, foreign) or self._unclear(scope, headers):
             await self._answer(scope, *refused)(scope, receive, send)
-        elif scope["path"] == UPLOAD and scope["method"] == "POST":
-            await self._uploads(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -12,11 +12,9 @@ another port or subdomain. It is sent to every path of the host, so the name of 
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from itsdangerous import BadSignature, Signer
@@ -25,7 +23,6 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
-from dreamina_ui.settings import Settings
 from dreamina_ui.web.page_response import ADDRESS, with_head
 from dreamina_ui.web.saved_files import EXAMPLES_ADDRESS, SAVED_ADDRESS
 
@@ -41,7 +38,6 @@ __all__ = [
     "Visitors",
     "cookie_name",
     "set_cookie",
-    "signing_secret",
 ]
 
 COOKIE = "dreamina_visitor"
@@ -149,23 +145,6 @@ class Visitors:
             return signer.unsign(cookie).decode()
         except (BadSignature, UnicodeError):
             return None
-
-
-def signing_secret(settings: Settings) -> str:
-    """The secret of the settings, or the one in the data folder, made at the first call and readable only by its owner."""
-    if settings.secret:
-        return settings.secret
-    path: Path = settings.data_dir / "secret"
-    try:
-        with open(path, "x", opener=_owner_only) as file:
-            file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
-
-
-def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)
 
 
 NEW_VISITOR = "dreamina.new_visitor"

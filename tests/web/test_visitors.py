@@ -1,9 +1,7 @@
 """Visitors: a cookie that nobody can forge, set by the first response, and a page in the chosen language."""
 
 import gzip
-import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,7 +14,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.settings import Settings
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.visitors import (
     COOKIE,
@@ -26,7 +23,6 @@ from dreamina_ui.web.visitors import (
     VisitorCookie,
     Visitors,
     set_cookie,
-    signing_secret,
 )
 
 pytestmark = pytest.mark.anyio
@@ -152,16 +148,6 @@ async def test_a_forged_cookie_is_replaced(forge: object) -> None:
         reply = await browser.get("/", headers={"Cookie": f"other=1; {COOKIE}={cookie}"})
     assert reply.text not in ("nobody", cookie[:32])
     assert COOKIE in reply.headers["set-cookie"]
-
-
-def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
-    """Without a secret in the settings one is created, readable only by its owner, and read by later starts."""
-    settings = Settings(data_dir=tmp_path)
-    secret = signing_secret(settings)
-    assert len(secret) == 64
-    assert signing_secret(settings) == secret
-    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
-    assert signing_secret(Settings(data_dir=tmp_path, secret="x" * 20)) == "x" * 20
 
 
 async def page(path: str, cookie: str) -> httpx.Response:

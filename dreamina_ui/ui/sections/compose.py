@@ -163,10 +163,11 @@ class Compose:
 
         async def handle(path: str, request: gr.Request) -> Update:
             try:
-                self._callers.known_visitor(request)
+                visitor_id = self._callers.known_visitor(request)
             except (VisitorUnknown, VisitorLost) as error:
                 return {problem: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
-            address, refusal = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
+            files = self._public_files
+            address, refusal = await files.add(Path(str(path)), visitor_id) if files else ("", "failed")
             if refusal:
                 return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}
             return {control: address, problem: gr.update(value="", visible=False)}
