@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from benchmarks.driver import API, Page, Visitor, Wire
 from benchmarks.programs import OURS, Measured, Program, service
 
@@ -166,8 +168,8 @@ async def _serving(name: str, folder: Path, median_s: float, sigma: float) -> As
 
 async def _page(address: str) -> Page:
     """All visitors get the same description of the page: it is read once."""
-    async with Wire(address) as wire:
-        return Page(json.loads(await wire.ask("GET", "/config")))
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+        return Page((await client.get("/config")).raise_for_status().json())
 
 
 async def _jobs(origin: str) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ in another process.
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -16,7 +15,9 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from benchmarks.driver import Page, Visitor, Wire
+import httpx
+
+from benchmarks.driver import Page, Visitor
 from dreamina_ui.settings import Settings
 from tests.rig import make_clip
 from tests.servers import ROOT, SimulatorServer, free_port, wait_for
@@ -49,11 +50,9 @@ class Profile:
                 self.files.add(file)
 
 
-async def one_click(address: str, profile: Profile) -> str:
+async def one_click(address: str, page: Page, profile: Profile) -> str:
     """Two visitors after another, each from the opening of the page to the video; the second one's click is profiled. Gives what
     went wrong, or nothing."""
-    async with Wire(address) as wire:
-        page = Page(json.loads(await wire.ask("GET", "/config")))
     first, second = Visitor(1, page, address), Visitor(2, page, address)
     await first.visit(SECONDS_MOST)  # what is made once, for the first of all, is no part of a click
     profile.on = True
@@ -79,7 +78,9 @@ def main() -> str | None:
 
         def visit() -> None:
             wait_for(lambda: is_open(port))
-            problems.append(asyncio.run(one_click(f"http://127.0.0.1:{port}", profile)))
+            address = f"http://127.0.0.1:{port}"
+            page = Page(httpx.get(f"{address}/config", trust_env=False).raise_for_status().json())
+            problems.append(asyncio.run(one_click(address, page, profile)))
             os.kill(os.getpid(), signal.SIGTERM)
 
         try:

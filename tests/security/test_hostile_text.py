@@ -177,9 +177,14 @@ def test_hostile_link_is_only_text(context: BrowserContext, server: Server, prob
     expect(page.locator("#field-prompt textarea")).to_have_value(text)
     expect(page.locator("#problem-aspect_ratio")).to_contain_text(text[:20])
     check_harmless(page)
-    page.goto(f"{server.address}/?" + urlencode({"video": text}))
+    page.goto(f"{server.address}/?" + urlencode({"video": text[:60]}))
     expect(page.locator("#status .note")).to_be_visible()
     check_harmless(page)
+    # A longer name is none: it is not even read.
+    refused = page.goto(f"{server.address}/?" + urlencode({"video": text}))
+    assert refused is not None
+    assert (refused.status, refused.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert text[:20] not in refused.text()
 
 
 def test_hostile_file_is_only_text(page: Page, tmp_path: Path) -> None:
