@@ -21,6 +21,8 @@
   const JOIN = "/gradio_api/queue/join";
   const DATA = "/gradio_api/queue/data";
   const CANCEL = "/gradio_api/cancel";
+  // Gradio asks there whether the Space is running whose page this is; the page's policy forbids it.
+  const SPACES = "https://huggingface.co/api/spaces/";
   const SILENT_MS = 30000; // the server sends something at least every 15 s
   const ANSWER_MS = 15000;
   const PAUSE_MS = { first: 500, longest: 15000 };
@@ -44,6 +46,7 @@
 
   window.fetch = (input, init) => {
     const address = new URL(input instanceof Request ? input.url : input, document.baseURI);
+    if (address.href.startsWith(SPACES)) return Promise.resolve(Response.json({ id: "", runtime: { stage: "RUNNING" } }));
     if (address.origin !== location.origin) return realFetch(input, init);
     if (address.pathname.endsWith(DATA)) return Promise.resolve(readByGradio(input.signal ?? init?.signal));
     if (address.pathname.endsWith(JOIN)) return join(address, init);
@@ -59,7 +62,12 @@
     if (!isLost) {
       try {
         const response = await send(call);
-        if (!response.ok) return refused(response);
+        if (!response.ok && !(await needsReload(response))) return response;
+        if (!response.ok) {
+          call.known = newId();
+          fail(call, ""); // the notice says it
+          return Response.json({ event_id: call.known });
+        }
         const answer = await response.json();
         call.known = answer.event_id;
         calls.set(call.known, call);
@@ -69,7 +77,7 @@
         // It may have arrived: from here on it is one that is sent again.
       }
     }
-    call.known = `again-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+    call.known = newId();
     calls.set(call.known, call);
     if (isLost) retryNow();
     else lose();
@@ -110,11 +118,15 @@
     connect();
   }
 
-  async function refused(response) {
+  // Whether only a reload mends what this refusal says; then it is offered.
+  async function needsReload(response) {
     const told = await response.clone().json().catch(() => ({}));
-    if (ONLY_RELOAD.includes(told.code)) offerReload(told);
-    return response;
+    const isSo = ONLY_RELOAD.includes(told.code);
+    if (isSo) offerReload(told);
+    return isSo;
   }
+
+  const newId = () => `own-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
 
   async function cancel(address, init) {
     const body = JSON.parse(init.body);

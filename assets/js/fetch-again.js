@@ -9,6 +9,7 @@
 
   const PAUSE_MS = { first: 1000, longest: 15000 };
   const again = new WeakSet(); // the videos that are waited for
+  const retried = new WeakMap(); // video → the address that it has requested again without a wait
 
   function pause(failures) {
     return new Promise((resolve) => {
@@ -42,7 +43,12 @@
     const { isThere, hasWaited } = await dreamina.whenReachable(currentSrc);
     again.delete(video);
     const isSame = video.isConnected && video.currentSrc === currentSrc && video.error;
-    if (!isSame || !isThere || !(hasWaited || error.code === MediaError.MEDIA_ERR_NETWORK)) return;
+    if (!isSame || !isThere) return;
+    // A connection that broke before the first byte looks like a file of an unknown kind: one more request tells them apart.
+    if (!hasWaited && error.code !== MediaError.MEDIA_ERR_NETWORK) {
+      if (retried.get(video) === currentSrc) return;
+      retried.set(video, currentSrc);
+    }
     video.load();
     video.currentTime = currentTime;
     if (video.autoplay) video.play().catch(() => {});

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import KEY, filled
 from tests.browser.still_page import WORDS, open_still_page
@@ -21,6 +21,7 @@ PLAYS = "(video => video && video.readyState >= 2)(document.querySelector('#play
 GENERATING = {"msg": "process_generating", "success": True}
 NO_COOKIES = {"profile": {"default_content_setting_values": {"cookies": 2}}}
 PROMPT = "#field-prompt textarea"
+COMPARED = "[...document.querySelectorAll('dialog.compare video')]"
 
 
 def stage(page: Page, state: str) -> None:
@@ -216,7 +217,8 @@ def test_what_only_a_reload_mends_is_said(quick_page: Page, quick_service: Simul
     quick_page.click("#generate")
     notice = quick_page.locator("#connection-notice")
     expect(notice).to_contain_text(WORDS.say(lost))
-    expect(quick_page.locator(".toast-body")).to_have_count(0)
+    quick_page.wait_for_timeout(300)
+    expect(quick_page.locator(".toast-body")).to_have_count(0)  # it is said once
     assert paid(quick_service) == before
     with quick_page.expect_navigation():
         notice.get_by_role("button").click()
@@ -224,6 +226,57 @@ def test_what_only_a_reload_mends_is_said(quick_page: Page, quick_service: Simul
     expect(quick_page.locator(PROMPT)).to_have_value("typed before it was lost")
     quick_page.click("#generate")
     stage(quick_page, "succeeded")
+
+
+def test_a_network_that_goes_away_just_as_a_video_is_ready(context: BrowserContext, quick_server: Server) -> None:
+    """The player and the comparison fetch their files again, once it is back, and a batch's table goes on over a cut."""
+    network = Network(int(quick_server.address.rpartition(":")[2]))
+    page = context.new_page()
+    loads: list[str] = []
+
+    def gone(route: Route) -> None:
+        network.refuse()
+        route.continue_()
+
+    try:
+        page.goto(network.address)
+        filled(page)
+        page.on("framenavigated", lambda frame: loads.append(frame.url))
+        page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
+        page.fill("#batch-lines textarea", "one\ntwo\nthree")
+        page.click("#batch-start:not(:disabled)")
+        page.wait_for_selector('#batch-table tr[data-job][data-state="in_progress"]')
+        network.cut()
+        expect(page.locator('#batch-table tr[data-job][data-state="succeeded"]')).to_have_count(3)
+        page.get_by_role("tab", name=WORDS.say("tab.video")).click()
+
+        page.route("**/*.mp4*", lambda route: route.abort("connectionreset"), times=1)
+        page.click("#generate")
+        stage(page, "succeeded")
+        page.wait_for_function(PLAYS)
+
+        page.route("**/*.mp4*", gone)
+        page.click("#generate")
+        page.wait_for_function("document.querySelector('#player video')?.error")
+        page.unroute("**/*.mp4*")
+        network.mend()
+        page.wait_for_function(PLAYS)
+        stage(page, "succeeded")
+        expect(page.locator("[data-undecodable]:visible")).to_have_count(0)
+
+        for box in page.locator("#history [data-pick]").all()[:2]:
+            box.check()
+        page.route("**/*.mp4*", gone)  # as long as there is a route, nothing comes from the browser's cache
+        page.click("[data-do=compare]")
+        page.wait_for_function(f"{COMPARED}.every((video) => video.error)")
+        page.unroute("**/*.mp4*")
+        network.mend()
+        page.wait_for_function(f"{COMPARED}.every((video) => video.readyState >= 2)")
+        expect(page.locator("[data-undecodable]:visible, .toast-body")).to_have_count(0)
+        assert loads == []
+    finally:
+        page.close()
+        network.close()
 
 
 def test_a_frozen_tab_shows_what_ended_meanwhile(quick_page: Page, quick_service: SimulatorServer) -> None:
