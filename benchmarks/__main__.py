@@ -1,6 +1,6 @@
-"""All of it, one part after another: `python -m benchmarks [--short] [--report docs/performance.md] [PART …]`.
+"""Runs all benchmarks, one after another: `python -m benchmarks [--short] [--report docs/performance.md] [PART …]`.
 
-Each part is a program of its own, too: `python -m benchmarks.pacing`.
+Each part can also be run alone: `python -m benchmarks.pacing`.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 PARTS = ("pacing", "watchers", "start", "page", "playing", "simulator", "growth", "history")
 SHORT = {"history": ("--jobs", "60", "--repeats", "2")}
-"""Where a part has another word for it."""
+"""The options of parts that have no `--short`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,15 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without any")
     parser.add_argument("--short", action="store_true", help="small settings, which only show that all of it runs")
     parser.add_argument("--report", metavar="PAGE", help="a page of the documentation to write the tables into")
-    wish = parser.parse_args(arguments)
-    if unknown := set(wish.parts) - set(PARTS):
+    args = parser.parse_args(arguments)
+    if unknown := set(args.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     failed = []
-    for part in wish.parts or PARTS:
+    for part in args.parts or PARTS:
         print(f"\n## {part}", flush=True)  # noqa: T201  what a benchmark is for
-        options = SHORT.get(part, ("--short",)) if wish.short else ()
-        report = ("--report", wish.report) if wish.report else ()
-        # A process each: what one part has loaded is not in the memory and the clock of the next.
+        options = SHORT.get(part, ("--short",)) if args.short else ()
+        report = ("--report", args.report) if args.report else ()
+        # Each part runs in its own process, so that what one has loaded changes no figure of the next.
         command = [sys.executable, "-m", f"benchmarks.{part}", *options, *report]
         if subprocess.run(command, check=False).returncode:  # noqa: S603  our own modules
             failed.append(part)

@@ -1,7 +1,7 @@
 """Many visitors at once, in one process: each opens the page, clicks Generate, and stays until the video is there.
 
-What a click leads to is read from the page's own description, as Gradio's script reads it: the event of the button, those
-that follow it, and those of each component whose value it changed. Only what the measuring needs is read of the answers.
+The events of a click are read from the page's configuration, as Gradio's script reads it: the event of the button, those that
+follow it, and those of each component whose value changed. Only the needed parts of the answers are parsed.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ LINE_MOST = 2**24
 
 
 class Wire:
-    """A connection that speaks as much of HTTP/1.1 as the page's requests need; `cookie` goes with each."""
+    """A connection with the part of HTTP/1.1 that the page's requests need; `cookie` is sent with each."""
 
     def __init__(self, address: str, cookie: str = "") -> None:
         self._host = urlsplit(address).netloc
@@ -169,14 +169,14 @@ class Visitor:
 
     async def _join(self, wire: Wire, event: int) -> None:
         values = [self._values.get(number) for number in self.page.events[event]["inputs"]]
-        wish = {
+        body = {
             "data": values,
             "event_data": None,
             "fn_index": event,
             "trigger_id": self.page.trigger(event),
             "session_hash": self._session,
         }
-        await wire.ask("POST", f"{API}/queue/join", wish)
+        await wire.ask("POST", f"{API}/queue/join", body)
 
     async def _follow(self, wire: Wire) -> list[int]:
         """Read the stream of what was joined, to its end; gives the components that an ended event has changed."""

@@ -1,10 +1,10 @@
-"""RunComfy's API with nothing behind it: `python -m benchmarks.fake_service --duration 60 [--sigma 0.15]`.
+"""A minimal RunComfy API that renders nothing: `python -m benchmarks.fake_service --duration 60 [--sigma 0.15]`.
 
-It answers at once and renders nothing, so that a measured program never waits for it. A job is done when its time has
+It answers at once, so that a measured program never waits for it. A job is done when its time has
 passed since its POST; `/_bench/jobs` tells when that was, by the clock that all processes of the machine share.
 
-No framework: a request costs tens of microseconds, where uvicorn without its C parser takes a good part of a millisecond, on
-cores that the measured program has to itself then.
+It uses no framework: a request takes tens of microseconds of processor time, with uvicorn without its C parser most of a
+millisecond, which the measured program would lack.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 __all__ = ["FakeService", "Lengths", "Request"]
 
 QUEUED_SHARE = 0.1
-"""Of a job's time, what it spends in the queue."""
+"""The share of a job's time that it spends in the queue."""
 UNKNOWN = (404, {"error_code": 404001, "error_message": "Not found."})
 
 
@@ -82,11 +82,11 @@ class FakeService:
                 return 200, {"jobs": [asdict(request) for request in self._requests.values()]}
         return UNKNOWN
 
-    def _submit(self, wish: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _submit(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         number, now = len(self._requests), time.monotonic()
         takes_s = self._lengths.of(number)
         begins_at = now + self._lengths.queued_share * takes_s
-        request = Request(f"request-{number}", str(wish.get("prompt")), now, now + takes_s, begins_at)
+        request = Request(f"request-{number}", str(body.get("prompt")), now, now + takes_s, begins_at)
         self._requests[request.request_id] = request
         return 200, {"request_id": request.request_id, **self._links(request, "status", "result", "cancel")}
 
@@ -163,9 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--queued", type=float, default=QUEUED_SHARE, help="of a job's time, what it spends in the queue"
     )
     parser.add_argument("--clip", type=Path, help="the video that each job makes; a small one is made without")
-    wish = parser.parse_args(arguments)
-    clip = wish.clip.read_bytes() if wish.clip else small_clip()
-    asyncio.run(serve(FakeService(Lengths(wish.median, wish.sigma, wish.queued), clip), wish.port))
+    args = parser.parse_args(arguments)
+    clip = args.clip.read_bytes() if args.clip else small_clip()
+    asyncio.run(serve(FakeService(Lengths(args.median, args.sigma, args.queued), clip), args.port))
 
 
 def small_clip() -> bytes:

@@ -1,12 +1,12 @@
-"""What a job costs as the house fills: `python -m benchmarks.growth [--short] [--report docs/performance.md]`.
+"""The cost of a job by the number of jobs: `python -m benchmarks.growth [--short] [--report docs/performance.md]`.
 
-The engine with its database and its library as in the program, from the click to the saved video with one watcher for each
-job; the service answers at once, and by a loop whose time passes only when nothing is left to do, so that an hour of
-waiting costs what is done in it. Counted is the processor time of the whole process, all threads. Rounds of all sizes take
-turns, in an order drawn anew each time, each from the same database.
+The engine runs with its database and library as in the program, from the click to the saved video, with one watcher for each
+job. The service answers at once. The event loop's time passes only when nothing is left to do, so that waiting costs no real
+time. The figure is the processor time of the whole process, all threads. Rounds of all sizes take turns in a new random order
+each time, each from the same database.
 
-A job is looked at more often the longer it takes. What a look costs is told from what else there is by making the same jobs
-take longer: what that adds, divided by the looks it adds, with the leases that are renewed meanwhile.
+A job is polled more often the longer it takes. To find the cost of a poll, the same jobs are made to take longer: the additional
+time is divided by the additional polls; it includes the leases that are renewed meanwhile.
 """
 
 import argparse
@@ -50,10 +50,10 @@ ORIGIN = "http://service.internal"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Per job: processor time in milliseconds, and looks at the service."""
+    """Per job: processor time in milliseconds, and polls."""
 
     cpu_ms: float
-    looks: float
+    polls: float
 
 
 class Service(httpx.AsyncBaseTransport):
@@ -64,7 +64,7 @@ class Service(httpx.AsyncBaseTransport):
         self._takes_s = takes_s
         self._now = wall_clock()
         self._sent_at: list[float] = []
-        self.looks = 0
+        self.polls = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         match request.url.path.strip("/").split("/"):
@@ -72,7 +72,7 @@ class Service(httpx.AsyncBaseTransport):
                 self._sent_at.append(self._now())
                 return self._told(len(self._sent_at) - 1, "in_queue")
             case ["v1", "requests", number, "status"]:
-                self.looks += 1
+                self.polls += 1
                 done = self._now() >= self._sent_at[int(number)] + self._takes_s
                 return self._told(int(number), "completed" if done else "in_progress")
             case ["v1", "requests", number, "result"]:
@@ -108,22 +108,22 @@ async def one_job(engine: Engine, number: int) -> Job:
 
 
 async def work(data: Path, clip: Path, active: int, jobs: int, takes_s: float) -> Cost:
-    """So many jobs, in waves of `active`; opening and closing of the house are not counted."""
+    """So many jobs, in waves of `active`; starting and stopping the engine are not counted."""
     service = Service(clip, takes_s)
     async with opened(data, service) as engine:
-        made = [await one_job(engine, 0)]  # the first time, much is only just being loaded
-        looks, began = service.looks, time.process_time()
+        made = [await one_job(engine, 0)]  # the first time, much is still being loaded
+        polls, began = service.polls, time.process_time()
         for first in range(0, jobs, active):
             made += await asyncio.gather(*(one_job(engine, first + number) for number in range(active)))
-        spent_s, looks = time.process_time() - began, service.looks - looks
+        spent_s, polls = time.process_time() - began, service.polls - polls
     for job in made:
         (data / "videos" / f"{job.share_id}.mp4").unlink()
         (data / "videos" / f"{job.share_id}.webp").unlink()
     count = len(made) - 1
-    return Cost(spent_s * 1000 / count, looks / count)
+    return Cost(spent_s * 1000 / count, polls / count)
 
 
-class House:
+class Setup:
     """A data folder with a past, the same at each use."""
 
     def __init__(self, folder: Path, rows: int, clip: Path) -> None:
@@ -143,16 +143,16 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The least of one size, per job, as whatever else runs only ever adds; `look_ms` is what a look costs."""
+    """The least of one size, per job, as whatever else runs only ever adds; `poll_ms` is what a poll costs."""
 
     size: int
     cpu_ms: float
-    looks: float
-    look_ms: float
+    polls: float
+    poll_ms: float
 
     @property
     def without_looks_ms(self) -> float:
-        return self.cpu_ms - self.looks * self.look_ms
+        return self.cpu_ms - self.polls * self.poll_ms
 
 
 def points(
@@ -161,21 +161,21 @@ def points(
     """Both series: by rows in history, and by jobs at once."""
     folder.mkdir(exist_ok=True)
     clip = make_clip(folder / "clip.mp4")
-    houses = {rows: House(folder / str(rows), rows, clip) for rows in {*histories, AT_ONCE}}
+    setups = {rows: Setup(folder / str(rows), rows, clip) for rows in {*histories, AT_ONCE}}
     settings = [(rows, AT_ONCE) for rows in histories] + [(AT_ONCE, active) for active in actives]
     found: dict[tuple[int, int, float], list[Cost]] = {}
     order = random.Random(9)  # noqa: S311  an order, no secret
     every = [(rows, active, takes_s) for rows, active in dict.fromkeys(settings) for takes_s in (QUICK_S, LONG_S)]
     for _ in range(repeats):
         for rows, active, takes_s in order.sample(every, len(every)):
-            cost = houses[rows].cost(active, max(active, least), takes_s)
+            cost = setups[rows].cost(active, max(active, least), takes_s)
             found.setdefault((rows, active, takes_s), []).append(cost)
 
     def point(size: int, rows: int, active: int) -> Point:
         quick, long = (found[rows, active, takes_s] for takes_s in (QUICK_S, LONG_S))
         quick_ms, long_ms = (min(cost.cpu_ms for cost in costs) for costs in (quick, long))
-        looks, more = (statistics.median(cost.looks for cost in costs) for costs in (quick, long))
-        return Point(size, quick_ms, looks, (long_ms - quick_ms) / (more - looks))
+        polls, more = (statistics.median(cost.polls for cost in costs) for costs in (quick, long))
+        return Point(size, quick_ms, polls, (long_ms - quick_ms) / (more - polls))
 
     return [
         [point(rows, rows, AT_ONCE) for rows in histories],
@@ -193,14 +193,14 @@ def figures_of(series: Sequence[Sequence[Point]]) -> list[Figure]:
             figures += [
                 Figure(f"{name}: a job of {QUICK_S:g} s", "ms", point.cpu_ms, first.cpu_ms, ratio_most=most),
                 Figure(
-                    f"{name}: of that, without looks",
+                    f"{name}: of that, without polls",
                     "ms",
                     point.without_looks_ms,
                     first.without_looks_ms,
                     ratio_most=most,
                 ),
-                Figure(f"{name}: a look", "ms", point.look_ms, first.look_ms),
-                Figure(f"{name}: looks per job", "looks", point.looks, first.looks),
+                Figure(f"{name}: a poll", "ms", point.poll_ms, first.poll_ms),
+                Figure(f"{name}: polls per job", "polls", point.polls, first.polls),
             ]
     return figures
 
@@ -211,7 +211,7 @@ def drawn(series: Sequence[Sequence[Point]]) -> str:
     lines = [
         Series(name, [(point.size, point.cpu_ms) for point in found]) for name, found in zip(names, series, strict=True)
     ]
-    return plot(lines, "how many", "processor time per job, ms", "The cost of a job as the house fills")
+    return plot(lines, "how many", "processor time per job, ms", "The cost of a job by the number of jobs")
 
 
 def measured(folder: Path, short: bool, repeats: int) -> list[list[Point]]:
@@ -231,16 +231,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--report", type=Path, help="a page of the documentation: the table goes into it, the plot beside it"
     )
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-growth-") as folder:
-        series = measured(Path(folder), wish.short, wish.repeats)
-    repeats = 1 if wish.short else wish.repeats
+        series = measured(Path(folder), args.short, args.repeats)
+    repeats = 1 if args.short else args.repeats
     text = f"{machine()}; {repeats} rounds.\n\n{table(figures_of(series), 'measured', 'smallest')}"
     print(text)  # noqa: T201  what a benchmark is for
-    if wish.report:
-        wish.report.with_name("growth.svg").write_text(drawn(series), encoding="utf-8")
+    if args.report:
+        args.report.with_name("growth.svg").write_text(drawn(series), encoding="utf-8")
         picture = "![The cost of a job by rows in history and by jobs at once](growth.svg)"
-        write_report(wish.report, "growth", f"{picture}\n\n{text}")
+        write_report(args.report, "growth", f"{picture}\n\n{text}")
 
 
 if __name__ == "__main__":

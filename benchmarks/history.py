@@ -1,7 +1,7 @@
 """What a long history costs: `python -m benchmarks.history [--report docs/performance.md]`.
 
 The program runs twice at once, as users start it: with an empty history, and with one of many videos of one visitor. Both are
-asked in turn, so that whatever else the machine does falls on both alike.
+asked in turn, so that other load on the machine affects both alike.
 """
 
 import argparse
@@ -31,7 +31,7 @@ RARE = "lonely"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Running:
     """A program with its visitor; `load` is the number of the event by which the page fills itself."""
 
     server: MeasuredServer
@@ -59,34 +59,34 @@ def furnished(folder: Path, jobs: int) -> tuple[MeasuredServer, str]:
 
 
 @contextmanager
-def running(server: MeasuredServer, cookie: str) -> Iterator[House]:
+def running(server: MeasuredServer, cookie: str) -> Iterator[Running]:
     server.start()
     try:
         with Visit(server, cookie) as visit:
             visit.settle()
-            yield House(server, cookie, visit, visit.event("load"))
+            yield Running(server, cookie, visit, visit.event("load"))
     finally:
         server.stop()
 
 
-def in_turn(pair: Sequence[House], repeats: int, work: Callable[[House], int]) -> list[list[Cost]]:
-    """What the work costs in each of the houses; which one comes first is drawn anew each time."""
+def in_turn(pair: Sequence[Running], repeats: int, work: Callable[[Running], int]) -> list[list[Cost]]:
+    """What the work costs in both programs; each time, the order is random."""
     costs: list[list[Cost]] = [[] for _ in pair]
     order = random.Random(7)  # noqa: S311  an order, no secret
-    for house in pair:
-        work(house)  # the first time, much is only just being loaded
+    for program in pair:
+        work(program)  # the first time, much is still being loaded
     for _ in range(repeats):
         for number in order.sample(range(len(pair)), len(pair)):
             costs[number].append(pair[number].visit.measured(partial(work, pair[number])))
     return costs
 
 
-def opening(pair: Sequence[House], repeats: int) -> list[Figure]:
+def opening(pair: Sequence[Running], repeats: int) -> list[Figure]:
     """Opening the page, without the pictures and with them."""
     figures = []
     for name, work, ratio_most in (
-        ("opening", lambda house: house.visit.open(house.load), RATIO_MOST),
-        ("opening, with posters", lambda house: house.visit.open(house.load) + house.visit.posters(), None),
+        ("opening", lambda program: program.visit.open(program.load), RATIO_MOST),
+        ("opening, with posters", lambda program: program.visit.open(program.load) + program.visit.posters(), None),
     ):
         empty, full = in_turn(pair, repeats, work)
         for what, unit, read in (
@@ -100,9 +100,9 @@ def opening(pair: Sequence[House], repeats: int) -> list[Figure]:
     return figures
 
 
-def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
+def paging(program: Running, jobs: int, repeats: int) -> list[Figure]:
     """Through all pages, to and from one in the middle, a search and two filters."""
-    visit, pages = house.visit, -(-jobs // PAGE)
+    visit, pages = program.visit, -(-jobs // PAGE)
     # The page asks for what it shows whenever this changes.
     shown = visit.event("change", "history-stale")
 
@@ -113,7 +113,7 @@ def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
     asked(0)
     turns = [asked(page) for page in range(1, pages)]
     around = [asked(page) for _ in range(repeats) for page in (middle + 1, middle)]
-    wishes = {
+    costs_by_name = {
         f"turning to one of the {pages} pages": turns,
         f"turning around page {middle}": around,
         "a search that finds one in a hundred": [asked(0, RARE) for _ in range(repeats)],
@@ -121,7 +121,7 @@ def paging(house: House, jobs: int, repeats: int) -> list[Figure]:
         "a filter that nothing fits": [asked(0, "", "failed") for _ in range(repeats)],
     }
     figures = []
-    for name, costs in wishes.items():
+    for name, costs in costs_by_name.items():
         worked, waited = [cost.cpu_s * 1000 for cost in costs], [cost.clock_s * 1000 for cost in costs]
         figures += [
             Figure(f"{name}: server time, median", "ms", statistics.median(worked)),
@@ -167,11 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=10_000, help="videos in the long history")
     parser.add_argument("--repeats", type=int, default=30, help="times that each thing is measured")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-history-") as folder:
-        figures = measure(Path(folder), wish.jobs, wish.repeats)
-    text = f"{machine()}; {wish.repeats} repeats.\n\n{table(figures, f'{wish.jobs:,} videos', 'empty')}"
-    publish("history", text, wish.report)
+        figures = measure(Path(folder), args.jobs, args.repeats)
+    text = f"{machine()}; {args.repeats} repeats.\n\n{table(figures, f'{args.jobs:,} videos', 'empty')}"
+    publish("history", text, args.report)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from benchmarks.programs import OURS, Measured, Program, service
 __all__ = ["Load", "Outcome", "Untended", "run", "track"]
 
 AT_ONCE = 32
-"""Calls under way while jobs are sent that nobody watches."""
+"""Calls at the same time while the jobs without watchers are sent."""
 WINDOW_S = 30.0
 
 
@@ -25,8 +25,8 @@ WINDOW_S = 30.0
 class Load:
     """So many visitors who arrive evenly within a time, with a job each whose length is log-normal. In seconds.
 
-    Before them, `warm_up` jobs of the same lengths run unmeasured: a program that learns has something to learn from, and
-    what is loaded at the first use is loaded.
+    Before them, `warm_up` jobs of the same lengths run unmeasured, so that a program can learn durations and load what it
+    loads at the first use.
     """
 
     visitors: int
@@ -190,9 +190,9 @@ async def _send(number: int, page: Page, address: str, turns: asyncio.Semaphore)
     """One call of the public endpoint, until the job has its id. Raises `RuntimeError` if it gets none."""
     fields = ("field-prompt", "field-aspect_ratio", "field-frames", "field-seed")
     prompt, *others = (page.values[page.ids[name]] for name in fields)
-    wish = {"data": [f"job {number} {prompt or 'of a lighthouse'}", *others]}
+    body = {"data": [f"job {number} {prompt or 'of a lighthouse'}", *others]}
     async with turns, Wire(address) as wire:
-        call = json.loads(await wire.ask("POST", f"{API}/call/submit", wish))["event_id"]
+        call = json.loads(await wire.ask("POST", f"{API}/call/submit", body))["event_id"]
         told = [line async for line in wire.lines(f"{API}/call/submit/{call}")]
     if b"event: complete" not in told:
         raise RuntimeError(f"job {number}: {b' '.join(told)[:200]!r}")

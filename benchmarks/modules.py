@@ -1,4 +1,4 @@
-"""Which modules of the studio one click visits: `python -m benchmarks.modules`.
+"""Which modules of the studio run code for one click: `python -m benchmarks.modules`.
 
 A profile of the running program, from the click to the video: a module counts if one of its functions runs. The click is that
 of Gradio's page over HTTP, with the watcher's stream and what the page calls when the job has ended; the service is our simulator

@@ -1,7 +1,7 @@
-"""When to ask next, measured: `python -m benchmarks.pacing [--short] [--report docs/performance.md]`.
+"""When to poll next, measured: `python -m benchmarks.pacing [--short] [--report docs/performance.md]`.
 
-What a schedule costs is *looks × mean delay of the news*, in poll-seconds per job: half as many looks for twice the delay is
-as good. Known are the best that any schedule can reach with these durations, and what clients with a fixed interval pay.
+The cost of a schedule is *polls × mean delay*, in poll-seconds per job: half as many polls with twice the delay cost the same. It
+is compared with the least cost that any schedule can have for these durations, and with clients that poll at a fixed interval.
 """
 
 import argparse
@@ -46,19 +46,19 @@ INTERVALS_S = {
 }
 
 Schedule = Callable[[float], float]
-"""From a job's age to the seconds until the next look at it."""
+"""From a job's age to the seconds until the next poll of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Of many jobs: looks per job, and the mean delay of the news in seconds."""
+    """Of many jobs: polls per job, and the mean delay until an end is seen, in seconds."""
 
-    looks: float
+    polls: float
     delay_s: float
 
     @property
     def poll_s(self) -> float:
-        return self.looks * self.delay_s
+        return self.polls * self.delay_s
 
 
 def every(interval_s: float) -> Schedule:
@@ -97,7 +97,7 @@ def simulated(learnings: int, jobs: int) -> list[Figure]:
         best = bound(MEDIAN_S, sigma)
         learned = [PollSchedule(drawn(source, sigma, LEARNED)) for _ in range(learnings)]
         taken = drawn(source, sigma, jobs)
-        found = [product(pace.next_look_s, taken) for pace in learned]
+        found = [product(pace.next_poll_s, taken) for pace in learned]
         name = f"σ {sigma:g}"
         figures += [
             Figure(
@@ -107,7 +107,7 @@ def simulated(learnings: int, jobs: int) -> list[Figure]:
                 best,
                 ratio_most=BOUND_MOST,
             ),
-            Figure(f"{name}: looks per job", "", statistics.fmean(one.looks for one in found)),
+            Figure(f"{name}: polls per job", "", statistics.fmean(one.polls for one in found)),
             Figure(f"{name}: mean delay of the news", "s", statistics.fmean(one.delay_s for one in found)),
         ]
         for shift, words in (
@@ -117,7 +117,7 @@ def simulated(learnings: int, jobs: int) -> list[Figure]:
         ):
             shifted = [shift * duration for duration in taken]
             schedules = [PollSchedule()] if shift == 1.0 else learned
-            costs = statistics.fmean(product(pace.next_look_s, shifted).poll_s for pace in schedules)
+            costs = statistics.fmean(product(pace.next_poll_s, shifted).poll_s for pace in schedules)
             fixed = product(every(2.0), shifted).poll_s
             figures.append(Figure(f"{name}: {words}, beside every 2 s", "poll-s", costs, fixed, ratio_most=FIXED_MOST))
         for interval_s, whose in INTERVALS_S.items():
@@ -151,8 +151,8 @@ async def over_sockets(folder: Path, sigma: float, jobs: int, median_s: float = 
 
     def found(name: str) -> Product:
         told = [(known[prompt], at) for prompt, at in seen[name].items()]
-        looks = statistics.fmean(job["polls"] for job, _ in told)
-        return Product(looks, statistics.fmean(at - job["done_at"] for job, at in told))
+        polls = statistics.fmean(job["polls"] for job, _ in told)
+        return Product(polls, statistics.fmean(at - job["done_at"] for job, at in told))
 
     best, us = bound(median_s, sigma), found("ours")
     name = f"over sockets, σ {sigma:g}"
@@ -160,7 +160,7 @@ async def over_sockets(folder: Path, sigma: float, jobs: int, median_s: float = 
         Figure(
             f"{name}: {LEARNED} learned, beside the best possible", "poll-s", us.poll_s, best, ratio_most=BOUND_MOST
         ),
-        Figure(f"{name}: looks per job", "", us.looks),
+        Figure(f"{name}: polls per job", "", us.polls),
         Figure(f"{name}: mean delay of the news", "s", us.delay_s),
     ]
     for interval_s, whose in INTERVALS_S.items():
@@ -232,11 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pacing", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few jobs of a few seconds")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-pacing-") as folder:
-        figures = measure(Path(folder), wish.short)
+        figures = measure(Path(folder), args.short)
     text = f"{machine()}.\n\n{table(figures, 'ours', 'peer')}"
-    publish("pacing", text, wish.report)
+    publish("pacing", text, args.report)
 
 
 if __name__ == "__main__":

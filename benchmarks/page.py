@@ -1,6 +1,6 @@
-"""What the page weighs, and when its form can be used: `python -m benchmarks.page [--short] [--report docs/performance.md]`.
+"""The size of the page, and when its form can be used: `python -m benchmarks.page [--short] [--report docs/performance.md]`.
 
-In Chromium, with nothing in its cache, beside an empty Gradio page. Both servers have been asked for their page before.
+In Chromium, with an empty cache, beside an empty Gradio page. Both servers have sent their page before.
 """
 
 import argparse
@@ -25,7 +25,7 @@ __all__ = ["Opening", "main", "measure"]
 
 RATIO_MOST = 1.15
 QUIET_S = 0.5
-"""So long without a file that has come, and the page has all it wants."""
+"""After so long without a new file, the page has loaded all it needs."""
 WATCH = """
 (() => {
   const look = () => {
@@ -112,11 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one page of each, to see that it runs")
     parser.add_argument("--repeats", type=int, default=9, help="pages of each; the median counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-page-") as folder:
-        figures = measure(Path(folder), wish.short, wish.repeats)
-    text = f"{machine()}; {1 if wish.short else wish.repeats} pages of each.\n\n{table(figures, OURS, EMPTY)}"
-    publish("page", text, wish.report)
+        figures = measure(Path(folder), args.short, args.repeats)
+    text = f"{machine()}; {1 if args.short else args.repeats} pages of each.\n\n{table(figures, OURS, EMPTY)}"
+    publish("page", text, args.report)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """From the service's end to a picture: `python -m benchmarks.playing [--short] [--report docs/performance.md]`.
 
-A video of 10 MB, a service on this machine that hands it out, our app, and its page in Chromium. Where the job is shows in the
-database; when the page has the video and shows its first picture, the page tells by the same clock.
+A service on this machine sends a video of 10 MB to our app, whose page is open in Chromium. The job's states are read from the
+database; the page reports by the same clock when it has the video and shows its first picture.
 """
 
 import argparse
@@ -161,12 +161,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one short video, to see that it runs")
     parser.add_argument("--repeats", type=int, default=5, help="videos; the median counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-playing-") as folder:
-        figures, size_mb = measure(Path(folder), wish.short, wish.repeats)
-    count = 1 if wish.short else wish.repeats
+        figures, size_mb = measure(Path(folder), args.short, args.repeats)
+    count = 1 if args.short else args.repeats
     text = f"{machine()}; {count} times a video of {size_mb:.1f} MB.\n\n{table(figures, OURS)}"
-    publish("playing", text, wish.report)
+    publish("playing", text, args.report)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def processor_s(pid: int) -> float:
 
 
 class Measured(Process):
-    """A process that is looked at from outside, as Linux tells of it; its children count with it."""
+    """A process that is measured from outside, by Linux's `/proc`, together with its children."""
 
     @property
     def pid(self) -> int:

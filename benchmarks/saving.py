@@ -1,7 +1,7 @@
 """What a video costs between its download and its name: `python -m benchmarks.saving [--report docs/performance.md]`.
 
-The floor is what no program can do without that shows a poster: one opening, one decoded frame, and one WebP, by PyAV and Pillow
-as their manuals have it. Ours adds the facts of the file, a look at whether it is whole, and the record inside it.
+The peer does the least that a poster needs: it opens the file, decodes one frame and writes one WebP, with PyAV and Pillow as in
+their manuals. Ours also reads the facts of the file, checks whether it is complete, and writes the record into it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from dreamina_ui.media.examine import examine
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
 
 RATIO_MOST = 1.0
-"""Less than the floor: its decoder puts frames in order, and waits for three packets before it gives one."""
+"""Less than the peer, whose decoder reorders frames and waits for three packets before it returns one."""
 WIDTH = 640
 RECORD = {
     "app": "dreamina-ui",
@@ -46,14 +46,14 @@ def make_clip(path: Path, size: tuple[int, int], frames: int) -> None:
         target.mux(video.encode(None))
 
 
-def floor(clip: Path, folder: Path) -> None:
+def least_work(clip: Path, folder: Path) -> None:
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1
         frame = next(container.decode(stream))
         small = frame.reformat(width=WIDTH, height=WIDTH * frame.height // frame.width, format="rgb24")
         picture = small.to_image()  # type: ignore[no-untyped-call]
-    picture.save(folder / "floor.webp", "WEBP", quality=80)
+    picture.save(folder / "least.webp", "WEBP", quality=80)
 
 
 def looked_at(clip: Path, folder: Path) -> None:
@@ -86,7 +86,7 @@ def measure(folder: Path, short: bool, repeats: int) -> tuple[int, list[Figure]]
     clip = folder / "clip.mp4"
     make_clip(clip, (320, 180) if short else (1920, 1080), 10 if short else 150)
     repeats = 1 if short else repeats
-    least = measured(floor, clip, folder, repeats)
+    least = measured(least_work, clip, folder, repeats)
     facts = measured(looked_at, clip, folder, repeats)
     record = measured(recorded, clip, folder, repeats)
     figures = [
@@ -105,11 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="a small file, once, to see that it runs")
     parser.add_argument("--repeats", type=int, default=9, help="how often; the median counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
-    chosen = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-saving-") as folder:
-        size, figures = measure(Path(folder), chosen.short, chosen.repeats)
-    about = f"{machine()}; a video of {size / 1e6:.1f} MB, {1 if chosen.short else chosen.repeats} times each."
-    publish("saving", f"{about}\n\n{table(figures, 'ours', 'floor')}", chosen.report)
+        size, figures = measure(Path(folder), args.short, args.repeats)
+    about = f"{machine()}; a video of {size / 1e6:.1f} MB, {1 if args.short else args.repeats} times each."
+    publish("saving", f"{about}\n\n{table(figures, 'ours', 'peer')}", args.report)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How fast the simulator draws: `python -m benchmarks.simulator [--short] [--report docs/performance.md]`.
+"""How fast the simulator renders: `python -m benchmarks.simulator [--short] [--report docs/performance.md]`.
 
 Each scene is rendered as for a job, in a process of its own. Right before or after it, the same encoder gets one ready frame
-of that scene over and over, which is the least work it can have; and, for what pictures that move cost it, some of the
-scene's own frames, all drawn beforehand.
+of that scene over and over, which is the least work it can have; and some of the scene's own frames, drawn beforehand, which
+show the cost of moving pictures.
 """
 
 import argparse
@@ -27,7 +27,7 @@ __all__ = ["SCENES", "main", "measure"]
 ROOT = Path(__file__).parents[1]
 WIDTH, HEIGHT, FRAMES_PER_SECOND = 1920, 1088, 24
 FRAMES, FRAMES_SHORT = 121, 9
-"""The card's five seconds; and too few for a figure that says anything."""
+"""The card's five seconds; and a number that is too small for a useful figure."""
 READY_FRAMES = 24
 """Drawn beforehand, 3 MB each, and then given to the encoder to and fro: motion goes on, and nothing jumps."""
 REAL_TIME, SHARE_LEAST = 24.0, 0.5
@@ -138,17 +138,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the best of each scene counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the table into")
     parser.add_argument("--make", choices=KINDS[:3], help=argparse.SUPPRESS)
-    wish = parser.parse_args(arguments)
-    if wish.make:
+    args = parser.parse_args(arguments)
+    if args.make:
         wanted = json.load(sys.stdin)
-        work(RenderJob.from_json(wanted), Path(wanted["path"]), wish.make)
+        work(RenderJob.from_json(wanted), Path(wanted["path"]), args.make)
         return
     with tempfile.TemporaryDirectory(prefix="dreamina-simulator-") as folder:
-        figures = measure(Path(folder), wish.short, wish.repeats)
-    frames = FRAMES_SHORT if wish.short else FRAMES
-    text = f"{machine()}; {frames} frames of {WIDTH}×{HEIGHT}, best of {1 if wish.short else wish.repeats}.\n\n"
+        figures = measure(Path(folder), args.short, args.repeats)
+    frames = FRAMES_SHORT if args.short else FRAMES
+    text = f"{machine()}; {frames} frames of {WIDTH}×{HEIGHT}, best of {1 if args.short else args.repeats}.\n\n"
     text += table(figures, "drawn", "ready")
-    publish("simulator", text, wish.report)
+    publish("simulator", text, args.report)
 
 
 if __name__ == "__main__":

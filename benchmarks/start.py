@@ -1,7 +1,7 @@
-"""How long a start takes, and what it holds then: `python -m benchmarks.start [--short] [--report docs/performance.md]`.
+"""How long a start takes, and how much memory it uses: `python -m benchmarks.start [--short] [--report docs/performance.md]`.
 
-Ours on the simulator, with new data each time, and an empty Gradio app, in turns. Asked for the page every 5 ms, from the
-moment the process is started until the page is there.
+Our app on the simulator, with new data each time, and an empty Gradio app take turns. From the start of the process, the page is
+requested every 5 ms until it arrives.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SCRIPTS = {OURS: ["app.py"], EMPTY: ["-m", "benchmarks.peers.empty"]}
 TIME_MOST, MEMORY_MOST = 1.15, 1.3
 ASKED_EVERY_S = 0.005
 REST_S = 1.0
-"""From the first page to the look at the memory."""
+"""Seconds from the first page until the memory is measured."""
 START_MOST_S = 120.0
 DEAREST = 10
 IMPORTED = re.compile(r"import time: +(\d+) \| +\d+ \| +([\w.]+)$", re.MULTILINE)
@@ -167,15 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="one start of each, to see that it runs")
     parser.add_argument("--repeats", type=int, default=7, help="starts of each; the median counts")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the tables into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="dreamina-start-") as folder:
-        figures = measure(Path(folder), wish.short, wish.repeats)
-        costs = [] if wish.short else imports(Path(folder))
-    text = f"{machine()}; {1 if wish.short else wish.repeats} starts of each.\n\n{table(figures, OURS, EMPTY)}"
+        figures = measure(Path(folder), args.short, args.repeats)
+        costs = [] if args.short else imports(Path(folder))
+    text = f"{machine()}; {1 if args.short else args.repeats} starts of each.\n\n{table(figures, OURS, EMPTY)}"
     if costs:
-        text += "\n\nWhat imports cost by themselves, told by Python (which makes them slower).\n\n"
+        text += "\n\nWhat imports cost by themselves, as Python measures it (which makes them slower).\n\n"
         text += table(costs, OURS, EMPTY)
-    publish("start", text, wish.report)
+    publish("start", text, args.report)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A visitor of the running program who counts: what the server works, what comes over the wire, and how long it takes.
+"""A visitor of the running program, which measures the server's processor time, the sent bytes, and the time until the answer.
 
 The requests are those of Gradio's page: its HTML, and each event as a call into the queue with a stream for the answer.
 """
@@ -111,8 +111,8 @@ class Visit:
 
     def call(self, event: int, values: Sequence[Any]) -> int:
         """One event, until its answer is there; gives the bytes of what came."""
-        wish = {"data": list(values), "fn_index": event, "session_hash": self._session, "event_data": None}
-        joined = self._client.post("gradio_api/queue/join", json=wish).raise_for_status()
+        body = {"data": list(values), "fn_index": event, "session_hash": self._session, "event_data": None}
+        joined = self._client.post("gradio_api/queue/join", json=body).raise_for_status()
         query = {"session_hash": self._session}
         with self._client.stream("GET", "gradio_api/queue/data", params=query) as stream:
             for line in stream.raise_for_status().iter_lines():

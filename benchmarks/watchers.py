@@ -1,7 +1,7 @@
 """Many people who watch: `python -m benchmarks.watchers [--report docs/performance.md]`.
 
-Ours, the tuned and the naive app of a reader of Gradio's documentation, one after another, before the same service and under
-the same load; for ours, also jobs that nobody watches.
+Our app, and a tuned and a naive app after Gradio's documentation, run one after another with the same service and the same load;
+our app also with jobs that nobody watches.
 """
 
 import argparse
@@ -136,7 +136,7 @@ def untended(folder: Path, count: int, *, short: bool = False) -> str:
         Figure("sending all of them", "s", seen.sending_s),
         Figure("the load driver's share of a core", "%", 100 * seen.driver_share),
     ]
-    title = f"{count:,} jobs that nobody watches, looked at for {window_s:g} s while all of them run; nothing learned"
+    title = f"{count:,} jobs that nobody watches, measured for {window_s:g} s while all of them run; nothing learned"
     return f"{title}.\n\n{table(lines, OURS)}"
 
 
@@ -151,21 +151,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--programs", default=OURS, help=f"with --visitors: of {','.join(PROGRAMS)}")
     parser.add_argument("--no-watchers", type=int, metavar="JOBS", help="only so many jobs that nobody watches")
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the tables into")
-    wish = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     steps: list[Callable[[Path], list[str]]] = []
-    if wish.visitors:
-        load = Load(wish.visitors, wish.within, wish.seconds, wish.sigma, wish.warm_up)
-        peers = [name for name in wish.programs.split(",") if name != OURS]
+    if args.visitors:
+        load = Load(args.visitors, args.within, args.seconds, args.sigma, args.warm_up)
+        peers = [name for name in args.programs.split(",") if name != OURS]
         steps.append(partial(watched, parts=[Part(load, peer) for peer in peers or [""]]))
-    elif not wish.no_watchers:
-        steps.append(partial(watched, parts=SHORT if wish.short else FULL))
-    if wish.no_watchers or not wish.visitors:
-        count = wish.no_watchers or (20 if wish.short else JOBS)
-        steps.append(lambda folder: [untended(folder, count, short=wish.short)])
+    elif not args.no_watchers:
+        steps.append(partial(watched, parts=SHORT if args.short else FULL))
+    if args.no_watchers or not args.visitors:
+        count = args.no_watchers or (20 if args.short else JOBS)
+        steps.append(lambda folder: [untended(folder, count, short=args.short)])
     with tempfile.TemporaryDirectory(prefix="dreamina-watchers-") as folder:
         texts = [text for step in steps for text in step(Path(folder))]
     text = "\n\n".join([f"{machine()}.", *texts])
-    publish("watchers", text, wish.report)
+    publish("watchers", text, args.report)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@
 
 A `GenerationFailed` means that the job failed, a `ServiceError` that a call of the API failed.
 
-An exception carries no sentences for people: `code` names what happened, `facts` hold the values that a sentence needs,
+An exception carries no sentences for people: `code` names what happened, `facts` are the values that a sentence needs,
 and `wording.py` makes the sentence. Rows store the same pair. Secrets of the settings are masked in both, as a message may be
 a library's own text.
 """
@@ -132,12 +132,12 @@ class DreaminaError(Exception):
 
 
 class SettingError(DreaminaError):
-    """The setting `name` has the value `held` (keys masked), which is not `allowed`; the message is one line of all three."""
+    """The setting `name` has the value `given` (keys masked), which is not `allowed`; the message is one line of all three."""
 
     code = "setting"
 
-    def __init__(self, name: str, held: str, allowed: str) -> None:
-        super().__init__(f"{name} is {held!r}; allowed: {allowed}", name=name, held=held, allowed=allowed)
+    def __init__(self, name: str, given: str, allowed: str) -> None:
+        super().__init__(f"{name} is {given!r}; allowed: {allowed}", name=name, given=given, allowed=allowed)
 
 
 class CardError(DreaminaError):
@@ -145,7 +145,7 @@ class CardError(DreaminaError):
 
 
 class InvalidInput(DreaminaError):
-    """A field's problem. `problem` is one of `model_card.PROBLEMS`; facts hold the value or its size, and the limit."""
+    """A field's problem, one of `model_card.PROBLEMS`. The fact `given` is the value or its size; `limit` is what is allowed."""
 
     code = "invalid_input"
 

@@ -91,7 +91,7 @@ class Job:
     #: The batch that it is part of. Such a job may wait long until it is sent.
     batch_id: str | None = None
     #: It is not sent, because its batch is paused.
-    held: bool = False
+    paused: bool = False
     #: It was made with its visitor's own key, which is not stored, and continues only with that key.
     own_key: bool = False
     backend: str
@@ -152,7 +152,7 @@ class Job:
         if self.state is not State.WAITING:
             return self.move(self.state, cancel_requested=True)
         return self.move(
-            State.CANCELLED, cancel_requested=True, finished_at=now, held=False, failure=None, not_before=None
+            State.CANCELLED, cancel_requested=True, finished_at=now, paused=False, failure=None, not_before=None
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Every sentence a person reads, in each language. Pure: values in, words out; escaping is the caller's.
+"""Every sentence that a person reads, in each language. Pure; the caller escapes the texts.
 
 The texts are in `words/*.json`, one file for each language, with the same keys. A sentence about a failure says what
 happened, what it cost, and what to do now.
@@ -22,11 +22,11 @@ UNSPENT: Mapping[str, str] = {
     **dict.fromkeys(_REFUSED, "money.not_charged"),
     **dict.fromkeys(_NOT_SENT, "money.not_sent"),
 }
-"""What may be said about money beside a failure, by its code, where the service has accepted nothing."""
+"""The sentence about money after a failure, by the failure's code, where the service has accepted nothing."""
 CAUSES = ("name", "certificate", "proxy", "refused", "network", "timeout", "dropped", "server")
-"""What can keep the service from being reached; each has words."""
+"""Why the service cannot be reached; each has a text."""
 LANGUAGES = ("en", "de")
-"""The first one is spoken to whoever asks for none of them."""
+"""The first one is the default."""
 _GERMAN_MARKS = str.maketrans(",.", ".,")
 
 
@@ -70,11 +70,11 @@ class Words:
         return self.say(f"state.{state}")
 
     def ending_word(self, job: Job) -> str:
-        """As `state_word`; of a job that was finished without a file, that."""
+        """As `state_word`; for a job that finished without a file, it says so."""
         return self.say("line.no_file") if job.has_no_file else self.state_word(job.state)
 
     def state_line(self, job: Job) -> str:
-        """One line for where a job stands; why it waits or ended is in `explain`."""
+        """One line about the state of a job; `explain` has the reason for which it waits or ended."""
         if job.state is State.IN_QUEUE and job.queue_position:
             return self.say("line.next" if job.queue_position == 1 else "line.place", place=job.queue_position)
         if job.state is State.CANCELLED:
@@ -94,10 +94,10 @@ class Words:
             if job.cancel_outcome == "not_cancellable" or job.state in (State.IN_PROGRESS, State.SAVING):
                 return self.say("explain.too_late")
             return self.say("explain.cancel_asked", service=self.say(f"service.{job.backend}"))
-        said = [self.sentence(remark, sent=sent) for remark in job.remarks]
+        sentences = [self.sentence(remark, sent=sent) for remark in job.remarks]
         if job.cancel_requested and job.state is State.SUCCEEDED:
-            said.insert(0, self.say("explain.finished_first"))
-        return " ".join(said)
+            sentences.insert(0, self.say("explain.finished_first"))
+        return " ".join(sentences)
 
     def sentence(self, error: DreaminaError | Failure, *, sent: bool | None = None) -> str:
         """One sentence for a failure or a remark, fresh or stored.
@@ -117,15 +117,15 @@ class Words:
         return f"{text} {self.say(unspent)}" if sent is False and unspent else text
 
     def field_title(self, name: str, title: str) -> str:
-        """What a field is called: in the person's language where we know it, else as its card says."""
+        """A field's title: in the person's language if there is a text for it, else the card's."""
         return self._texts.get(f"field.{name}", title)
 
     def field_problem(self, error: InvalidInput, title: str) -> str:
-        """One sentence for the field it stands beside."""
+        """One sentence about a problem, which is shown beside the field."""
         return self.say(f"problem.{error.problem}", title=title, **error.facts)
 
     def price(self, backend: Backend, usd: float | None, last_usd: float | None = None) -> str:
-        """What something will cost; where that is not known, what the last such video cost, if that is."""
+        """The price of a video; if that is unknown, what the last such video cost, if that is known."""
         if not backend.charges:
             return self.say("price.free")
         if usd is not None:
@@ -133,22 +133,22 @@ class Words:
         return self.say("price.unknown") if last_usd is None else self.say("price.last", usd=self.money(last_usd))
 
     def money(self, usd: float) -> str:
-        """US dollars to the cent: "$1,234.50" or "1.234,50 $"; below a cent, as far as there is something to tell."""
+        """US dollars to the cent: "$1,234.50" or "1.234,50 $"; below a cent with four digits."""
         digits = 2 if usd == 0 or usd >= 0.01 else 4
         return self.say("money.usd", amount=self.number(usd, digits))
 
     def seconds(self, duration_s: float) -> str:
-        """A video's length as people say it: 121 frames at 24 a second are 5 seconds."""
+        """A video's length, in whole seconds from 1 s on: 121 frames at 24 a second are 5 seconds."""
         return self.say("seconds", seconds=self.number(duration_s, 0 if duration_s >= 1 else 1))
 
     def size(self, size: int) -> str:
-        """Bytes as people say them."""
+        """A number of bytes in KB or MB."""
         if size < 1_000_000:
             return f"{self.number(max(1, round(size / 1000)), 0)} KB"
         return f"{self.number(size / 1_000_000, 1)} MB"
 
     def number(self, value: float, digits: int) -> str:
-        """With the language's own marks: "1,234.5" or "1.234,5"."""
+        """A number with the language's separators: "1,234.5" or "1.234,5"."""
         written = f"{value:,.{digits}f}"
         return written.translate(_GERMAN_MARKS) if self.language == "de" else written
 

@@ -35,9 +35,8 @@ class Network:
 
     def refuse(self) -> None:
         """Cut everything, and refuse new connections until `mend`."""
-        if self._listener.fileno() != -1:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         self.cut()
 
     def swallow(self) -> None:

@@ -23,7 +23,7 @@ def authority_file(folder: Path) -> Path:
 
 @dataclass
 class LittleProxy:
-    """Looks names up in `names`, whose servers are ports of this machine. `does` is what it does with a wish:
+    """Looks names up in `names`, whose servers are ports of this machine. `does` is what it does with a request:
 
     `pass` it on; `refuse` it; end the connection (`reset`) or say nothing (`silent`) instead of an answer; answer with what is
     no answer (`babble`).

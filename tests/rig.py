@@ -31,7 +31,7 @@ from dreamina_ui.storage.job_store import JobStore
 
 CARD = load_card(BUNDLED_CARD)
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
-"""Small, and unlike ours: nothing in the house may know the bundled one by heart."""
+"""A small card unlike the bundled one, so that no code depends on the bundled one."""
 BASE = "http://simulator.internal/v1"
 DATABASE = "dreamina.sqlite3"
 NO_LIMIT = Limits(active=100, active_per_visitor=100)

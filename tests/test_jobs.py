@@ -64,7 +64,7 @@ def test_cancel_ends_only_waiting_jobs(state: State) -> None:
 
 
 def test_cancel_removes_the_hold() -> None:
-    """A cancelled job is neither held nor has the failure of an earlier try."""
-    held = JOB.move(State.WAITING, held=True, failure=Failure.of(NoBalance("empty")), not_before=150.0)
-    cancelled = held.cancel(200.0)
-    assert (cancelled.held, cancelled.failure, cancelled.not_before) == (False, None, None)
+    """A cancelled job is neither paused nor has the failure of an earlier try."""
+    paused = JOB.move(State.WAITING, paused=True, failure=Failure.of(NoBalance("empty")), not_before=150.0)
+    cancelled = paused.cancel(200.0)
+    assert (cancelled.paused, cancelled.failure, cancelled.not_before) == (False, None, None)

@@ -158,5 +158,5 @@ def test_the_start_masks_before_it_reads_settings(tmp_path: Path) -> None:
 
 def test_a_quotation_stays_a_quotation() -> None:
     """Masking the facts of an error keeps their kind: a sentence puts a quoted text in quotation marks."""
-    error = InvalidInput("frames", "not_allowed", "", held=Quoted("121"), allowed="121, 241")
-    assert isinstance(error.facts["held"], Quoted)
+    error = InvalidInput("frames", "not_allowed", "", given=Quoted("121"), allowed="121, 241")
+    assert isinstance(error.facts["given"], Quoted)

@@ -60,7 +60,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def environment(**settings: str) -> dict[str, str]:
     plain = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHON_DOTENV_DISABLED": "1"}
-    return {**plain, "GRADIO_ANALYTICS_ENABLED": "False", **settings}
+    compiled = {name: os.environ[name] for name in ("PYTHONPYCACHEPREFIX",) if name in os.environ}
+    return {**plain, **compiled, "GRADIO_ANALYTICS_ENABLED": "False", **settings}
 
 
 def refusal(data: Path, **settings: str) -> str:

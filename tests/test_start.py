@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from dreamina_ui.web.visitors import COOKIE
+from tests.forked import Program
 from tests.servers import ROOT, wait_for
 
 CANARY = "rc-canary-0123456789abcdef"
@@ -24,9 +25,29 @@ WITHIN_S = 120
 """The longest time of a process before its test fails."""
 
 
-def started(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[str]":
-    """The program in a clean environment and a folder of its own, which has files of its output."""
-    env = {
+Process = Program | subprocess.Popen[bytes]
+Start = Callable[[Path, dict[str, str]], Process]
+
+
+def started(folder: Path, settings: dict[str, str]) -> Program:
+    """The program in a clean environment and a folder of its own, which has files of its output; in a fork."""
+    return Program("app", (), {**environment(folder), **settings}, folder / "out", folder / "err")
+
+
+def begun(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """The same as a command, from another folder than the program's."""
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py")],
+            cwd=folder,
+            env={**environment(folder), **settings},
+            stdout=out,
+            stderr=err,
+        )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(folder),
         "DREAMINA_DATA_DIR": str(folder / "data"),
@@ -38,15 +59,6 @@ def started(folder: Path, settings: dict[str, str]) -> "subprocess.Popen[str]":
         "PYTHONDONTWRITEBYTECODE": "1",
         **{name: os.environ[name] for name in ("PYTHONPYCACHEPREFIX",) if name in os.environ},
     }
-    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py")],
-            cwd=folder,
-            env={**env, **settings},
-            stdout=out,
-            stderr=err,
-            text=True,
-        )
 
 
 def out(folder: Path) -> str:
@@ -61,13 +73,13 @@ def err(folder: Path) -> str:
     return (folder / "err").read_text()
 
 
-def refusal(folder: Path, **settings: str) -> str:
+def refusal(folder: Path, settings: dict[str, str], start: Start = started) -> str:
     """The one line of a failed start."""
-    with started(folder, settings) as process:
-        try:
-            code = process.wait(WITHIN_S)
-        finally:
-            process.kill()
+    process = start(folder, settings)
+    try:
+        code = process.wait(WITHIN_S)
+    finally:
+        process.kill()
     lines = err(folder).splitlines()
     assert (code, len(lines)) == (1, 1), err(folder)
     assert lines[0].startswith("Dreamina UI cannot start: ")
@@ -77,23 +89,24 @@ def refusal(folder: Path, **settings: str) -> str:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def serving(folder: Path, settings: dict[str, str], start: Start = started) -> Iterator[tuple[Process, str]]:
     """The program and the address that it prints."""
-    with started(folder, settings) as process:
+    process = start(folder, settings)
 
-        def announced() -> str:
-            assert process.poll() is None, err(folder)
-            found = re.search(
-                r"^Dreamina UI: (http://127\.0\.0\.1:\d+) \((simulator: free|runcomfy: paid).*\)$",
-                out(folder),
-                re.MULTILINE | re.IGNORECASE,
-            )
-            return found[1] if found else ""
+    def announced() -> str:
+        assert process.poll() is None, err(folder)
+        found = re.search(
+            r"^Dreamina UI: (http://127\.0\.0\.1:\d+) \((simulator: free|runcomfy: paid).*\)$",
+            out(folder),
+            re.MULTILINE | re.IGNORECASE,
+        )
+        return found[1] if found else ""
 
-        try:
-            yield process, wait_for(announced, WITHIN_S)
-        finally:
-            process.kill()
+    try:
+        yield process, wait_for(announced, WITHIN_S)
+    finally:
+        process.kill()
+        process.wait(WITHIN_S)
 
 
 @pytest.fixture
@@ -131,7 +144,12 @@ def free() -> int:
 )
 def test_a_bad_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
     """Each invalid setting is named in one line without a key."""
-    assert name in refusal(tmp_path, **{name: value})
+    assert name in refusal(tmp_path, {name: value})
+
+
+def test_a_bad_setting_stops_the_command(tmp_path: Path) -> None:
+    """The program itself, begun by its command in another folder, says the same as a fork of it."""
+    assert "GRADIO_SERVER_PORT" in refusal(tmp_path, {"GRADIO_SERVER_PORT": "65536"}, begun)
 
 
 def foreign_database(data: Path) -> None:
@@ -165,7 +183,7 @@ def test_an_unusable_data_folder_stops_the_start(tmp_path: Path, found: object, 
     assert callable(found)
     (tmp_path / "data").mkdir()
     found(tmp_path / "data")
-    assert says in refusal(tmp_path)
+    assert says in refusal(tmp_path, {})
 
 
 @pytest.mark.parametrize(
@@ -174,31 +192,31 @@ def test_an_unusable_data_folder_stops_the_start(tmp_path: Path, found: object, 
 )
 def test_an_invalid_database_url_stops_the_start(tmp_path: Path, address: str, says: str) -> None:
     """The line does not contain the password."""
-    assert says in refusal(tmp_path, DREAMINA_DATABASE_URL=address.format(CANARY))
+    assert says in refusal(tmp_path, {"DREAMINA_DATABASE_URL": address.format(CANARY)})
 
 
 @pytest.mark.parametrize("card", ["", "{", "[]", '{"model_id": "a/b"}', "\udc80"])
 def test_an_unreadable_card_stops_the_start(tmp_path: Path, card: str) -> None:
     """The line has the name of the card's file."""
     (tmp_path / "my-card.json").write_bytes(card.encode(errors="surrogateescape"))
-    assert "my-card.json" in refusal(tmp_path, DREAMINA_MODEL_CARD=str(tmp_path / "my-card.json"))
+    assert "my-card.json" in refusal(tmp_path, {"DREAMINA_MODEL_CARD": str(tmp_path / "my-card.json")})
 
 
 def test_a_taken_port_stops_the_start(tmp_path: Path, taken: int) -> None:
     """The line has the port and its setting."""
-    line = refusal(tmp_path, GRADIO_SERVER_PORT=str(taken))
+    line = refusal(tmp_path, {"GRADIO_SERVER_PORT": str(taken)})
     assert "GRADIO_SERVER_PORT" in line
     assert str(taken) in line
 
 
 def test_a_foreign_address_stops_the_start(tmp_path: Path, free: int) -> None:
     """The line has the name to listen on and its setting."""
-    line = refusal(tmp_path, GRADIO_SERVER_NAME="192.0.2.1", GRADIO_SERVER_PORT=str(free))
+    line = refusal(tmp_path, {"GRADIO_SERVER_NAME": "192.0.2.1", "GRADIO_SERVER_PORT": str(free)})
     assert "GRADIO_SERVER_NAME" in line
     assert "192.0.2.1" in line
 
 
-def stopped(process: "subprocess.Popen[str]", folder: Path, by: signal.Signals) -> None:
+def stopped(process: Process, folder: Path, by: signal.Signals) -> None:
     """Stop the process. Checks that it ends with 0, without more output, and has closed the database."""
     process.send_signal(by)
     assert process.wait(WITHIN_S) == 0
@@ -216,7 +234,7 @@ def test_start_and_sigterm(tmp_path: Path, free: int) -> None:
     """
     nowhere = "http://127.0.0.1:9"
     proxies = {"HTTP_PROXY": nowhere, "http_proxy": nowhere, "HTTPS_PROXY": nowhere}
-    with serving(tmp_path, GRADIO_SERVER_PORT=str(free), **proxies) as (process, address):
+    with serving(tmp_path, {"GRADIO_SERVER_PORT": str(free), **proxies}, begun) as (process, address):
         assert address == f"http://127.0.0.1:{free}"
         with httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser:
             page = browser.get("/")
@@ -300,7 +318,7 @@ def test_an_open_page_does_not_delay_the_shutdown(
     """The program ends cleanly while a page watches an endless job."""
     settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
     with (
-        serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address),
+        serving(tmp_path, {"GRADIO_SERVER_PORT": str(free), **settings}) as (process, address),
         httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser,
     ):
         event = browser.post("/gradio_api/call/generate", json=CALL).json()["event_id"]
@@ -320,7 +338,7 @@ def test_the_shutdown_waits_for_a_paid_reply(tmp_path: Path, free: int, paid: Pa
     """After SIGTERM during a paid POST the program waits for the reply and stores its request id."""
     paid.held_s = 7  # Gradio by itself gives up after 5
     settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base}
-    with serving(tmp_path, GRADIO_SERVER_PORT=str(free), **settings) as (process, address):
+    with serving(tmp_path, {"GRADIO_SERVER_PORT": str(free), **settings}) as (process, address):
         httpx.post(f"{address}/gradio_api/call/submit", json=CALL, trust_env=False, timeout=WITHIN_S)
         assert paid.asked.wait(WITHIN_S)
         stopped(process, tmp_path, signal.SIGTERM)

@@ -122,8 +122,8 @@ def test_numbers() -> None:
     assert (english.money(0.0), english.money(0.0042)) == ("$0.00", "$0.0042")
     assert german.say("batch.count", count=1234) == "Videos: 1.234"
     assert english.say("page.place", first=1201, last=1224, count=10_000) == "1,201–1,224 of 10,000"
-    assert german.say("problem.too_large", title="Seed", held="7", limit=0.5) == "Seed: 7, höchstens 0,5."
-    assert "9,007,199,254,740,993" in english.say("problem.too_large", title="Seed", held=2**53 + 1, limit=1.0)
+    assert german.say("problem.too_large", title="Seed", given="7", limit=0.5) == "Seed: 7, höchstens 0,5."
+    assert "9,007,199,254,740,993" in english.say("problem.too_large", title="Seed", given=2**53 + 1, limit=1.0)
 
 
 def test_an_unknown_price_tells_what_the_last_one_cost() -> None:
@@ -137,7 +137,7 @@ def test_an_unknown_price_tells_what_the_last_one_cost() -> None:
 
 def test_a_field_problem_has_title_value_and_limit() -> None:
     """The sentence beside a field has its value and its limit."""
-    error = InvalidInput("prompt", "too_long", "", held=812, limit=800)
+    error = InvalidInput("prompt", "too_long", "", given=812, limit=800)
     assert Words("en").field_problem(error, "Prompt") == "Prompt: 812 characters, at most 800."
 
 

@@ -1,4 +1,4 @@
-// Keeps the page's calls going when the connection breaks: they are taken up again by themselves, without a reload.
+// Sends the page's calls again when the connection breaks, so that the page need not be reloaded.
 //
 // Gradio sends each call by a POST to queue/join, and reads all answers from one event stream, queue/data. If that breaks, it
 // reloads the page; if it ends or falls silent, it waits for ever. So the stream that Gradio reads is made here, and never
@@ -21,22 +21,20 @@
   const JOIN = "/gradio_api/queue/join";
   const DATA = "/gradio_api/queue/data";
   const CANCEL = "/gradio_api/cancel";
-  // Gradio asks there whether the Space is running whose page this is; the page's policy forbids it.
-  const SPACES = "https://huggingface.co/api/spaces/";
   const SILENT_MS = 30000; // the server sends something at least every 15 s
   const ANSWER_MS = 15000;
   const PAUSE_MS = { first: 500, longest: 15000 };
-  const NOTICE_MS = 3000; // what is mended sooner is not worth a word
-  const CLICK_MS = 60000; // nobody expects an older click to spend money
+  const NOTICE_MS = 3000; // a shorter loss is not shown
+  const CLICK_MS = 60000; // an older click is not sent: its person no longer expects it to spend money
   const ONLY_RELOAD = ["visitor_lost", "page_changed"];
 
   const realFetch = window.fetch.bind(window);
-  const calls = new Map(); // the calls without their last answer, by the id that Gradio knows
+  const calls = new Map(); // the calls without their last answer, by `knownId`, the id that Gradio knows
   const early = new Map(); // the messages for calls whose own answer, with their id, has not come yet
   const waiting = []; // the messages that no stream of Gradio's takes
-  let feed = null; // where Gradio reads
-  let stream = null; // the real one: { abort, silence, heardAt }
-  let session = ""; // what makes another session of Gradio's
+  let feed = null; // the controller of the stream that Gradio reads
+  let stream = null; // the real one: { abort, silenceTimer, receivedAt }
+  let session = ""; // appended to the name of Gradio's session
   let sessions = 0;
   let failures = 0; // since the last answer
   let retry = 0;
@@ -46,7 +44,6 @@
 
   window.fetch = (input, init) => {
     const address = new URL(input instanceof Request ? input.url : input, document.baseURI);
-    if (address.href.startsWith(SPACES)) return Promise.resolve(Response.json({ id: "", runtime: { stage: "RUNNING" } }));
     if (address.origin !== location.origin) return realFetch(input, init);
     if (address.pathname.endsWith(DATA)) return Promise.resolve(readByGradio(input.signal ?? init?.signal));
     if (address.pathname.endsWith(JOIN)) return join(address, init);
@@ -58,30 +55,25 @@
 
   async function join(address, init) {
     const body = JSON.parse(init.body);
-    const call = { address, init, body, known: "", id: "", at: performance.now(), begunAs: "", isAgain: false };
+    const call = { address, init, body, knownId: "", id: "", at: performance.now(), startedAs: "", isResent: false };
     if (!isLost) {
       try {
         const response = await send(call);
-        if (!response.ok && !(await needsReload(response))) return response;
-        if (!response.ok) {
-          call.known = newId();
-          fail(call, ""); // the notice says it
-          return Response.json({ event_id: call.known });
-        }
+        if (!response.ok) return refused(response);
         const answer = await response.json();
-        call.known = answer.event_id;
-        calls.set(call.known, call);
+        call.knownId = answer.event_id;
+        calls.set(call.knownId, call);
         accept(call, answer.event_id);
         return Response.json(answer);
       } catch {
-        // It may have arrived: from here on it is one that is sent again.
+        // It may have arrived: from here on the call is resent.
       }
     }
-    call.known = newId();
-    calls.set(call.known, call);
+    call.knownId = `again-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+    calls.set(call.knownId, call);
     if (isLost) retryNow();
-    else lose();
-    return Response.json({ event_id: call.known });
+    else markLost();
+    return Response.json({ event_id: call.knownId });
   }
 
   // Gives the answer, whatever it says; throws if there is none.
@@ -90,8 +82,8 @@
     const headers = new Headers(call.init.headers);
     const { api_name: name, inputs, outputs } = window.gradio_config?.dependencies.find(({ id }) => id === call.body.fn_index) ?? {};
     if (inputs) headers.set("X-Dreamina-Function", `${name}/${inputs.length}/${outputs.length}`);
-    if (call.isAgain) headers.set("X-Dreamina-Again", "yes");
-    call.isAgain = true;
+    if (call.isResent) headers.set("X-Dreamina-Resent", "yes");
+    call.isResent = true;
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), ANSWER_MS * 2 ** Math.min(failures, 3));
     try {
@@ -114,19 +106,15 @@
     call.id = id;
     const messages = early.get(id) ?? [];
     early.delete(id);
-    for (const message of messages) pass(call, message);
+    for (const message of messages) relay(call, message);
     connect();
   }
 
-  // Whether only a reload mends what this refusal says; then it is offered.
-  async function needsReload(response) {
-    const told = await response.clone().json().catch(() => ({}));
-    const isSo = ONLY_RELOAD.includes(told.code);
-    if (isSo) offerReload(told);
-    return isSo;
+  async function refused(response) {
+    const answer = await response.clone().json().catch(() => ({}));
+    if (ONLY_RELOAD.includes(answer.code)) offerReload(answer);
+    return response;
   }
-
-  const newId = () => `own-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
 
   async function cancel(address, init) {
     const body = JSON.parse(init.body);
@@ -147,7 +135,7 @@
     const body = new ReadableStream({
       start(controller) {
         feed = mine = controller;
-        for (const message of waiting.splice(0)) tellGradio(message);
+        for (const message of waiting.splice(0)) sendToGradio(message);
       },
       cancel: close,
     });
@@ -158,29 +146,29 @@
     return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
   }
 
-  function tellGradio(message) {
+  function sendToGradio(message) {
     if (feed) feed.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(message)}\n\n`));
     else waiting.push(message);
   }
 
-  function pass(call, message) {
-    const told = { ...message, event_id: call.known };
+  function relay(call, message) {
+    const renamed = { ...message, event_id: call.knownId };
     if (message.msg === "process_generating" && message.success && message.output?.data) {
-      // To Gradio, what comes after the first part is what differs from it; a call that began anew has a first part again.
-      const isFirst = call.begunAs !== call.id;
-      if (isFirst && call.begunAs) {
-        told.output = { ...message.output, data: message.output.data.map((value) => [["replace", [], value]]) };
+      // To Gradio, what comes after the first part is what differs from it; a call that was resent has a first part again.
+      const isFirst = call.startedAs !== call.id;
+      if (isFirst && call.startedAs) {
+        renamed.output = { ...message.output, data: message.output.data.map((value) => [["replace", [], value]]) };
       }
-      call.begunAs = call.id;
+      call.startedAs = call.id;
     }
-    if (message.msg === "process_completed") calls.delete(call.known);
-    tellGradio(told);
+    if (message.msg === "process_completed") calls.delete(call.knownId);
+    sendToGradio(renamed);
   }
 
   function fail(call, error) {
-    calls.delete(call.known);
+    calls.delete(call.knownId);
     const output = { error, visible: Boolean(error), duration: null, title: "" };
-    tellGradio({ msg: "process_completed", event_id: call.known, success: false, output });
+    sendToGradio({ msg: "process_completed", event_id: call.knownId, success: false, output });
   }
 
   // -- the real stream
@@ -189,8 +177,8 @@
     const [call] = calls.values();
     if (stream || !call) return;
     const abort = new AbortController();
-    const mine = (stream = { abort, silence: 0, heardAt: 0 });
-    hear(mine);
+    const mine = (stream = { abort, silenceTimer: 0, receivedAt: 0 });
+    restartSilenceTimer(mine);
     const address = new URL(call.address);
     address.pathname = address.pathname.slice(0, -JOIN.length) + DATA;
     address.search = new URLSearchParams({ session_hash: call.body.session_hash + session });
@@ -200,14 +188,14 @@
       const response = await realFetch(address, { headers, credentials: "same-origin", cache: "no-store", signal: abort.signal });
       if (response.ok) isDone = await readAll(mine, response.body);
     } catch {
-      // Broken, or left.
+      // Broken, or aborted by us.
     }
-    clearTimeout(mine.silence);
+    clearTimeout(mine.silenceTimer);
     if (stream !== mine) return;
     stream = null;
     abort.abort();
     if (isDone) connect(); // a call may have come just as the server closed the stream
-    else lose();
+    else markLost();
   }
 
   // Whether the server has said that all is answered.
@@ -217,7 +205,7 @@
     for (;;) {
       const { done, value } = await reader.read();
       if (done || stream !== mine) return false;
-      hear(mine);
+      restartSilenceTimer(mine);
       text += value;
       const parts = text.split("\n\n");
       text = parts.pop();
@@ -225,52 +213,52 @@
         if (!part.startsWith("data:")) continue;
         const message = JSON.parse(part.slice(5));
         if (message.msg === "close_stream") return true;
-        // So says a server that stops, or that does not know the session any more.
+        // Sent by a server that stops, or that no longer knows the session.
         if (message.msg === "unexpected_error") return false;
-        take(message);
+        receive(message);
       }
     }
   }
 
-  function take(message) {
+  function receive(message) {
     if (message.msg === "heartbeat") return;
-    found();
+    markConnected();
     if (!message.event_id) {
-      tellGradio(message);
+      sendToGradio(message);
       return;
     }
     const call = [...calls.values()].find(({ id }) => id === message.event_id);
-    if (call) pass(call, message);
+    if (call) relay(call, message);
     else early.set(message.event_id, [...(early.get(message.event_id) ?? []), message]);
   }
 
-  function hear(mine) {
-    clearTimeout(mine.silence);
-    mine.heardAt = performance.now();
-    mine.silence = setTimeout(lose, SILENT_MS);
+  function restartSilenceTimer(mine) {
+    clearTimeout(mine.silenceTimer);
+    mine.receivedAt = performance.now();
+    mine.silenceTimer = setTimeout(markLost, SILENT_MS);
   }
 
-  // -- lost, and found again
+  // -- connection lost, and back
 
-  function lose() {
-    clearTimeout(stream?.silence);
+  function markLost() {
+    clearTimeout(stream?.silenceTimer);
     const left = stream;
     stream = null;
     left?.abort.abort();
-    beginAnew();
+    startNewSession();
     if (!calls.size) return;
     isLost = true;
     notice ||= setTimeout(() => showNotice("lost"), NOTICE_MS);
     retryLater();
   }
 
-  function beginAnew() {
+  function startNewSession() {
     session = `-${++sessions}`;
     early.clear();
     for (const call of calls.values()) call.id = "";
   }
 
-  function found() {
+  function markConnected() {
     failures = 0;
     if (!isLost) return;
     isLost = false;
@@ -282,18 +270,18 @@
 
   function retryLater() {
     clearTimeout(retry);
-    // Not all pages at once, when a server is back.
+    // Random, so that not all pages ask at once when a server is back.
     const pause = Math.min(PAUSE_MS.longest, PAUSE_MS.first * 2 ** failures) * (0.5 + Math.random());
     failures += 1;
-    retry = setTimeout(sendAgain, pause);
+    retry = setTimeout(resend, pause);
   }
 
   function retryNow() {
     clearTimeout(retry);
-    sendAgain();
+    resend();
   }
 
-  async function sendAgain() {
+  async function resend() {
     if (isRetrying) return;
     isRetrying = true;
     try {
@@ -305,7 +293,7 @@
           continue;
         }
         const response = await send(call);
-        if (!calls.has(call.known)) continue;
+        if (!calls.has(call.knownId)) continue;
         const answer = await response.json().catch(() => ({}));
         if (response.ok) {
           call.id = answer.event_id;
@@ -317,26 +305,26 @@
       }
       connect();
     } catch {
-      beginAnew();
+      startNewSession();
       retryLater();
     } finally {
       isRetrying = false;
     }
-    if (!calls.size) found();
+    if (!calls.size) markConnected();
   }
 
   // After a sleep, or in another network, a stream may be dead that looks alive.
-  function doubt(mostMs) {
-    if (stream && performance.now() - stream.heardAt > mostMs) lose();
+  function checkStream(mostSilentMs) {
+    if (stream && performance.now() - stream.receivedAt > mostSilentMs) markLost();
     if (isLost) retryNow();
   }
 
-  window.addEventListener("online", () => doubt(0));
-  document.addEventListener("visibilitychange", () => document.hidden || doubt(20000));
-  document.addEventListener("resume", () => doubt(20000));
-  window.addEventListener("pageshow", ({ persisted }) => persisted && doubt(0));
+  window.addEventListener("online", () => checkStream(0));
+  document.addEventListener("visibilitychange", () => document.hidden || checkStream(20000));
+  document.addEventListener("resume", () => checkStream(20000));
+  window.addEventListener("pageshow", ({ persisted }) => persisted && checkStream(0));
 
-  // -- what people are told
+  // -- the notice
 
   const say = (key) => wordsOf(find("#connection"))(key);
 

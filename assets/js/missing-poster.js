@@ -2,7 +2,7 @@
 //
 // Needs:
 // - data-poster="Video": on an img, the kind of file that it is the picture of.
-// - `dreamina.whenReachable` (fetch-again.js).
+// - `dreamina.whenReachable` (reload-media.js).
 (() => {
   "use strict";
 

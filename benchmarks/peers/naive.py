@@ -18,9 +18,9 @@ MODEL = "bytedance/dreamina-3-0/pro/text-to-video"
 
 
 def generate(prompt: str, aspect_ratio: str, frames: int, seed: float) -> Iterator[tuple[str, str | None]]:
-    wish = {"prompt": prompt, "aspect_ratio": aspect_ratio, "frames": frames, "seed": int(seed)}
+    body = {"prompt": prompt, "aspect_ratio": aspect_ratio, "frames": frames, "seed": int(seed)}
     with httpx.Client(headers=HEADERS, timeout=30, trust_env=False) as client:
-        job = client.post(f"{BASE}/models/{MODEL}", json=wish).raise_for_status().json()
+        job = client.post(f"{BASE}/models/{MODEL}", json=body).raise_for_status().json()
         status = "in_queue"
         while status in ("in_queue", "in_progress"):
             yield status, None

@@ -20,8 +20,8 @@ CLIENT = httpx.AsyncClient(
 
 
 async def generate(prompt: str, aspect_ratio: str, frames: int, seed: float) -> AsyncIterator[tuple[str, str | None]]:
-    wish = {"prompt": prompt, "aspect_ratio": aspect_ratio, "frames": frames, "seed": int(seed)}
-    job = (await CLIENT.post(f"{BASE}/models/{MODEL}", json=wish)).raise_for_status().json()
+    body = {"prompt": prompt, "aspect_ratio": aspect_ratio, "frames": frames, "seed": int(seed)}
+    job = (await CLIENT.post(f"{BASE}/models/{MODEL}", json=body)).raise_for_status().json()
     status = "in_queue"
     while status in ("in_queue", "in_progress"):
         yield status, None

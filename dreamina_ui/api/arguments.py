@@ -56,8 +56,8 @@ def arguments_of(fields: Sequence[Field], values: Mapping[str, Any]) -> tuple[di
     missing = [field.name for field in fields if field.name not in known]
     for name in unknown:
         if (meant := similar_name(missing, name)) is not None:
-            held = _readable(name)
-            raise InvalidInput(held, "misspelt", f"{held}: is {meant} meant?", meant=meant)
+            given = _readable(name)
+            raise InvalidInput(given, "misspelt", f"{given}: is {meant} meant?", meant=meant)
     return known, [_readable(name) for name in unknown]
 
 
@@ -67,7 +67,7 @@ def whole_number(field: Field, given: Any) -> int:
     if number is None:
         number = field.default
     if not isinstance(number, int) or isinstance(number, bool):
-        raise InvalidInput(field.name, "not_integer", f"{field.name}: no whole number", held=shown(number))
+        raise InvalidInput(field.name, "not_integer", f"{field.name}: no whole number", given=shown(number))
     least = number if field.least is None else max(number, int(field.least))
     return least if field.most is None else min(least, int(field.most))
 

@@ -104,7 +104,7 @@ class Tools:
         try:
             if name not in self._tools or request is None:
                 return _error_result(
-                    {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", held=ascii(name[:40])[1:-1])}
+                    {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", given=ascii(name[:40])[1:-1])}
                 )
             values, ignored = arguments_of(self._arguments[name], arguments)
             answer = await self._tools[name](values, request)
@@ -153,7 +153,7 @@ class Tools:
         if job_id is None:
             raise InvalidInput("job_id", "missing", message="")
         if not isinstance(job_id, str):
-            raise InvalidInput("job_id", "not_text", held=shown(job_id), message="")
+            raise InvalidInput("job_id", "not_text", given=shown(job_id), message="")
         job_id = job_id.strip()
         if (key := request.headers.get(KEY_HEADER)) is not None:
             await self._engine.keys.bring_for(job_id, key)
@@ -162,14 +162,14 @@ class Tools:
     def _call_id(self, key: Any, owner: str) -> str | None:
         """The id of the call with this idempotency key: the owner's, or of whoever has it. None for an empty key."""
         if not isinstance(key, str):
-            raise InvalidInput(_KEY.name, "not_text", held=shown(key), message="")
+            raise InvalidInput(_KEY.name, "not_text", given=shown(key), message="")
         key = key.strip()
         if not key:
             return None
         if len(key) > _KEY_MOST:
-            raise InvalidInput(_KEY.name, "too_long", held=len(key), limit=_KEY_MOST, message="")
+            raise InvalidInput(_KEY.name, "too_long", given=len(key), limit=_KEY_MOST, message="")
         if not owner and len(key) < CALL_KEY_LEAST:
-            raise InvalidInput(_KEY.name, "too_short", held=len(key), limit=CALL_KEY_LEAST, message="")
+            raise InvalidInput(_KEY.name, "too_short", given=len(key), limit=CALL_KEY_LEAST, message="")
         return self._visitors.call_id(key, owner)
 
     def _owner(self, request: Request) -> str:

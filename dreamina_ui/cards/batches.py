@@ -43,8 +43,8 @@ COLUMNS_MOST = 100
 
 PLAN_PROBLEMS = (
     "empty",  # nothing to send
-    "too_many",  # jobs; held, limit
-    "too_big",  # bytes; held, limit
+    "too_many",  # jobs; given, limit
+    "too_big",  # bytes; given, limit
     "encoding",  # neither UTF-8 nor UTF-16 with a byte order mark
     "workbook",  # a spreadsheet's own file
     "lost_letters",  # another program has replaced letters by "�"
@@ -52,9 +52,9 @@ PLAN_PROBLEMS = (
     "nul",
     "quotes",  # a quoted cell has no end, or text after it
     "no_header",  # allowed
-    "unknown_column",  # held, allowed; comes with a question
-    "duplicate_column",  # held
-    "too_many_cells",  # held, limit; lines, if there are several
+    "unknown_column",  # given, allowed; comes with a question
+    "duplicate_column",  # given
+    "too_many_cells",  # given, limit; lines, if there are several
     "more",  # count: problems that are not listed
 )
 """The problems of a batch besides `PROBLEMS`, with their facts."""
@@ -103,7 +103,7 @@ class Plan:
 def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
     """One prompt for each line that is not blank, or for each JSON object; the other fields from `shared`."""
     if len(text) > BYTES_MOST:
-        return _refused(0, "too_big", held=len(text), limit=BYTES_MOST)
+        return _refused(0, "too_big", given=len(text), limit=BYTES_MOST)
     name = card.prompt.name if card.prompt else "prompt"
     lines = enumerate(_json_values(text) or _LINE_END.split(text), start=1)
     return _planned(card, [(line, {name: prompt.strip()}) for line, prompt in lines if prompt.strip()], shared)
@@ -120,7 +120,7 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collect
     if data.startswith(WORKBOOKS):
         return _refused(0, "workbook")
     if len(data) > BYTES_MOST:
-        return _refused(0, "too_big", held=len(data), limit=BYTES_MOST)
+        return _refused(0, "too_big", given=len(data), limit=BYTES_MOST)
     table = hashlib.sha256(data).hexdigest()[:16]
     text = decoded(data)
     if text is None:
@@ -147,7 +147,7 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collect
         return _refused(heading, "empty" if header is not None else "quotes")
     rows = [(line, cells) for line, cells in records if cells != header]  # joined files have it several times
     if len(rows) > BATCH_MOST:
-        return _refused(0, "too_many", held=len(rows), limit=BATCH_MOST)
+        return _refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
     width = len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)))
     filled = max((len(cells) for _, cells in rows if cells and len(cells) <= width), default=0)
     header += [""] * (filled - len(header))  # columns without a name
@@ -155,14 +155,16 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collect
     if problems:
         return _listed(problems)
     if columns.are_in_doubt and (answer := f"{table} columns") not in agreed:
-        held, allowed = ", ".join(columns.left_out or columns.taken), _names(card)
+        given, allowed = ", ".join(columns.left_out or columns.taken), _names(card)
         question = Question(answer=answer, taken=columns.taken, left_out=columns.left_out)
-        return replace(_refused(heading, "unknown_column", held=_short(held, 200), allowed=allowed), question=question)
+        return replace(
+            _refused(heading, "unknown_column", given=_short(given, 200), allowed=allowed), question=question
+        )
     too_long = [line for line, cells in rows if cells and len(cells) > len(header)]
     if too_long:
         longest = max(len(cells) for _, cells in rows if cells)
         lines = _short(", ".join(map(str, too_long)), 40) if len(too_long) > 1 else None
-        facts = {"held": longest, "limit": len(header), "lines": lines}
+        facts = {"given": longest, "limit": len(header), "lines": lines}
         problems.append(LineProblem(too_long[0], None, "too_many_cells", facts))
     problems += [LineProblem(line, None, "quotes") for line, cells in rows if cells is None]
     planned = [
@@ -182,7 +184,7 @@ def plan_sweep(
     swept = {name: values for name, values in dimensions.items() if values}
     count = prod(len(values) for values in swept.values())
     if count > BATCH_MOST:
-        return _refused(0, "too_many", held=count, limit=BATCH_MOST)
+        return _refused(0, "too_many", given=count, limit=BATCH_MOST)
     return _planned(card, [(0, dict(zip(swept, values, strict=True))) for values in product(*swept.values())], base)
 
 
@@ -193,7 +195,7 @@ def _planned(
     problems: Sequence[LineProblem] = (),
 ) -> Plan:
     if len(rows) > BATCH_MOST:
-        return _refused(0, "too_many", held=len(rows), limit=BATCH_MOST)
+        return _refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
     if not rows and not problems:
         return _refused(0, "empty")
     found = list(problems)
@@ -205,7 +207,7 @@ def _planned(
         for fault in faults:
             # A value that all lines share is reported once.
             at = line if fault.field in row or fault.problem == "missing" else 0
-            key = (at, fault.field, fault.problem, str(fault.facts.get("held")))
+            key = (at, fault.field, fault.problem, str(fault.facts.get("given")))
             if key not in seen:
                 seen.add(key)
                 found.append(_problem(at, fault))
@@ -266,14 +268,14 @@ class _Columns:
 def _columns(card: Card, line: int, header: Sequence[str], filled: set[int]) -> tuple[_Columns, list[LineProblem]]:
     """The columns of a header; those `filled` have a value in some row."""
     if len(header) > COLUMNS_MOST:
-        facts: dict[str, Fact] = {"held": len(header), "limit": len(card.fields)}
+        facts: dict[str, Fact] = {"given": len(header), "limit": len(card.fields)}
         return _Columns([], {}, ()), [LineProblem(line, None, "too_many_cells", facts)]
     problems: list[LineProblem] = []
     columns: list[Field | None] = []
     for name in header:
         column = field_named(card.fields, name)
         if column is not None and column in columns:
-            problems.append(LineProblem(line, column.name, "duplicate_column", {"held": _short(name, 40)}))
+            problems.append(LineProblem(line, column.name, "duplicate_column", {"given": _short(name, 40)}))
         columns.append(column)
     taken: dict[str, Field] = {}
     left_out = []

@@ -39,7 +39,7 @@ def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], I
         if len(text) > TEXT_MOST:
             limit = min(field.most_characters or TEXT_MOST, TEXT_MOST)
             message = f"{field.name}: {len(text)} characters, at most {limit}"
-            first = first or InvalidInput(field.name, "too_long", message, held=len(text), limit=limit)
+            first = first or InvalidInput(field.name, "too_long", message, given=len(text), limit=limit)
             continue
         value = value_of(field, text)
         if value is None and not field.nullable:

@@ -126,7 +126,7 @@ class Card:
             return None
         if _is_random_seed(field) and value < field.default:
             message = f"{field.name}: {value}, at least {field.default}"
-            return InvalidInput(field.name, "too_small", message, held=value, limit=field.default)
+            return InvalidInput(field.name, "too_small", message, given=value, limit=field.default)
         if fault := not_sendable(field, value) or bad_address(field, value):
             return fault
         if field.required and field.kind == "text" and not value.strip():

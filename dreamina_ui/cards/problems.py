@@ -78,7 +78,7 @@ def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> I
         # A wrong type is also outside every enum; the choices are the better answer.
         allowed = ", ".join(str(choice) for choice in field.choices)
         message = f"{field.name}: {_said(value)} is not one of {allowed}"
-        return InvalidInput(field.name, "not_allowed", message, held=shown(value), allowed=allowed)
+        return InvalidInput(field.name, "not_allowed", message, given=shown(value), allowed=allowed)
     if field.kind == "json":
         return _json_problem(field, value, error)
     if keyword == "type":
@@ -86,10 +86,10 @@ def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> I
     if keyword in _LENGTHS:
         problem, words = _LENGTHS[keyword]
         message = f"{field.name}: {len(value)} {words} {limit}"
-        return InvalidInput(field.name, problem, message, held=len(value), limit=limit)
+        return InvalidInput(field.name, problem, message, given=len(value), limit=limit)
     if keyword in _LIMITS:
         problem, words = _LIMITS[keyword]
-        return InvalidInput(field.name, problem, f"{field.name}: {value}, {words} {limit}", held=value, limit=limit)
+        return InvalidInput(field.name, problem, f"{field.name}: {value}, {words} {limit}", given=value, limit=limit)
     reason = reason_of(error)
     return InvalidInput(field.name, "not_fitting", f"{field.name}: {reason}", reason=reason)
 
@@ -101,7 +101,7 @@ def _wrong_kind(field: Field, value: Any) -> InvalidInput:
         )
     problem = f"not_{field.kind}"
     message = f"{field.name}: {_said(value)} is not a {_EXPECTED[field.kind]}"
-    return InvalidInput(field.name, problem, message.replace("a https", "an https"), held=shown(value))
+    return InvalidInput(field.name, problem, message.replace("a https", "an https"), given=shown(value))
 
 
 def bad_address(field: Field, value: Any) -> InvalidInput | None:
@@ -128,7 +128,7 @@ def not_sendable(field: Field, value: Any) -> InvalidInput | None:
     except (TypeError, ValueError, RecursionError):
         if field.kind in ("integer", "number"):
             return _wrong_kind(field, value)
-        return InvalidInput(field.name, "invalid", f"{field.name}: cannot be sent", held=shown(value))
+        return InvalidInput(field.name, "invalid", f"{field.name}: cannot be sent", given=shown(value))
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dreamina_ui.cards.fields import Field, kind_of_value
 
-__all__ = ["held_as", "read_value", "value_of", "written", "written_for"]
+__all__ = ["content_for", "read_value", "value_of", "written", "written_for"]
 
 _INTEGER = re.compile(r"[+-]?\d{1,40}([.,]0+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d{1,40}([.,]\d{0,40})?|[.,]\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
@@ -81,7 +81,7 @@ def read_value(field: Field, content: Any) -> Any:
     return [] if field.kind == "list" and field.default and not (field.required or field.nullable) else None
 
 
-def held_as(field: Field, value: Any) -> Any:
+def content_for(field: Field, value: Any) -> Any:
     """The content of a field's control for a value: the inverse of `read_value`."""
     if field.kind == "json":
         return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2, default=str)

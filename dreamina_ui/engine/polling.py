@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dreamina_ui.clock import Clock
-from dreamina_ui.engine.schedule import PollSchedule, queue_look_s
+from dreamina_ui.engine.schedule import PollSchedule, queue_poll_s
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import JobQueries, Taken
@@ -92,7 +92,7 @@ class PollLimiter:
         self._per_s = per_s
         self._slowed_to = per_s
         self._slowed_at = 0.0
-        self.wished_per_s = 0.0
+        self.wanted_per_s = 0.0
         """The polls a second that the resting jobs together want."""
 
     @property
@@ -100,14 +100,14 @@ class PollLimiter:
         since_s = self._clock.monotonic() - self._slowed_at
         return min(self._per_s, self._slowed_to * math.exp2(min(since_s / FORGIVEN_EVERY_S, 60.0)))
 
-    async def rest(self, wish_s: float) -> None:
-        """Sleep until the next poll of a job that wants one in `wish_s` (> 0) seconds; never shorter."""
-        rate = 1.0 / wish_s
-        self.wished_per_s += rate
+    async def rest(self, interval_s: float) -> None:
+        """Sleep until the next poll of a job that wants one in `interval_s` (> 0) seconds; never shorter."""
+        rate = 1.0 / interval_s
+        self.wanted_per_s += rate
         try:
-            await self._clock.sleep(wish_s * max(1.0, self.wished_per_s / self.allowed_per_s))
+            await self._clock.sleep(interval_s * max(1.0, self.wanted_per_s / self.allowed_per_s))
         finally:
-            self.wished_per_s = max(self.wished_per_s - rate, 0.0)
+            self.wanted_per_s = max(self.wanted_per_s - rate, 0.0)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -117,7 +117,7 @@ class PollLimiter:
 
     def slow_down(self) -> None:
         """The service answered 429: all jobs ask half as often as they now do, for a while."""
-        now_per_s = min(self.allowed_per_s, max(self.wished_per_s, SLOWEST_PER_S))
+        now_per_s = min(self.allowed_per_s, max(self.wanted_per_s, SLOWEST_PER_S))
         self._slowed_to, self._slowed_at = max(now_per_s / 2, SLOWEST_PER_S), self._clock.monotonic()
 
 
@@ -172,11 +172,11 @@ class JobPoller:
         learned = await self._durations.of(job.backend, job.model_id, job.payload)
         now = self._clock.now()
         if job.state is State.IN_PROGRESS and job.started_at is not None:
-            wish_s = learned.schedule.next_look_s(now - job.started_at)
+            interval_s = learned.schedule.next_poll_s(now - job.started_at)
         elif self._last_at is None or job.submitted_at is None:
-            wish_s = FIRST_S
+            interval_s = FIRST_S
         else:
             age_s = now - job.submitted_at
-            wish_s = queue_look_s(age_s, job.queue_position, learned.schedule.usual_s)
-            wish_s = min(wish_s, FIRST_S) if age_s < FIRST_S else wish_s
-        await self._limiter.rest(wish_s)
+            interval_s = queue_poll_s(age_s, job.queue_position, learned.schedule.usual_s)
+            interval_s = min(interval_s, FIRST_S) if age_s < FIRST_S else interval_s
+        await self._limiter.rest(interval_s)

@@ -59,7 +59,7 @@ class Sender:
 
         def intend(row: Job) -> Job:
             # Only if nobody has changed the row since this run read it: whoever did may have sent it.
-            if row.state is not State.WAITING or row.version != job.version or row.held:
+            if row.state is not State.WAITING or row.version != job.version or row.paused:
                 return row
             return row.move(State.SUBMITTING, submitted_at=self.clock.now(), failure=None)
 
@@ -99,5 +99,5 @@ class Sender:
     async def _settle(self, job: Job, state: State, **changes: object) -> Job:
         """Write the answer to the POST."""
         if state is not State.WAITING:
-            changes["held"] = False  # only what is not sent can be paused
+            changes["paused"] = False  # only what is not sent can be paused
         return await self.updates.insist(lambda: self.updates.move(job, state, **changes))

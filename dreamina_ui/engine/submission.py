@@ -53,12 +53,12 @@ class Submission:
             self.made(visitor_id, payload, click_id=click_id, variation=number) for number, payload in enumerate(seeded)
         ]
         jobs = await self._add(made, key, is_call=call_id is not None)
-        if call_id is not None and not self._is_wish(payload, jobs[0]):
+        if call_id is not None and not self._has_same_settings(payload, jobs[0]):
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 
-    def _is_wish(self, payload: Mapping[str, Any], job: Job) -> bool:
-        """Whether the job was made of this payload; a random seed is any."""
+    def _has_same_settings(self, payload: Mapping[str, Any], job: Job) -> bool:
+        """Whether the job was made of this payload; where its seed is random, any seed fits."""
         drawn = self.card.with_seed(payload, lambda most: 0) != self.card.with_seed(payload, lambda most: 1)
         others = {"seed": job.payload.get("seed")} if drawn else {}
         return {**payload, **others} == dict(job.payload)

@@ -97,7 +97,7 @@ class Worker:
                             # The wait before it could be sent is not the service's time.
                             deadline_at = self.clock.monotonic() + self.deadline_s
                     held_up, failures, alike = None, 0, 0
-                    if job.held and job.state is State.WAITING:
+                    if job.paused and job.state is State.WAITING:
                         return  # its batch is paused; when that goes on, the job is claimed again
                 except LeaseLost:
                     raise

@@ -57,9 +57,11 @@ jobs = sa.table(
     sa.column("lease_until", sa.Double),
 )
 
-_BOOLEANS = ("cancel_requested", "dismissed", "held", "own_key")
+_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key")
+_COLUMNS = {"paused": "held"}
+"""The columns that are not named like their field of `Job`."""
 _FIELDS = tuple(field.name for field in fields(Job))
-_IN_ROW = itemgetter(*([column.name for column in jobs.c].index(name) for name in _FIELDS))
+_IN_ROW = itemgetter(*([column.name for column in jobs.c].index(_COLUMNS.get(name, name)) for name in _FIELDS))
 
 
 def job_of(row: sa.Row[Any]) -> Job:
@@ -92,7 +94,7 @@ def _without_nul(text: str) -> str:
 
 
 def values_of(job: Job) -> dict[str, Any]:
-    values = {name: getattr(job, name) for name in _FIELDS}
+    values = {_COLUMNS.get(name, name): getattr(job, name) for name in _FIELDS}
     return {
         **values,
         **search_values(job.payload),

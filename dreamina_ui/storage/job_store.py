@@ -74,15 +74,15 @@ class JobStore:
         return await self._database.run(lambda connection: _change(connection, job_id, change, generation))
 
     async def pause(self, visitor_id: str, batch_id: str) -> list[Job]:
-        """Pause a batch: hold its jobs that are not sent yet. Returns the changed jobs."""
+        """Pause a batch: its jobs that are not sent yet will not be sent. Returns the changed jobs."""
         # Also jobs in `submitting`: they may return to `waiting`.
         unsent = jobs.c.state.in_([State.WAITING, State.SUBMITTING])
-        return await self._change_batch(visitor_id, batch_id, unsent, lambda job: job.move(job.state, held=True))
+        return await self._change_batch(visitor_id, batch_id, unsent, lambda job: job.move(job.state, paused=True))
 
     async def go_on(self, visitor_id: str, batch_id: str) -> list[Job]:
         """Continue a paused batch. Returns the changed jobs."""
         unfinished = jobs.c.finished_at.is_(None)
-        return await self._change_batch(visitor_id, batch_id, unfinished, lambda job: job.move(job.state, held=False))
+        return await self._change_batch(visitor_id, batch_id, unfinished, lambda job: job.move(job.state, paused=False))
 
     async def cancel_waiting(self, visitor_id: str, batch_id: str, now: float) -> list[Job]:
         """Cancel the jobs of a batch that are not sent yet. Returns the changed jobs."""

@@ -80,7 +80,7 @@ class Leases:
         """Claim unfinished jobs that have no owner, oldest first, at most 500. Each has the generation to write with.
 
         Unsent jobs of batches are claimed only while their visitor has fewer than `batch_active` jobs of batches running,
-        and all visitors together fewer than `active` jobs; held ones are not claimed. A job that waits for its visitor's
+        and all visitors together fewer than `active` jobs; paused ones are not claimed. A job that waits for its visitor's
         own key is claimed only if `keyed` has that key, or if the job has waited too long.
         """
         return await self._database.run(lambda connection: self._claim(connection, active, batch_active, keyed))

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card, Field, seed_most
-from dreamina_ui.cards.values import held_as, read_value, written
+from dreamina_ui.cards.values import content_for, read_value, written
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.uploads import MEDIA_ENDINGS
@@ -51,7 +51,9 @@ class Form:
         """The contents of the controls for these values; fields without a value are left out."""
         fields = {field.name: field for field in self.card.fields}
         return {
-            control: held_as(fields[name], values[name]) for name, control in self.controls.items() if name in values
+            control: content_for(fields[name], values[name])
+            for name, control in self.controls.items()
+            if name in values
         }
 
 
@@ -137,7 +139,7 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
     """The component for one field; `section` is the start of its element id."""
     common: dict[str, Any] = {
         "label": _label(field, fixed),
-        "value": held_as(field, field.default),
+        "value": content_for(field, field.default),
         "elem_id": f"{section}-{field.name}",
         "info": field.description or None,
         "min_width": 120,

@@ -38,13 +38,13 @@ __all__ = [
 ]
 
 
-LOOKS = frozenset({"__type__", "value", "visible", "interactive"})
-"""Changes of these alone need no new component: what the others (choices, bounds) change is needed when input is read."""
+DISPLAY_PROPERTIES = frozenset({"__type__", "value", "visible", "interactive"})
+"""An update of only these needs no new component; others (choices, bounds) are needed when input is read."""
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
-"""What takes its value as it is."""
+"""Components that show their value unchanged."""
 
 CALM_S, PROGRESS_S = 0.01, 1.0
-"""Seconds between two looks of Gradio's queue: for a call that has come, and for progress, of which we tell none."""
+"""Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
 """What takes its input as it is: no file is named in it, no file is made of it."""
 VALUE_REFUSED = "A value is not of the kind that its field takes."
@@ -61,7 +61,7 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
     """A player for videos of the library, which the page gets from a route of ours.
 
     Gradio's own component probes and converts each output where ffmpeg is installed, which a thousand watchers would
-    feel, and gives it an address that holds its path on the server.
+    feel, and gives it an address that contains its path on the server.
     """
 
     is_template = True
@@ -79,7 +79,7 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
         )
 
     def answer(self, value: Any) -> Any:
-        """The video, or an update that may hold one, as the browser gets it."""
+        """The video, or an update that may contain one, as the browser gets it."""
         if not isinstance(value, dict):
             file = self.postprocess(value)
             # Without its mark of a file, the server leaves the address relative: it may not know what the page's root is.
@@ -88,7 +88,7 @@ class SavedVideo(gr.Video, metaclass=_WithoutStub):
 
 
 class StudioBlocks(gr.Blocks):
-    """Only what an event's handler gives is worked on, what changes its looks is not made anew, and input waits for no thread."""
+    """Processes only the returned outputs, rebuilds no component for a display update, and reads input without threads."""
 
     def __init__(self, *values: Any, **options: Any) -> None:
         super().__init__(*values, **options)
@@ -108,7 +108,7 @@ class StudioBlocks(gr.Blocks):
             return [block.preprocess(value) for block, value in zip(blocks, inputs, strict=True)]
         except gr.Error:
             raise
-        except Exception as error:  # a stranger's value of a kind that the page never sends
+        except Exception as error:  # a value of a kind that the page never sends
             raise gr.Error(VALUE_REFUSED, print_exception=False) from error
 
     async def postprocess_data(
@@ -121,13 +121,13 @@ class StudioBlocks(gr.Blocks):
         is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
         if not is_by_component or len(block_fn.outputs) < 2:
             return await super().postprocess_data(block_fn, predictions, state)
-        told = {}
+        answers = {}
         changed = {}
         for component, value in predictions.items():  # type: ignore[union-attr]
-            if isinstance(component, SHOWN) and (isinstance(value, str) or is_look(value)):
-                told[component._id] = value
+            if isinstance(component, SHOWN) and (isinstance(value, str) or is_display_update(value)):
+                answers[component._id] = value
             elif isinstance(component, SavedVideo):
-                told[component._id] = component.answer(value)
+                answers[component._id] = component.answer(value)
             else:
                 changed[component._id] = value
         outputs = [block for block in block_fn.outputs if block._id in changed]
@@ -136,14 +136,14 @@ class StudioBlocks(gr.Blocks):
             fewer.outputs = outputs
             values = [changed[block._id] for block in outputs]
             done = await super().postprocess_data(fewer, values if len(values) > 1 else values[0], state)
-            told |= {block._id: value for block, value in zip(outputs, done, strict=True)}
-        return [told.get(block._id, gr.skip()) for block in block_fn.outputs]
+            answers |= {block._id: value for block, value in zip(outputs, done, strict=True)}
+        return [answers.get(block._id, gr.skip()) for block in block_fn.outputs]
 
 
-def is_look(value: Any) -> bool:
-    """Whether it is an update of nothing but how a component looks, and its text."""
+def is_display_update(value: Any) -> bool:
+    """Whether this is an update of nothing but a component's display properties."""
     is_update = isinstance(value, dict) and value.get("__type__") == "update"
-    return is_update and value.keys() <= LOOKS and isinstance(value.get("value", ""), str | None)
+    return is_update and value.keys() <= DISPLAY_PROPERTIES and isinstance(value.get("value", ""), str | None)
 
 
 def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options: Any) -> None:
@@ -154,7 +154,7 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     blocks.max_threads = max_watchers
     queue = blocks._queue
     queue.max_thread_count = max_watchers
-    # Gradio's queue looks for calls a thousand times a second, and after each it computes statistics of all calls it
+    # Gradio's queue checks for calls a thousand times a second, and after each it computes statistics of all calls it
     # remembers, by pandas.
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1

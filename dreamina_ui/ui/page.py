@@ -158,17 +158,17 @@ class Page:
         """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
         or show a shared video.
 
-        `opening` is what the browser tells, as JSON: the jobs that were `seen` at their end (null where it keeps no list), and
-        whether it `has_draft`, which then is newer than the link's settings.
+        `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), and whether it
+        `has_draft`, which then is newer than the link's settings.
         """
-        told = _told(opening)
+        facts = _parsed(opening)
         words, query = self._callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         defaults = {field.name: field.default for field in self._engine.card.fields}
         update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
-        if not told.get("has_draft"):
+        if not facts.get("has_draft"):
             update |= self.compose.fill_from_link(query, words)
         update |= self.compose.show_visitor_problem(request)
         if share_id := query.get("video", ""):
@@ -178,7 +178,7 @@ class Page:
                 return update | self.stage.show_error(error, words)
         if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
             update[self.batch.current] = batch_id
-        if job_id := await self._newest(self._callers.visitor(request), told.get("seen")):
+        if job_id := await self._newest(self._callers.visitor(request), facts.get("seen")):
             update[self.stage.current] = job_id
         return update
 
@@ -201,7 +201,7 @@ class Page:
 
         The history is updated for a new job, and whenever a job of the click ends.
         """
-        words, again = self._callers.words(request), self._callers.is_again(request)
+        words, is_resent = self._callers.words(request), self._callers.is_resent(request)
         now = self._callers.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
@@ -210,7 +210,7 @@ class Page:
             ended_before: int | None = None
             async for update, job, ended in self.stage.watch(job_id, request):
                 is_new = ended_before is None and now - job.created_at < NEW_S
-                just_ended = ended_before is None and (again or now - (job.finished_at or 0.0) < JUST_ENDED_S)
+                just_ended = ended_before is None and (is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S)
                 if is_new or just_ended or ended_before not in (None, ended):
                     update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
@@ -296,9 +296,9 @@ def build_page(
     return blocks, fixed.translations
 
 
-def _told(opening: str) -> dict[str, Any]:
+def _parsed(opening: str) -> dict[str, Any]:
     try:
-        told = json.loads(opening)
+        facts = json.loads(opening)
     except (TypeError, ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return facts if isinstance(facts, dict) else {}

@@ -32,7 +32,7 @@ WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
 FUNCTION = "x-dreamina-function"
 """The header by which our page says what it means by an event's number."""
 BODY_MOST = 8 * 2**20
-"""Bytes of a body: the largest wish is a batch of 1 MB, written as JSON."""
+"""Bytes of a body: the largest call is a batch of 1 MB as JSON."""
 DEPTH_MOST = 32
 FILE_DATA = {"_type": "gradio.FileData"}
 
@@ -94,7 +94,7 @@ class CallCheck:
             elif uploads is not None and await _are_files(uploads):
                 answer = None
             else:
-                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.envelope"))
+                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.invalid_call"))
         else:
             answer = None
         await (answer or self._app)(scope, receive, send)
@@ -174,7 +174,7 @@ async def _are_files(paths: Sequence[Path]) -> bool:
 
 
 async def replayed(receive: Receive, most: int) -> tuple[bytes, Receive]:
-    """The body of a request, as far as `most` bytes and a piece; and where all of it is read again."""
+    """The first `most` bytes of a request's body, or one message more; and a `receive` that gives all of it from the start."""
     messages: list[Message] = []
     size, more = 0, True
     while more and size <= most:
@@ -183,10 +183,10 @@ async def replayed(receive: Receive, most: int) -> tuple[bytes, Receive]:
         size += len(message.get("body", b""))
         more = message["type"] == "http.request" and message.get("more_body", False)
 
-    async def again() -> Message:
+    async def replay() -> Message:
         return messages.pop(0) if messages else await receive()
 
-    return b"".join(message.get("body", b"") for message in messages), again
+    return b"".join(message.get("body", b"") for message in messages), replay
 
 
 def _refuse(constant: str) -> None:
@@ -272,8 +272,8 @@ async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
         return path.removeprefix(HEARTBEAT), receive
     if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
         return "", receive
-    body, receive_again = await replayed(receive, BODY_MOST)
-    return _session_in(body), receive_again
+    body, replay = await replayed(receive, BODY_MOST)
+    return _session_in(body), replay
 
 
 def _session_in(body: bytes) -> str:

@@ -18,7 +18,7 @@ from dreamina_ui.wording import Words
 __all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
 
 T = TypeVar("T")
-AGAIN = "x-dreamina-again"
+RESENT = "x-dreamina-resent"
 CALL_KEY_LEAST = 16
 """Characters of an idempotency key that nobody else chooses by chance."""
 LANGUAGE_COOKIE = "dreamina_language"
@@ -81,9 +81,9 @@ class Callers:
             raise VisitorLost if new == VisitorLost.code else VisitorUnknown
         return self.visitor(request)
 
-    def is_again(self, request: gr.Request) -> bool:
-        """Whether the page asks again, because the connection was lost before it had the answer."""
-        return AGAIN in request.headers
+    def is_resent(self, request: gr.Request) -> bool:
+        """Whether the page sends this call again because the connection broke before the answer came."""
+        return RESENT in request.headers
 
     def words(self, request: gr.Request) -> Words:
         """Texts in the language that was chosen on the page, or else in the browser's."""

@@ -26,7 +26,7 @@ def test_the_growth_benchmark_runs_and_draws_its_plot(tmp_path: Path) -> None:
     names = [line.split("|")[1].strip() for line in lines[2:]]
     for size in ("10 rows in history", "100 rows in history", "5 jobs at once", "20 jobs at once"):
         assert sum(name.startswith(f"{size}: ") for name in names) == 4, size
-    assert all(re.search(r"\d (ms|looks) *\|", line) for line in lines[2:])
+    assert all(re.search(r"\d (ms|polls) *\|", line) for line in lines[2:])
     written = page.read_text()
     assert lines[-1] in written
     assert "(growth.svg)" in written

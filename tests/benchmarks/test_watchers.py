@@ -13,7 +13,7 @@ from benchmarks.fake_service import FakeService, Lengths, Request
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "http://127.0.0.1:1"
-WISH = b'{"prompt": "visitor 7"}'
+BODY = b'{"prompt": "visitor 7"}'
 
 
 @pytest.mark.skipif(
@@ -51,7 +51,7 @@ def test_the_service_keeps_a_record_of_each_job() -> None:
     """Whose job it is, by its prompt; when it came and ends; how often somebody asked."""
     service = FakeService(Lengths(60.0), b"a video")
     service.origin = SERVICE
-    status, told = service.answer("POST", "/v1/models/any/model", WISH)
+    status, told = service.answer("POST", "/v1/models/any/model", BODY)
     assert status == 200
     assert isinstance(told, dict)
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_a_finished_job_names_its_video() -> None:
     """The result has the address of a video of the service's own."""
     service = FakeService(Lengths(0.0), b"a video")
     service.origin = SERVICE
-    _, told = service.answer("POST", "/v1/models/any/model", WISH)
+    _, told = service.answer("POST", "/v1/models/any/model", BODY)
     assert isinstance(told, dict)
     _, result = service.answer("GET", str(told["result_url"]).removeprefix(SERVICE) + "?include_cost=true", b"")
     assert isinstance(result, dict)

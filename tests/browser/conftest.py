@@ -1,4 +1,4 @@
-"""A real Chromium."""
+"""Fixtures for tests in a real Chromium."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,8 +18,8 @@ Theme = Literal["light", "dark"]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for each file of tests: as long as it is open, no event loop can run in this thread, and a file of other
-    tests may be the next of this worker's."""
+    """One for each test file: while it is open, no other event loop can run in this thread, which the worker's next file may
+    need."""
     with browsing() as browser:
         yield browser
 
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def quick_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
-    """A service over a socket that hands out a ready clip instead of rendering."""
+    """A service over a socket that sends a ready clip instead of rendering."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
     options = ("--token", KEY, "--slots", "2", "--queue", "1.5", "--quick", "1.5", "--clip", str(clip))
@@ -48,7 +48,7 @@ def quick_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulato
 
 @pytest.fixture(scope="session")
 def quick_server(tmp_path_factory: pytest.TempPathFactory, quick_service: SimulatorServer) -> Iterator[Server]:
-    """One studio for all tests that need no rendering. Visitors do not meet."""
+    """One studio for all tests that need no rendering. Each test is a visitor of its own."""
     settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": quick_service.address}
     server = Server(tmp_path_factory.mktemp("quick"), **settings)
     server.start()
@@ -75,7 +75,7 @@ def opened(context: BrowserContext, server: Server, problems: list[str]) -> Page
 
 
 def filled(page: Page) -> None:
-    """Waits until the page has what the server tells it at the start: an answer that comes later covers what was done."""
+    """Wait until the server's first answer has filled the page: a later one would overwrite what the test does."""
     page.wait_for_selector("#history .history-root")
 
 
@@ -89,7 +89,7 @@ def page(context: BrowserContext, server: Server) -> Iterator[Page]:
 
 @pytest.fixture
 def quick_page(context: BrowserContext, quick_server: Server) -> Iterator[Page]:
-    """The same, for a new visitor of the shared studio."""
+    """As `page`, for a new visitor of the shared studio."""
     problems: list[str] = []
     yield opened(context, quick_server, problems)
     assert problems == []

@@ -1,4 +1,4 @@
-"""The sizes of windows that people have, and what can be wrong with the layout in one."""
+"""Common window sizes, and a check of the layout in a window."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def layout_faults(page: Page) -> list[str]:
 
 @contextmanager
 def resized(page: Page, size: ViewportSize) -> Iterator[None]:
-    """As long as this lasts, the window has this size."""
+    """Inside this context, the window has this size."""
     before = page.viewport_size
     assert before
     if before == size:

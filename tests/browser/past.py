@@ -1,4 +1,4 @@
-"""Visitors who were here before: their past is written into the data folder of the running program."""
+"""Visitors with earlier jobs, which are written into the data folder of the running program."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def known(context: BrowserContext, server: Server) -> str:
 
 
 def with_past(server: Server, jobs: Sequence[Job]) -> Sequence[Job]:
-    """Write what these jobs left behind; their videos play for two seconds."""
+    """Write the rows and files of these jobs; their videos have two seconds."""
     clip = server.data.parent / "past.mp4"
     if not clip.exists():
         make_clip(clip, frames=48)
@@ -30,7 +30,7 @@ def with_past(server: Server, jobs: Sequence[Job]) -> Sequence[Job]:
 
 
 def visited(context: BrowserContext, server: Server, query: str = "", problems: list[str] | None = None) -> Page:
-    """The page at a link, when it has filled itself. A script's error is noted in `problems`."""
+    """Open the page with a query, and wait until it is filled. Script errors are added to `problems`."""
     page = context.new_page()
     page.on("pageerror", lambda error: None if problems is None else problems.append(str(error)))
     page.goto(f"{server.address}/{query}")
@@ -43,6 +43,6 @@ def posters(page: Page) -> Locator:
 
 
 def asked(page: Page, words: str) -> None:
-    """Search for the words, as they are typed."""
+    """Type the words into the search."""
     box = page.locator("#history-search input, #history-search textarea")
     box.fill(words)

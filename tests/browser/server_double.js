@@ -1,5 +1,5 @@
 // A server for connection.js: what it was asked is in `asked`, and the test says what it answers.
-window.asked = []; // "join <session> <again>" and "stream <session>"
+window.asked = []; // "join <session> <first|yes>" and "stream <session>"
 window.isAway = false;
 window.streams = []; // the controllers of the event streams, the newest last
 window.fetch = async (input, init = {}) => {
@@ -7,7 +7,7 @@ window.fetch = async (input, init = {}) => {
   if (isAway) throw new TypeError("away");
   if (address.pathname.endsWith("/queue/join")) {
     const { session_hash: session } = JSON.parse(init.body);
-    asked.push(`join ${session} ${init.headers.get("X-Dreamina-Again") ?? "first"}`);
+    asked.push(`join ${session} ${init.headers.get("X-Dreamina-Resent") ?? "first"}`);
     return Response.json({ event_id: `event${asked.length}` });
   }
   if (!address.pathname.endsWith("/queue/data")) return new Response();

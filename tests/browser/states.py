@@ -1,4 +1,4 @@
-"""The states of the page, one after the other, as a person brings them about."""
+"""Brings the page into its states, one after the other, as a person does."""
 
 import tempfile
 import urllib.request
@@ -22,8 +22,8 @@ PROMPT = "A lighthouse over a stormy sea at golden hour, waves rolling in"
 
 
 @contextmanager
-def held(service: SimulatorServer, word: str) -> Iterator[None]:
-    """As long as this lasts, the service says `word` to whoever asks for a request's status."""
+def status_fixed(service: SimulatorServer, word: str) -> Iterator[None]:
+    """Inside this context, the service answers `word` to every poll of a status."""
     service.control("faults", KEY, {"on": "status", "kind": "other_word", "word": word, "times": None})
     try:
         yield
@@ -32,14 +32,14 @@ def held(service: SimulatorServer, word: str) -> Iterator[None]:
 
 
 def no_faults(service: SimulatorServer) -> None:
-    """Also what another test has left behind."""
+    """Remove all faults, also those of an earlier test."""
     address = service.address.removesuffix("/v1") + "/_simulator/faults"
     clear = urllib.request.Request(address, method="DELETE", headers={"Authorization": f"Bearer {KEY}"})
     urllib.request.urlopen(clear).close()
 
 
 def sent(page: Page) -> None:
-    """A job is on the stage, in whichever state: some last a second."""
+    """Wait until a job is on the stage, in any state: some last only a second."""
     expect(page.locator("#status .status[data-job]")).to_be_visible()
 
 
@@ -56,14 +56,17 @@ def generate(page: Page, state: str, prompt: str = PROMPT) -> None:
 
 
 def ready(page: Page) -> None:
-    """The player has a picture, the history its poster, and both say so."""
+    """Wait until the player shows a picture and the history has its poster."""
     reached(page, "succeeded")
     page.wait_for_function("document.querySelector('#player video')?.readyState >= 2")
+    # The browser does not load a picture that is far below the visible part.
+    page.locator("#history .poster").first.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('#history .poster img')?.naturalWidth > 0")
+    page.evaluate("scrollTo(0, 0)")
 
 
 def making(page: Page, service: SimulatorServer) -> Iterator[str]:
-    """Empty, typed, refused, and one video on its way from the queue to the player."""
+    """Empty, typed, refused, and one video from the queue to the player."""
     page.wait_for_function("document.querySelector('.examples img')?.naturalWidth > 0")
     yield "empty"
     page.fill("#field-prompt textarea", "A paper boat on a river")
@@ -75,10 +78,10 @@ def making(page: Page, service: SimulatorServer) -> Iterator[str]:
     page.click("#generate")
     expect(page.locator("#problem-prompt .field-problem")).to_be_visible()
     yield "field problem"
-    with held(service, "in_queue"):
+    with status_fixed(service, "in_queue"):
         generate(page, "in_queue")
         yield "queue"
-    with held(service, "in_progress"):
+    with status_fixed(service, "in_progress"):
         reached(page, "in_progress")
         yield "rendering"
     ready(page)
@@ -90,7 +93,7 @@ def ending(page: Page, service: SimulatorServer) -> Iterator[str]:
     service.control("faults", KEY, {"on": "submit", "kind": "failed_result", "error": "out of memory"})
     generate(page, "failed")
     yield "failed"
-    # Cancelled while it is being sent: the fault above says how long that lasts; the queue would last a second.
+    # Cancelled while it is being sent: the fault makes that last long enough; the queue would last only a second.
     service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": SENDING_S})
     generate(page, "submitting", "A harbour at night, neon glow")
     page.click("#cancel")
@@ -125,8 +128,8 @@ def looking_back(page: Page) -> Iterator[str]:
     page.keyboard.press("Escape")
     videos = boxes.count()
     page.click("[data-do=delete]")
-    page.hover(".undo-bar")  # it stays for as long as it is looked at
-    # Each answer brings the whole list: the next thing is asked when the last one has been answered.
+    page.hover(".undo-bar")  # it stays while the pointer is over it
+    # Each answer replaces the whole list, so each step waits for the previous answer.
     expect(boxes).to_have_count(videos - 2)
     yield "undo"
     page.click("[data-do=undo]")
@@ -146,7 +149,7 @@ def looking_back(page: Page) -> Iterator[str]:
 
 
 def of_other_kinds(page: Page, server: Server, address: str) -> Iterator[str]:
-    """A visitor who has made a sound, files that no browser shows, a video that cannot be decoded, and too little."""
+    """A visitor with a sound, files that no browser shows, an undecodable video, and jobs without all files."""
     visitor_id = known(page.context, server)
     alone: dict[str, Any] = {"width": None, "height": None, "duration_s": None}
     part = Failure("not_all_saved", "HTTP 404", {"kept": 1, "count": 2, "missing": "2"})
@@ -180,7 +183,7 @@ def of_other_kinds(page: Page, server: Server, address: str) -> Iterator[str]:
 
 
 def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
-    """The other tab: its three ways of asking, what it refuses, what it plans, and its table."""
+    """The batch tab: its three modes, a refusal, a plan, and the table."""
     page.locator("#tabs [role=tab]").nth(1).click()
     expect(page.locator("#batch-plan .batch-empty")).to_be_visible()
     yield "batch tab, empty"
@@ -199,7 +202,7 @@ def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
     lines.fill("A calm sea\nA harbour at night")
     expect(page.locator("#batch-plan tbody tr")).to_have_count(2)
     yield "batch preview"
-    with held(service, "in_progress"):
+    with status_fixed(service, "in_progress"):
         page.click("#batch-start")
         expect(page.locator("#batch-table tr[data-state=in_progress]")).to_have_count(2)
         yield "batch running"
@@ -208,7 +211,7 @@ def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
 
 
 def by_link(page: Page, address: str) -> Iterator[str]:
-    """One video shown to somebody else, and a link that leads nowhere. `address` ends with its query, open to more."""
+    """A shared video, and a link to a missing one. `address` ends with a query, to which parameters are added."""
     share = page.locator("#history [data-video]").first.get_attribute("data-share")
     page.goto(f"{address}&video={share}")
     page.wait_for_function("document.querySelector('#player video')?.readyState >= 2")

@@ -1,6 +1,6 @@
-"""The page's own markup, made by the page's code, with the real scripts and styles, and without a server.
+"""The page's markup, rendered by the page's code, with the real scripts and styles, without a server.
 
-What Gradio's components draw (a text box, a button) stands here in short.
+The markup of Gradio's components (a text box, a button) is written here in a short form.
 """
 
 import re
@@ -79,7 +79,7 @@ _PAGE = """<!doctype html>
 </main></div></body>
 </html>
 """
-# The sections register as Gradio's components do; the clicks on Gradio's buttons are written down.
+# The sections register as Gradio's components do; the clicks on Gradio's buttons are recorded.
 _STARTED = """(sections) => {
   window.events = [];
   window.pressed = [];
@@ -108,13 +108,13 @@ JOBS: Mapping[str, Job] = {
         _job(6, State.SUCCEEDED, "a fox in the rain", 7),
     )
 }
-"""Of each kind; only the second one says how long its video should be."""
+"""Jobs of each kind; only the second one has a length in its settings."""
 BATCH = [replace(JOBS[f"job{number}"], job_id=f"row{number}", share_id=f"ROW{number}") for number in (1, 5)]
 """The rows of the batch's table."""
 
 
 def in_state(job: Job, state: State) -> Job:
-    """The job, 50 seconds after the click in this state."""
+    """The job in this state, 50 seconds after the click."""
     ended = state in (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNCERTAIN)
     return replace(job, state=state, finished_at=job.created_at + 50 if ended else None)
 
@@ -141,7 +141,7 @@ def open_still_page(page: Page, clips: Mapping[str, bytes]) -> None:
 
 
 def start(page: Page) -> None:
-    """Open the page, or open it again."""
+    """Open or reload the page."""
     page.goto(ADDRESS)
     page.evaluate(_STARTED, SECTIONS)
     draw_history(page, *JOBS)
@@ -153,13 +153,13 @@ def draw_history(page: Page, *job_ids: str) -> None:
 
 
 def draw_status(page: Page, job: Job, elapsed_s: float = 50.0, usual_s: float | None = None) -> None:
-    """What the stage says of the job, so many seconds after the click."""
+    """Draw the stage's status of the job, `elapsed_s` seconds after the click."""
     html = status_html(job, job.created_at + elapsed_s, WORDS, usual_s)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#status", html])
 
 
 def _page() -> str:
-    # In another order than the studio's: it does not matter, but for the first one.
+    # Not in the studio's order, because only the first script has a fixed place.
     first = ASSETS / "js" / "dreamina.js"
     scripts: Sequence[Path] = [first, *(path for path in reversed(SCRIPTS) if path != first)]
     job = JOBS["job1"]
@@ -183,7 +183,7 @@ def _page() -> str:
 
 
 def _serve_part(route: Route, clip: bytes) -> None:
-    """A player can only seek where parts of a file can be asked for."""
+    """Answer range requests, without which a player cannot seek."""
     first, last = re.findall(r"(\d+)-(\d*)", route.request.headers.get("range", "bytes=0-"))[0]
     end = int(last) if last else len(clip) - 1
     part = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{end}/{len(clip)}"}

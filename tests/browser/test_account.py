@@ -1,4 +1,4 @@
-"""A visitor's own key in a real browser: it goes in, is used, and is found nowhere afterwards."""
+"""A visitor's own key in a real browser: it is entered, used, and found nowhere afterwards."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +10,7 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 from tests.browser.conftest import KEY, opened
-from tests.browser.states import held
+from tests.browser.states import status_fixed
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
@@ -49,9 +49,11 @@ def enter(page: Page, key: str) -> None:
     page.click("#key-save")
 
 
-def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, service: SimulatorServer) -> None:
-    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video, waits out a
-    restart with a note on the stage, and stands in no answer, storage, cookie, log or file."""
+def test_own_key_pays_and_job_waits_for_it_after_a_restart(
+    context: BrowserContext, server: Server, service: SimulatorServer
+) -> None:
+    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video. After a
+    restart the job waits for it, and the stage says so. The key is in no answer, storage, cookie, log or file."""
     problems: list[str] = []
     received: list[bytes] = []
 
@@ -74,7 +76,7 @@ def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, serv
     enter(page, KEY)
     expect(page.locator("#key-told")).to_contain_text("Your key is in use")
     expect(page.locator("#key input")).to_have_value("")
-    with held(service, "in_queue"):
+    with status_fixed(service, "in_queue"):
         page.click("#generate")
         expect(page.locator("#status [data-state=in_queue]")).to_be_visible()
         page.close()
@@ -100,8 +102,8 @@ def test_an_own_key_over_a_restart(context: BrowserContext, server: Server, serv
     assert problems == []
 
 
-def test_a_stranger_does_not_use_anybodys_key(browser: Browser, context: BrowserContext, server: Server) -> None:
-    """One visitor's key makes nothing for another, who is not told of it."""
+def test_a_visitor_cannot_use_another_visitors_key(browser: Browser, context: BrowserContext, server: Server) -> None:
+    """A visitor's key makes no video for another visitor, who does not see that there is one."""
     page = opened(context, server, [])
     enter(page, KEY)
     expect(page.locator("#key-told")).to_contain_text("Your key is in use")
@@ -113,8 +115,8 @@ def test_a_stranger_does_not_use_anybodys_key(browser: Browser, context: Browser
     other.close()
 
 
-def test_a_program_brings_its_key_with_the_call(server: Server, service: SimulatorServer) -> None:
-    """By the header `X-RunComfy-Key`: refused or taken per call, and no part of any answer or of the description."""
+def test_a_program_sends_its_key_in_a_header(server: Server, service: SimulatorServer) -> None:
+    """The header `X-RunComfy-Key` is accepted or refused for each call, and is in no answer and not in the API's description."""
     before = paid(service)
     with pytest.raises(AppError, match="There is no RunComfy key"):
         Client(server.address, verbose=False).predict(prompt="a lighthouse", api_name="/submit")

@@ -1,4 +1,4 @@
-"""The batch as a person uses it: looked at before it is sent, watched, paused, taken back, and taken home."""
+"""The batch in the browser: planned, sent, watched, paused, cancelled and downloaded."""
 
 import zipfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.browser.conftest import KEY, opened
 from tests.servers import Server, SimulatorServer
 
 MANY = 15
-"""One after the other, they last until everything has been clicked."""
+"""One after the other, they take long enough for all clicks of the test."""
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def batch(quick_page: Page) -> Page:
 
 @pytest.fixture(scope="module")
 def narrow_server(tmp_path_factory: pytest.TempPathFactory, quick_service: SimulatorServer) -> Iterator[Server]:
-    """A studio where a visitor has one video under way at a time, so that a batch has to wait."""
+    """A studio where a visitor may have one active job, so that a batch has to wait."""
     settings = {
         "RUNCOMFY_API_TOKEN": KEY,
         "RUNCOMFY_MODEL_API_BASE": quick_service.address,
@@ -67,8 +67,8 @@ def with_table(page: Page, folder: Path, data: bytes, name: str = "batch.csv") -
     page.locator("#batch-csv input[type=file]").set_input_files(path)
 
 
-def test_lines_become_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
-    """Count and cost first, then the table fills in, outlives a reload, opens on the stage, and goes home as a zip."""
+def test_batch_of_lines_makes_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
+    """Count and cost come first; then the table shows the videos, survives a reload, opens one on the stage, and gives a zip."""
     expect(batch.locator("#batch-start")).to_be_disabled()
     batch.fill("#batch-lines textarea", "A red kite\n\nA blue sea\nSnow at night")
     expect(batch.locator("#batch-plan")).to_contain_text("Videos: 3")
@@ -77,7 +77,7 @@ def test_lines_become_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
     expect(rows(batch)).to_have_count(0)
     batch.click("#batch-start")
     expect(rows(batch)).to_have_count(3)
-    expect(batch.locator("#batch-start")).to_be_disabled()  # not the same again by one more click
+    expect(batch.locator("#batch-start")).to_be_disabled()  # one more click does not send the same batch again
 
     batch.reload()
     shown(batch)
@@ -94,8 +94,8 @@ def test_lines_become_videos_and_a_zip(batch: Page, tmp_path: Path) -> None:
     expect(batch.locator("#player video")).to_be_visible()
 
 
-def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> None:
-    """Problems are told by line; the button stays closed until the table is right."""
+def test_batch_with_an_invalid_line_is_not_sent(batch: Page, tmp_path: Path) -> None:
+    """Problems are shown by line; the button is disabled until the table is correct."""
     with_table(batch, tmp_path, b"prompt,frames,seed\na boat,121,1\n,121,2\na kite,7,3\n")
     plan = batch.locator("#batch-plan")
     expect(plan).to_contain_text("Line 3: Prompt")
@@ -112,7 +112,7 @@ def test_nothing_is_sent_while_a_line_is_wrong(batch: Page, tmp_path: Path) -> N
     ],
 )
 def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path, data: bytes, words: str) -> None:
-    """Unknown columns, a wrong encoding, 10,000 lines, markup: answered, and nothing of it runs."""
+    """Unknown columns, a wrong encoding, 10,000 lines and markup get one sentence each, and no markup runs."""
     with_table(batch, tmp_path, data)
     expect(batch.locator("#batch-plan")).to_contain_text(words)
     expect(batch.locator("#batch-plan li")).to_have_count(1)
@@ -120,15 +120,15 @@ def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path, data: bytes,
     assert batch.evaluate("window.pwned") is None
 
 
-def test_a_table_in_doubt_asks_first(batch: Page, tmp_path: Path) -> None:
-    """Letters and columns are shown as they would be read; nothing can be sent before each is agreed to by one click."""
+def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> None:
+    """The page shows how it would read letters and columns; nothing can be sent before one click confirms each."""
     with_table(batch, tmp_path, "id;Positive Prompt\n1;Straße in Köln\n2;Café\n".encode("cp1252"))
     plan = batch.locator("#batch-plan")
     expect(plan.locator("[data-agree]").first).to_contain_text("Straße Köln Café")
     expect(batch.locator("#batch-start")).to_be_disabled()
     plan.locator("[data-agree]").first.click()
     expect(plan).to_contain_text(
-        "“Positive Prompt” is taken as “Prompt”. Left out, because the model has no such columns: id."
+        "“Positive Prompt” is used as “Prompt”. Left out, because the model has no such columns: id."
     )
     expect(plan.locator("[data-agree]")).to_have_count(1)
     expect(batch.locator("#batch-start")).to_be_disabled()
@@ -138,7 +138,7 @@ def test_a_table_in_doubt_asks_first(batch: Page, tmp_path: Path) -> None:
     expect(batch.locator("#batch-start")).to_be_enabled()
 
 
-def test_a_sweep_multiplies(batch: Page) -> None:
+def test_sweep_makes_every_combination(batch: Page) -> None:
     """Two ratios, one length and three seeds are six videos, each in a row of the plan."""
     batch.get_by_label("One prompt, many settings").check()
     batch.fill("#batch-prompt textarea", "A fox in the forest")
@@ -149,9 +149,11 @@ def test_a_sweep_multiplies(batch: Page) -> None:
     expect(batch.locator("#batch-plan tbody tr")).to_have_count(6)
 
 
-def test_a_small_batch_is_taken_back(batch: Page, quick_service: SimulatorServer) -> None:
-    """Two videos that are sent at once have the same buttons: a pause says that it is too late, a cancel does what it says, and
-    no other button comes to lie under the pointer."""
+def test_batch_that_is_already_sent_can_be_cancelled_but_not_paused(
+    batch: Page, quick_service: SimulatorServer
+) -> None:
+    """Two videos that are sent at once have the same buttons: Pause says that it is too late, Cancel cancels them, and no
+    button moves under the pointer."""
     quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
     send(batch, "A red kite\nA blue sea", 2)
     expect(rows(batch, "submitting")).to_have_count(2)
@@ -169,8 +171,8 @@ def test_a_small_batch_is_taken_back(batch: Page, quick_service: SimulatorServer
     assert batch.evaluate(under, at) == "batch-cancel"
 
 
-def test_the_sweep_opens_with_an_invitation(batch: Page) -> None:
-    """Nobody has asked for anything yet, so nothing is wrong; nor is there anything to send."""
+def test_empty_sweep_shows_no_error(batch: Page) -> None:
+    """An empty form shows no problem, and there is nothing to send."""
     batch.get_by_label("One prompt, many settings").check()
     expect(batch.locator("#batch-prompt")).to_be_visible()
     batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
@@ -180,13 +182,13 @@ def test_the_sweep_opens_with_an_invitation(batch: Page) -> None:
 
 
 def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
-    """What is paused is not sent, goes on when it is told to, and what is taken back never costs anything."""
+    """Paused jobs are not sent until the batch continues, and cancelled ones cost nothing."""
     send(narrow, "\n".join(f"number {number}" for number in range(MANY)), MANY)
     narrow.click("#batch-pause")
-    expect(rows(narrow, "held").first).to_be_visible()
+    expect(rows(narrow, "paused").first).to_be_visible()
     expect(narrow.locator("#batch-progress")).to_contain_text("paused")
     narrow.click("#batch-continue")
-    expect(rows(narrow, "held")).to_have_count(0)
+    expect(rows(narrow, "paused")).to_have_count(0)
     expect(rows(narrow, "succeeded").first).to_be_visible()
     narrow.click("#batch-cancel")
     expect(rows(narrow, "cancelled").first).to_be_visible()

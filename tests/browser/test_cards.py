@@ -1,4 +1,4 @@
-"""Other models' cards on the page: each form is there, and what they make is shown."""
+"""Other models' cards on the page: their forms and their files are shown."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +22,8 @@ def studio(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("studio", CARDS, indirect=True, ids=lambda path: path.stem)
-def test_a_card_without_what_it_needs_is_told_so(context: BrowserContext, studio: Server) -> None:
-    """A form of that model's fields; Generate with an empty one says what is missing, and sends nothing."""
+def test_missing_required_field_of_another_card_is_named(context: BrowserContext, studio: Server) -> None:
+    """The form has the model's fields; Generate with an empty one names what is missing, and sends nothing."""
     problems: list[str] = []
     page = opened(context, studio, problems)
     expect(page.locator("[id^=field-]").first).to_be_visible()
@@ -53,8 +53,8 @@ def test_images_are_shown_instead_of_the_player(context: BrowserContext, studio:
 
 
 @pytest.mark.parametrize("studio", [ROOT / "tests" / "cards" / "text-to-audio.json"], indirect=True)
-def test_a_sound_is_played_in_the_players_place(context: BrowserContext, studio: Server) -> None:
-    """It has the length that was asked for, and is downloaded under the ending of its kind; the history shows its length."""
+def test_sound_has_its_own_player(context: BrowserContext, studio: Server) -> None:
+    """It has the requested length, and is downloaded with the ending of its kind; the history shows its length."""
     problems: list[str] = []
     page = opened(context, studio, problems)
     page.fill("#field-prompt textarea", "calm piano")

@@ -1,4 +1,4 @@
-"""What the browser does by itself, one script for each behaviour, on the page's own markup without a server."""
+"""The page's scripts, one for each behaviour, on the page's own markup without a server."""
 
 import re
 from collections.abc import Iterator
@@ -118,8 +118,8 @@ def test_a_poster_opens_its_video(client: Page) -> None:
     expect(client.locator(".stage")).to_be_in_viewport()
 
 
-def test_picking_survives_a_redrawn_list(client: Page) -> None:
-    """A new poster at the front moves all others to other nodes; the picked ones stay picked, and no other one is."""
+def test_selection_survives_a_redrawn_list(client: Page) -> None:
+    """A new poster at the front moves all others to other nodes; the selected ones stay selected, and no other one is."""
     pick(client, "job2", "job3")
     draw_history(client, "job6", "job1", "job2", "job3", "job4")
     expect(client.locator("[data-job=job2] [data-pick]")).to_be_checked()
@@ -132,8 +132,8 @@ def test_picking_survives_a_redrawn_list(client: Page) -> None:
     assert picked(client) == ["job2"]
 
 
-def test_the_bar_offers_what_the_picked_ones_allow(client: Page) -> None:
-    """Compare wants exactly two videos, the zip at least one; a running job cannot be picked."""
+def test_selection_bar_offers_possible_actions(client: Page) -> None:
+    """Compare needs exactly two videos, the zip at least one; a running job cannot be selected."""
     bar, compare, zipped = (client.locator(name) for name in (".picked-bar", "[data-do=compare]", "[data-do=zip]"))
     expect(bar).to_be_hidden()
     expect(client.locator("[data-job=job5] [data-pick]")).to_have_count(0)
@@ -155,14 +155,14 @@ def test_the_bar_offers_what_the_picked_ones_allow(client: Page) -> None:
     assert picked(client) == []
 
 
-def test_shift_picks_all_between(client: Page) -> None:
-    """With shift, a click picks from the last one to this one, and leaves out what cannot be picked."""
+def test_shift_click_selects_a_range(client: Page) -> None:
+    """With shift, a click selects from the last one to this one, and leaves out what cannot be selected."""
     pick(client, "job2")
     client.click("[data-job=job6] [data-pick]", modifiers=["Shift"])
     assert picked(client) == ["job2", "job3", "job4", "job6"]
 
 
-def test_the_zip_names_the_videos(client: Page) -> None:
+def test_zip_address_has_the_share_ids(client: Page) -> None:
     """The zip's address names the share ids of what has a video; the page stays."""
     pick(client, "job1", "job4", "job3")
     with client.expect_download() as zipped:
@@ -186,7 +186,7 @@ def test_delete_can_be_undone(client: Page) -> None:
     assert focused_job(client) == "job2"
 
 
-def test_a_second_delete_keeps_the_first_ones_undo(client: Page) -> None:
+def test_one_undo_restores_two_deletes(client: Page) -> None:
     """Two deletes in a row, one of them from the stage, are undone together."""
     pick(client, "job2")
     client.click("[data-do=delete]")
@@ -196,8 +196,8 @@ def test_a_second_delete_keeps_the_first_ones_undo(client: Page) -> None:
     assert client.evaluate("events.at(-1)") == ["history", "undo", {"job_ids": ["job2", "job1"]}]
 
 
-def test_a_delete_by_the_server_is_offered_for_undo_too(client: Page) -> None:
-    """The stage's own Delete hands its job over before it sends it; without a job nothing is offered."""
+def test_delete_on_the_stage_can_be_undone(client: Page) -> None:
+    """The stage's Delete passes its job on before it is sent; without a job no undo is offered."""
     assert client.evaluate("dreamina.deleting('')") == ""
     expect(client.locator(".undo-bar")).to_be_hidden()
     assert client.evaluate("dreamina.deleting('job3')") == "job3"
@@ -205,8 +205,8 @@ def test_a_delete_by_the_server_is_offered_for_undo_too(client: Page) -> None:
     assert client.evaluate("events") == [["history", "undo", {"job_ids": ["job3"]}]]
 
 
-def test_the_undo_goes_after_twelve_seconds_unless_it_is_held(client: Page) -> None:
-    """Time stands still while the bar is under the pointer."""
+def test_undo_disappears_after_twelve_seconds_unless_hovered(client: Page) -> None:
+    """The time does not run while the pointer is over the bar."""
     client.clock.install()
     pick(client, "job1")
     client.click("[data-do=delete]")
@@ -221,8 +221,8 @@ def test_the_undo_goes_after_twelve_seconds_unless_it_is_held(client: Page) -> N
     expect(bar).to_be_hidden()
 
 
-def test_compare_plays_in_step(client: Page) -> None:
-    """Two videos start together, and are still in step after they began anew."""
+def test_compare_plays_in_sync(client: Page) -> None:
+    """Two videos start together, and are still in sync after they start again."""
     compared(client, "job1", "job6")
     for _ in range(2):
         client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime > 1)")
@@ -231,8 +231,8 @@ def test_compare_plays_in_step(client: Page) -> None:
         assert client.evaluate(IN_STEP, 1)
 
 
-def test_compare_brings_a_video_that_lags_back_into_step(client: Page) -> None:
-    """A video that was thrown off is brought back while both play."""
+def test_compare_resynchronises_a_late_video(client: Page) -> None:
+    """A video that is late is moved to the other's position while both play."""
     compared(client, "job1", "job6")
     client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime > 0.2)")
     client.evaluate(f"{VIDEOS}[1].currentTime = 1.5")
@@ -241,8 +241,8 @@ def test_compare_brings_a_video_that_lags_back_into_step(client: Page) -> None:
     assert client.evaluate(IN_STEP, 1)
 
 
-def test_compare_scrubs_and_steps_both(client: Page) -> None:
-    """The scrubber, its arrow keys, comma and full stop move both, and tell the time."""
+def test_compare_seeks_and_steps_both(client: Page) -> None:
+    """The slider, its arrow keys, comma and full stop move both videos, and the time is shown."""
     paused(compared(client, "job1", "job6"))
     position = client.get_by_role("slider", name="Position")
     position.fill("1.25")
@@ -256,7 +256,7 @@ def test_compare_scrubs_and_steps_both(client: Page) -> None:
 
 
 def test_space_plays_and_pauses(client: Page) -> None:
-    """The space bar toggles once, on the button that has the focus at first and on the scrubber."""
+    """The space bar toggles once, on the button that has the focus at first and on the slider."""
     compared(client, "job1", "job6")
     expect(client.get_by_role("button", name="Pause")).to_be_focused()
     client.keyboard.press("Space")
@@ -268,7 +268,7 @@ def test_space_plays_and_pauses(client: Page) -> None:
 
 
 def test_the_shorter_video_waits_for_the_longer_one(client: Page) -> None:
-    """It stands at its end until the longer one starts anew; then both do."""
+    """It stays at its end until the longer one starts again; then both do."""
     compared(client, "job1", "job2")
     client.wait_for_function(f"{VIDEOS}[0].ended && {VIDEOS}[1].currentTime > 2.5")
     client.wait_for_function(
@@ -277,7 +277,7 @@ def test_the_shorter_video_waits_for_the_longer_one(client: Page) -> None:
     assert client.evaluate(IN_STEP, 1)
 
 
-def test_who_wants_less_motion_starts_it(client: Page) -> None:
+def test_reduced_motion_disables_autoplay(client: Page) -> None:
     """Nothing plays by itself under prefers-reduced-motion."""
     client.emulate_media(reduced_motion="reduce")
     compared(client, "job1", "job6")
@@ -285,8 +285,8 @@ def test_who_wants_less_motion_starts_it(client: Page) -> None:
     client.wait_for_function(STILL)
 
 
-def test_compare_marks_what_differs(client: Page) -> None:
-    """Rows with other values are marked for eyes and ears; prompts are only text; a missing fact is a dash."""
+def test_compare_marks_differences(client: Page) -> None:
+    """Rows with different values are marked visibly and for screen readers; prompts are only text; a missing fact is a dash."""
     compared(client, "job1", "job2")
     dialog = client.get_by_role("dialog", name=WORDS.say("compare.title"))
     left, right = (dialog.locator("dl").nth(at).locator(".compare-fact") for at in (0, 1))
@@ -308,8 +308,8 @@ def test_compare_marks_what_differs(client: Page) -> None:
 
 
 @pytest.mark.parametrize("way", ["Escape", "button", "backdrop"])
-def test_compare_closes_and_gives_the_focus_back(client: Page, way: str) -> None:
-    """Escape, the button and a click beside it close it, also after the list was redrawn; nothing is cancelled."""
+def test_compare_closes_and_restores_the_focus(client: Page, way: str) -> None:
+    """Escape, the button and a click outside close it, also after the list was redrawn; no job is cancelled."""
     compared(client, "job1", "job6")
     draw_history(client, "job2", "job1", "job6")
     if way == "Escape":
@@ -323,7 +323,7 @@ def test_compare_closes_and_gives_the_focus_back(client: Page, way: str) -> None
     assert client.evaluate("pressed") == []
 
 
-def test_arrow_keys_walk_the_history(client: Page) -> None:
+def test_arrow_keys_move_through_the_history(client: Page) -> None:
     """One poster is in the tab order; arrows, Home and End reach the others; Enter opens."""
     client.focus("[data-job=job1] [data-open]")
     columns = client.evaluate(
@@ -347,7 +347,7 @@ def test_arrow_keys_walk_the_history(client: Page) -> None:
 
 
 def test_the_focus_follows_its_job(client: Page) -> None:
-    """When a new poster comes in front, the focus stays with the video it was on; when that one goes, with its place."""
+    """When a new poster is added in front, the focus stays on its video; when that one is removed, on its place."""
     client.focus("[data-job=job3] [data-open]")
     draw_history(client, "job6", "job1", "job2", "job3")
     assert focused_job(client) == "job3"
@@ -356,7 +356,7 @@ def test_the_focus_follows_its_job(client: Page) -> None:
 
 
 def test_single_keys(client: Page) -> None:
-    """Slash goes to the search, question mark opens the sheet, Escape cancels what can be cancelled."""
+    """Slash focuses the search, question mark opens the list of keys, Escape cancels a job that can be cancelled."""
     client.keyboard.press("/")
     expect(client.get_by_label("Search")).to_be_focused()
     expect(client.get_by_label("Search")).to_have_value("old")
@@ -383,7 +383,7 @@ def test_single_keys(client: Page) -> None:
     ("field", "escaped"), [("#field-prompt textarea", ["cancel"]), ("#history-search input", []), ("select", [])]
 )
 def test_no_single_keys_in_a_field(client: Page, field: str, escaped: list[str]) -> None:
-    """What is typed is typed; Ctrl+Enter and ⌘+Enter act in a field, once, and Escape in the prompt."""
+    """In a field, keys only type; Ctrl+Enter and ⌘+Enter act once, and Escape acts in the prompt."""
     client.focus(field)
     for key in ("/", "?", "Escape"):
         client.keyboard.press(key)
@@ -396,7 +396,7 @@ def test_no_single_keys_in_a_field(client: Page, field: str, escaped: list[str])
 
 
 def test_no_single_keys_with_a_modifier(client: Page) -> None:
-    """Other programs' shortcuts stay theirs."""
+    """Shortcuts of the browser and the system are not taken over."""
     for key in ("Control+/", "Alt+/", "Meta+/", "Alt+Escape"):
         client.keyboard.press(key)
     expect(client.get_by_label("Search")).not_to_be_focused()
@@ -412,7 +412,7 @@ def hide(page: Page, hidden: bool) -> None:
 
 
 def stopped(page: Page) -> None:
-    """From now on time passes only by `run_for`."""
+    """From now on, only `run_for` moves the clock."""
     page.clock.install(time=0)
     page.clock.pause_at(1000)
 
@@ -422,8 +422,8 @@ ENDINGS = [(State.SUCCEEDED, "✓"), (State.FAILED, "✗"), (State.CANCELLED, "�
 
 
 @pytest.mark.parametrize(("state", "mark"), ENDINGS)
-def test_the_title_tells_how_it_goes(client: Page, state: State, mark: str) -> None:
-    """The clock while it runs, the outcome at its end, the plain title once somebody has looked for three seconds."""
+def test_title_shows_progress_and_outcome(client: Page, state: State, mark: str) -> None:
+    """The title has the elapsed time, then the outcome, and is plain again after the page was visible for three seconds."""
     stopped(client)
     ended = in_state(RUNNING, state)
     title = f"{mark} {WORDS.state_word(state)} · Dreamina UI"
@@ -443,7 +443,7 @@ def test_the_title_tells_how_it_goes(client: Page, state: State, mark: str) -> N
     expect(client).to_have_title("Dreamina UI")
 
 
-def test_an_old_video_is_no_news(client: Page) -> None:
+def test_opening_an_old_video_does_not_notify(client: Page) -> None:
     """A finished video that is only opened changes no title and makes no sound."""
     client.click("#notify")
     client.evaluate("pitches.length = 0")
@@ -454,7 +454,7 @@ def test_an_old_video_is_no_news(client: Page) -> None:
 
 
 @pytest.mark.parametrize(("state", "mark"), ENDINGS)
-def test_the_end_is_told_to_whoever_asked_for_it(client: Page, state: State, mark: str) -> None:
+def test_end_of_a_job_notifies_if_enabled(client: Page, state: State, mark: str) -> None:
     """The choice is kept over a reload; the end of a job sounds, and shows a notification while the tab is hidden."""
     client.click("#notify")
     expect(client.locator("#notify")).to_have_attribute("aria-pressed", "true")
@@ -474,8 +474,8 @@ def test_the_end_is_told_to_whoever_asked_for_it(client: Page, state: State, mar
     assert (low < high) is (state is State.SUCCEEDED)
 
 
-def test_nobody_else_is_told(client: Page) -> None:
-    """No sound and no notification unless asked for, and none any more after it was turned off."""
+def test_end_of_a_job_does_not_notify_if_disabled(client: Page) -> None:
+    """There is no sound and no notification unless it is turned on, and none after it is turned off."""
     client.click("#notify")
     client.click("#notify")
     client.evaluate("pitches.length = 0")
@@ -487,7 +487,7 @@ def test_nobody_else_is_told(client: Page) -> None:
     assert client.evaluate("[pitches, shown]") == [[], []]
 
 
-def test_without_storage_the_choice_lasts_as_long_as_the_page(client: Page) -> None:
+def test_notify_works_without_browser_storage(client: Page) -> None:
     """A browser that refuses storage does not break the button."""
     client.evaluate(STORAGE_REFUSED)
     client.click("#notify")
@@ -511,7 +511,7 @@ WIDE = ".chip[data-phrase='wide angle']"
     ],
 )
 def test_a_chip_inserts_its_phrase(client: Page, before: str, after: str) -> None:
-    """It is told to Svelte by an input event, and a second click takes it and its comma away again."""
+    """An input event reports it to Svelte; a second click removes it and its comma."""
     box = client.locator("#field-prompt textarea")
     box.fill(before)
     client.evaluate("window.heard = 0; document.querySelector('.compose').addEventListener('input', () => heard++)")
@@ -535,7 +535,7 @@ def test_a_chip_inserts_its_phrase(client: Page, before: str, after: str) -> Non
     ],
 )
 def test_a_chip_follows_what_is_typed(client: Page, text: str, left: str) -> None:
-    """A typed phrase presses its chip, wherever it stands by itself; the chip takes out just that."""
+    """A typed phrase presses its chip, wherever it is a separate phrase; the chip removes only that."""
     box = client.locator("#field-prompt textarea")
     box.press_sequentially("a slow pan of a boat")
     expect(client.locator(PAN)).to_have_attribute("aria-pressed", "false")
@@ -558,8 +558,8 @@ def test_a_chip_follows_what_is_typed(client: Page, text: str, left: str) -> Non
         ("A boat on the sea, langsamer Schwenk", "langsamer Schwenk"),
     ],
 )
-def test_chips_say_what_they_put_in(client: Page, prompt: str, phrase: str) -> None:
-    """In the language of the prompt, whatever the page speaks; a phrase that is there already is said as it is there."""
+def test_chips_show_the_phrase_that_they_insert(client: Page, prompt: str, phrase: str) -> None:
+    """They use the prompt's language, whatever the page's is; a phrase that is already there is shown as it is there."""
     box, chip = client.locator("#field-prompt textarea"), client.locator(".chip").first
     box.fill(prompt)
     expect(chip).to_have_text(phrase)
@@ -569,8 +569,8 @@ def test_chips_say_what_they_put_in(client: Page, prompt: str, phrase: str) -> N
     expect(box).to_have_value(prompt.rpartition(", ")[0] if is_held else f"{prompt}, {phrase}" if prompt else phrase)
 
 
-def test_a_phrase_is_no_pattern(client: Page) -> None:
-    """Signs that mean something in a pattern are only signs."""
+def test_phrase_with_regex_characters_is_matched_literally(client: Page) -> None:
+    """Characters with a meaning in regular expressions have none here."""
     box = client.locator("#field-prompt textarea")
     box.fill("a boat")
     client.locator(WIDE).evaluate("chip => (chip.dataset.phrases = JSON.stringify({ en: 'f/1.4 (wide-open)' }))")
@@ -602,8 +602,8 @@ def test_copy_link(client: Page, has_clipboard: bool) -> None:
     expect(button).to_have_text("Copy link")
 
 
-def test_a_dropped_video_goes_to_the_settings_field(client: Page) -> None:
-    """Dragging covers the page, and dropping an MP4 hands it to the field that reads its settings."""
+def test_dropped_video_is_given_to_the_settings_field(client: Page) -> None:
+    """Dragging covers the page; a dropped MP4 is given to the field that reads its settings."""
     client.evaluate(
         "window.taken = []; document.querySelector('input[type=file]')"
         ".addEventListener('change', (event) => taken.push(event.target.files[0].name))"
@@ -615,8 +615,8 @@ def test_a_dropped_video_goes_to_the_settings_field(client: Page) -> None:
     assert client.evaluate("taken") == ["a-lighthouse-7.mp4"]
 
 
-def test_another_file_is_refused_and_the_page_stays(client: Page) -> None:
-    """The browser would leave the page for a dropped file; instead a word is said."""
+def test_dropped_file_of_another_kind_is_refused(client: Page) -> None:
+    """The browser would open the dropped file; instead the page stays and shows a message."""
     client.evaluate("addEventListener('drop', (event) => (window.wasKept = event.defaultPrevented))")
     client.evaluate(DRAG, ["drop", "notes.txt", "text/plain"])
     expect(client.locator("#drop-cover")).to_have_text(WORDS.say("drop.refused"))
@@ -626,7 +626,7 @@ def test_another_file_is_refused_and_the_page_stays(client: Page) -> None:
 
 @pytest.mark.parametrize("width", [360, 1366, 3840])
 def test_bars_and_dialog_fit(client: Page, width: int) -> None:
-    """Nothing is cut off at the side, no control of ours is smaller than 24 pixels."""
+    """Nothing is cut off at the side, and no control is smaller than 24 pixels."""
     client.set_viewport_size({"width": width, "height": 800})
     pick(client, "job1", "job2")
     assert client.locator(".picked-bar button, .chip, #notify, .poster-pick, [data-pick]").evaluate_all(UNFIT) == 0
@@ -637,8 +637,8 @@ def test_bars_and_dialog_fit(client: Page, width: int) -> None:
     assert dialog.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
-def test_a_click_on_a_variation_an_example_or_a_row_is_sent(client: Page) -> None:
-    """Each goes to the server as an event of its own section."""
+def test_clicks_on_variations_examples_and_rows_are_sent(client: Page) -> None:
+    """Each is sent to the server as an event of its section."""
     client.click("[data-variation=job4]")
     client.click("[data-example=sea]")
     client.click("[data-job=row5] [data-open]")
@@ -649,8 +649,8 @@ def test_a_click_on_a_variation_an_example_or_a_row_is_sent(client: Page) -> Non
     ]
 
 
-def test_the_batch_fills_in(client: Page) -> None:
-    """Word, note, picture and download come with the states, also after the table was drawn again; then there is a zip."""
+def test_batch_table_shows_new_states(client: Page) -> None:
+    """The states bring the word, note, picture and download, also after the table was redrawn; then there is a zip."""
     row, zipped = client.locator("[data-job=row5]"), client.locator("#batch-zip")
     waiting = states_json([JOBS["job4"], RUNNING], WORDS)
     client.evaluate("text => dreamina.batchStates(text)", waiting)
@@ -670,7 +670,7 @@ def test_the_batch_fills_in(client: Page) -> None:
 
 
 def test_the_clock_ticks_only_while_a_job_runs(client: Page) -> None:
-    """Once a second, with what is left of the usual time; before and after that no timer runs at all."""
+    """It ticks once a second, with the rest of the usual time; before and after that no timer runs."""
     stopped(client)
     client.evaluate(TIMERS)
     client.clock.run_for(60_000)
@@ -693,14 +693,14 @@ def test_the_clock_ticks_only_while_a_job_runs(client: Page) -> None:
     assert client.evaluate("timers") == []
 
 
-def test_a_poster_says_how_its_job_is_going(client: Page) -> None:
-    """The stage's words are on the running job's poster, and on no other one."""
+def test_poster_of_a_running_job_shows_its_state(client: Page) -> None:
+    """The stage's status is on the running job's poster, and on no other one."""
     draw_status(client, replace(RUNNING, state=State.IN_QUEUE, queue_position=3))
     expect(client.locator("[data-job=job5] .poster-state")).to_have_text(WORDS.say("line.place", place=3))
     expect(client.locator(".poster-state").filter(has_text=WORDS.say("line.place", place=3))).to_have_count(1)
 
 
-def test_a_picture_that_is_missing_becomes_a_blank(client: Page) -> None:
+def test_missing_poster_is_replaced_by_a_blank(client: Page) -> None:
     """It names the kind of file."""
 
     def refuse(route: Route) -> None:
@@ -714,7 +714,7 @@ def test_a_picture_that_is_missing_becomes_a_blank(client: Page) -> None:
 
 @pytest.mark.parametrize(("text", "count", "is_over"), [("🌊 sea", "5 / 800", False), ("x" * 801, "801 / 800", True)])
 def test_characters_are_counted(client: Page, text: str, count: str, is_over: bool) -> None:
-    """As people count them, whether somebody types or Gradio fills the box, and again after Gradio drew it."""
+    """Characters are counted as people do, when they type, when Gradio fills the box, and after Gradio redraws it."""
     shown = client.locator("#field-prompt .count")
     expect(shown).to_have_text("0 / 800")
     client.locator("#field-prompt textarea").evaluate("(box, text) => (box.value = text)", text)
@@ -732,23 +732,23 @@ def test_a_chip_follows_what_gradio_fills_in(client: Page) -> None:
     expect(client.locator(PAN)).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_language_is_chosen(client: Page, context: BrowserContext) -> None:
-    """The page comes again with a cookie that names the language."""
+def test_choosing_a_language_sets_a_cookie_and_reloads(client: Page, context: BrowserContext) -> None:
+    """The page reloads with a cookie that names the language."""
     with client.expect_navigation():
         client.click("[data-language=de]")
     [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_language"]
     assert (cookie["value"], cookie["sameSite"]) == ("de", "Lax")
 
 
-def test_signs_have_names(client: Page) -> None:
-    """The dice and the lock are named for people who cannot see the sign, also after Gradio drew them."""
+def test_icon_buttons_have_accessible_names(client: Page) -> None:
+    """The dice and the lock have names for screen readers, also after Gradio redraws them."""
     for name in ("dice", "lock"):
         expect(client.locator(f"#{name}")).to_have_accessible_name(WORDS.say(name))
     client.evaluate("document.querySelector('#lock').removeAttribute('aria-label')")
     expect(client.locator("#lock")).to_have_accessible_name(WORDS.say("lock"))
 
 
-def test_a_click_has_a_name(client: Page) -> None:
+def test_click_id_depends_on_values_and_time(client: Page) -> None:
     """The same values within a second have the same id; other values, or a later click, have another."""
     stopped(client)
     ask = "prompt => dreamina.withClickId(prompt, 7, '')"
@@ -761,7 +761,7 @@ def test_a_click_has_a_name(client: Page) -> None:
     assert client.evaluate(ask, "b")[2] not in (first[2], other[2])
 
 
-def test_a_click_without_an_answer_keeps_its_name(client: Page) -> None:
+def test_click_without_an_answer_keeps_its_id(client: Page) -> None:
     """Pressed again with the same values, it is still the same click, however late."""
     stopped(client)
     ask = "prompt => dreamina.withClickId(prompt, '')"
@@ -773,8 +773,8 @@ def test_a_click_without_an_answer_keeps_its_name(client: Page) -> None:
     assert client.evaluate(ask, "a") != first
 
 
-def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:
-    """A random seed becomes the one last used, and any other one random again."""
+def test_lock_sets_the_last_seed(client: Page) -> None:
+    """A random seed becomes the last used one, and any other seed becomes random again."""
     lock = "['-1', ' -1', '7', ''].map(dreamina.lockSeed)"
     assert client.evaluate(lock) == ["7", "7", "-1", "-1"]
     client.evaluate(f"document.querySelector('#facts [data-seed]').dataset.seed = '{2**53 + 1}'")
@@ -797,8 +797,8 @@ def test_the_lock_takes_the_seed_of_the_stage(client: Page) -> None:
         ("1", "many", "many", "many"),
     ],
 )
-def test_arrow_keys_count(client: Page, step: str, text: str, up: str, down: str) -> None:
-    """In a field for numbers, by the field's step and exactly; the wheel does nothing there, with the focus neither."""
+def test_arrow_keys_change_a_number_by_its_step(client: Page, step: str, text: str, up: str, down: str) -> None:
+    """In a number field they add the field's step exactly; the wheel changes nothing, with or without the focus."""
     client.evaluate(
         "step => document.querySelector('.compose').insertAdjacentHTML("
         "'afterbegin', `<div id='counts' class='counts step-${step}'><input aria-label='Number'></div>`)",
@@ -816,8 +816,8 @@ def test_arrow_keys_count(client: Page, step: str, text: str, up: str, down: str
         expect(box).to_have_value(result)
 
 
-def test_a_touch_screen_lists_gestures(browser: Browser, clips: dict[str, bytes]) -> None:
-    """Nobody who has no keys is told of keys."""
+def test_touch_screen_lists_gestures_instead_of_keys(browser: Browser, clips: dict[str, bytes]) -> None:
+    """Without a keyboard, the sheet lists gestures and no keys."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
     open_still_page(page, clips)
@@ -829,8 +829,8 @@ def test_a_touch_screen_lists_gestures(browser: Browser, clips: dict[str, bytes]
     context.close()
 
 
-def test_the_time_zone_is_told(browser: Browser, clips: dict[str, bytes]) -> None:
-    """By a cookie, which names the day on downloads."""
+def test_time_zone_is_sent_as_a_cookie(browser: Browser, clips: dict[str, bytes]) -> None:
+    """The cookie's time zone gives the date in the names of downloads."""
     context = browser.new_context(timezone_id="America/Los_Angeles")
     open_still_page(context.new_page(), clips)
     [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_zone"]
@@ -838,15 +838,15 @@ def test_the_time_zone_is_told(browser: Browser, clips: dict[str, bytes]) -> Non
     context.close()
 
 
-def test_a_key_is_not_offered_for_keeping(client: Page) -> None:
-    """The field says so as soon as it has the focus."""
+def test_browser_does_not_offer_to_save_a_key(client: Page) -> None:
+    """The field's attributes forbid it as soon as it has the focus."""
     client.focus("#key input")
     expect(client.locator("#key input")).to_have_attribute("autocomplete", "off")
 
 
 @pytest.mark.parametrize(("status", "is_said"), [(200, True), (404, False)])
-def test_a_video_that_cannot_be_shown_is_said(client: Page, status: int, is_said: bool) -> None:
-    """A file that no browser can read; but not one that is not there."""
+def test_undecodable_video_shows_a_message(client: Page, status: int, is_said: bool) -> None:
+    """A file that no browser can read shows it; a missing file does not."""
 
     def answer(route: Route) -> None:
         route.fulfill(status=status, body=b"no video" * 100, content_type="video/mp4")

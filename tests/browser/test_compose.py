@@ -23,7 +23,7 @@ HOSTILE = [
 
 @pytest.fixture
 def problems() -> Iterator[list[str]]:
-    """What scripts stumbled over; nothing, after a test."""
+    """Script errors; a test ends without any."""
     found: list[str] = []
     yield found
     assert found == []
@@ -73,10 +73,10 @@ def test_one_variation_needs_no_grid(quick_page: Page) -> None:
     expect(posters(quick_page)).to_have_count(1)
 
 
-def test_settings_are_used_again_with_their_seed_or_a_new_one(
+def test_settings_are_reused_with_the_same_or_a_new_seed(
     context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
-    """Reuse fills the form as it was, with the seed that was used; New seed does the same but for the seed."""
+    """Reuse fills the form with the job's settings and seed; New seed does the same without the seed."""
     visitor_id = known(context, quick_server)
     with_past(quick_server, [past_job(42, visitor_id, prompt="A kite", aspect_ratio=SQUARE, frames=241)])
     page = visited(context, quick_server, problems=problems)
@@ -93,8 +93,8 @@ def test_settings_are_used_again_with_their_seed_or_a_new_one(
     expect(posters(page)).to_have_count(1)
 
 
-def test_the_dice_draws_and_the_lock_keeps_the_last_seed(quick_page: Page) -> None:
-    """The dice gives another seed each time; the lock takes the one last used, and lets it go again."""
+def test_dice_sets_a_random_seed_and_lock_keeps_the_last_one(quick_page: Page) -> None:
+    """The dice sets another seed each time; the lock sets the last used one, and makes it random again."""
     drawn = set()
     for _ in range(3):
         before = seed(quick_page).input_value()
@@ -118,9 +118,9 @@ HELD = """[...document.querySelectorAll(".compose :is(input:not([type=file]), te
 """What the form shows, field by field."""
 
 
-def test_nothing_but_a_persons_own_act_changes_a_value(quick_page: Page) -> None:
-    """Not the wheel over any field, with or without the focus, not another tab, not a video that gets ready; and numbers of
-    any size are kept and sent as they were typed."""
+def test_wheel_tabs_and_other_events_change_no_value(quick_page: Page) -> None:
+    """The wheel over a field, with or without the focus, another tab, and a finished video change no value. Numbers of any
+    size are kept and sent as they were typed."""
     exact = str(2**53 + 1)
     prompt(quick_page).fill("A paper boat")
     seed(quick_page).fill(exact)
@@ -154,7 +154,7 @@ def test_nothing_but_a_persons_own_act_changes_a_value(quick_page: Page) -> None
     assert used_seed(quick_page) == 42
     assert quick_page.evaluate(HELD) == before
 
-    # What a browser gives back when somebody returns to the page is what is shown, and what is shown is what is sent.
+    # After a return to the page, the browser shows the restored values, and these are sent.
     quick_page.goto("about:blank")
     quick_page.go_back()
     filled(quick_page)
@@ -165,8 +165,8 @@ def test_nothing_but_a_persons_own_act_changes_a_value(quick_page: Page) -> None
     assert shown == "-1" or used_seed(quick_page) == int(shown)
 
 
-def test_a_chip_puts_its_phrase_in_and_takes_it_away(quick_page: Page) -> None:
-    """Pressed it stands in the prompt, and is sent with it; pressed again it is gone, and what was typed stays."""
+def test_chip_adds_and_removes_its_phrase(quick_page: Page) -> None:
+    """A pressed chip adds its phrase to the prompt that is sent; pressed again it removes it and keeps what was typed."""
     prompt(quick_page).fill("A paper boat")
     pan, neon = (quick_page.locator(f".chip[data-phrase='{phrase}']") for phrase in ("slow pan", "neon glow"))
     pan.click()
@@ -180,7 +180,7 @@ def test_a_chip_puts_its_phrase_in_and_takes_it_away(quick_page: Page) -> None:
 
 
 def test_an_example_fills_the_form_and_sends_nothing(quick_page: Page) -> None:
-    """Each of the six has its picture; the chosen one stands in the form, and nothing is made."""
+    """Each of the six has its picture; the chosen one fills the form, and no job is made."""
     examples = quick_page.locator("#examples [data-example]")
     expect(examples).to_have_count(6)
     quick_page.wait_for_function(
@@ -193,8 +193,8 @@ def test_an_example_fills_the_form_and_sends_nothing(quick_page: Page) -> None:
     expect(quick_page.locator("#status .status")).to_have_count(0)
 
 
-def test_the_page_speaks_german_when_it_is_asked_to(quick_page: Page) -> None:
-    """All of it, an error too; the choice is kept over a reload, and taken back by the other button."""
+def test_page_in_german(quick_page: Page) -> None:
+    """Everything is in German, errors too; the choice survives a reload, and the other button undoes it."""
 
     def expect_language(language: str, *, generate: str, history: str, prompt_label: str, empty: str) -> None:
         expect(quick_page.locator("html")).to_have_attribute("lang", language)
@@ -222,7 +222,7 @@ def test_the_page_speaks_german_when_it_is_asked_to(quick_page: Page) -> None:
     expect(quick_page.locator("#history .history-empty")).to_contain_text("Nothing here yet")
 
 
-def test_any_prompt_comes_through_as_text(quick_page: Page) -> None:
+def test_any_prompt_is_shown_as_text(quick_page: Page) -> None:
     """It is counted by characters, shown letter for letter, found again after a reload, and never run."""
     shown = quick_page.locator("#facts .stage-prompt")
 
@@ -251,7 +251,7 @@ def test_any_prompt_comes_through_as_text(quick_page: Page) -> None:
     assert quick_page.evaluate("window.pwned") is None
 
 
-def test_one_character_too_many_is_said_and_kept(quick_page: Page) -> None:
+def test_prompt_that_is_one_character_too_long_is_refused_and_kept(quick_page: Page) -> None:
     """801 characters are one too many, also where each is two in the browser's own count; nothing is cut off."""
     text = "🌊" * 801
     prompt(quick_page).fill(text)

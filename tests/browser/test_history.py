@@ -1,4 +1,4 @@
-"""The history in the running app: searched, filtered, turned over, deleted and taken back, zipped and compared."""
+"""The history in the running app: search, filters, pages, delete and undo, zip and comparison."""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs as table
 from tests.browser.past import asked, known, posters, visited, with_past
-from tests.browser.states import generate, held
+from tests.browser.states import generate, status_fixed
 from tests.filled import past_job
 from tests.servers import Server, SimulatorServer
 
@@ -26,14 +26,14 @@ VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
 
 @pytest.fixture
 def problems() -> Iterator[list[str]]:
-    """What scripts stumbled over; nothing, after a test."""
+    """Script errors; a test ends without any."""
     found: list[str] = []
     yield found
     assert found == []
 
 
 def deleted(server: Server, jobs: Sequence[Job]) -> list[bool]:
-    """Whether the rows of these jobs lie in the bin."""
+    """Whether the rows of these jobs are marked as deleted."""
     query = sa.select(table.c.job_id, table.c.deleted_at).where(table.c.job_id.in_([job.job_id for job in jobs]))
     with closing(Database(f"sqlite:///{server.data / 'dreamina.sqlite3'}")) as database:
         found = database.transact(lambda connection: connection.execute(query).all())
@@ -41,7 +41,7 @@ def deleted(server: Server, jobs: Sequence[Job]) -> list[bool]:
 
 
 def statuses(page: Page, server: Server, jobs: Sequence[Job]) -> list[int]:
-    """How a download of each of the videos is answered."""
+    """The status of a download of each video."""
     return [page.request.get(f"{server.address}/dreamina/video/{job.share_id}").status for job in jobs]
 
 
@@ -50,7 +50,7 @@ def pick(page: Page, *jobs: Job) -> None:
         page.check(f"#history [data-job='{job.job_id}'] [data-pick]")
 
 
-def test_words_and_filters_find_and_combine(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+def test_search_and_filters_combine(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
     """Words of the prompt in any order and case, state, ratio and length, each by itself and together, and back."""
     visitor_id = known(context, quick_server)
     prompts = ["The sea at night", "A calm SEA by day", "A forest at night", "The sea of clouds"]
@@ -89,8 +89,8 @@ def test_words_and_filters_find_and_combine(context: BrowserContext, quick_serve
     expect(page.locator("#history .poster-state")).to_have_text(["Failed"])
 
 
-def test_pages_of_24_forth_and_back(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
-    """Sixty videos are three pages; each says which, the ends go no further, and a search begins at the newest."""
+def test_history_has_pages_of_24(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+    """Sixty videos are three pages with their place; at the ends a button is disabled, and a search begins at the newest."""
     visitor_id = known(context, quick_server)
     with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat number {number}") for number in range(60)])
     page = visited(context, quick_server, problems=problems)
@@ -115,16 +115,16 @@ def test_pages_of_24_forth_and_back(context: BrowserContext, quick_server: Serve
     expect(page.locator("#older")).to_be_hidden()
 
 
-def test_picked_ones_are_deleted_and_taken_back(
+def test_selected_videos_are_deleted_and_restored(
     context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
-    """Two of three go from the page and from who has their links, files and rows stay; undo brings both back."""
+    """Two of three disappear from the page and from their links; files and rows stay, and undo restores both."""
     visitor_id = known(context, quick_server)
     jobs = with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat {number}") for number in range(3)])
     page = visited(context, quick_server, problems=problems)
     pick(page, *jobs[:2])
     page.click("#history [data-do=delete]")
-    page.hover("#history .undo-bar")  # it stays for as long as it is looked at
+    page.hover("#history .undo-bar")  # it stays while the pointer is over it
     expect(posters(page)).to_have_count(1)
     expect(page.locator(".undo-bar")).to_contain_text("2 deleted")
     assert deleted(quick_server, jobs) == [True, True, False]
@@ -136,10 +136,10 @@ def test_picked_ones_are_deleted_and_taken_back(
     assert statuses(page, quick_server, jobs) == [200, 200, 200]
 
 
-def test_the_video_on_the_stage_is_deleted_and_taken_back(
+def test_video_on_the_stage_is_deleted_and_restored(
     context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
-    """Delete clears the stage and takes the poster; undo brings the poster back, and a click on it the video."""
+    """Delete clears the stage and removes the poster; undo restores the poster, and a click on it opens the video."""
     visitor_id = known(context, quick_server)
     jobs = with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat {number}") for number in range(2)])
     page = visited(context, quick_server, problems=problems)
@@ -160,10 +160,10 @@ def test_the_video_on_the_stage_is_deleted_and_taken_back(
     expect(page.locator("#player video")).to_be_visible()
 
 
-def test_picked_ones_come_in_a_zip(
+def test_selected_videos_are_downloaded_as_zip(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
-    """The zip holds the picked videos, in the order of picking, under names of day, prompt and seed, and each plays."""
+    """The zip contains the selected videos, in the order of selection, with date, prompt and seed as names, and each plays."""
     visitor_id = known(context, quick_server)
     prompts = ["Ein Büro & <b>bei</b> Nacht", "海の灯台", "A boat"]
     jobs = with_past(
@@ -183,8 +183,8 @@ def test_picked_ones_come_in_a_zip(
             assert examine(Path(archive.extract(name, tmp_path)), MP4).duration_s == pytest.approx(2.0, abs=0.1)
 
 
-def test_two_are_compared_in_step(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
-    """Both play side by side, scrubbed together, with the settings marked in which they differ."""
+def test_two_videos_are_compared_in_sync(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+    """Both play side by side, the slider moves both, and different settings are marked."""
     visitor_id = known(context, quick_server)
     both = [past_job(number, visitor_id, prompt="A boat", frames=frames) for number, frames in enumerate([121, 241])]
     jobs = with_past(quick_server, both)
@@ -205,14 +205,14 @@ def test_two_are_compared_in_step(context: BrowserContext, quick_server: Server,
     expect(page.locator("dialog.compare")).to_have_count(0)
 
 
-def test_running_and_failed_ones_are_there_too(
+def test_history_shows_running_and_failed_jobs(
     context: BrowserContext, quick_server: Server, quick_service: SimulatorServer, problems: list[str]
 ) -> None:
-    """A job on its way has its place, says how it is going and cannot be picked; a failed one says why when opened."""
+    """A running job shows its state and cannot be selected; a failed one shows its reason when opened."""
     visitor_id = known(context, quick_server)
     with_past(quick_server, [past_job(1, visitor_id, State.FAILED, prompt="A boat that sank")])
     page = visited(context, quick_server, problems=problems)
-    with held(quick_service, "in_progress"):
+    with status_fixed(quick_service, "in_progress"):
         generate(page, "in_progress", "A boat under way")
         running = posters(page).first
         expect(running).to_contain_text("A boat under way")

@@ -1,4 +1,4 @@
-"""What a job has made is shown by its kind, and what cannot be shown is said."""
+"""Files are shown by their kind, and a message says what cannot be shown."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ ADDRESSES = ("https://cdn.test/1.png?sig=1", "javascript:alert(1)", "data:image/
 
 @pytest.fixture
 def problems() -> Iterator[list[str]]:
-    """What scripts stumbled over; nothing, after a test."""
+    """Script errors; a test ends without any."""
     found: list[str] = []
     yield found
     assert found == []
@@ -41,7 +41,7 @@ def opened(page: Page, job: Job) -> None:
     expect(page.locator(f"#status .status[data-job='{job.job_id}']")).to_be_visible()
 
 
-def test_a_video_that_cannot_be_decoded_says_so(
+def test_undecodable_video_shows_a_message_in_the_player(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """In the player, whether the browser plays its sound or nothing of it; and not under a video that it shows."""
@@ -70,7 +70,7 @@ def test_a_video_that_cannot_be_decoded_says_so(
         assert download.value.path().read_bytes() == (quick_server.data / "videos" / f"{job.share_id}.mp4").read_bytes()
 
 
-def test_it_says_so_in_the_comparison_and_in_the_list(
+def test_undecodable_video_shows_a_message_in_comparison_and_list(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """Under the one of two that cannot be shown; and under a further video, once it is played."""
@@ -95,7 +95,7 @@ def test_it_says_so_in_the_comparison_and_in_the_list(
     expect(page.locator("#undecodable .undecodable")).to_be_hidden()
 
 
-def test_every_kind_is_shown_as_browsers_can(
+def test_every_kind_of_file_is_shown(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """The first video in the player, and each further file below it with a download; without a video, in its place."""
@@ -132,10 +132,10 @@ def test_every_kind_is_shown_as_browsers_can(
     expect(page.locator("#player")).to_be_hidden()
 
 
-def test_a_poster_that_is_gone_is_no_broken_picture(
+def test_missing_poster_is_replaced_by_a_blank(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
-    """A blank with the kind of file stands in its place, and still opens the video."""
+    """A blank with the kind of file replaces it, and still opens the video."""
     job = kept(quick_server, known(context, quick_server), 1, {".mp4": "mp4"}, tmp_path)
     page = visited(context, quick_server, problems=problems)
     expect(page.locator("#history .poster .poster-blank")).to_have_text("Video")
@@ -143,7 +143,7 @@ def test_a_poster_that_is_gone_is_no_broken_picture(
     opened(page, job)
 
 
-def test_a_job_without_a_file_names_the_addresses_that_came(
+def test_job_without_a_file_shows_the_addresses_of_its_result(
     context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """As text to copy, with the sentence in the video's place, and nothing that leads to a missing file."""
@@ -169,8 +169,8 @@ def test_a_job_without_a_file_names_the_addresses_that_came(
 
 
 @pytest.mark.timeout(180)
-def test_the_same_job_goes_on_when_it_is_looked_at_again(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """Its file could not be fetched; Resume fetches it, at the same job, and the player has it."""
+def test_resume_fetches_the_missing_file_of_the_same_job(quick_page: Page, quick_service: SimulatorServer) -> None:
+    """The file could not be fetched; Resume fetches it for the same job, and the player shows it."""
     quick_service.control("faults", KEY, {"on": "output", "kind": "gone_output", "times": None})
     try:
         generate(quick_page, "succeeded")

@@ -1,4 +1,4 @@
-"""What is needed is in sight, and nothing jumps or flickers: from a phone to a projector."""
+"""The layout from a phone to a projector: what is needed is visible, and nothing moves or flickers."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import KEY, Theme, filled
 from tests.browser.layout import LAPTOP, PROJECTOR, resized
-from tests.browser.states import generate, held, no_faults, reached, ready
+from tests.browser.states import generate, no_faults, reached, ready, status_fixed
 from tests.servers import Server, SimulatorServer, wait_for
 
 View = tuple[int, int, Theme]
@@ -27,7 +27,7 @@ def opened(browser: Browser, server: Server, view: View) -> Page:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: View) -> None:
+def test_generate_button_is_visible_without_scrolling(browser: Browser, quick_server: Server, view: View) -> None:
     """On a laptop and a projector the button and the picture share the first screen; on a phone the button is whole."""
     page = opened(browser, quick_server, view)
     width, height, _ = view
@@ -46,7 +46,9 @@ def test_generate_is_in_sight(browser: Browser, quick_server: Server, view: View
     page.context.close()
 
 
-def test_nothing_jumps_while_a_job_runs(browser: Browser, quick_server: Server, quick_service: SimulatorServer) -> None:
+def test_layout_does_not_move_while_a_job_runs(
+    browser: Browser, quick_server: Server, quick_service: SimulatorServer
+) -> None:
     """From the queue to the video, the button and the picture keep their places, and the player its node."""
     page = opened(browser, quick_server, VIEWS[1])
     boxes: dict[tuple[str, int], Any] = {}
@@ -57,10 +59,10 @@ def test_nothing_jumps_while_a_job_runs(browser: Browser, quick_server: Server, 
                 found = [page.locator(selector).evaluate(BOX) for selector in ("#generate", picture)]
                 boxes[state, size["width"]] = found
 
-    with held(quick_service, "in_queue"):
+    with status_fixed(quick_service, "in_queue"):
         generate(page, "in_queue")
         measure("queue", "#screen .screen")
-    with held(quick_service, "in_progress"):
+    with status_fixed(quick_service, "in_progress"):
         reached(page, "in_progress")
         measure("rendering", "#screen .screen")
     ready(page)
@@ -77,11 +79,11 @@ def four_from(service: SimulatorServer, number: int) -> list[dict[str, Any]]:
 
 
 def test_the_player_does_not_flicker(browser: Browser, quick_server: Server, quick_service: SimulatorServer) -> None:
-    """While another variation goes on, the video on the stage stays the same node and is not loaded anew."""
+    """While another variation runs, the video on the stage keeps its node and is not loaded again."""
     page = opened(browser, quick_server, VIEWS[2])
     before = len(quick_service.control("ledger", KEY)["requests"])
     page.locator("#variations label").nth(3).click()
-    with held(quick_service, "in_progress"):
+    with status_fixed(quick_service, "in_progress"):
         generate(page, "in_progress")
         requests = wait_for(lambda: four_from(quick_service, before))
         seed = page.locator("#facts [data-seed]").get_attribute("data-seed")

@@ -1,4 +1,4 @@
-"""Links: settings that fill the form, and one shared video that shows itself and nothing else."""
+"""Links: settings that fill the form, and a shared video that shows nothing private."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ NOT_THERE = "There is no such video, or it is not yours."
 
 @pytest.fixture
 def problems() -> Iterator[list[str]]:
-    """What scripts stumbled over; nothing, after a test."""
+    """Script errors; a test ends without any."""
     found: list[str] = []
     yield found
     assert found == []
@@ -37,7 +37,7 @@ def expect_form(page: Page, *, prompt: str, ratio: str, length: str, seed: str) 
 def test_a_link_fills_the_form_and_sends_nothing(
     context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
-    """Prompt, ratio, length and seed stand in the form as the link says, whatever letters they hold; no job is made."""
+    """The link's prompt, ratio, length and seed fill the form, with any characters; no job is made."""
     query = urlencode({"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"})
     page = visited(context, quick_server, f"?{query}", problems)
     expect_form(page, prompt=PROMPT, ratio="1:1", length="10 s", seed="42")
@@ -55,7 +55,7 @@ def test_a_link_fills_the_form_and_sends_nothing(
         ({"seed": "seven"}, "seed", "Seed: “seven” is not a whole number"),
     ],
 )
-def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
+def test_invalid_value_in_a_link_is_reported_and_the_others_fill_the_form(
     context: BrowserContext,
     quick_server: Server,
     problems: list[str],
@@ -66,7 +66,9 @@ def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
     """One sentence beside the field names the value; the field keeps its default, and the others are filled."""
     good = {"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"}
     page = visited(context, quick_server, "?" + urlencode({**good, **query}), problems)
-    expect(page.locator(f"#problem-{field}")).to_contain_text(f"The link holds a value that was left out. {sentence}")
+    expect(page.locator(f"#problem-{field}")).to_contain_text(
+        f"The link contains a value that was left out. {sentence}"
+    )
     expect(page.locator(".field-problem")).to_have_count(1)
     expect_form(
         page,
@@ -78,7 +80,7 @@ def test_a_value_outside_the_card_is_said_and_the_rest_fills_the_form(
 
 
 def shared(context: BrowserContext, server: Server, state: State = State.SUCCEEDED) -> Job:
-    """A video of the visitor whom the browser stands for, with its settings inside."""
+    """A video of the browser's visitor, with its record inside."""
     [job] = with_past(server, [past_job(1, known(context, server), state, prompt=PROMPT)])
     if state is State.SUCCEEDED:
         recorded(server.data / "videos" / f"{job.share_id}.mp4", record_of(job, job.created_at))
@@ -91,7 +93,7 @@ def received(page: Page) -> dict[str, bytes]:
 
     def take(route: Route) -> None:
         if "heartbeat" in route.request.url:
-            route.continue_()  # goes on for as long as the page is open, and says nothing
+            route.continue_()  # a stream that lasts as long as the page, without job data
             return
         answer = route.fetch()
         bodies[route.request.url] = bodies.get(route.request.url, b"") + answer.body()
@@ -101,10 +103,10 @@ def received(page: Page) -> dict[str, bytes]:
     return bodies
 
 
-def test_a_shared_video_is_shown_and_nothing_else_is_given(
+def test_shared_link_shows_the_video_and_nothing_private(
     browser: Browser, context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
-    """Who has the link sees the video and its facts, can do nothing to it, and never gets its job id."""
+    """A visitor with the link sees the video and its facts, cannot change it, and never gets its job id."""
     job = shared(context, quick_server)
     stranger = browser.new_context()
     page = stranger.new_page()
@@ -135,7 +137,7 @@ def test_a_shared_video_is_shown_and_nothing_else_is_given(
 
 
 @pytest.mark.parametrize("kind", ["unknown", "not an id", "deleted", "failed"])
-def test_a_link_to_what_is_not_there_says_so(
+def test_link_to_a_missing_video_shows_a_message(
     context: BrowserContext, quick_server: Server, problems: list[str], kind: str
 ) -> None:
     """A video that never was, was deleted, or was not made: the same one sentence, and a page that works."""

@@ -46,7 +46,9 @@ def restarted(page: Page, server: Server) -> None:
     page.goto(server.address)
 
 
-def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserContext, server: Server) -> None:
+def test_one_click_makes_a_video_that_survives_reload_and_restart(
+    page: Page, context: BrowserContext, server: Server
+) -> None:
     """Type, click, see the queue, see the video in its exact size; reload in the middle; find it after a restart."""
     page.fill("#field-prompt textarea", LONG)
     expect(page.locator(".count")).to_have_text(f"{len(LONG)} / 800")
@@ -81,7 +83,7 @@ def test_one_click_to_a_playing_video_that_stays(page: Page, context: BrowserCon
     assert "Traceback" not in server.log
 
 
-def test_a_job_survives_pulling_the_plug(page: Page, server: Server) -> None:
+def test_job_survives_a_kill_of_the_server(page: Page, server: Server) -> None:
     """The server is killed while the video renders; after its restart the same job ends with the video."""
     page.fill("#field-prompt textarea", LONG)
     page.click("#generate")
@@ -137,8 +139,8 @@ def test_cancel_in_the_queue(queued_page: Page) -> None:
         ("seed", "", ""),
     ],
 )
-def test_bad_input_is_answered_beside_its_field(quick_page: Page, field: str, value: str, words: str) -> None:
-    """The sentence stands under the field, what was typed stays, and nothing is sent; no seed means a random one."""
+def test_invalid_input_is_reported_beside_its_field(quick_page: Page, field: str, value: str, words: str) -> None:
+    """The sentence is under the field, the input stays, and nothing is sent; an empty seed means a random one."""
     box = quick_page.locator(f"#field-{field} textarea, #field-{field} input").first
     box.fill(value)
     quick_page.click("#generate")
@@ -187,7 +189,7 @@ def lose_an_answer(page: Page, service: SimulatorServer) -> str:
 
 
 def test_an_uncertain_video_is_fetched_by_its_request_id(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """Uncertain is explained; a wrong id changes nothing, the right one brings the video, and nothing is sent again."""
+    """The page explains `uncertain`; a wrong id changes nothing, the right one fetches the video, and nothing is sent again."""
     request_id = lose_an_answer(quick_page, quick_service)
     sent = len(quick_service.control("ledger", KEY)["requests"])
     expect(quick_page.locator("#screen")).to_contain_text("may have been accepted and charged")
@@ -202,7 +204,7 @@ def test_an_uncertain_video_is_fetched_by_its_request_id(quick_page: Page, quick
 
 
 def test_an_uncertain_video_can_be_dismissed(quick_page: Page, quick_service: SimulatorServer) -> None:
-    """Taking note of it ends the questions; it stays uncertain, and is not sent again."""
+    """Dismiss hides the buttons; the job stays uncertain, and is not sent again."""
     lose_an_answer(quick_page, quick_service)
     quick_page.click("#dismiss")
     expect(quick_page.locator("#screen")).to_contain_text("noted")

@@ -62,7 +62,7 @@ def expect_form(page: Page, prompt: str, seed: str) -> None:
     expect(page.locator("#field-seed input")).to_have_value(seed)
 
 
-def test_a_downloaded_video_fills_the_form_of_somebody_else(
+def test_downloaded_video_fills_the_form_of_another_visitor(
     context: BrowserContext, quick_page: Page, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """What was downloaded here carries its settings, the seed that was drawn among them; elsewhere it fills the form."""
@@ -83,7 +83,7 @@ def test_a_downloaded_video_fills_the_form_of_somebody_else(
 
 
 def test_a_dropped_video_fills_the_form(quick_page: Page, labelled: Path) -> None:
-    """Let go of anywhere on the page, it fills every field, and the page stays where it is."""
+    """Dropped anywhere on the page, it fills every field, and the browser does not leave the page."""
     quick_page.route("**/labelled.mp4", lambda route: route.fulfill(path=labelled, content_type="video/mp4"))
     quick_page.evaluate(DROP, ["labelled.mp4", "labelled.mp4"])
     expect_form(quick_page, PROMPT, "42")
@@ -93,7 +93,7 @@ def test_a_dropped_video_fills_the_form(quick_page: Page, labelled: Path) -> Non
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "mp3", "mov", "m4a"])
 def test_a_dropped_picture_or_sound_fills_the_form(quick_page: Page, tmp_path: Path, name: str) -> None:
-    """Whatever kind of file a model makes, it fills the form where it carries a record."""
+    """Any kind of file that contains a record fills the form."""
     job = past_job(42, "ann", prompt=PROMPT, aspect_ratio=SQUARE, frames=241)
     path = recorded(make(name, tmp_path / f"file.{name}"), record_of(job, job.created_at))
     quick_page.route(f"**/{path.name}", lambda route: route.fulfill(path=path))
@@ -101,8 +101,8 @@ def test_a_dropped_picture_or_sound_fills_the_form(quick_page: Page, tmp_path: P
     expect_form(quick_page, PROMPT, "42")
 
 
-def test_a_dropped_file_of_another_kind_is_answered(quick_page: Page) -> None:
-    """One sentence over the page and for screen readers, and what was typed stays; nothing is uploaded."""
+def test_dropped_file_of_another_kind_is_refused(quick_page: Page) -> None:
+    """The page shows one sentence, also to screen readers; the input stays, and nothing is uploaded."""
     quick_page.fill("#field-prompt textarea", "typed by hand")
     quick_page.on("request", lambda request: pytest.fail("an upload") if "/upload" in request.url else None)
     quick_page.route("**/some.zip", lambda route: route.fulfill(body="PK"))
@@ -113,8 +113,10 @@ def test_a_dropped_file_of_another_kind_is_answered(quick_page: Page) -> None:
     expect(quick_page.locator("#field-prompt textarea")).to_have_value("typed by hand")
 
 
-def test_another_file_is_answered_and_the_form_is_as_it_was(quick_page: Page, clip: Path, labelled: Path) -> None:
-    """One sentence for each, and what was typed stays; it goes when a good file comes, which fills the form."""
+def test_file_without_settings_is_refused_and_the_form_is_unchanged(
+    quick_page: Page, clip: Path, labelled: Path
+) -> None:
+    """Each file gets one sentence, and the input stays; a good file removes the sentence and fills the form."""
     quick_page.fill("#field-prompt textarea", "typed by hand")
     quick_page.fill("#field-seed input", "7")
     cut, page_of_html = clip.read_bytes()[:200], b"<script>window.pwned = 1</script>"

@@ -52,7 +52,7 @@ def in_the_dark(page: Page) -> Iterator[None]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("language", "size"), [("en", PHONE), ("de", LAPTOP)], ids=["en", "de"])
-def test_every_state_can_be_used_by_everybody(
+def test_every_state_is_accessible(
     browser: Browser, quick_server: Server, quick_service: SimulatorServer, language: str, size: ViewportSize
 ) -> None:
     """WCAG 2.2 A and AA, by axe-core, in the light and in the dark; no scrolling sideways, no control or text over another
@@ -78,8 +78,8 @@ def test_every_state_can_be_used_by_everybody(
     assert len(set(seen)) == len(seen) >= 30
 
 
-def test_the_checks_see_what_they_are_for(browser: Browser, quick_server: Server) -> None:
-    """A picture without words, pale words in the dark, a button over another one, and one outside the window are found."""
+def test_accessibility_checks_find_violations(browser: Browser, quick_server: Server) -> None:
+    """They find a picture without alternative text, low contrast, a button over another one, and one outside the window."""
     context = browser.new_context(viewport=PHONE, locale="de", reduced_motion="reduce")
     page = context.new_page()
     page.goto(f"{quick_server.address}/?__theme=light")

@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from dreamina_ui.cards.batches import plan_csv, plan_lines
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.cards.model_card import PROBLEMS, Card, card_of, load_card
-from dreamina_ui.cards.values import held_as, read_value, value_of, written_for
+from dreamina_ui.cards.values import content_for, read_value, value_of, written_for
 from dreamina_ui.errors import CardError, InvalidInput
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.form import Form, build_form
@@ -97,10 +97,10 @@ BAD: list[tuple[str, str, Any, str, str]] = [
     ("image-to-video", "duration", "7", "not_allowed", "Seconds: “7” is not one of 5, 10."),
     ("image-to-video", "camera_fixed", "maybe", "not_boolean", "neither yes nor no"),
     ("image-to-video", "seed", 65536, "too_large", "at most 65,535"),
-    ("text-to-image", "width", 500, "not_step", "500 is not in steps of 64."),
+    ("text-to-image", "width", 500, "not_step", "500 is not a multiple of 64."),
     ("text-to-image", "steps", 0, "not_larger", "0, but it must be more than 0."),
     ("text-to-image", "guidance", 20, "not_smaller", "20, but it must be less than 20."),
-    ("text-to-image", "guidance", 3.35, "not_step", "3.35 is not in steps of 0.1."),
+    ("text-to-image", "guidance", 3.35, "not_step", "3.35 is not a multiple of 0.1."),
     ("text-to-image", "guidance", float("nan"), "not_number", "is not a number"),
     ("text-to-image", "loras", 5, "not_list", "5 is not a list"),
     ("text-to-image", "loras", [WEB + "a", "ftp://x"], "not_address", "LoRA files: “ftp://x” is not an address"),
@@ -187,7 +187,7 @@ async def test_values_survive_form_link_and_table(name: str) -> None:
     assert card.validate(values) == payload
     for field in card.fields:
         value = payload.get(field.name)
-        assert read_value(field, held_as(field, value)) == value or (value == "" and field.kind == "text")
+        assert read_value(field, content_for(field, value)) == value or (value == "" and field.kind == "text")
         assert value is None or value_of(field, written_for(field, value)) == value
 
 

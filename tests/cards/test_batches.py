@@ -58,7 +58,7 @@ def test_a_bad_line_is_reported_and_nothing_is_planned() -> None:
     """The problem of a line that is too long has its number, field and length."""
     plan = plan_lines(CARD, f"good\n\n{'x' * 812}\ngood", {})
     assert problems_of(plan) == [(3, "prompt", "too_long")]
-    assert plan.problems[0].facts == {"held": 812, "limit": 800}
+    assert plan.problems[0].facts == {"given": 812, "limit": 800}
 
 
 def test_a_bad_shared_value_is_reported_once() -> None:
@@ -84,7 +84,7 @@ def test_too_many_lines_are_one_problem(count: int) -> None:
     """The only problem is the count of lines and the limit, whatever else is wrong."""
     for plan in (plan_lines(CARD, "x\n" * count, {"frames": 7}), of_csv("prompt,frames\n" + "x,7\n" * count)):
         assert problems_of(plan) == [(0, None, "too_many")]
-        assert plan.problems[0].facts == {"held": count, "limit": BATCH_MOST}
+        assert plan.problems[0].facts == {"given": count, "limit": BATCH_MOST}
 
 
 def test_the_largest_batch() -> None:
@@ -97,7 +97,7 @@ def test_input_that_is_too_big() -> None:
     """More than a mebibyte is refused."""
     for plan in (plan_lines(CARD, "x" * (BYTES_MOST + 1), {}), of_csv("x" * (BYTES_MOST + 1))):
         assert problems_of(plan) == [(0, None, "too_big")]
-        assert plan.problems[0].facts == {"held": BYTES_MOST + 1, "limit": BYTES_MOST}
+        assert plan.problems[0].facts == {"given": BYTES_MOST + 1, "limit": BYTES_MOST}
 
 
 # Tables
@@ -226,7 +226,7 @@ def test_a_table_that_cannot_be_used(data: bytes, problem: tuple[int, str | None
 def test_a_wrong_header_is_reported_with_the_allowed_columns() -> None:
     """Wrong columns are one problem; a column that is there twice is an error, because nobody knows which one is meant."""
     [problem] = of_csv("prompt,sound,mood,seed\nx,y,z\n").problems
-    assert (problem.problem, problem.facts["held"]) == ("unknown_column", "sound, mood")
+    assert (problem.problem, problem.facts["given"]) == ("unknown_column", "sound, mood")
     assert problem.facts["allowed"] == "prompt, aspect_ratio, frames, seed"
     assert problems_of(of_csv("prompt,sound,seed,seed\nx,y,z\n")) == [(1, "seed", "duplicate_column")]
 
@@ -339,7 +339,7 @@ def test_columns_of_others_are_left_out_with_one_answer() -> None:
     assert plan.question is not None
     assert not plan.payloads
     assert (plan.question.left_out, dict(plan.question.taken)) == (("id", "notes", "#5"), {})
-    assert [problem.facts["held"] for problem in plan.problems] == ["id, notes, #5"]
+    assert [problem.facts["given"] for problem in plan.problems] == ["id, notes, #5"]
     plan = plan_csv(CARD, data, {}, ["something else", plan.question.answer])
     assert [(payload["prompt"], payload["aspect_ratio"]) for payload in plan.payloads] == [
         ("A stop sign, in fog", WIDE),
@@ -379,7 +379,7 @@ def test_too_many_cells_are_one_problem() -> None:
     """Prompts with commas that are not quoted are not cut: one problem names all their lines."""
     plan = of_csv("prompt\na, b\nc\nd, e, f\n")
     assert problems_of(plan) == [(2, None, "too_many_cells")]
-    assert plan.problems[0].facts == {"held": 3, "limit": 1, "lines": "2, 4"}
+    assert plan.problems[0].facts == {"given": 3, "limit": 1, "lines": "2, 4"}
 
 
 def test_json_is_one_prompt() -> None:

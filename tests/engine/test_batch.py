@@ -170,14 +170,14 @@ async def test_a_paused_batch_sends_nothing_more_until_it_goes_on(tmp_path: Path
         assert await rig.engine.batches.pause("ann", "b") == 0
         await until(nothing_runs)
         jobs = await rig.engine.batches.jobs("ann", "b")
-        assert Counter((job.state, job.held) for job in jobs) == {
+        assert Counter((job.state, job.paused) for job in jobs) == {
             (State.SUCCEEDED, False): 4,
             (State.WAITING, True): 8,
         }
         assert rig.accepted == 4
         assert await rig.engine.batches.go_on("ann", "b") == 8
         jobs = await all_ended(rig)
-        assert {(job.state, job.held) for job in jobs} == {(State.SUCCEEDED, False)}
+        assert {(job.state, job.paused) for job in jobs} == {(State.SUCCEEDED, False)}
         assert (rig.accepted, rig.gate.posts) == (12, 12)
 
 
@@ -247,7 +247,7 @@ async def test_the_rest_is_taken_back(tmp_path: Path) -> None:
         assert ends == {State.SUCCEEDED: 4, State.CANCELLED: 8}
         assert (rig.accepted, cancelled) == (4, 8)
         assert all(
-            job.cancel_requested and job.finished_at and not job.held for job in jobs if job.state is State.CANCELLED
+            job.cancel_requested and job.finished_at and not job.paused for job in jobs if job.state is State.CANCELLED
         )
         assert await rig.engine.batches.cancel("ann", "b") == 0
 
@@ -347,7 +347,7 @@ async def test_a_batch_is_its_visitors_own(tmp_path: Path) -> None:
         assert await rig.engine.batches.last("bob") is None
         assert await rig.engine.batches.pause("bob", "b") == 0
         assert await rig.engine.batches.cancel("bob", "b") == 0
-        assert not any(job.held or job.ended for job in await rig.engine.batches.jobs("ann", "b"))
+        assert not any(job.paused or job.ended for job in await rig.engine.batches.jobs("ann", "b"))
 
 
 async def test_looking_back(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ class Known(Durations):
         return self._known
 
 
-class House:
-    """One run's looks, over a clock that passes by being slept."""
+class PolledJob:
+    """One run's polls, over a clock that passes by being slept."""
 
     def __init__(self, learned: Learned | None = None) -> None:
         self.clock = Clock()
@@ -56,33 +56,33 @@ class House:
 @pytest.mark.anyio
 async def test_what_lies_between_two_looks_is_taken_to_be_in_their_middle() -> None:
     """Begun between 2 and 4 s, done between 60 and 61 s: 57.5 s of work."""
-    house = House()
-    house.poller.saw_queued()
-    house.clock.at += 2.0
-    house.poller.saw_queued()
-    house.clock.at += 2.0
-    house.work()
-    assert house.job.started_at == house.began + 3.0
-    house.clock.at += 56.0
-    house.work()
-    house.clock.at += 1.0
-    assert house.poller.took_s() == pytest.approx(57.5)
+    polled_job = PolledJob()
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 2.0
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 2.0
+    polled_job.work()
+    assert polled_job.job.started_at == polled_job.began + 3.0
+    polled_job.clock.at += 56.0
+    polled_job.work()
+    polled_job.clock.at += 1.0
+    assert polled_job.poller.took_s() == pytest.approx(57.5)
 
 
 @pytest.mark.anyio
 async def test_a_run_that_saw_only_the_end_has_learned_nothing() -> None:
     """After a restart, or when the service was away for long, nobody can say how long it took."""
-    late = House()
+    late = PolledJob()
     late.work()
     late.clock.at += 30.0
     assert late.poller.took_s() is None
-    away = House()
+    away = PolledJob()
     away.poller.saw_queued()
     away.clock.at += 1.0
     away.work()
     away.clock.at += 500.0
     assert away.poller.took_s() is None
-    unseen = House()
+    unseen = PolledJob()
     unseen.poller.saw_queued()
     assert unseen.poller.took_s() is None
 
@@ -90,30 +90,30 @@ async def test_a_run_that_saw_only_the_end_has_learned_nothing() -> None:
 @pytest.mark.anyio
 async def test_a_job_that_went_back_to_the_queue_tells_nothing() -> None:
     """What was begun twice says nothing of how long it takes."""
-    house = House()
-    house.poller.saw_queued()
-    house.clock.at += 1.0
-    house.work()
-    house.clock.at += 5.0
-    house.poller.saw_queued()
-    house.clock.at += 5.0
-    house.work()
-    house.clock.at += 1.0
-    assert house.poller.took_s() is None
+    polled_job = PolledJob()
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 1.0
+    polled_job.work()
+    polled_job.clock.at += 5.0
+    polled_job.poller.saw_queued()
+    polled_job.clock.at += 5.0
+    polled_job.work()
+    polled_job.clock.at += 1.0
+    assert polled_job.poller.took_s() is None
 
 
 @pytest.mark.anyio
 async def test_each_state_has_its_rhythm() -> None:
-    """The first look comes after a second, those in the queue are patient, and those at work go by what was learned."""
-    house = House(Learned(PollSchedule([60.0] * 30)))
-    house.poller.saw_queued()
-    assert await house.rested() == 1.0
-    house.poller.saw_queued()
-    assert 2.0 < await house.rested() < 8.0
-    house.work()
-    assert await house.rested() == 8.0
-    house.clock.at = house.job.started_at + 59.5  # type: ignore[operator]
-    assert await house.rested() == pytest.approx(0.5, abs=0.01)
+    """The first poll comes after a second, those in the queue are patient, and those at work go by what was learned."""
+    polled_job = PolledJob(Learned(PollSchedule([60.0] * 30)))
+    polled_job.poller.saw_queued()
+    assert await polled_job.rested() == 1.0
+    polled_job.poller.saw_queued()
+    assert 2.0 < await polled_job.rested() < 8.0
+    polled_job.work()
+    assert await polled_job.rested() == 8.0
+    polled_job.clock.at = polled_job.job.started_at + 59.5  # type: ignore[operator]
+    assert await polled_job.rested() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ async def test_a_database_that_is_away_leaves_what_was_learned(database: Databas
 @pytest.mark.anyio
 async def test_ten_pages_cost_the_looks_of_one(tmp_path: Path) -> None:
     """Watchers read what the engine knows; only the engine asks the service."""
-    looks = []
+    polls = []
     for watchers in (1, 10):
         async with rigged(tmp_path / str(watchers), render_s=0.0) as rig:
             rig.gate.open.clear()  # so that all watch before anything can happen
@@ -178,9 +178,9 @@ async def test_ten_pages_cost_the_looks_of_one(tmp_path: Path) -> None:
             assert {one.state for one in ended} == {State.SUCCEEDED}
             async for _ in rig.engine.watch(HOLDER, job.job_id):
                 pass
-            looks.append(sum(request.url.path.endswith("/status") for request in rig.gate.requests))
-    assert looks[0] >= 1
-    assert looks[1] <= looks[0] + 2, "the clock of the rig is not the renderer's: a look more or less"
+            polls.append(sum(request.url.path.endswith("/status") for request in rig.gate.requests))
+    assert polls[0] >= 1
+    assert polls[1] <= polls[0] + 2, "the clock of the rig is not the renderer's: a poll more or less"
 
 
 # All jobs' polls together
@@ -190,77 +190,77 @@ def polls(**bounds: Any) -> PollLimiter:
     return PollLimiter(VirtualClock(), **bounds)
 
 
-def test_a_few_jobs_get_what_they_wish() -> None:
+def test_few_jobs_rest_as_long_as_they_ask_for() -> None:
     """Below the bound, each job rests as long as it asks for."""
 
     async def scenario() -> None:
-        schedule, begun = polls(per_s=10), asyncio.get_running_loop().time()
-        await asyncio.gather(*(schedule.rest(2.0) for _ in range(5)))
+        limiter, begun = polls(per_s=10), asyncio.get_running_loop().time()
+        await asyncio.gather(*(limiter.rest(2.0) for _ in range(5)))
         assert asyncio.get_running_loop().time() - begun == pytest.approx(2.0)
-        assert schedule.wished_per_s == pytest.approx(0.0)
+        assert limiter.wanted_per_s == pytest.approx(0.0)
 
     run_virtually(scenario())
 
 
-def test_many_jobs_share_what_there_is() -> None:
+def test_many_jobs_share_the_allowed_polls() -> None:
     """A hundred jobs that ask for two polls a second each get the 20 that are allowed, and not one more."""
 
     async def scenario() -> None:
-        schedule, looks = polls(per_s=20), 0
+        limiter, polled = polls(per_s=20), 0
 
         async def job() -> None:
-            nonlocal looks
+            nonlocal polled
             while True:
-                await schedule.rest(0.5)
-                looks += 1
+                await limiter.rest(0.5)
+                polled += 1
 
         jobs = [asyncio.create_task(job()) for _ in range(100)]
         await asyncio.sleep(20.0)  # virtual; all have found their pace
-        before = looks
+        before = polled
         await asyncio.sleep(100.0)
         for each in jobs:
             each.cancel()
-        assert 0.9 * 2000 <= looks - before <= 2000 * 1.01
+        assert 0.9 * 2000 <= polled - before <= 2000 * 1.01
 
     run_virtually(scenario())
 
 
-def test_a_service_that_is_asked_too_often_is_asked_half_as_often_and_then_more_again() -> None:
+def test_after_a_429_all_jobs_poll_half_as_often_for_a_while() -> None:
     """After a 429 all jobs slow down; each minute without one doubles the pace, up to what it was."""
 
     async def scenario() -> None:
-        schedule = polls(per_s=100)
-        resting = [asyncio.create_task(schedule.rest(1.0)) for _ in range(40)]
-        await until(lambda: schedule.wished_per_s == pytest.approx(40.0))
-        schedule.slow_down()
-        assert schedule.allowed_per_s == pytest.approx(20.0)
+        limiter = polls(per_s=100)
+        resting = [asyncio.create_task(limiter.rest(1.0)) for _ in range(40)]
+        await until(lambda: limiter.wanted_per_s == pytest.approx(40.0))
+        limiter.slow_down()
+        assert limiter.allowed_per_s == pytest.approx(20.0)
         await asyncio.gather(*resting)
         await asyncio.sleep(60.0 - 1.0)
-        assert schedule.allowed_per_s == pytest.approx(40.0, rel=0.02)
+        assert limiter.allowed_per_s == pytest.approx(40.0, rel=0.02)
         await asyncio.sleep(600.0)
-        assert schedule.allowed_per_s == 100
+        assert limiter.allowed_per_s == 100
         for _ in range(20):
-            schedule.slow_down()
-        assert schedule.allowed_per_s == 1.0, "never given up altogether"
+            limiter.slow_down()
+        assert limiter.allowed_per_s == 1.0, "never given up altogether"
 
     run_virtually(scenario())
 
 
 def test_only_so_many_are_in_flight() -> None:
-    """The thirteenth look waits for one of twelve to come back."""
+    """The thirteenth poll waits for one of twelve to come back."""
 
     async def scenario() -> None:
-        schedule, in_flight, most = polls(), 0, 0
+        limiter, in_flight, most = polls(), 0, 0
 
-        async def look() -> None:
+        async def poll() -> None:
             nonlocal in_flight, most
-            async with schedule.turn():
+            async with limiter.turn():
                 in_flight += 1
                 most = max(most, in_flight)
                 await asyncio.sleep(1.0)
                 in_flight -= 1
 
-        await asyncio.gather(*(look() for _ in range(50)))
+        await asyncio.gather(*(poll() for _ in range(50)))
         assert most == 12
 
     run_virtually(scenario())

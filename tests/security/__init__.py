@@ -1,1 +1,1 @@
-"""Proofs that strangers are safe, and safe from each other: each test tries to do what must not be possible."""
+"""Security tests: each one tries to do what must not be possible, as a visitor or from outside."""

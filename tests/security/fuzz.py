@@ -1,6 +1,6 @@
-"""`python -m tests.security.fuzz --inputs 10000`: what strangers may send, sent to the running program.
+"""`python -m tests.security.fuzz --inputs 10000`: sends arbitrary input to the running program.
 
-Prints one line with the counts, and each finding with the input that led to it; ends with 1 if there is any.
+Prints one line with the counts, and each finding with the input that led to it; exits with 1 if there is any.
 """
 
 import argparse
@@ -30,7 +30,7 @@ __all__ = ["Fuzzer", "drawn", "fuzzer", "tracebacks"]
 
 KEY = "rc-test-key-0123456789"
 ROUND = 25
-"""Inputs whose answers are read together."""
+"""The number of inputs whose answers are read together."""
 QUIET_S = 30.0
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n(?=[ \t]))*([^\n]*)")
 _FRAME = re.compile(r'^\s+(?:\| )*File "[^"]*?([^/"]+)", line \d+, in (\S+)', re.MULTILINE)
@@ -48,12 +48,12 @@ class Fuzzer:
     _rounds: int = 0
 
     def send(self, inputs: Sequence[Sent]) -> None:
-        """Send them, read what is answered, and look at the log."""
+        """Send them, read the answers, and search the log for tracebacks."""
         for at in range(0, len(inputs), ROUND):
             self._round(inputs[at : at + ROUND])
 
     def check_ledger(self) -> int:
-        """Each job that was sent fits the card's schema; gives how many there were."""
+        """Check that each sent job fits the card's schema. Returns the number of jobs."""
         validator = jsonschema.Draft202012Validator(CARD.source["input_schema"])
         sent = self.service.control("ledger", KEY)["requests"]
         for request in sent:
@@ -63,9 +63,9 @@ class Fuzzer:
 
     def check_alive(self) -> None:
         search = next(event for event in self.talker.events() if event.name == "show")
-        told = self.talker.ask(search, search.data(), "at-the-end")
-        if not any(message["msg"] == "process_completed" and message["success"] for message in told):
-            self.findings.append(f"the page answers no more: {told}")
+        messages = self.talker.ask(search, search.data(), "at-the-end")
+        if not any(message["msg"] == "process_completed" and message["success"] for message in messages):
+            self.findings.append(f"the page does not answer any more: {messages}")
 
     def _round(self, inputs: Sequence[Sent]) -> None:
         self._rounds += 1
@@ -83,14 +83,14 @@ class Fuzzer:
                 found.append(f"{answer.status_code} of {one.path} for {one.body[:300]!r}")
         found += self._answered(session if joined else "", called)
         broken = bool(found)
-        with suppress(AssertionError):  # an answer may be out before its fault is written down
-            wait_for(lambda: "told" if not broken or "Traceback" in self.server.log[self._read :] else "", 5)
+        with suppress(AssertionError):  # an answer may arrive before its fault is in the log
+            wait_for(lambda: "logged" if not broken or "Traceback" in self.server.log[self._read :] else "", 5)
         found += self._new_faults()
         if found:
             self.findings += [*found, f"one of: {[one.body[:200] for one in inputs]}"[:3000]]
 
     def _answered(self, session: str, called: Sequence[str]) -> Iterator[str]:
-        """What was not answered, or by the server's own fault."""
+        """Missing answers, and answers with a server error."""
         try:
             if session:
                 for _ in self.talker.messages(session, QUIET_S):
@@ -100,12 +100,12 @@ class Fuzzer:
                 if answer.status_code >= 500:
                     yield f"{answer.status_code} of {path}"
         except (httpx.RemoteProtocolError, httpx.ReadError) as error:
-            yield f"5xx: broken off with {error!r}"  # where the answer had begun there is no status to tell of a fault
+            yield f"5xx: broken off with {error!r}"  # after the answer has begun, no status can report an error
         except httpx.HTTPError as error:
             yield f"no end of the answers: {error!r}"
 
     def _new_faults(self) -> Iterator[str]:
-        """What each new traceback says."""
+        """The last line and the frames of each new traceback."""
         log = self.server.log
         new, self._read = log[self._read :], len(log)
         for end, frames in tracebacks(new):
@@ -115,7 +115,7 @@ class Fuzzer:
 def tracebacks(log: str) -> Iterator[tuple[str, list[str]]]:
     """Each traceback of a log: its last line, and its frames as `file:function`, the innermost last.
 
-    Of several that led to each other only the last one counts.
+    Of chained exceptions only the last one counts.
     """
     for block in re.split(
         r"(?=^(?:\s*[+|]\s)*(?:Exception Group )?Traceback \(most recent call last\):)", log, flags=re.MULTILINE
@@ -130,7 +130,7 @@ def tracebacks(log: str) -> Iterator[tuple[str, list[str]]]:
 
 @contextmanager
 def fuzzer(folder: Path) -> Iterator[Fuzzer]:
-    """The program, and a service that makes a video at once."""
+    """The program, with a service that makes a video at once."""
     clip = make_clip(folder / "clip.mp4")
     options = ("--token", KEY, "--slots", "8", "--queue", "0", "--quick", "0", "--clip", str(clip))
     service = SimulatorServer(folder, *options)
@@ -145,7 +145,7 @@ def fuzzer(folder: Path) -> Iterator[Fuzzer]:
 
 
 def drawn(strategy: SearchStrategy[Any], count: int, number: int = 0) -> list[Any]:
-    """So many examples, the same for the same number."""
+    """`count` examples, the same ones for the same `number`."""
     found: list[Any] = []
 
     @seed(number)
@@ -161,15 +161,15 @@ def drawn(strategy: SearchStrategy[Any], count: int, number: int = 0) -> list[An
         found.append(value)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # our texts are as large as they are on purpose
+        warnings.simplefilter("ignore")  # large texts are intended
         draw()
     return found
 
 
 def described(talker: Talker, count: int, number: int = 0) -> list[Sent]:
-    """Requests that schemathesis makes of the app's own OpenAPI document: half of them as it says, half as it does not."""
+    """Requests that schemathesis makes from the app's OpenAPI document: half of them valid, half invalid."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own dependencies'
+        warnings.simplefilter("ignore")  # of its dependencies
         import schemathesis
         from schemathesis import GenerationMode
 
@@ -191,13 +191,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.security.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dreamina-fuzz-") as folder, fuzzer(Path(folder)) as fuzz:
-        share = options.inputs // 10
-        fuzz.send(described(fuzz.talker, share, options.seed))
-        step, number = 1000, options.seed
-        while fuzz.inputs < options.inputs:
-            left = min(step, options.inputs - fuzz.inputs)
+        share = args.inputs // 10
+        fuzz.send(described(fuzz.talker, share, args.seed))
+        step, number = 1000, args.seed
+        while fuzz.inputs < args.inputs:
+            left = min(step, args.inputs - fuzz.inputs)
             fuzz.send(drawn(anything(fuzz.talker.events()), left, number))
             number += 1
             print(f"… {fuzz.inputs}, findings: {len(fuzz.findings)}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Inputs of a stranger that Gradio by itself answers with a traceback or a 5xx; the envelope answers them instead."""
+"""Inputs that Gradio alone answers with a traceback or a 5xx; `CallCheck` refuses them."""
 
 from dataclasses import dataclass
 
@@ -22,11 +22,11 @@ def _event(name: str, data: str, event_data: str = "null") -> str:
 
 FAULTS = [
     Fault(
-        "a number that JSON has not, in a body that is refused",
+        "NaN as the body",
         *(_JOIN, "NaN"),
     ),
     Fault(
-        "half a surrogate pair, in a body that is refused",
+        "half a surrogate pair in a body",
         *(_JOIN, '{"data": "\\ud800"}'),
     ),
     Fault(
@@ -34,7 +34,7 @@ FAULTS = [
         *(_JOIN, _event("show", "[]")),
     ),
     Fault(
-        "a choice that is none",
+        "an unknown choice",
         *(_JOIN, _event("show", '["", "nonsense", "", "", 0]')),
     ),
     Fault(
@@ -42,11 +42,11 @@ FAULTS = [
         *(_JOIN, _event("choose", "[]", '{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}')),
     ),
     Fault(
-        "a file that is none",
+        "a file that is an empty object",
         *(_JOIN, _event("fill_from_file", "[{}]")),
     ),
     Fault(
-        "a file by a path that may not be had",
+        "a file by a forbidden path",
         *(_JOIN, _event("fill_from_file", '[{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]')),
     ),
     Fault(
@@ -54,19 +54,19 @@ FAULTS = [
         *(_JOIN, _event("fill_from_file", '[{"path": "a", "meta": 1}]')),
     ),
     Fault(
-        "an event that is not there",
+        "an unknown event",
         *(_JOIN, '{"fn_index": 9999, "data": [], "session_hash": "known"}'),
     ),
     Fault(
-        "an endpoint that is not there",
+        "an unknown endpoint",
         *(f"{_CALL}/nothing", '{"data": []}'),
     ),
     Fault(
-        "an endpoint by names that are none",
+        "a call without any input",
         *(f"{_CALL}/v2/job", "{}"),
     ),
     Fault(
-        "the stream of a session that is not there",
+        "the stream of an unknown session",
         *("/gradio_api/queue/data?session_hash=nobodys", None),
     ),
 ]

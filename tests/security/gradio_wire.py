@@ -1,4 +1,4 @@
-"""Gradio's own protocol, spoken by hand: what a stranger with curl can ask of every event of the page."""
+"""A client of Gradio's protocol, for requests to every event of the page, as anybody can send them with curl."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ class Input:
     """The component's type, such as `textbox`."""
     elem_id: str
     value: Any
-    """What it holds when the page opens."""
+    """Its value when the page opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Event:
     public: bool
     inputs: tuple[Input, ...]
 
-    def data(self, **held: Any) -> list[Any]:
-        """What the page would send, with other values by `elem_id` (`_` for `-`)."""
-        return [held.get(each.elem_id.replace("-", "_"), each.value) for each in self.inputs]
+    def data(self, **values: Any) -> list[Any]:
+        """The values that the page would send; `values` replaces some of them, by `elem_id` (with `_` for `-`)."""
+        return [values.get(each.elem_id.replace("-", "_"), each.value) for each in self.inputs]
 
 
 class Talker:
-    """Somebody at the server's door, with a cookie or, as everybody at first, without. A context manager."""
+    """An HTTP client of the server, with or without a visitor cookie. Use it as a context manager."""
 
     def __init__(self, address: str, cookies: Mapping[str, str] | None = None) -> None:
         self.http = httpx.Client(base_url=address, cookies=dict(cookies or {}), trust_env=False, timeout=WAIT_S)
@@ -49,7 +49,7 @@ class Talker:
         self.http.close()
 
     def events(self) -> list[Event]:
-        """Every event that runs on the server, as the server itself lists them."""
+        """Every event that runs on the server, from the page's configuration."""
         config = self.http.get("/config").raise_for_status().json()
         components = {one["id"]: one for one in config["components"]}
         return [
@@ -76,24 +76,24 @@ class Talker:
         return self.post(f"{API}/queue/join", json.dumps(body).encode())
 
     def post(self, path: str, body: bytes) -> httpx.Response:
-        """Any bytes at all, said to be JSON."""
+        """Send any bytes as JSON."""
         try:
             return self.http.post(path, content=body, headers={"Content-Type": "application/json"})
         except (httpx.ReadError, httpx.RemoteProtocolError):
-            # After a fault of its own the server closes the connection, which may be under way to be used again.
+            # After an error the server closes the connection, which this client may just be about to use again.
             return self.http.post(path, content=body, headers={"Content-Type": "application/json"})
 
     def messages(self, session: str, seconds: float = WAIT_S) -> Iterator[dict[str, Any]]:
-        """What the session is told, until the server ends it; raises `httpx.ReadTimeout` if it says nothing more."""
+        """The session's messages, until the server ends it. Raises `httpx.ReadTimeout` if no more message comes."""
         yield from self._stream(f"{API}/queue/data?session_hash={session}", seconds)
 
     def ask(self, event: Event, data: object, session: str, event_data: object = None) -> list[dict[str, Any]]:
-        """One event and all that it answers."""
+        """Call one event; returns all its messages."""
         self.join(session, event, data, event_data).raise_for_status()
         return list(self.messages(session))
 
     def call(self, name: str, data: object, **headers: str) -> tuple[int, str]:
-        """A public endpoint: the status of the call, and all of its stream as text."""
+        """Call a public endpoint; returns the status and the whole stream as text."""
         called = self.http.post(f"{API}/call/{name}", json={"data": data}, headers=headers)
         if called.status_code != 200:
             return called.status_code, called.text

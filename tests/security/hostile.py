@@ -1,4 +1,4 @@
-"""What a stranger may send: values no page would, in bodies that are barely JSON, to events that are or are not there."""
+"""Arbitrary requests: unusual values, in bodies that are valid JSON or nearly so, to events that exist or do not."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tests.security.gradio_wire import API, Event
 __all__ = ["SESSION", "Sent", "anything"]
 
 SESSION = "session-of-this-round"
-"""Stands for the session whose stream is read afterwards."""
+"""A placeholder for the session whose stream is read afterwards."""
 _DEEP = "nested-a-thousand-deep"
 _NESTED = {1000: b"[" * 1000 + b"]" * 1000, 100_000: b'{"a":' * 50_000 + b"1" + b"}" * 50_000}
 
@@ -64,14 +64,14 @@ _VALUES = st.recursive(
 
 
 def anything(events: Sequence[Event]) -> SearchStrategy[Sent]:
-    """One request to the app: mostly to an event of its own, with values of the right count and of any kind."""
-    return st.one_of(_joined(events), _joined(events), _called(events), _bent(events), _raw(events))
+    """One request to the app: mostly to an existing event, with the right number of values of any kind."""
+    return st.one_of(_joined(events), _joined(events), _called(events), _malformed(events), _raw(events))
 
 
 def _data(event: Event) -> SearchStrategy[Any]:
-    """As many values as there are inputs, some of them as the page has them; or another count, or no list at all."""
+    """One value for each input, some of them the page's own; or another number of values, or no list at all."""
     as_it_is = st.tuples(*(st.just(each.value) | _VALUES for each in event.inputs)).map(list)
-    # One of them is wrong at most: these get furthest.
+    # At most one of them is wrong, so that the request is not refused early.
     likely = [
         _LIKELY[at % 4] if len(event.inputs) == 4 and event.public else st.just(each.value)
         for at, each in enumerate(event.inputs)
@@ -82,7 +82,7 @@ def _data(event: Event) -> SearchStrategy[Any]:
 
 def _with_one_wrong(given: tuple[list[Any], int, Any]) -> list[Any]:
     data, at, value = given
-    return [value if number == at else held for number, held in enumerate(data)]
+    return [value if number == at else kept for number, kept in enumerate(data)]
 
 
 def _joined(events: Sequence[Event]) -> SearchStrategy[Sent]:
@@ -92,7 +92,7 @@ def _joined(events: Sequence[Event]) -> SearchStrategy[Sent]:
                 "fn_index": st.just(event.number),
                 "data": _data(event),
                 "session_hash": st.just(SESSION),
-                "event_data": st.none() | _said() | _VALUES,
+                "event_data": st.none() | _event_data() | _VALUES,
                 "trigger_id": st.none() | st.integers(0, 200),
             }
         )
@@ -101,7 +101,7 @@ def _joined(events: Sequence[Event]) -> SearchStrategy[Sent]:
     return st.sampled_from(list(events)).flatmap(body)
 
 
-def _said() -> SearchStrategy[Any]:
+def _event_data() -> SearchStrategy[Any]:
     names = st.sampled_from(["job_id", "job_ids", "name", "index", "value", "_data"])
     return st.dictionaries(names, _VALUES | st.lists(_TEXTS, max_size=5), max_size=3)
 
@@ -115,8 +115,8 @@ def _called(events: Sequence[Event]) -> SearchStrategy[Sent]:
     return st.sampled_from(public * 4 + list(events)).flatmap(body)
 
 
-def _bent(events: Sequence[Event]) -> SearchStrategy[Sent]:
-    """Bodies with fields of Gradio's that the page never sends so."""
+def _malformed(events: Sequence[Event]) -> SearchStrategy[Sent]:
+    """Bodies with Gradio's fields in forms that the page never sends."""
     fields = st.fixed_dictionaries(
         {"data": st.lists(_VALUES, max_size=5) | _VALUES},
         optional={
@@ -151,5 +151,5 @@ def _raw(events: Sequence[Event]) -> SearchStrategy[Sent]:
 
 
 def _json(given: object) -> bytes:
-    """JSON with all that Python's writer lets through: NaN, half surrogate pairs, and what nests too deep for it."""
+    """JSON as Python writes it, with NaN and half surrogate pairs, and with deeper nesting than Python can write."""
     return json.dumps(given).encode().replace(json.dumps(_DEEP).encode(), _NESTED[1000])

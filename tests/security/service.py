@@ -1,4 +1,4 @@
-"""A service that tells all it knows: the simulator behind a socket, which echoes keys and writes down who sent them."""
+"""A service that leaks: the simulator behind a socket, which echoes keys and records who sent them."""
 
 import socket
 import threading
@@ -14,15 +14,15 @@ from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from tests.rig import CARD, make_clip
 from tests.servers import wait_for
 
-__all__ = ["Asked", "Service"]
+__all__ = ["Received", "Service"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request as it came: what was asked for, in which part, and the headers without and with the key's."""
+class Received:
+    """One received request: its first line, its key, and everything else."""
 
     outputs: bool
-    """Whether it came to the host of the videos, and not to the API."""
+    """Whether it was sent to the host of the videos, and not to the API."""
     line: str
     authorization: str
     rest: bytes
@@ -36,19 +36,19 @@ class _Wire:
         self._send = send
         self._origins = origins
         self._echo = echo.encode()
-        self.transport = getattr(getattr(send, "__self__", None), "transport", None)  # a reset reaches for it
+        self.transport = getattr(getattr(send, "__self__", None), "transport", None)  # the fault `reset` uses it
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and self._echo:
             message = {**message, "headers": [*message.get("headers", ()), (b"x-echo", self._echo)]}
         elif message["type"] == "http.response.body":
-            # Both origins are as long as each other: the length that was announced stays true.
+            # Both origins have the same length, so that Content-Length stays correct.
             message = {**message, "body": message.get("body", b"").replace(*self._origins)}
         await self._send(message)
 
 
 class Service:
-    """Accepts the given keys; refuses others, in words that hold them. Use it as a context manager.
+    """Accepts the given keys; refuses others, with the key in the message. Use it as a context manager.
 
     With `echoes`, every answer carries the caller's `Authorization` in a header of its own. Videos come from a second
     origin, as RunComfy's do.
@@ -79,7 +79,7 @@ class Service:
         assert len(api) == len(outputs)
         self.address, self.outputs = f"{api}/v1", outputs
         self._origins = (f"{api}/outputs".encode(), f"{outputs}/outputs".encode())
-        self.asked: list[Asked] = []
+        self.received: list[Received] = []
         config = uvicorn.Config(
             self._ask, loop="asyncio", ws="none", interface="asgi3", log_config=None, access_log=False
         )
@@ -89,23 +89,23 @@ class Service:
 
     @property
     def payloads(self) -> list[dict[str, Any]]:
-        """The input of every job that was taken, and would have been paid for."""
+        """The input of every job that was accepted, and would have been paid."""
         return [record.input for record in list(self._app.state.simulator.ledger.records.values())]
 
-    def wrong(self, *faults: Fault) -> None:
+    def add_faults(self, *faults: Fault) -> None:
         for fault in faults:
             self._app.state.simulator.faults.add(fault)
 
-    def missed(self) -> list[dict[str, Any]]:
-        """The faults that nobody has met; afterwards there are none."""
+    def unused_faults(self) -> list[dict[str, Any]]:
+        """The faults that have not happened; removes them."""
         left = [fault for fault in self._app.state.simulator.faults.listed() if not fault["fired"]]
         self._app.state.simulator.faults.clear()
         return left
 
     def control(self, path: str, key: str, body: object = None) -> Any:
-        """As `SimulatorServer` has it, for what drives the page through its states."""
+        """The same as in `SimulatorServer`, for the code that brings the page into its states."""
         assert path == "faults"
-        self.wrong(Fault.from_json(body))
+        self.add_faults(Fault.from_json(body))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -125,23 +125,23 @@ class Service:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        key = _noted(self.asked, scope, body, outputs=scope["server"][1] == self._sockets[1].getsockname()[1])
-        told = iter([{"type": "http.request", "body": body, "more_body": False}])
+        key = _noted(self.received, scope, body, outputs=scope["server"][1] == self._sockets[1].getsockname()[1])
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-        async def receive_again() -> Message:
-            return next(told, None) or await receive()
+        async def replay() -> Message:
+            return next(messages, None) or await receive()
 
         wire = _Wire(send, self._origins, key if self._echoes else "")
         app = self._app if not scope["path"].startswith("/v1") or key in self._keys else _refused(key)
-        await app(scope, receive_again, wire.send)
+        await app(scope, replay, wire.send)
 
 
-def _noted(asked: list[Asked], scope: Scope, body: bytes, *, outputs: bool) -> str:
+def _noted(received: list[Received], scope: Scope, body: bytes, *, outputs: bool) -> str:
     keys = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
     rest = b"\n".join(name + b": " + value for name, value in scope["headers"] if name != b"authorization")
     line = f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}"
     if not scope["path"].startswith("/_simulator"):
-        asked.append(Asked(outputs, line, " ".join(keys), line.encode() + b"\n" + rest + b"\n" + body))
+        received.append(Received(outputs, line, " ".join(keys), line.encode() + b"\n" + rest + b"\n" + body))
     return " ".join(keys)
 
 
@@ -157,6 +157,6 @@ def _refused(key: str) -> ASGIApp:
 
 def _listening() -> socket.socket:
     listening = socket.socket()
-    # Five digits, as the other one has.
+    # The system chooses a port of five digits for each, so that both addresses have the same length.
     listening.bind(("127.0.0.1", 0))
     return listening

@@ -1,4 +1,4 @@
-"""The short run of `tests.security.fuzz`, and what Gradio by itself stumbles over."""
+"""A short run of `tests.security.fuzz`, and the inputs that break Gradio alone."""
 
 from collections.abc import Iterator
 
@@ -19,8 +19,8 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
         yield fuzz
 
 
-def test_a_fault_is_found_in_a_log() -> None:
-    """The zero below is not the reader's: a traceback is seen, by the last of those that led to each other."""
+def test_traceback_is_found_in_a_log() -> None:
+    """A traceback is found, of chained ones the last, so that an empty result below proves something."""
     log = (
         "INFO\nTraceback (most recent call last):\n"
         '  File "/x/gone.py", line 1, in first\n    a()\nKeyError: 1\n\nDuring handling of the above exception, another '
@@ -30,8 +30,8 @@ def test_a_fault_is_found_in_a_log() -> None:
     assert list(tracebacks(log)) == [("ValueError: no", ["engine.py:submit"])]
 
 
-def test_strangers_input_brings_no_fault_of_ours(fuzz: Fuzzer) -> None:
-    """Hundreds of inputs: no traceback, no 5xx, no job but by the card, and a page that answers."""
+def test_arbitrary_input_causes_no_server_error(fuzz: Fuzzer) -> None:
+    """Hundreds of inputs cause no traceback, no 5xx, and no job that the card does not allow; the page still answers."""
     events = fuzz.talker.events()
     assert len(events) > 30
     fuzz.send(described(fuzz.talker, INPUTS // 10))
@@ -47,8 +47,8 @@ def test_strangers_input_brings_no_fault_of_ours(fuzz: Fuzzer) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_what_gradio_stumbles_over_is_answered(fuzz: Fuzzer, fault: Fault) -> None:
-    """Each of the inputs that Gradio by itself answers with a fault: none is to be seen, neither in answer nor in log."""
+def test_inputs_that_break_gradio_are_refused(fuzz: Fuzzer, fault: Fault) -> None:
+    """Each input that Gradio alone answers with an error is refused, and no traceback is in the log."""
     before = len(fuzz.server.log)
     body = fault.body
     for event in fuzz.talker.events():
@@ -59,5 +59,5 @@ def test_what_gradio_stumbles_over_is_answered(fuzz: Fuzzer, fault: Fault) -> No
         assert "session_not_found" in answer.text
     else:
         assert fuzz.talker.post(fault.path, body.encode()).status_code == 422
-    fuzz.check_alive()  # by when anything that went wrong is in the log
+    fuzz.check_alive()  # by then any traceback is in the log
     assert list(tracebacks(fuzz.server.log[before:])) == []

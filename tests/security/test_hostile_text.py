@@ -1,4 +1,4 @@
-"""Text from strangers, files and the service, in a browser: it is shown, and nothing of it runs, loads or links."""
+"""Hostile text from visitors, files and the service is shown in the browser, and nothing of it runs, loads or links."""
 
 import json
 from collections.abc import Iterator
@@ -64,8 +64,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterat
 
 
 @pytest.fixture
-def happened() -> Iterator[list[str]]:
-    """Dialogs, requests to others, errors of scripts; none, after a test."""
+def problems() -> Iterator[list[str]]:
+    """Dialogs, requests to other origins, and script errors; a test ends without any."""
     found: list[str] = []
     yield found
     assert found == []
@@ -79,55 +79,57 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, server: Server, happened: list[str]) -> Iterator[Page]:
-    page = watched(context, server.address, happened)
+def page(context: BrowserContext, server: Server, problems: list[str]) -> Iterator[Page]:
+    page = watched(context, server.address, problems)
     yield page
-    unharmed(page)
+    check_harmless(page)
 
 
-def watched(context: BrowserContext, address: str, happened: list[str], query: str = "") -> Page:
+def watched(context: BrowserContext, address: str, problems: list[str], query: str = "") -> Page:
     page = context.new_page()
-    page.on("pageerror", lambda error: happened.append(f"error: {error}"))
+    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
 
-    def heard(request: Request) -> None:
+    def note_foreign(request: Request) -> None:
         if not request.url.startswith((address + "/", "data:", "blob:")):
-            happened.append(f"asked {request.url}")
+            problems.append(f"asked {request.url}")
 
-    page.on("request", heard)
+    page.on("request", note_foreign)
 
-    def shut(dialog: Dialog) -> None:
-        happened.append("dialog")
+    def dismiss(dialog: Dialog) -> None:
+        problems.append("dialog")
         dialog.dismiss()
 
-    page.on("dialog", shut)
+    page.on("dialog", dismiss)
     page.goto(f"{address}/{query}")
     page.wait_for_selector("#history .history-root")
     return page
 
 
-def unharmed(page: Page) -> None:
+def check_harmless(page: Page) -> None:
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.title").endswith("Dreamina UI")
     assert page.evaluate(DANGERS) == []
 
 
-def test_the_look_for_dangers_finds_some(page: Page) -> None:
-    """Each kind of markup that must not come out of a text is seen when it does."""
+def test_search_for_dangerous_markup_finds_it(page: Page) -> None:
+    """Each kind of dangerous markup is found."""
     for markup in (
         "<img onerror=1>", "<iframe></iframe>", "<a href='javascript:1'>a</a>", "<base>", f"<img alt='' data-x src='{EVIL}/x'>",
         f"<style>a {{ background: url({EVIL}) }}</style>",
     ):  # fmt: skip
-        inert = "(html) => { const held = document.createElement('div'); held.id = 'held'; held.innerHTML = html; return held }"
+        inert = (
+            "(html) => { const box = document.createElement('div'); box.id = 'box'; box.innerHTML = html; return box }"
+        )
         page.evaluate(
             f"(html) => document.body.append(({inert})(html))", markup.replace("src='http", "style='color: http")
         )
         assert len(page.evaluate(DANGERS)) == 1, markup
-        page.evaluate("document.getElementById('held').remove()")
+        page.evaluate("document.getElementById('box').remove()")
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_in_a_prompt(page: Page, kind: str) -> None:
-    """The prompt stands on the stage and in the history word for word."""
+def test_hostile_prompt_is_only_text(page: Page, kind: str) -> None:
+    """The prompt is shown unchanged on the stage and in the history."""
     text = TEXTS[kind]
     generate(page, "succeeded", text)
     assert page.locator("#facts .stage-prompt").text_content() == text
@@ -144,14 +146,14 @@ def test_in_a_prompt(page: Page, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["markup", "written"])
-def test_in_the_services_errors(page: Page, service: Service, kind: str) -> None:
-    """What the service says of a failure is text on the page, whichever way it says it."""
+def test_hostile_service_error_is_only_text(page: Page, service: Service, kind: str) -> None:
+    """The service's reason for a failure is shown as text, wherever it is in the reply."""
     text = TEXTS[kind]
-    service.wrong(Fault("submit", "failed_result", error=text))
+    service.add_faults(Fault("submit", "failed_result", error=text))
     generate(page, "failed", "a boat")
     expect(page.locator("#screen")).to_contain_text(text[:40])
-    unharmed(page)
-    service.wrong(Fault("submit", "error_shape", message=text, code=422))
+    check_harmless(page)
+    service.add_faults(Fault("submit", "error_shape", message=text, code=422))
     page.fill("#field-prompt textarea", "another boat")
     page.click("#generate")
     page.wait_for_function("document.querySelectorAll('#history .poster.failed').length === 2")
@@ -160,8 +162,8 @@ def test_in_the_services_errors(page: Page, service: Service, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["markup", "written"])
-def test_in_a_link(context: BrowserContext, server: Server, happened: list[str], kind: str) -> None:
-    """Values of a link that are none are told as text, and good ones stand in the form."""
+def test_hostile_link_is_only_text(context: BrowserContext, server: Server, problems: list[str], kind: str) -> None:
+    """Invalid values of a link are shown as text, and valid ones fill the form."""
     text = TEXTS[kind]
     query = {
         "prompt": text,
@@ -172,17 +174,17 @@ def test_in_a_link(context: BrowserContext, server: Server, happened: list[str],
         "lang": text,
         "__theme": text,
     }
-    page = watched(context, server.address, happened, "?" + urlencode(query))
+    page = watched(context, server.address, problems, "?" + urlencode(query))
     expect(page.locator("#field-prompt textarea")).to_have_value(text)
     expect(page.locator("#problem-aspect_ratio")).to_contain_text(text[:20])
-    unharmed(page)
+    check_harmless(page)
     page.goto(f"{server.address}/?" + urlencode({"video": text}))
     expect(page.locator("#status .note")).to_be_visible()
-    unharmed(page)
+    check_harmless(page)
 
 
-def test_in_a_file(page: Page, tmp_path: Path) -> None:
-    """A file's record fills the form with text; its name, and that of a file that is none, is text or is not shown."""
+def test_hostile_file_is_only_text(page: Page, tmp_path: Path) -> None:
+    """A file's record fills the form with text; a file's name is text or is not shown."""
     job = replace(past_job(1, "ann", prompt=MARKUP[:700]))
     path = recorded(make_clip(tmp_path / "clip.mp4"), record_of(job, job.created_at))
     name = "<img src=x onerror=window.pwned=7>\u202e${7*7}.mp4"
@@ -191,7 +193,7 @@ def test_in_a_file(page: Page, tmp_path: Path) -> None:
     choose(page, {"name": name, "mimeType": "video/mp4", "buffer": MARKUP.encode()})
     expect(page.locator(".toast-body").first).to_contain_text("This file cannot be read")
     expect(page.locator("#field-prompt textarea")).to_have_value(MARKUP[:700])
-    unharmed(page)
+    check_harmless(page)
 
 
 def choose(page: Page, file: FilePayload) -> None:
@@ -200,21 +202,21 @@ def choose(page: Page, file: FilePayload) -> None:
     chooser.value.set_files(file)
 
 
-def test_in_a_table(page: Page) -> None:
-    """Headers and cells of a table are told, or planned, as text."""
+def test_hostile_table_is_only_text(page: Page) -> None:
+    """Headers and cells of a table are shown as text."""
     page.get_by_role("tab", name="Batch").click()
     page.get_by_label("A table (CSV)").check()
     upload = page.locator("#batch-csv input[type=file]")
     name = "<img src=x onerror=window.pwned=8>.csv"
     quoted = json.dumps(MARKUP).replace('\\"', '""')
-    for table, told in (
+    for table, shown in (
         (f"prompt,{quoted}\na,b\n", "<script>"),
         (f"prompt,frames,aspect_ratio\n{quoted},{quoted},{quoted}\n", "is not one of"),
         (f"prompt,seed\n{quoted},5\n=cmd|' /C calc'!A0,6\n", "Videos: 2"),
     ):
         upload.set_input_files({"name": name, "mimeType": "text/csv", "buffer": table.encode()})
-        expect(page.locator("#batch-plan")).to_contain_text(told)
-        unharmed(page)
+        expect(page.locator("#batch-plan")).to_contain_text(shown)
+        check_harmless(page)
         page.reload()
         page.get_by_role("tab", name="Batch").click()
         page.get_by_label("A table (CSV)").check()
@@ -223,8 +225,8 @@ def test_in_a_table(page: Page) -> None:
 @pytest.mark.parametrize(
     "name", ["Accept-Language", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Forwarded-Prefix"]
 )
-def test_in_a_header(server: Server, name: str) -> None:
-    """What a proxy or a browser says of itself comes back in no document, configuration or header."""
+def test_hostile_header_is_not_repeated(server: Server, name: str) -> None:
+    """The value of a proxy's or browser's header is in no document, configuration or header of an answer."""
     text = f'{EVIL.removeprefix("http://")}"><script>window.pwned=9</script>'
     for path in ("/", "/config", "/gradio_api/info", "/?video=nothing"):
         answer = httpx.get(server.address + path, headers={name: text}, trust_env=False, timeout=30)

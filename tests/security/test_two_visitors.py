@@ -1,4 +1,4 @@
-"""Two visitors over HTTP: what one has, the other cannot see, stop or take away, by whatever name it is asked for."""
+"""Two visitors over HTTP: neither can see, stop or delete the other's jobs, whatever ids are sent."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ KEY = "rc-test-key-0123456789"
 GUESSES = ["%", "_" * 32, "*", "' OR 1=1 --", "0" * 32, "None", "", "../" * 8]
 
 
-class House:
-    """A running program in which Ann has one job of every kind, and Bob nothing."""
+class Program:
+    """A running program in which Ann has one job of every kind, and Bob has none."""
 
     def __init__(self, server: Server, ann: Talker, bob: Talker, past: list[Job], running: str) -> None:
         self.server, self.ann, self.bob = server, ann, bob
@@ -39,23 +39,23 @@ class House:
 
     @property
     def names(self) -> list[str]:
-        """All that a stranger could have got hold of, or make up."""
+        """All ids that another visitor might know or guess."""
         shares = [job.share_id for job in self.past]
         click, request = str(self.past[0].click_id), str(self.past[0].request_id)
         return [*self.job_ids, *shares[:1], click, request, SESSION, *GUESSES]
 
     def rows(self) -> dict[str, tuple[Any, ...]]:
-        """What anybody could do to a job of Ann's, by its id."""
+        """The columns that an action would change, of each of Ann's jobs by id."""
         with closing(sqlite3.connect(self.server.data / "dreamina.sqlite3")) as connection:
             connection.row_factory = sqlite3.Row
             ann = self.past[0].visitor_id
             rows = [dict(row) for row in connection.execute("SELECT * FROM jobs WHERE visitor_id = ?", [ann])]
-        still = [name for name in rows[0] if name in STEADY]
+        still = [name for name in rows[0] if name in UNCHANGED]
         assert len(still) >= 6, rows[0].keys()
         return {row["job_id"]: tuple(row[name] for name in still) for row in rows}
 
 
-STEADY = {
+UNCHANGED = {
     *(
         "state",
         "cancel_requested",
@@ -71,12 +71,12 @@ STEADY = {
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    folder = tmp_path_factory.mktemp("program")
     clip = make_clip(folder / "clip.mp4")
     options = ("--token", KEY, "--slots", "1", "--queue", "600", "--quick", "600", "--clip", str(clip))
     service = SimulatorServer(folder, *options)
-    # Ann's running job takes her one place: the jobs of a batch wait.
+    # Ann may have one active job, which is running: the jobs of a batch wait.
     settings = {"RUNCOMFY_API_TOKEN": KEY, "DREAMINA_MAX_ACTIVE_PER_VISITOR": "1"}
     server = Server(folder, RUNCOMFY_MODEL_API_BASE=service.start(), **settings)
     visitor, cookie = known_visitor(server.data)
@@ -98,7 +98,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         wait_for(
             lambda: "".join(row["job_id"] for row in sql(server, "SELECT job_id FROM jobs WHERE state='in_queue'"))
         )
-        yield House(server, ann, bob, past, running)
+        yield Program(server, ann, bob, past, running)
     with suppress(ProcessLookupError):
         server.stop()
     service.stop()
@@ -110,113 +110,115 @@ def sql(server: Server, query: str, *values: str) -> list[sqlite3.Row]:
         return connection.execute(query, values).fetchall()
 
 
-def asked_for(event: Event, name: str, job_ids: list[str]) -> tuple[list[Any], dict[str, Any]]:
-    """The event with this name in every field that takes a text, and in whatever a script of the page can say."""
+def inputs_with(event: Event, name: str, job_ids: list[str]) -> tuple[list[Any], dict[str, Any]]:
+    """The event's inputs with `name` in every text field, and event data with it under every key that the page's scripts send."""
     data = [name if each.kind in ("textbox", "api") else each.value for each in event.inputs]
-    said = {"job_id": name, "job_ids": [name, *job_ids], "batch_id": name, "share_id": name, "name": name}
-    return data, said
+    event_data = {"job_id": name, "job_ids": [name, *job_ids], "batch_id": name, "share_id": name, "name": name}
+    return data, event_data
 
 
-def sent(talker: Talker, house: House, events: list[Event], session: str) -> list[str]:
-    """Every event with every name; gives all that was answered."""
-    told = []
+def sent(talker: Talker, program: Program, events: list[Event], session: str) -> list[str]:
+    """Call every event with every name; returns all answers."""
+    answers = []
     for event in events:
-        for name in house.names:
-            data, said = asked_for(event, name, house.job_ids)
-            assert talker.join(session, event, data, said).status_code == 200, event
-        told.append(texts_in(talker.messages(session)))
-    return told
+        for name in program.names:
+            data, event_data = inputs_with(event, name, program.job_ids)
+            assert talker.join(session, event, data, event_data).status_code == 200, event
+        answers.append(texts_in(talker.messages(session)))
+    return answers
 
 
-def test_what_ann_may_do_bob_may_not(house: House) -> None:
-    """All events of the page, with Ann's ids and her session's name: Bob reads nothing, and all is as it was."""
-    before = house.rows()
-    told = sent(house.bob, house, house.private, f"bob-{SESSION}")
-    # Ann's own answers tell what Bob's must not: the same events do read, and her jobs are there to be read.
-    mine = texts_in(house.ann.ask(named(house, "show"), named(house, "show").data(), "ann-looks"))
+def test_bob_can_do_nothing_with_anns_jobs(program: Program) -> None:
+    """Bob calls all events of the page with Ann's ids and her session's name: he reads nothing, and nothing changes."""
+    before = program.rows()
+    answers = sent(program.bob, program, program.private, f"bob-{SESSION}")
+    # The same events do show Ann her jobs, so that an empty answer to Bob proves something.
+    mine = texts_in(program.ann.ask(named(program, "show"), named(program, "show").data(), "ann-show"))
     assert mine.count(f"{MARK} boat") >= 1
     assert mine.count(f"{MARK} running") >= 1
-    assert [text[:2000] for text in told if MARK in text] == []
-    assert house.rows() == before
+    assert [text[:2000] for text in answers if MARK in text] == []
+    assert program.rows() == before
 
 
-def named(house: House, name: str) -> Event:
-    return next(event for event in house.events if event.name == name)
+def named(program: Program, name: str) -> Event:
+    return next(event for event in program.events if event.name == name)
 
 
-def test_ids_of_other_things_open_nothing(house: House) -> None:
-    """The public endpoints take a job's id alone: no share id, request id, click's id or pattern stands for one."""
-    before = house.rows()
-    for event in (event for event in house.events if event.public and len(event.inputs) == 1):
-        for name in sorted(set(house.names) - set(house.job_ids)):
-            status, answer = house.bob.call(event.name, [name])
+def test_only_a_job_id_gives_access_to_a_job(program: Program) -> None:
+    """The public endpoints accept only a job's id: no share id, request id, click id or pattern instead."""
+    before = program.rows()
+    for event in (event for event in program.events if event.public and len(event.inputs) == 1):
+        for name in sorted(set(program.names) - set(program.job_ids)):
+            status, answer = program.bob.call(event.name, [name])
             assert (status, "event: error" in answer, MARK in answer) == (200, True, False), (event.name, name, answer)
-        near = house.running[:-1] + ("0" if house.running[-1] != "0" else "1")
-        assert "event: error" in house.bob.call(event.name, [near])[1]
-    assert house.rows() == before
+        near = program.running[:-1] + ("0" if program.running[-1] != "0" else "1")
+        assert "event: error" in program.bob.call(event.name, [near])[1]
+    assert program.rows() == before
 
 
-def test_a_batch_is_its_makers(house: House) -> None:
-    """Held, let go and taken back is a batch by who made it, and by nobody who knows its id."""
-    preview, send, watch = (named(house, name) for name in ("preview", "send", "watch_batch"))
-    wish = {"batch_mode": "lines", "batch_lines": f"{MARK} one\n{MARK} two"}
-    planned = house.ann.ask(preview, preview.data(**wish), "ann-batch")[-2]["output"]["data"]
+def test_only_its_maker_controls_a_batch(program: Program) -> None:
+    """Only its maker can pause, continue and cancel a batch, not another visitor who knows its id."""
+    preview, send, watch = (named(program, name) for name in ("preview", "send", "watch_batch"))
+    values = {"batch_mode": "lines", "batch_lines": f"{MARK} one\n{MARK} two"}
+    planned = program.ann.ask(preview, preview.data(**values), "ann-batch")[-2]["output"]["data"]
     plan = next(value for value in planned if isinstance(value, str) and len(value) == 64)
-    wish |= {"batch_planned": plan, "batch_click_id": "ann-batch-0001"}
-    house.ann.ask(send, send.data(**wish), "ann-batch").clear()
-    made = {job_id for job_id, row in house.rows().items() if "ann-batch-0001" in str(row)}
+    values |= {"batch_planned": plan, "batch_click_id": "ann-batch-0001"}
+    program.ann.ask(send, send.data(**values), "ann-batch").clear()
+    made = {job_id for job_id, row in program.rows().items() if "ann-batch-0001" in str(row)}
     assert len(made) == 2
     one_sent = "SELECT 1 FROM jobs WHERE state = 'in_queue' AND batch_id IS NOT NULL"
-    wait_for(lambda: "sent" if sql(house.server, one_sent) else "")
-    before = house.rows()
+    wait_for(lambda: "sent" if sql(program.server, one_sent) else "")
+    before = program.rows()
     assert "waiting" in str([before[job_id] for job_id in made])
-    for event in (named(house, name) for name in ("pause_batch", "go_on_with_batch", "cancel_batch")):
-        assert texts_in(house.bob.ask(event, ["ann-batch-0001"], "bob-batch"))
-        assert house.rows() == before, event
-    told = texts_in(house.bob.ask(watch, watch.data(batch_current="ann-batch-0001"), "bob-batch"))
-    assert MARK not in told
+    for event in (named(program, name) for name in ("pause_batch", "go_on_with_batch", "cancel_batch")):
+        assert texts_in(program.bob.ask(event, ["ann-batch-0001"], "bob-batch"))
+        assert program.rows() == before, event
+    answers = texts_in(program.bob.ask(watch, watch.data(batch_current="ann-batch-0001"), "bob-batch"))
+    assert MARK not in answers
 
 
-def test_downloads_ask_for_nobodys_list(house: House) -> None:
-    """A zip is had by share ids, which only show; no job id, and no id of a batch, opens one."""
+def test_downloads_accept_only_share_ids(program: Program) -> None:
+    """A zip needs share ids, which only give access to files; a job id or a batch id gives no zip."""
     for query in ("jobs", "ids", "job_ids", "share_ids", "videos", "batch"):
-        for name in (*house.job_ids, SESSION):
-            answer = house.bob.http.get("/dreamina/zip", params={query: name})
+        for name in (*program.job_ids, SESSION):
+            answer = program.bob.http.get("/dreamina/zip", params={query: name})
             assert answer.status_code >= 400
             assert MARK.encode() not in answer.content
-    for name in (*house.job_ids, *filter(str.isalnum, GUESSES)):
-        assert house.bob.http.get(f"/dreamina/video/{name}").status_code >= 400
+    for name in (*program.job_ids, *filter(str.isalnum, GUESSES)):
+        assert program.bob.http.get(f"/dreamina/video/{name}").status_code >= 400
 
 
-def test_a_forged_cookie_is_a_new_visitor(house: House) -> None:
-    """Ann's id with another signature, or none, is not Ann."""
-    visitor = house.past[0].visitor_id
-    search = named(house, "show")
+def test_forged_cookie_is_a_new_visitor(program: Program) -> None:
+    """A cookie with Ann's id and a wrong or missing signature does not stand for Ann."""
+    visitor = program.past[0].visitor_id
+    search = named(program, "show")
     for number, cookie in enumerate((visitor, f"{visitor}.AAAA", f"{visitor}.", f'"{visitor}"')):
-        with Talker(house.server.address, {COOKIE: cookie}) as forged:
+        with Talker(program.server.address, {COOKIE: cookie}) as forged:
             assert MARK not in texts_in(forged.ask(search, search.data(), f"forged-{number}"))
 
 
-def test_another_ones_session_tells_nothing(house: House) -> None:
-    """Who names the session of somebody else's page gets none of its messages."""
-    search = named(house, "show")
-    house.ann.join(SESSION, search, search.data()).raise_for_status()
-    with suppress(httpx.HTTPError):  # refused in the middle, or nothing came
-        assert MARK not in texts_in(house.bob.messages(SESSION, 3))
-    assert MARK in texts_in(house.ann.messages(SESSION, 3))
+def test_another_visitors_session_sends_nothing(program: Program) -> None:
+    """A visitor who names the session of another one's page gets none of its messages."""
+    search = named(program, "show")
+    program.ann.join(SESSION, search, search.data()).raise_for_status()
+    with suppress(httpx.HTTPError):  # refused in the middle, or no message came
+        assert MARK not in texts_in(program.bob.messages(SESSION, 3))
+    assert MARK in texts_in(program.ann.messages(SESSION, 3))
 
 
-def test_another_ones_stream_goes_on(house: House) -> None:
-    """What Ann watches is not ended by Bob's cancel of her session's event, nor by his leaving of her session."""
-    watch = named(house, "watch")
+def test_another_visitors_stream_cannot_be_ended(program: Program) -> None:
+    """Bob's cancel of an event in Ann's session does not end her stream."""
+    watch = named(program, "watch")
     session = f"{SESSION}2"
-    event_id = house.ann.join(session, watch, watch.data(current=house.running)).raise_for_status().json()["event_id"]
-    with house.ann.http.stream("GET", f"/gradio_api/queue/data?session_hash={session}", timeout=4) as stream:
+    event_id = (
+        program.ann.join(session, watch, watch.data(current=program.running)).raise_for_status().json()["event_id"]
+    )
+    with program.ann.http.stream("GET", f"/gradio_api/queue/data?session_hash={session}", timeout=4) as stream:
         lines = (line for line in stream.iter_lines() if line.startswith("data:"))
-        assert "in_queue" in next(line for line in lines if house.running in line)
+        assert "in_queue" in next(line for line in lines if program.running in line)
         body = {"session_hash": session, "fn_index": watch.number, "event_id": event_id}
         with suppress(httpx.HTTPError):
-            house.bob.http.post("/gradio_api/cancel", json=body)
+            program.bob.http.post("/gradio_api/cancel", json=body)
         end = ""
         with suppress(httpx.ReadTimeout):
             end = next(line for line in lines if "process_completed" in line or "close_stream" in line)

@@ -1,4 +1,4 @@
-"""A relay that keeps every byte between a server and whoever talks to it."""
+"""A TCP relay that records every byte between a server and its clients."""
 
 import re
 import socket
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 __all__ = ["Relay"]
 
-_SQUEEZED = re.compile(rb"accept-encoding(?=:)", re.IGNORECASE)
-"""Asked for under another name of the same length, nothing is squeezed on its way back, and all can be searched."""
+_ACCEPT_ENCODING = re.compile(rb"accept-encoding(?=:)", re.IGNORECASE)
+"""This header is renamed, to one of the same length, so that no answer is compressed and all can be searched."""
 
 
 class Relay:
-    """Stands before a server of this machine, at an address of its own. Use it as a context manager."""
+    """Listens at its own address before a server of this machine. Use it as a context manager."""
 
     def __init__(self, address: str) -> None:
         self._behind = ("127.0.0.1", urlsplit(address).port)
@@ -27,12 +27,12 @@ class Relay:
 
     @property
     def sent(self) -> list[bytes]:
-        """What each connection brought to the server."""
+        """What each connection sent to the server."""
         return [bytes(one) for one in self._sent]
 
     @property
     def received(self) -> list[bytes]:
-        """What each connection got from it."""
+        """What each connection received from it."""
         return [bytes(one) for one in self._received]
 
     def __enter__(self) -> Self:
@@ -66,6 +66,6 @@ def _relay(source: socket.socket, target: socket.socket, kept: bytearray) -> Non
     with suppress(OSError):
         while data := source.recv(65536):
             kept += data
-            target.sendall(_SQUEEZED.sub(b"Xccept-Encoding", data))
+            target.sendall(_ACCEPT_ENCODING.sub(b"Xccept-Encoding", data))
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)

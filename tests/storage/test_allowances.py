@@ -309,7 +309,7 @@ async def test_a_block_cancels_waiting_jobs(stores: Stores) -> None:
     assert await stores.allowances().block("ann", "again") == 0
     assert {job.job_id for job in await stores.store.unfinished()} == {"a", "d"}
     taken = await stores.store.get("b")
-    assert (taken.state, taken.finished_at, taken.held) == (State.CANCELLED, NOON, False)
+    assert (taken.state, taken.finished_at, taken.paused) == (State.CANCELLED, NOON, False)
     assert stores.not_given_back() == {"a", "d"}
 
 

@@ -96,25 +96,25 @@ def test_the_table_escapes_prompts() -> None:
 
 
 def test_the_states_of_the_table() -> None:
-    """Each row has a state, also `held` for a paused job; a failed one has a sentence."""
+    """Each row has a state, also `paused` for a paused job; a failed one has a sentence."""
     jobs = [
         a_job(0, State.SUCCEEDED),
-        a_job(1, held=True),
+        a_job(1, paused=True),
         a_job(2),
         a_job(3, State.FAILED, failure=Failure("no_balance")),
         a_job(4, State.CANCELLED),
     ]
-    held = json.loads(states_json(jobs, WORDS))
-    assert held["states"] == ["succeeded", "held", "waiting", "failed", "cancelled"]
-    assert list(held["notes"]) == ["3"]
-    assert "no balance" in held["notes"]["3"]
+    sent = json.loads(states_json(jobs, WORDS))
+    assert sent["states"] == ["succeeded", "paused", "waiting", "failed", "cancelled"]
+    assert list(sent["notes"]) == ["3"]
+    assert "no balance" in sent["notes"]["3"]
 
 
 def test_the_progress_counts_every_job_once() -> None:
     """The counts by state add up to the number of jobs."""
     states = [State.SUCCEEDED, State.SUCCEEDED, State.IN_QUEUE, State.SAVING, State.WAITING, State.FAILED]
     jobs = [a_job(number, state) for number, state in enumerate([*states, State.CANCELLED])]
-    jobs.append(a_job(9, held=True))
+    jobs.append(a_job(9, paused=True))
     html = progress_html(jobs, WORDS)
     assert "2 of 8 ready" in html
     for words in ("2 running", "1 waiting", "1 paused", "1 failed", "1 cancelled"):

@@ -62,8 +62,8 @@ async def test_the_page_is_compressed() -> None:
     plain = await house.get()
 
     async def squeezed() -> bytes:
-        wish = house.client.build_request("GET", "/", headers={"accept-encoding": "br"})
-        reply = await house.client.send(wish, stream=True)
+        request = house.client.build_request("GET", "/", headers={"accept-encoding": "br"})
+        reply = await house.client.send(request, stream=True)
         assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("br", "Accept-Encoding")
         raw = b"".join([part async for part in reply.aiter_raw()])
         assert brotli.decompress(raw) == plain.content

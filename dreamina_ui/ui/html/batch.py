@@ -29,7 +29,7 @@ __all__ = [
     "table_html",
 ]
 
-PAUSED = "held"
+PAUSED = "paused"
 """The state that the table shows for a job that waits in a paused batch."""
 NO_FILE = "no_file"
 """The state that the table shows for a job that finished without a file."""
@@ -118,7 +118,7 @@ def question_html(question: Question, words: Words) -> Markup:
 
 def table_html(jobs: Sequence[Job], card: Card, words: Words, zone: tzinfo = UTC) -> Markup:
     """The table of a batch. A script fills in the states, which it gets from `states_json`."""
-    texts = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.held")}
+    texts = {str(state): words.state_word(state) for state in State} | {PAUSED: words.say("batch.paused")}
     texts |= {NO_FILE: words.say("line.no_file"), "download": words.say("download")}
     rows = Markup()
     for job in jobs:
@@ -178,7 +178,7 @@ def _group(job: Job) -> str:
 def _state(job: Job) -> str:
     if job.has_no_file:
         return NO_FILE
-    return PAUSED if job.held and job.state is State.WAITING else str(job.state)
+    return PAUSED if job.paused and job.state is State.WAITING else str(job.state)
 
 
 def _header(card: Card, words: Words) -> Markup:

@@ -1,4 +1,4 @@
-"""What is said about a connection that is lost, and to a visitor who could not be recognised again."""
+"""The sentences about a lost connection, and for a visitor whom the server does not recognise."""
 
 import json
 
@@ -7,20 +7,20 @@ from markupsafe import Markup
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
 from dreamina_ui.wording import Words
 
-__all__ = ["connection_html", "stranger_html"]
+__all__ = ["connection_html", "unknown_visitor_html"]
 
 _CONNECTION = Markup('<span hidden id="connection" data-words="{}"></span>')
 
-_STRANGER = Markup('{sentence} <a class="action" href="{address}"{how}>{label}</a>')
+_UNKNOWN_VISITOR = Markup('{sentence} <a class="action" href="{address}"{how}>{label}</a>')
 _OWN_TAB = Markup(' target="_blank" rel="noopener"')
 
 
-def stranger_html(error: VisitorUnknown | VisitorLost, words: Words, address: str = "") -> Markup:
-    """One sentence, and what helps: the page in a tab of its own, or the same page again. `address` has the settings."""
+def unknown_visitor_html(error: VisitorUnknown | VisitorLost, words: Words, address: str = "") -> Markup:
+    """One sentence, and a link that helps: the page in its own tab, with the settings in `address`, or a reload."""
     lost = isinstance(error, VisitorLost)
     label = words.say("connection.reload" if lost else "connection.own_tab")
     how = "" if lost else _OWN_TAB
-    return _STRANGER.format(
+    return _UNKNOWN_VISITOR.format(
         sentence=words.sentence(error), address="" if lost else address or "./", how=how, label=label
     )
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, KeyMissing, VisitorLost, VisitorUnknown
-from dreamina_ui.ui.html.connection import stranger_html
+from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -105,7 +105,7 @@ class Account:
         try:
             await self._engine.keys.bring(self._callers.known_visitor(request), key)
         except (VisitorUnknown, VisitorLost) as error:
-            return ["", gr.skip(), problem_html(stranger_html(error, self._callers.words(request))), gr.skip()]
+            return ["", gr.skip(), problem_html(unknown_visitor_html(error, self._callers.words(request))), gr.skip()]
         except DreaminaError as error:
             words = self._callers.words(request)
             sentence = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)

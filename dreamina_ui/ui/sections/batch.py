@@ -28,7 +28,7 @@ from dreamina_ui.ui.html.batch import (
     states_json,
     table_html,
 )
-from dreamina_ui.ui.html.connection import stranger_html
+from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -126,7 +126,7 @@ class Batch:
         try:
             await self._engine.batches.submit(self._callers.known_visitor(request), plan.payloads, batch_id)
         except (VisitorUnknown, VisitorLost) as error:
-            return {self.refusal: problem_html(stranger_html(error, words))}
+            return {self.refusal: problem_html(unknown_visitor_html(error, words))}
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # The same batch can be sent again only after another preview.
@@ -149,11 +149,11 @@ class Batch:
             yield update, sum(job.ended for job in jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
-        """Also says so where nothing is left that could be held back."""
+        """Also says so where nothing is left that could be paused."""
         visitor_id, batches = self._callers.visitor(request), self._engine.batches
-        told = await self._run(batches.pause(visitor_id, batch_id), request)
-        if told or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
-            return told
+        refusal = await self._run(batches.pause(visitor_id, batch_id), request)
+        if refusal or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
+            return refusal
         return problem_html(self._callers.words(request).say("batch.all_sent"))
 
     async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
@@ -277,15 +277,15 @@ class Batch:
         }
 
     def _table_update(self, jobs: Sequence[Job], words: Words, zone: tzinfo) -> Update:
-        held = any(job.held for job in jobs if job.state is State.WAITING)
+        paused = any(job.paused for job in jobs if job.state is State.WAITING)
         can_cancel = any(job.can_cancel for job in jobs)
         # The buttons keep their places: none of them comes to lie under a pointer that has just pressed another one.
         update = {
             self.board: gr.update(visible=bool(jobs)),
             self.progress: progress_html(jobs, words),
             self.states: states_json(jobs, words, zone),
-            self.pause: gr.update(visible=not held, interactive=can_cancel),
-            self.go_on: gr.update(visible=held),
+            self.pause: gr.update(visible=not paused, interactive=can_cancel),
+            self.go_on: gr.update(visible=paused),
             self.cancel: gr.update(interactive=can_cancel),
         }
         return update if can_cancel else {**update, self.trouble: ""}

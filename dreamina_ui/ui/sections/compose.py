@@ -13,7 +13,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job
 from dreamina_ui.ui.form import build_form
-from dreamina_ui.ui.html.connection import stranger_html
+from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
@@ -105,7 +105,7 @@ class Compose:
             )
         except (VisitorUnknown, VisitorLost) as error:
             link = link_of(self._engine.card, self.form.values(contents))
-            return None, {**clear, self.refusal: problem_html(stranger_html(error, words, link))}
+            return None, {**clear, self.refusal: problem_html(unknown_visitor_html(error, words, link))}
         except InvalidInput as error:
             return None, {**clear, **self.show_problem(error, words)}
         except DreaminaError as error:
@@ -117,7 +117,7 @@ class Compose:
         try:
             self._callers.known_visitor(request)
         except (VisitorUnknown, VisitorLost) as error:
-            return {self.refusal: problem_html(stranger_html(error, self._callers.words(request)))}
+            return {self.refusal: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
         return {}
 
     def show_problem(self, error: InvalidInput, words: Words) -> Update:
@@ -152,7 +152,7 @@ class Compose:
             try:
                 self._callers.known_visitor(request)
             except (VisitorUnknown, VisitorLost) as error:
-                return {problem: problem_html(stranger_html(error, self._callers.words(request)))}
+                return {problem: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
             address, refusal = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
             if refusal:
                 return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}

@@ -1,4 +1,4 @@
-// Fetches videos and pictures again that could not be fetched while the connection was lost.
+// Reloads videos that could not be loaded while the connection was lost.
 //
 // Needs:
 // - the events `dreamina:connected` (connection.js) and `online`: a good moment to try.
@@ -8,8 +8,7 @@
   "use strict";
 
   const PAUSE_MS = { first: 1000, longest: 15000 };
-  const again = new WeakSet(); // the videos that are waited for
-  const retried = new WeakMap(); // video → the address that it has requested again without a wait
+  const pending = new WeakSet(); // the videos that wait until the server answers
 
   function pause(failures) {
     return new Promise((resolve) => {
@@ -36,24 +35,19 @@
     }
   };
 
-  async function fetchAgain(video) {
+  async function reload(video) {
     const { error, currentSrc, currentTime } = video;
-    if (again.has(video) || !error || !currentSrc || /^(blob|data):/.test(currentSrc)) return;
-    again.add(video);
+    if (pending.has(video) || !error || !currentSrc || /^(blob|data):/.test(currentSrc)) return;
+    pending.add(video);
     const { isThere, hasWaited } = await dreamina.whenReachable(currentSrc);
-    again.delete(video);
+    pending.delete(video);
     const isSame = video.isConnected && video.currentSrc === currentSrc && video.error;
-    if (!isSame || !isThere) return;
-    // A connection that broke before the first byte looks like a file of an unknown kind: one more request tells them apart.
-    if (!hasWaited && error.code !== MediaError.MEDIA_ERR_NETWORK) {
-      if (retried.get(video) === currentSrc) return;
-      retried.set(video, currentSrc);
-    }
+    if (!isSame || !isThere || !(hasWaited || error.code === MediaError.MEDIA_ERR_NETWORK)) return;
     video.load();
     video.currentTime = currentTime;
     if (video.autoplay) video.play().catch(() => {});
   }
 
   // The errors of a video do not bubble, but they can be captured.
-  document.addEventListener("error", ({ target }) => target instanceof HTMLVideoElement && fetchAgain(target), true);
+  document.addEventListener("error", ({ target }) => target instanceof HTMLVideoElement && reload(target), true);
 })();
