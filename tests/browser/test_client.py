@@ -844,6 +844,24 @@ def test_browser_does_not_offer_to_save_a_key(client: Page) -> None:
     expect(client.locator("#key input")).to_have_attribute("autocomplete", "off")
 
 
+def test_file_whose_first_request_breaks_off_is_requested_again(client: Page) -> None:
+    """Of a video, a sound and a poster; the page never says that the browser cannot play it."""
+    for name in ("SHARE1.mp4", "SHARE2.mp4", "SHARE3.webp"):
+        client.route(f"**/{name}", lambda route: route.abort("connectionreset"), times=1)
+    start(client)
+    client.evaluate("""() => {
+      window.shown = [];
+      const sentence = document.querySelector("#undecodable .undecodable");
+      new MutationObserver(() => shown.push(sentence.hidden)).observe(sentence, { attributes: true });
+      document.querySelector("#player video").src = "SHARE1.mp4";
+      const sound = Object.assign(document.createElement("audio"), { src: "SHARE2.mp4", preload: "auto" });
+      document.querySelector("#player").append(sound);
+    }""")
+    client.wait_for_function("[...document.querySelectorAll('#player > *')].every(({ readyState }) => readyState >= 2)")
+    client.wait_for_function("document.querySelector('[data-job=job3] img')?.naturalWidth > 0")
+    assert client.evaluate("shown.includes(false)") is False
+
+
 @pytest.mark.parametrize(("status", "is_said"), [(200, True), (404, False)])
 def test_undecodable_video_shows_a_message(client: Page, status: int, is_said: bool) -> None:
     """A file that no browser can read shows it; a missing file does not."""
