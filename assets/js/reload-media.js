@@ -11,15 +11,16 @@
   "use strict";
 
   const PAUSE_MS = { first: 1000, longest: 15000 };
+  const ANSWER_MS = 15000; // a network that swallows packets gives neither an answer nor an error
   const { MEDIA_ERR_DECODE, MEDIA_ERR_SRC_NOT_SUPPORTED } = MediaError;
   // The address of each element
   const pending = new WeakMap(); // that waits until the server answers,
   const repeated = new WeakMap(); // that was requested a second time,
   const unplayable = new WeakMap(); // that is there and cannot be played.
 
-  function pause(failures) {
+  // Ends early when the connection is back.
+  function pause(ms) {
     return new Promise((resolve) => {
-      const ms = Math.min(PAUSE_MS.longest, PAUSE_MS.first * 2 ** failures) * (0.5 + Math.random());
       const timer = setTimeout(resolve, ms);
       const now = () => {
         clearTimeout(timer);
@@ -32,13 +33,15 @@
 
   dreamina.whenReachable = async (address) => {
     for (let failures = 0; ; failures++) {
+      const abort = new AbortController();
+      pause(ANSWER_MS).then(() => abort.abort());
       try {
-        const { ok, status } = await fetch(address, { method: "HEAD", cache: "no-store" });
+        const { ok, status } = await fetch(address, { method: "HEAD", cache: "no-store", signal: abort.signal });
         if (status < 502) return { isThere: ok, hasWaited: failures > 0 };
       } catch {
         // Not reachable.
       }
-      await pause(failures);
+      await pause(Math.min(PAUSE_MS.longest, PAUSE_MS.first * 2 ** failures) * (0.5 + Math.random()));
     }
   };
 
