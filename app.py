@@ -25,6 +25,15 @@ def write_log() -> None:
     sys.excepthook = log_uncaught
 
 
+def tell_of_open_key(settings: Settings) -> None:
+    """Say in the log if strangers can spend the owner's money without a limit."""
+    if settings.spends_without_limit:
+        log.warning(
+            "whoever can reach this app can make any number of videos with your key: set DREAMINA_DAILY_LIMIT, or let a proxy"
+            " ask who they are"
+        )
+
+
 def main() -> str | None:
     write_log()
     try:
@@ -33,6 +42,7 @@ def main() -> str | None:
         settings = Settings.from_env(os.environ)
         for fault in drop_unusable(os.environ):
             log.warning("left out: %s", fault)
+        tell_of_open_key(settings)
         prepare_folders(settings.data_dir, os.environ)
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
         gc.disable()

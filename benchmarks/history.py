@@ -16,11 +16,10 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, machine, p95, publish, table
 from benchmarks.visits import Cost, MeasuredServer, Visit
-from dreamina_ui.media.record import record_of
 from dreamina_ui.ui.prompting import EXAMPLES
 from dreamina_ui.ui.sections.history import PAGE
 from tests.filled import known_visitor, past_job, write_past
-from tests.rig import make_clip, recorded
+from tests.rig import RECORDS, make_clip, recorded
 
 RATIO_MOST = 1.2
 PAGING_MOST_MS = 100.0
@@ -53,7 +52,7 @@ def furnished(folder: Path, jobs: int) -> tuple[MeasuredServer, str]:
     visitor_id, cookie = known_visitor(data)
     made = [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(prompts(jobs))]
     record = made[-1] if made else past_job(0, visitor_id, prompt="nothing yet")
-    clip = recorded(make_clip(folder / "clip.mp4"), record_of(record, record.finished_at or 0.0))
+    clip = recorded(make_clip(folder / "clip.mp4"), RECORDS.of(record, record.finished_at or 0.0))
     write_past(data, made, clip)
     return MeasuredServer(folder), cookie
 

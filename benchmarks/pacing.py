@@ -186,6 +186,7 @@ async def engine_at(base: str, folder: Path, sigma: float, median_s: float) -> A
             backend=Backend.RUNCOMFY,
             key="benchmark",
             limits=Limits(active=10_000, active_per_visitor=10_000),
+            secret="-" * 32,
         )
     )
     source = random.Random(LEARNED)  # noqa: S311  durations, no secrets

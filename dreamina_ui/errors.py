@@ -7,8 +7,11 @@
     ├── JobNotFound             no such job, or another visitor's
     ├── IllegalMove             a change of state that `jobs.MOVES` does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
-    ├── RequestTaken            another job has this request id
+    ├── RequestTaken            another job has this request id, or had it before it was removed
+    ├── AlreadyUsed             this click or call was made before, and its videos are deleted; nothing was sent
     ├── KeyNeeded               the job needs its visitor's own key, which this process does not have
+    ├── OwnKeyLost              the visitor's own key is not here any more, and no other may pay; nothing was sent
+    ├── TooManyKeys             too many keys were refused lately; the service was not asked
     ├── KeyUnchecked            the service could not check a key, so the key was not accepted
     ├── VisitorUnknown          the browser keeps no cookie, so what is made could not be shown; nothing was sent
     ├── VisitorLost             the browser's cookie is not valid any more; nothing was sent
@@ -59,6 +62,7 @@ from typing import ClassVar
 from dreamina_ui.masking import without_secrets
 
 __all__ = [
+    "AlreadyUsed",
     "CardError",
     "DailyLimitReached",
     "DeadlinePassed",
@@ -83,6 +87,7 @@ __all__ = [
     "NotReadable",
     "OutcomeUnknown",
     "OutputRefused",
+    "OwnKeyLost",
     "PartFailed",
     "PermissionDenied",
     "Refusal",
@@ -95,6 +100,7 @@ __all__ = [
     "StoreUnusable",
     "TooManyActive",
     "TooManyFiles",
+    "TooManyKeys",
     "TooManyRequests",
     "Unavailable",
     "UnknownModel",
@@ -169,6 +175,18 @@ class LeaseLost(DreaminaError):
 
 class RequestTaken(DreaminaError):
     code = "request_taken"
+
+
+class AlreadyUsed(DreaminaError):
+    code = "already_used"
+
+
+class OwnKeyLost(DreaminaError):
+    code = "own_key_lost"
+
+
+class TooManyKeys(DreaminaError):
+    code = "too_many_keys"
 
 
 class KeyNeeded(DreaminaError):

@@ -15,6 +15,7 @@ from dreamina_ui.config.database_url import POSTGRES_SCHEMES, read_postgres
 from dreamina_ui.config.hosts import HOST_NAME, SUB_PATH
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.config.pasted import plain_key, unquoted
+from dreamina_ui.config.signing import SECRET_LEAST
 from dreamina_ui.errors import SettingError
 from dreamina_ui.masking import masked
 
@@ -82,6 +83,16 @@ class Settings:
     @property
     def database_address(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'dreamina.sqlite3'}"
+
+    @property
+    def spends_without_limit(self) -> bool:
+        """Whether people beyond this machine can reach the app, and make as many videos with the shared key as they like.
+
+        A limit for each visitor is none: a visitor is a cookie, and whoever throws it away is a new one.
+        """
+        name = (self.server_name or "localhost").strip("[]").lower()
+        is_reached = not (name in LOOPBACK or name.startswith("127.")) or bool(self.allowed_hosts)
+        return is_reached and self.backend.charges and self.api_key is not None and self.daily_limit is None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -170,8 +181,9 @@ class _Reader:
 
     def secret(self, name: str) -> str | None:
         value = self.text(name)
-        if value and len(value) < 16:
-            raise SettingError(name, masked(value), "16 characters or more")
+        if value and len(value) < SECRET_LEAST:
+            allowed = f"{SECRET_LEAST} characters or more; with another secret, every visitor begins anew"
+            raise SettingError(name, masked(value), allowed)
         return value or None
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
+from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.ui.gradio_internals import events_of, mount_page, upload_folder, waits_in
+from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import CallCheck, Sessions
@@ -34,10 +35,10 @@ from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
-from dreamina_ui.web.server import address_of, listening, serve
+from dreamina_ui.web.server import BodyTime, address_of, listening, serve
 from dreamina_ui.web.sub_path import SubPath
-from dreamina_ui.web.uploads import VIDEO_MOST
-from dreamina_ui.web.visitors import ChosenLanguage, VisitorCookie, Visitors, signing_secret
+from dreamina_ui.web.uploads import VIDEO_MOST, UploadQuota, Uploads
+from dreamina_ui.web.visitors import ChosenLanguage, VisitorCookie, Visitors
 from dreamina_ui.wording import LANGUAGES, Words
 
 __all__ = ["Studio"]
@@ -63,6 +64,7 @@ class Studio:
         self.settings = settings
         card = load_card(settings.model_card)
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
+        secret = signing_secret(settings.data_dir, settings.secret)
         self._simulator = _simulator(settings, card) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
@@ -77,11 +79,12 @@ class Studio:
                 backend=settings.backend,
                 key=settings.api_key if settings.backend.needs_key else None,
                 limits=Limits.of(settings),
+                secret=secret,
                 deadline_s=settings.job_deadline_s,
             )
         )
-        self._visitors = Visitors(signing_secret(settings))
-        self._saved_files = SavedFiles(self.engine.library.folder, ASSETS / "examples")
+        self._visitors = Visitors(secret)
+        self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
         self._scripts = PageScripts(ASSETS / "js")
         self._health = Health(
@@ -92,9 +95,15 @@ class Studio:
             }
         )
         self._public_files = (
-            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say) if settings.public_url else None
+            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say, secret=secret)
+            if settings.public_url
+            else None
         )
-        self._mcp_server = McpServer(self.engine, self._visitors, time.time) if settings.mcp else None
+        self._mcp_server = (
+            McpServer(self.engine, self._visitors, time.time, behind_proxy=self._is_behind_proxy)
+            if settings.mcp
+            else None
+        )
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(
@@ -126,12 +135,25 @@ class Studio:
             middleware=[
                 Middleware(SubPath, root_path=self.settings.root_path, believed=self._is_behind_proxy),
                 self._guard(uploads),
+                Middleware(BodyTime, say=_say),
                 Middleware(
-                    CallCheck, events=events_of(self.blocks), knows=waits_in(self.blocks), uploads=uploads, say=_say
+                    Uploads,
+                    say=_say,
+                    quota=UploadQuota(uploads, is_own=uploads.is_relative_to(self.settings.data_dir)),
+                    visitor_of=self._visitors.of_request,
+                    media=self._public_files is not None,
+                ),
+                Middleware(
+                    CallCheck,
+                    events=events_of(self.blocks),
+                    calls=OpenCalls(self.blocks, most=self.settings.max_watchers),
+                    visitors=self._visitors,
+                    uploads=uploads,
+                    say=_say,
                 ),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
-                Middleware(VisitorCookie, visitors=self._visitors),
-                Middleware(PageCache, varies=self._varies),
+                Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
+                Middleware(PageCache, varies=self._varies, hosts=self._hosts),
                 Middleware(PageHead, html=self._scripts.tag),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
@@ -182,25 +204,32 @@ class Studio:
                 raise
             yield
 
-    def _varies(self, cookies: Mapping[str, str]) -> Sequence[str] | None:
+    def _varies(self, cookies: Mapping[str, str]) -> Mapping[str, str] | None:
         """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
-        return None if self._login and "session" in cookies else (cookies.get(LANGUAGE_COOKIE, ""),)
+        if self._login and "session" in cookies:
+            return None
+        chosen = cookies.get(LANGUAGE_COOKIE, "")
+        return {LANGUAGE_COOKIE: chosen} if chosen in LANGUAGES else {}
 
     @property
     def _is_behind_proxy(self) -> bool:
         """Names to be asked by are what a proxy, a Space's among them, needs."""
         return bool(self.settings.allowed_hosts)
 
-    def _guard(self, uploads: Path) -> Middleware:
+    @property
+    def _hosts(self) -> Hosts:
         names = {*self.settings.allowed_hosts, *filter(None, [self.settings.server_name])}
+        return Hosts({name.lower() for name in names})
+
+    def _guard(self, uploads: Path) -> Middleware:
         return Middleware(
             Guard,
-            hosts=Hosts({name.lower() for name in names}),
+            hosts=self._hosts,
             folders=[uploads],
             say=_say,
+            named=[field.name for field in self.engine.card.fields],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
-            media=self._public_files is not None,
         )
 
     async def _ask_database(self) -> None:

@@ -27,6 +27,8 @@ CAUSES = ("name", "certificate", "proxy", "refused", "network", "timeout", "drop
 """Why the service cannot be reached; each has a text."""
 LANGUAGES = ("en", "de")
 """The first one is the default."""
+PREFERENCE_MOST = 1000
+"""Characters of an Accept-Language header that are read."""
 _GERMAN_MARKS = str.maketrans(",.", ".,")
 
 
@@ -49,7 +51,7 @@ class Words:
     def of(cls, preferred: Sequence[str | None]) -> "Words":
         """The first language that there is; each preference is a language ("de") or an Accept-Language header."""
         for preference in preferred:
-            for part in (preference or "").split(","):
+            for part in (preference or "")[:PREFERENCE_MOST].split(","):
                 language = part.split(";")[0].strip().lower()[:2]
                 if language in LANGUAGES:
                     return cls(language)

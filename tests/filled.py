@@ -11,12 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.settings import Settings
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs as table
 from dreamina_ui.storage.job_rows import values_of
-from dreamina_ui.web.visitors import Visitors, signing_secret
+from dreamina_ui.web.visitors import Visitors
 from tests.rig import CARD
 
 __all__ = ["MINUTE_S", "POSTER", "known_visitor", "past_job", "write_kept", "write_past"]
@@ -30,7 +30,7 @@ MINUTE_S = 60.0
 def known_visitor(data: Path) -> tuple[str, str]:
     """A visitor of the program that will have its data in `data`: the id, and the cookie."""
     data.mkdir(parents=True, exist_ok=True)
-    visitors = Visitors(signing_secret(Settings.from_env({"DREAMINA_DATA_DIR": str(data)})))
+    visitors = Visitors(signing_secret(data, None))
     cookie = visitors.issue()
     return visitors.read(cookie) or "", cookie
 

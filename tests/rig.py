@@ -23,6 +23,7 @@ from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.media.embed import embed_record
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
 from dreamina_ui.media.library import Library
+from dreamina_ui.media.record import Records
 from dreamina_ui.settings import BUNDLED_CARD
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.storage.allowances import Limits
@@ -33,6 +34,8 @@ CARD = load_card(BUNDLED_CARD)
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
 """A small card unlike the bundled one, so that no code depends on the bundled one."""
 BASE = "http://simulator.internal/v1"
+SECRET = "the secret of every engine of the tests"
+RECORDS = Records(SECRET)
 DATABASE = "dreamina.sqlite3"
 NO_LIMIT = Limits(active=100, active_per_visitor=100)
 VALUES: Mapping[str, Any] = {"prompt": "a lighthouse", "aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
@@ -190,6 +193,7 @@ def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport | None, **
         "transport": transport,
         "backend": Backend.SIMULATOR,
         "limits": NO_LIMIT,
+        "secret": SECRET,
         "room_needed": 0,
     }
     return EngineSettings(**{**common, **others})

@@ -301,7 +301,7 @@ def test_no_command_prints_a_key(owner: Owner, monkeypatch: pytest.MonkeyPatch) 
     """No command prints a key or secret from the settings."""
     for name in KEY_NAMES:
         monkeypatch.setenv(name, CANARY)
-    monkeypatch.setenv("DREAMINA_SECRET", CANARY)
+    monkeypatch.setenv("DREAMINA_SECRET", CANARY * 2)
     owner.holds(paid("a"), ended(a_job("b"), State.UNCERTAIN))
     for line in [*ALL, "--help", *(f"{line.split()[0]} --help" for line in ALL)]:
         assert CANARY not in owner.types(line).output

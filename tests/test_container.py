@@ -78,7 +78,7 @@ def test_the_compose_file_sets_what_exists() -> None:
         assert studio["read_only"] is True
         assert studio["volumes"] == [f"videos:{of('VOLUME')[0]}"]
     assert services["one"]["environment"] == services["two"]["environment"]
-    filled = {"DREAMINA_SECRET": "x" * 16, "DREAMINA_ALLOWED_HOSTS": "localhost", "DREAMINA_DATA_DIR": "/data"}
+    filled = {"DREAMINA_SECRET": "x" * 32, "DREAMINA_ALLOWED_HOSTS": "localhost", "DREAMINA_DATA_DIR": "/data"}
     url = services["one"]["environment"]["DREAMINA_DATABASE_URL"]
     Settings.from_env({**filled, "DREAMINA_DATABASE_URL": re.sub(r"\$\{.*?\}", "word", url)})
     for service in services.values():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app import tell_of_open_key
 from dreamina_ui.errors import SettingError
 from dreamina_ui.settings import KEY_NAMES, Settings
 
@@ -74,6 +75,7 @@ BAD = [
     ("DREAMINA_JOB_DEADLINE_S", "soon"),
     ("DREAMINA_MAX_WATCHERS", "٣"),
     ("DREAMINA_SECRET", "short"),
+    ("DREAMINA_SECRET", "x" * 31),
     ("DREAMINA_DATA_DIR", __file__),
     ("DREAMINA_DATABASE_URL", "mysql://me:pass@host/db"),
     ("DREAMINA_MODEL_CARD", "/nowhere/card.json"),
@@ -176,7 +178,7 @@ def test_keys_are_not_in_repr() -> None:
     settings = Settings.from_env(
         {
             "RUNCOMFY_API_TOKEN": CANARY,
-            "DREAMINA_SECRET": CANARY,
+            "DREAMINA_SECRET": CANARY * 2,
             "DREAMINA_DATABASE_URL": f"postgresql+psycopg://me:{CANARY}@host/db",
         }
     )
@@ -221,3 +223,32 @@ def test_a_sub_path_that_is_none_is_refused(value: str) -> None:
     """One sentence names the setting."""
     with pytest.raises(SettingError, match="GRADIO_ROOT_PATH"):
         Settings.from_env({"GRADIO_ROOT_PATH": value})
+
+
+@pytest.mark.parametrize(
+    ("env", "tells"),
+    [
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+        ({"GRADIO_SERVER_NAME": "::"}, True),
+        ({"GRADIO_SERVER_NAME": "192.168.1.20"}, True),
+        ({"PORT": "8080"}, True),
+        ({"DREAMINA_ALLOWED_HOSTS": "studio.example.com"}, True),
+        ({"DREAMINA_PUBLIC_URL": "https://studio.example.com"}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0", "DREAMINA_DAILY_LIMIT_PER_VISITOR": "3"}, True),  # a visitor is a cookie
+        ({}, False),
+        ({"GRADIO_SERVER_NAME": "[::1]"}, False),
+        ({"GRADIO_SERVER_NAME": "127.0.0.2"}, False),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0", "DREAMINA_DAILY_LIMIT": "50"}, False),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0", "DREAMINA_BACKEND": "simulator"}, False),
+        ({"SPACE_ID": "me/studio"}, False),  # it has limits of its own
+    ],
+)
+def test_a_key_that_strangers_may_use_up_is_told(
+    env: dict[str, str], caplog: pytest.LogCaptureFixture, *, tells: bool
+) -> None:
+    """One sentence in the log names the setting; where visitors bring their own keys, or nothing costs money, there is none."""
+    for key, told in ((CANARY, tells), ("", False)):
+        caplog.clear()
+        tell_of_open_key(Settings.from_env({**env, "RUNCOMFY_API_TOKEN": key, "DREAMINA_BACKEND": "runcomfy", **env}))
+        assert ["DREAMINA_DAILY_LIMIT" in record.getMessage() for record in caplog.records] == [True] * told
+        assert CANARY not in caplog.text

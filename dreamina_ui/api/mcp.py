@@ -1,30 +1,54 @@
-"""Serves MCP at `/gradio_api/mcp`; imports the MCP library at the first request."""
+"""Serves MCP at `/gradio_api/mcp`; imports the MCP library at the first request.
+
+A session is memory that anybody can have, so it is counted: for an address, and for a key.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from dreamina_ui.api.job_json import KEY_HEADER, WORDS
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.web.visitors import Visitors
 
 if TYPE_CHECKING:
     from dreamina_ui.api.tools import Tools
 
-__all__ = ["McpServer"]
+__all__ = ["BODY_MOST", "IDLE_S", "SESSIONS_OF_ADDRESS", "SESSIONS_OF_KEY", "McpServer", "SessionCount"]
 
 PATH = "/gradio_api/mcp"
+SESSION = "mcp-session-id"
+BODY_MOST = 4 * 2**20
+"""Bytes of a body that the MCP library takes."""
+IDLE_S = 1800.0
+"""A session ends when it was not used for so long."""
+SESSIONS_OF_ADDRESS, SESSIONS_OF_KEY = 100, 50
+"""At once. Services that call tools do so for many people from few addresses."""
 
 
 class McpServer:
-    """The MCP server, which starts at its first request. `now` gives seconds since the epoch."""
+    """The MCP server, which starts at its first request. `now` gives seconds since the epoch.
 
-    def __init__(self, engine: Engine, visitors: Visitors, now: Callable[[], float]) -> None:
+    `behind_proxy`: who asks is what the proxy says.
+    """
+
+    def __init__(
+        self, engine: Engine, visitors: Visitors, now: Callable[[], float], *, behind_proxy: bool = False
+    ) -> None:
         self._parts = engine, visitors, now
+        self._count = SessionCount(visitors, behind_proxy=behind_proxy)
         self._starting: asyncio.Task[Any] | None = None
         self._sessions: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -53,7 +77,7 @@ class McpServer:
             self._starting = asyncio.create_task(self._start(), name="start of the MCP server")
         # Shielded: other requests wait for the start, too, if the first client disconnects.
         manager = await asyncio.shield(self._starting)
-        await manager.handle_request(scope, receive, send)
+        await self._count.serve(manager.handle_request, scope, receive, send)
 
     async def _start(self) -> Any:
         tools: type[Tools] = (await asyncio.to_thread(import_module, "dreamina_ui.api.tools")).Tools
@@ -71,6 +95,147 @@ class McpServer:
                 await self._stop.wait()
         finally:
             ready.set()
+
+
+@dataclass(slots=True)
+class _Session:
+    address: str
+    key: str | None
+    used_at: float
+    running: int = 0
+
+
+class SessionCount:
+    """Refuses a session to an address, or for a key, that has too many open. `now` is a clock that never goes back."""
+
+    def __init__(
+        self, visitors: Visitors, *, behind_proxy: bool = False, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._visitors = visitors
+        self._behind_proxy = behind_proxy
+        self._now = now
+        self._open: dict[str | int, _Session] = {}
+        """By the name of the session; while it is being opened, by a number."""
+        self._opened = 0
+
+    async def serve(self, app: Callable[..., Any], scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request once its body is whole: one that never comes to its end opens no session."""
+        whole = await _whole(receive)
+        if whole is None:
+            return
+        receive = whole
+        headers = Headers(scope=scope)
+        name: str | int | None = headers.get(SESSION)
+        if name is not None:
+            with self._using(name):
+                status = await _reported(app, scope, receive, send)
+            if status == 404 or (scope["method"] == "DELETE" and 0 < status < 400):
+                self._open.pop(name, None)
+            return
+        name = self._begin(_address(scope, headers, self._behind_proxy), headers.get(KEY_HEADER))
+        if name is None:
+            error = {"code": -32600, "message": WORDS.say("guard.mcp.sessions")}
+            refusal = JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 429)
+            await refusal(scope, receive, send)
+            return
+        try:
+            with self._using(name):
+                await _reported(app, scope, receive, send, opened=partial(self._name, name))
+        finally:
+            self._open.pop(name, None)  # what was opened has its own name by now
+
+    def _begin(self, address: str, key: str | None) -> int | None:
+        now = self._now()
+        for name in [name for name, one in self._open.items() if not one.running and now - one.used_at > IDLE_S]:
+            del self._open[name]
+        mark = self._visitors.of_mcp_client(f"key {key}") if key else None
+        open_now = list(self._open.values())
+        if sum(one.address == address for one in open_now) >= SESSIONS_OF_ADDRESS:
+            return None
+        if mark is not None and sum(one.key == mark for one in open_now) >= SESSIONS_OF_KEY:
+            return None
+        self._opened += 1
+        self._open[self._opened] = _Session(address, mark, now)
+        return self._opened
+
+    def _name(self, number: int, given: str) -> None:
+        if number in self._open:
+            self._open[given] = self._open.pop(number)
+
+    @contextmanager
+    def _using(self, name: str | int) -> Iterator[None]:
+        session = self._open.get(name)
+        if session is None:
+            yield
+            return
+        session.running += 1
+        try:
+            yield
+        finally:
+            session.running -= 1
+            session.used_at = self._now()
+
+
+async def _whole(receive: Receive) -> Receive | None:
+    """Where the body is read again, once all of it came, or more than the MCP library takes; None if the client went away."""
+    messages: deque[Message] = deque()
+    size, more = 0, True
+    while more and size <= BODY_MOST:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return again
+
+
+async def _reported(
+    app: Callable[..., Any],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    opened: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Serve the request. Returns the status of the response, or 0; tells the name of the session that it opened."""
+    status = 0
+
+    async def send_and_look(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            if status < 400 and (given := Headers(raw=message["headers"]).get(SESSION)):
+                opened(given)
+        await send(message)
+
+    await app(scope, receive, send_and_look)
+    return status
+
+
+def _address(scope: Scope, headers: Headers, behind_proxy: bool) -> str:
+    """Who asks: the network's address, or what the proxies say; of several, the one nearest to us that is of the open net."""
+    said = [part.strip() for part in headers.get("x-forwarded-for", "").split(",")] if behind_proxy else []
+    client = scope.get("client") or ("",)
+    found = [address for part in (client[0], *said) if (address := _network(part)) is not None]
+    outside = [address for address, is_global in found if is_global]
+    return (outside or [address for address, _ in found] or [""])[-1]
+
+
+def _network(text: str) -> tuple[str, bool] | None:
+    """An IPv4 address, or the part of an IPv6 address that one household has; and whether it is of the open net."""
+    text = text.strip().removeprefix("[").partition("]")[0]
+    if text.count(":") == 1:  # with a port
+        text = text.partition(":")[0]
+    with suppress(ValueError):
+        address = ip_address(text)
+        if address.version == 6 and address.ipv4_mapped is None:
+            return str(ip_network(f"{address}/64", strict=False)), address.is_global
+        return str(address), address.is_global
+    return None
 
 
 class _Endpoint:

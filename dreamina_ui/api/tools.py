@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from dreamina_ui.api.arguments import PAGE, arguments_of, input_schema, whole_number
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, problem_json, view_address
+from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
 from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
@@ -68,7 +69,12 @@ class Tools:
         # The library would log what clients send, and a traceback for each client that disconnects.
         logging.getLogger("mcp.server.lowlevel.server").setLevel(logging.ERROR)
         logging.getLogger("mcp.server.streamable_http").addFilter(_is_not_disconnect)
-        return StreamableHTTPSessionManager(self._server, max_sessions=SESSIONS_MOST)
+        return StreamableHTTPSessionManager(
+            self._server,
+            session_idle_timeout=IDLE_S,
+            max_request_body_size=BODY_MOST,
+            max_sessions=SESSIONS_MOST,
+        )
 
     async def list_tools(self) -> list[types.Tool]:
         """The tools, described with the price that is known now."""

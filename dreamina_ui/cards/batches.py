@@ -12,13 +12,14 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any
 
 from dreamina_ui.cards.encodings import WORKBOOKS, Reading, decoded, readings_of
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.names import field_named, field_probably_meant
+from dreamina_ui.cards.validator import within
 from dreamina_ui.cards.values import value_of, written
 from dreamina_ui.errors import Fact, InvalidInput
 
@@ -37,6 +38,8 @@ __all__ = [
 BATCH_MOST = 200
 BYTES_MOST = 2**20
 PROBLEMS_MOST = 50
+PLAN_S = 2.0
+"""Seconds of processor time to check all values of a batch; two hundred ordinary ones take a fifth of it."""
 SEEDS_TEXT_MOST = 10_000
 COLUMNS_MOST = 100
 """A header with more columns is refused."""
@@ -59,6 +62,7 @@ PLAN_PROBLEMS = (
 )
 """The problems of a batch besides `PROBLEMS`, with their facts."""
 
+_BETWEEN_VALUES = re.compile(r"[ \t\r\n,]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n))+")
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[;,\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
@@ -105,8 +109,12 @@ def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
     if len(text) > BYTES_MOST:
         return _refused(0, "too_big", given=len(text), limit=BYTES_MOST)
     name = card.prompt.name if card.prompt else "prompt"
-    lines = enumerate(_json_values(text) or _LINE_END.split(text), start=1)
-    return _planned(card, [(line, {name: prompt.strip()}) for line, prompt in lines if prompt.strip()], shared)
+    lines = _json_values(text) or _LINE_END.split(text)
+    count = sum(1 for prompt in lines if not prompt.isspace() and prompt)
+    if count > BATCH_MOST:
+        return _refused(0, "too_many", given=count, limit=BATCH_MOST)
+    filled = [(line, {name: prompt.strip()}) for line, prompt in enumerate(lines, start=1) if prompt.strip()]
+    return _planned(card, filled, shared)
 
 
 def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collection[str] = ()) -> Plan:
@@ -145,9 +153,10 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collect
     heading, header = next(records, (0, []))
     if not header:
         return _refused(heading, "empty" if header is not None else "quotes")
-    rows = [(line, cells) for line, cells in records if cells != header]  # joined files have it several times
-    if len(rows) > BATCH_MOST:
-        return _refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
+    others = ((line, cells) for line, cells in records if cells != header)  # joined files have it several times
+    rows = list(islice(others, BATCH_MOST))
+    if beyond := sum(1 for _ in others):
+        return _refused(0, "too_many", given=len(rows) + beyond, limit=BATCH_MOST)
     width = len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)))
     filled = max((len(cells) for _, cells in rows if cells and len(cells) <= width), default=0)
     header += [""] * (filled - len(header))  # columns without a name
@@ -198,6 +207,16 @@ def _planned(
         return _refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
     if not rows and not problems:
         return _refused(0, "empty")
+    with within(PLAN_S):
+        return _checked(card, rows, shared, problems)
+
+
+def _checked(
+    card: Card,
+    rows: Sequence[tuple[int, Mapping[str, Any]]],
+    shared: Mapping[str, Any],
+    problems: Sequence[LineProblem],
+) -> Plan:
     found = list(problems)
     seen: set[tuple[int, str, str, str]] = set()
     payloads = []
@@ -324,9 +343,8 @@ def _unreadable(data: bytes) -> tuple[int, str]:
 def _json_values(text: str) -> list[str] | None:
     """The JSON objects that a text consists of, each as it is written; None for any other text."""
     decoder, found, at = json.JSONDecoder(), [], 0
-    while rest := text[at:].lstrip(" \t\r\n,"):
-        start = len(text) - len(rest)
-        if rest[0] != "{":
+    while (start := _BETWEEN_VALUES.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
+        if text[start] != "{":
             return None
         try:
             _, at = decoder.raw_decode(text, start)

@@ -5,11 +5,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.validator import within
 from dreamina_ui.cards.values import value_of, written_for
 from dreamina_ui.errors import InvalidInput
 
 __all__ = ["link_of", "values_from"]
 
+LINK_S = 0.05
+"""Seconds of processor time to check the values of a link, which is done while others wait."""
 TEXT_MOST = 10_000
 """Characters of one value in a link; a longer one is refused."""
 
@@ -30,6 +33,11 @@ def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], I
 
     Ignores parameters that are not fields of the card.
     """
+    with within(LINK_S):
+        return _checked(card, query)
+
+
+def _checked(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], InvalidInput | None]:
     values: dict[str, Any] = {}
     first: InvalidInput | None = None
     for field in card.fields:

@@ -3,18 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import jsonschema.validators
 import referencing
 from jsonschema.protocols import Validator
 
-from dreamina_ui.cards.fields import Field, field_of, kind_of_value, plain_schema
+from dreamina_ui.cards.fields import Field, field_of, plain_schema
 from dreamina_ui.cards.problems import PROBLEMS, bad_address, not_sendable, problem_of, reason_of, shown
+from dreamina_ui.cards.validator import CHECK_S, CardValidator, TooSlow, check_patterns, within
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import CardError, InvalidInput
 
@@ -24,6 +24,8 @@ SEED_MOST = 2**31 - 1
 """The largest random seed. The service documents no limit; this fits every common integer type."""
 
 _OF_SECONDS = re.compile(r"\b(duration|seconds?)\b")
+_TOO_DEEP, _TOO_SLOW = _UNCHECKED = ("nested too deep", "takes too long to check")
+"""Why values could not be checked."""
 _SIZE = re.compile(r"(\d{2,5})\s*[×xX]\s*(\d{2,5})")
 
 
@@ -48,20 +50,24 @@ class Card:
         named = [field for field in texts if field.name == "prompt"]
         return next(iter(named + [field for field in texts if field.required] + texts), None)
 
-    def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, values: Mapping[str, Any], *, gives_up: bool = False) -> dict[str, Any]:
         """The payload to send: `values`, with the card's defaults where a value is None or absent.
 
         A None in `values` is sent as null if the card accepts null and has another default. Raises `InvalidInput` for the
-        first field, in the card's order, whose value is not valid.
+        first field, in the card's order, whose value is not valid; and `TooSlow` if it `gives_up` what takes too long, which
+        is else refused as well.
         """
         for name in values:
             if self.field(name) is None:
                 raise InvalidInput(name, "unknown_field", f"{name}: this model has no such field")
-        payload = self._payload(self.fields, values)
-        found, whole = self._faults(payload)
-        for field in self.fields:
-            if fault := self._fault(field, payload, found):
-                raise fault
+        with within(CHECK_S):
+            payload = self._payload(self.fields, values)
+            found, whole = self._faults(payload)
+            for field in () if whole == _TOO_SLOW else self.fields:
+                if fault := self._fault(field, payload, found):
+                    raise fault
+        if whole == _TOO_SLOW and gives_up:
+            raise TooSlow
         if whole is not None:
             raise InvalidInput("", "not_together", whole, reason=whole)
         return payload
@@ -73,13 +79,17 @@ class Card:
             if self.field(name) is None:
                 shown = name if len(name) <= 40 else name[:39] + "…"
                 faults.append(InvalidInput(shown, "unknown_field", f"{shown}: this model has no such field"))
-        of_fields = (self.fault_of(field, values.get(field.name)) for field in self.fields)
+        with within(CHECK_S):
+            of_fields = [self.fault_of(field, values.get(field.name)) for field in self.fields]
         return [*faults, *filter(None, of_fields)]
 
     def fault_of(self, field: Field, value: Any) -> InvalidInput | None:
         """The fault of a value of one field, whatever the values of the other fields."""
-        payload = self._payload((field,), {field.name: value})
-        found, _ = self._faults(payload)
+        with within(CHECK_S):
+            payload = self._payload((field,), {field.name: value})
+            found, whole = self._faults(payload)
+        if whole in _UNCHECKED:
+            return InvalidInput(field.name, "not_fitting", f"{field.name}: {whole}", reason=whole)
         return self._fault(field, payload, found)
 
     def _payload(self, fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,8 +108,9 @@ class Card:
         """As `value_of`; but text that a field of any JSON takes as it is stays text."""
         if field.kind == "json" and isinstance(given, str) and given.strip():
             spec = self.validator.schema["properties"][field.name]  # type: ignore[index]
-            if not any(self.validator.descend(given, spec)):  # type: ignore[attr-defined]
-                return given
+            with suppress(TooSlow):
+                if not any(self.validator.descend(given, spec)):  # type: ignore[attr-defined]
+                    return given
         return value_of(field, given)
 
     def _faults(self, payload: Mapping[str, Any]) -> tuple[dict[str, jsonschema.ValidationError], str | None]:
@@ -107,7 +118,9 @@ class Card:
         try:
             errors = list(self.validator.iter_errors(payload))
         except RecursionError:
-            return {}, "nested too deep"
+            return {}, _TOO_DEEP
+        except TooSlow:
+            return {}, _TOO_SLOW
         found = {str(error.absolute_path[0]): error for error in reversed(errors) if error.absolute_path}
         whole = [error for error in errors if not error.absolute_path and error.validator != "required"]
         return found, reason_of(whole[0]) if whole else None
@@ -178,14 +191,17 @@ def card_of(name: str, source: Any) -> Card:
     if not isinstance(source.get("model_id"), str) or not source["model_id"].strip("/ "):
         raise CardError(f"{name} has no model_id")
     try:
-        _Validator.check_schema(schema)
+        CardValidator.check_schema(schema)
+        check_patterns(schema)
         schema = plain_schema(name, schema)
     except jsonschema.SchemaError as error:
         raise CardError(f"{name}: {error.json_path}: {reason_of(error)}") from error
+    except ValueError as error:
+        raise CardError(f"{name}: its input_schema cannot be used: {error}") from error
     except RecursionError as error:
         raise CardError(f"{name}: its input_schema is nested too deep") from error
     # With its default registry, a validator would download what a card refers to.
-    validator = _Validator(schema, registry=referencing.Registry())
+    validator = CardValidator(schema, registry=referencing.Registry())
     required = schema.get("required", [])
     fields = tuple(field_of(name, each, spec, each in required) for each, spec in schema["properties"].items())
     fps = source.get("frames_per_second")
@@ -207,21 +223,6 @@ def card_of(name: str, source: Any) -> Card:
 def seed_most(seed: Field) -> int:
     """The largest seed to draw: `SEED_MOST`, or the card's limit if that is smaller."""
     return SEED_MOST if seed.most is None else max(0, min(SEED_MOST, int(seed.most)))
-
-
-def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Any:
-    """Compares decimals: 0.3 is a multiple of 0.1, which it is not in binary fractions."""
-    if kind_of_value(value) != "number":
-        return
-    try:
-        fits = (Fraction(str(value)) / Fraction(str(step))).denominator == 1
-    except (ValueError, ZeroDivisionError):
-        fits = False
-    if not fits:
-        yield jsonschema.ValidationError(f"{value} is not a multiple of {step}")
-
-
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"multipleOf": _multiple_of})  # type: ignore[no-untyped-call]
 
 
 def _unit_s(field: Field, frames_per_second: float | None) -> float | None:

@@ -11,7 +11,12 @@ from typing import Any
 
 from dreamina_ui.cards.fields import Field, kind_of_value
 
-__all__ = ["content_for", "read_value", "value_of", "written", "written_for"]
+__all__ = ["content_for", "is_plain", "read_value", "value_of", "written", "written_for"]
+
+DEPTH_MOST = 32
+"""How deep lists and objects may be nested in each other."""
+QUOTES_MOST = 3
+"""Pairs of quotation marks around one value: tables that were written again and again have several."""
 
 _INTEGER = re.compile(r"[+-]?\d{1,40}([.,]0+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d{1,40}([.,]\d{0,40})?|[.,]\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
@@ -94,7 +99,28 @@ def content_for(field: Field, value: Any) -> Any:
     return value
 
 
-def _of_text(field: Field, given: str) -> Any:
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether it can be written again: no half of a character, no number beyond all bounds, no endless nesting."""
+    if depth > DEPTH_MOST:
+        return False
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, list):
+        return all(is_plain(one, depth + 1) for one in value)
+    if isinstance(value, dict):
+        return all(is_plain(name) and is_plain(one, depth + 1) for name, one in value.items())
+    return True
+
+
+def _of_text(field: Field, given: str, quotes: int = QUOTES_MOST) -> Any:
     text = given.strip()
     if field.kind == "choice" and (given in field.choices or text in field.choices):
         return given if given in field.choices else text
@@ -108,8 +134,8 @@ def _of_text(field: Field, given: str) -> Any:
         return None
     if field.kind == "list" and field.item is not None:
         return _list(field.item, text)
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        inner = _of_text(field, text[1:-1])
+    if quotes and len(text) >= 2 and text[0] == text[-1] == '"':
+        inner = _of_text(field, text[1:-1], quotes - 1)
         return text if isinstance(inner, str) and inner not in field.choices and field.kind != "address" else inner
     if field.kind == "address":
         return text
@@ -204,9 +230,10 @@ def _json(text: str) -> Any:
         raise ValueError(f"{name} is no JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError):
         return text
+    return value if is_plain(value) else text
 
 
 def _plain(text: str) -> str:

@@ -34,6 +34,11 @@ class Hosts:
         name, _ = found
         return name in self._exact or (bool(self._suffixes) and name.endswith(self._suffixes)) or _is_address(name)
 
+    def lists(self, host: str) -> bool:
+        """Whether a `Host` header has one of the few names that stand in the settings, or this machine's own."""
+        found = _parts(host)
+        return found is not None and (found[0] in self._exact or found[0] in ("127.0.0.1", "[::1]"))
+
     def is_own(self, origin: str, hosts: Iterable[str], *, https: bool) -> bool:
         """Whether an `Origin` header is a page's on one of `hosts`, which the request was sent to.
 

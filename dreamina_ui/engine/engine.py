@@ -29,6 +29,7 @@ from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.record import Records
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
@@ -57,6 +58,8 @@ class EngineSettings:
     key: str | None = field(default=None, repr=False)
     """The shared API key; None where there is none."""
     limits: Limits
+    secret: str = field(repr=False)
+    """Seals what the records in files tell of their makers."""
     deadline_s: float = 3600.0
     """How long the service may take for one job, in seconds."""
     trusted_origins: Collection[str] = ()
@@ -101,8 +104,10 @@ class Engine:
             clock=clock,
             budget=budget,
         )
+        records = Records(settings.secret)
         self.library = Library(
             settings.data_dir / "videos",
+            records=records,
             trusted_origins={origin, *settings.trusted_origins},
             mounts={origin: settings.transport} if settings.transport else None,
             network=settings.output_network,
@@ -129,6 +134,7 @@ class Engine:
             saver=Saver(
                 service=self.service,
                 library=self.library,
+                records=records,
                 updates=self.updates,
                 keys=self.keys,
                 clock=clock,
@@ -172,6 +178,7 @@ class Engine:
             clock=clock,
             passed=passed,
         )
+        self._records = records
         self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -179,7 +186,7 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, self.database.close)
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
-            await rebuild(self.store, self.library)
+            await rebuild(self.store, self.library, self._records)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self
@@ -203,10 +210,10 @@ class Engine:
         of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor gives the
         same jobs again; so does the same `call_id`, whoever asks, for the same values. The jobs go with the visitor's own
         `key`, if one is given here or kept for the visitor, and else with the shared one. Raises `InvalidInput`,
-        `KeyMissing`, what `Keys.checked` does, `DiskFull`, `LibraryError`, `VisitorBlocked`, `TooManyActive`,
-        `DailyLimitReached` or `StoreError`; then nothing was sent.
+        `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`, `AlreadyUsed` for a click whose videos
+        are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `StoreError`; then nothing was sent.
         """
-        own = await self.keys.checked(key) if key is not None and self.keys.offered else None
+        own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
             visitor_id, values, count=count, click_id=click_id, call_id=call_id, key=own
         )
@@ -215,8 +222,8 @@ class Engine:
         return jobs
 
     async def job(self, asker: Asker, job_id: str) -> Job:
-        """Raises `JobNotFound`: where there is none, and where it is not the asker's."""
-        job = await self.store.get(job_id)
+        """Raises `JobNotFound`: where there is none, where it is deleted, and where it is not the asker's."""
+        job = await self.store.shown(job_id)
         if asker is not HOLDER and job.visitor_id != asker:
             raise JobNotFound
         return job

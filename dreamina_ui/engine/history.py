@@ -10,10 +10,10 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
-from dreamina_ui.errors import JobNotFound
+from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.library import SHARE_ID, Library
-from dreamina_ui.media.record import job_from
+from dreamina_ui.media.record import Records
 from dreamina_ui.storage.job_queries import JobQueries, Search
 from dreamina_ui.storage.job_store import JobStore, can_be_an_id
 
@@ -61,6 +61,15 @@ class History:
         """Take jobs back from the bin; gives how many were still there."""
         return await self.queries.restore(visitor_id, list(filter(can_be_an_id, job_ids)))
 
+    async def follow(self, former: str, visitor_id: str) -> bool:
+        """Move the history of a visitor to the one that it has become; False if the database is away, so that it has to be tried
+        again. What waits unsent for the former visitor's own key is cancelled."""
+        try:
+            await self.queries.follow(former, visitor_id, self.clock.now())
+        except StoreError:
+            return False
+        return True
+
     async def usual_s(self, values: Mapping[str, Any]) -> float | None:
         """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""
         return (await self.durations.of(self.backend, self.card.model_id, values)).usual_s
@@ -91,7 +100,7 @@ log = logging.getLogger(__name__)
 ADDED_AT_ONCE = 200
 
 
-async def rebuild(store: JobStore, library: Library) -> int:
+async def rebuild(store: JobStore, library: Library, records: Records) -> int:
     """Make a row for each video in the library that has none; gives how many. Files without a record are left alone."""
     known = await store.share_ids()
     # Only names that are given here: a copy, or a file that somebody put there, is no other job.
@@ -100,12 +109,12 @@ async def rebuild(store: JobStore, library: Library) -> int:
     added = 0
     for start in range(0, len(missing), ADDED_AT_ONCE):
         part = missing[start : start + ADDED_AT_ONCE]
-        records = await asyncio.to_thread(library.records, part)
+        found = await asyncio.to_thread(library.records, part)
         jobs = [
             job
-            for share_id, (record, files, facts) in records.items()
+            for share_id, (record, files, facts) in found.items()
             if (
-                job := job_from(
+                job := records.job_from(
                     share_id, record, [file.suffix for file in files], facts.width, facts.height, facts.duration_s
                 )
             )

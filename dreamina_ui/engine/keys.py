@@ -1,14 +1,15 @@
 """The shared key, and visitors' own keys: those only in this process's memory, for some hours.
 
 No row, log, cookie, file or page ever holds a visitor's key. A job is bound to the key it was made with, so that a visitor may
-change keys while it runs; after a restart it goes on with the key that the visitor brings then.
+change keys while it runs; after a restart it goes on with the key that the visitor brings then. That a visitor pays with an own
+key is a row: until the visitor forgets the key, nothing new goes with the shared one in its place.
 """
 
 import asyncio
 import hashlib
 import secrets
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from dreamina_ui.backends import Backend
@@ -20,8 +21,10 @@ from dreamina_ui.errors import (
     KeyRefused,
     KeyUnchecked,
     NoBalance,
+    OwnKeyLost,
     PermissionDenied,
     ServiceError,
+    TooManyKeys,
     UnknownRequest,
 )
 from dreamina_ui.jobs import Job
@@ -39,6 +42,9 @@ CHECK_KEPT_S = 300.0
 VISITORS_MOST, JOBS_MOST, CHECKS_MOST = 1_000, 5_000, 1_000
 """Beyond these, the keys that were used longest ago are forgotten; their jobs wait until they are brought again."""
 KEY_MOST = 512
+TRIES_S = 600.0
+TRIES_EACH, TRIES_IN_ALL = 10, 100
+"""Keys that were not accepted within `TRIES_S`, of one visitor and of all; then the service is asked for no more."""
 
 
 @dataclass(slots=True)
@@ -74,6 +80,8 @@ class Keys:
         self._jobs: OrderedDict[str, _Held] = OrderedDict()
         self._salt = secrets.token_bytes(16)
         self._checked: OrderedDict[bytes, float] = OrderedDict()
+        self._tries: deque[tuple[float, str]] = deque()
+        """When keys were checked that are not accepted, or not yet, and whose they were; oldest first."""
 
     @property
     def offered(self) -> bool:
@@ -102,17 +110,24 @@ class Keys:
         self._expire()
         return _used(self._visitors, visitor_id, self._clock.monotonic())
 
-    def for_click(self, visitor_id: str, key: str | None = None) -> str | None:
+    async def for_click(self, visitor_id: str, key: str | None = None) -> str | None:
         """The visitor's own key that new jobs go with, or None for the shared one; `key` came with the click, checked.
 
-        Raises `KeyMissing` if there is no key at all and one is needed.
+        Raises `OwnKeyLost` if the visitor's key is not here any more, `KeyMissing` if there is no key at all and one is needed,
+        or `StoreError`.
         """
         if not self.offered:
             return None
         own = key or self.of_visitor(visitor_id)
+        if own is None and await self.is_lost(visitor_id):
+            raise OwnKeyLost
         if own is None and self._shared is None:
             raise KeyMissing
         return own
+
+    async def is_lost(self, visitor_id: str) -> bool:
+        """Whether the visitor pays with an own key that is not here any more. Raises `StoreError`."""
+        return self.offered and not self.has(visitor_id) and await self._store.has_own_key(visitor_id)
 
     def for_price(self, visitor_id: str | None) -> str | None:
         """The key to ask for a price with: the shared one, or the visitor's own; None if there is neither."""
@@ -120,14 +135,17 @@ class Keys:
 
     # Visitors' own keys come and go
 
-    async def bring(self, visitor_id: str, key: str) -> None:
+    async def bring(self, visitor_id: str, key: str, *, brought_by: str | None = None) -> None:
         """Take a visitor's own key, once the service has accepted it; the visitor's jobs that wait for one go on.
 
-        Raises what `checked` does; then a key that was there before still is.
+        It counts as a try of `brought_by`, else of the visitor: a new key makes a new visitor, who has never tried.
+        Raises what `checked` does, or `StoreError`; then a key that was there before still is.
         """
         if not self.offered:
             raise KeyRefused
-        self.keep(visitor_id, await self.checked(key))
+        key = await self.checked(key, brought_by or visitor_id)
+        await self._store.note_own_key(visitor_id, self._clock.now())
+        self.keep(visitor_id, key)
         self._wake.set()
 
     async def bring_for(self, job_id: str, key: str) -> None:
@@ -137,14 +155,15 @@ class Keys:
         """
         job = await self._store.get(job_id)
         if job.own_key and not job.ended and self.offered and self.own_of(job) is None:
-            self.bind(job.job_id, job.visitor_id, await self.checked(key))
+            self.bind(job.job_id, job.visitor_id, await self.checked(key, job.visitor_id))
             self._wake.set()
 
-    async def checked(self, key: object) -> str:
-        """The key without blanks, quotes and `Bearer` around it, once the service has accepted it.
+    async def checked(self, key: object, visitor_id: str) -> str:
+        """The key without blanks, quotes and `Bearer` around it, once the service has accepted it; `visitor_id` brought it.
 
         The service is asked for a request that nobody made, which costs nothing: it answers "not found" only to a valid key.
-        Raises `KeyMissing`, `KeyRefused`, `PermissionDenied`, `NoBalance`, or `KeyUnchecked` where it does not say.
+        Raises `KeyMissing`, `KeyRefused`, `PermissionDenied`, `NoBalance`, `KeyUnchecked` where it does not say, or
+        `TooManyKeys` where too many were not accepted lately.
         """
         key = plain_key(key) if isinstance(key, str) else ""
         if not key:
@@ -153,6 +172,7 @@ class Keys:
             raise KeyRefused
         mark = hashlib.blake2b(key.encode(errors="replace"), key=self._salt).digest()
         if self._clock.monotonic() - self._checked.get(mark, float("-inf")) > CHECK_KEPT_S:
+            this = self._begin_try(visitor_id)
             try:
                 await self._service.status(str(uuid.uuid4()), key=key)
             except UnknownRequest:
@@ -161,9 +181,22 @@ class Keys:
                 raise
             except ServiceError as error:
                 raise KeyUnchecked(error.message) from None
+            if this in self._tries:
+                self._tries.remove(this)
             self._checked[mark] = self._clock.monotonic()
             _shorten(self._checked, CHECKS_MOST)
         return key
+
+    def _begin_try(self, visitor_id: str) -> tuple[float, str]:
+        """Count a check, which is uncounted once the key is accepted. Raises `TooManyKeys`."""
+        now = self._clock.monotonic()
+        while self._tries and now - self._tries[0][0] > TRIES_S:
+            self._tries.popleft()
+        of_visitor = sum(whose == visitor_id for _, whose in self._tries)
+        if of_visitor >= TRIES_EACH or len(self._tries) >= TRIES_IN_ALL:
+            raise TooManyKeys
+        self._tries.append((now, visitor_id))
+        return self._tries[-1]
 
     def keep(self, visitor_id: str, key: str) -> None:
         """Take a checked key for all that the visitor makes from now on."""
@@ -177,11 +210,15 @@ class Keys:
         """Forget a job's key, which it no longer needs."""
         self._jobs.pop(job_id, None)
 
-    def forget(self, visitor_id: str) -> None:
-        """Forget the visitor's key, and those of the visitor's jobs: these wait until one is brought again."""
+    async def forget(self, visitor_id: str) -> None:
+        """Forget the visitor's key, and those of the visitor's jobs: these wait until one is brought again.
+
+        What the visitor makes from now on goes with the shared key, if there is one. Raises `StoreError`.
+        """
         self._visitors.pop(visitor_id, None)
         for job_id in [job_id for job_id, held in self._jobs.items() if held.visitor_id == visitor_id]:
             del self._jobs[job_id]
+        await self._store.forget_own_key(visitor_id)
 
     def has(self, visitor_id: str) -> bool:
         """Whether there is a key for the visitor. Does not count as a use."""

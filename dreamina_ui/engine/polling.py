@@ -19,6 +19,8 @@ __all__ = ["Durations", "JobPoller", "Learned", "PollLimiter"]
 
 READ_EVERY_S = 2.0
 """Durations are read again after this: other replicas add to them, and a thousand jobs may end at once."""
+KINDS_MOST = 500
+"""Kinds of videos whose durations are remembered: those that were asked for last."""
 LEARNED_FROM = 2
 """How many finished videos a median needs."""
 
@@ -66,7 +68,12 @@ class Durations:
         kind = (backend, model_id, search_values(payload)["frames"])
         now = self._clock.monotonic()
         if now - self._read_at.get(kind, float("-inf")) >= READ_EVERY_S:
+            self._read_at.pop(kind, None)
             self._read_at[kind] = now  # before the read: callers that come meanwhile use what is there
+            if len(self._read_at) > KINDS_MOST:  # anybody may ask what a video of any length takes
+                oldest = next(iter(self._read_at))
+                for kept in (self._read_at, self._taken, self._learned):
+                    kept.pop(oldest, None)
             with suppress(StoreError):
                 self._learn(kind, await self._queries.taken(*kind))
         return self._learned.get(kind, NOTHING)

@@ -31,7 +31,7 @@ from dreamina_ui.errors import (
 )
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.media.library import OUTPUTS_MOST, Facts, Library, SavedFile, file_order
-from dreamina_ui.media.record import record_of
+from dreamina_ui.media.record import Records
 from dreamina_ui.runcomfy.client import Outcome, Result, RunComfy
 
 __all__ = ["TRIES", "Kept", "Saver", "tries_for"]
@@ -56,6 +56,7 @@ class Saver:
 
     service: RunComfy
     library: Library
+    records: Records
     updates: Updates
     keys: Keys
     clock: Clock
@@ -106,7 +107,7 @@ class Saver:
             if job.ended or not job.outputs:
                 return job
         missing: dict[int, DreaminaError] = {}
-        record = record_of(job, self.clock.now())
+        record = self.records.of(job, self.clock.now())
         for number, url in enumerate(job.outputs[:OUTPUTS_MOST], start=1):
             if number in kept:
                 continue

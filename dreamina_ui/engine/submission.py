@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dreamina_ui.backends import Backend
+from dreamina_ui.cards.aside import checked, checked_all
 from dreamina_ui.cards.batches import BATCH_MOST
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
@@ -43,7 +44,7 @@ class Submission:
         key: str | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
-        payload = self.card.validate(values)
+        payload = await checked(self.card, values)
         if not 1 <= count <= VARIATIONS_MOST:
             raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
         key = await self._check_can_make(visitor_id, key)
@@ -65,9 +66,9 @@ class Submission:
 
     async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
-        payloads = [self.card.validate(values) for values in batch]
+        payloads = await checked_all(self.card, batch[: BATCH_MOST + 1])
         if not 1 <= len(payloads) <= BATCH_MOST:
-            raise InvalidInput("batch", "not_allowed", f"batch: {len(payloads)} videos are not 1 to {BATCH_MOST}")
+            raise InvalidInput("batch", "not_allowed", f"batch: {len(batch)} videos are not 1 to {BATCH_MOST}")
         if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
             raise InvalidInput("batch_id", "invalid", f"batch_id: 1 to {CLICK_ID_MOST} characters are needed")
         key = await self._check_can_make(visitor_id)
@@ -127,9 +128,9 @@ class Submission:
     async def _check_can_make(self, visitor_id: str, key: str | None = None) -> str | None:
         """Check that there is a key and room on the disk; gives the visitor's own key if the jobs go with it.
 
-        Raises `KeyMissing`, `DiskFull` or `LibraryError`.
+        Raises `KeyMissing`, `OwnKeyLost`, `DiskFull`, `LibraryError` or `StoreError`.
         """
-        own = self.keys.for_click(visitor_id, key)
+        own = await self.keys.for_click(visitor_id, key)
         await self.library.check_room()
         return own
 

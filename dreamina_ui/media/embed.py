@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dreamina_ui.media.edits import Edit, Odd, Source, copy_edited
+from dreamina_ui.media.comments.edits import Edit, Odd, Source, copy_edited
+from dreamina_ui.media.comments.movie import edits_of_movie, movie_comments
+from dreamina_ui.media.comments.mp3 import edits_of_mp3, mp3_comments
+from dreamina_ui.media.comments.pictures import edits_of_jpeg, edits_of_png, jpeg_comments, png_comments
 from dreamina_ui.media.kinds import HEAD_BYTES, JPEG, M4A, MOBILE, MOV, MP3, MP4, PNG, Kind, kind_of
-from dreamina_ui.media.movie_comments import edits_of_movie, movie_comments
-from dreamina_ui.media.mp3_comments import edits_of_mp3, mp3_comments
-from dreamina_ui.media.picture_comments import edits_of_jpeg, edits_of_png, jpeg_comments, png_comments
 
 __all__ = ["embed_record", "read_record", "read_record_alone"]
 

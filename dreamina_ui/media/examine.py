@@ -1,20 +1,26 @@
 """What is inside a file: its size and duration, and a poster. All of it blocks.
 
-A file is opened once, as what its kind says, and nothing that it names is ever opened. PyAV costs 60 ms and 20 MB to import, and
-Pillow 20 ms, so that both are imported when there is something to look at.
+Whoever made the file may want it to cost as much as it can: this runs in a process with limits (`dreamina_ui.media.reading`), and
+what a file states of samples, streams and sizes is looked at before a library believes it. A file is opened once, as what its
+kind says, and nothing that it names is ever opened. PyAV costs 60 ms and 20 MB to import, and Pillow 20 ms, so that both are
+imported when there is something to look at.
 """
 
 import errno
 import io
 import struct
+import sys
 import time
+from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dreamina_ui.media.edits import Odd, Source
+from dreamina_ui.confined.bounds import MEMORY
+from dreamina_ui.media.comments.edits import Box, Odd, Source, boxes, first_of
 from dreamina_ui.media.kinds import (
     AVI,
     AVIF,
@@ -51,7 +57,7 @@ PICTURE_BYTES_MOST = 64 * 2**20
 FRAMES_MOST = 24
 """How many frames of a video are looked at for one that shows something: many fade in from black."""
 PACKETS_MOST = 1000
-SECONDS_MOST = 20.0
+SECONDS_MOST = 6.0
 """How long a frame is looked for in what can hardly be decoded."""
 CONTRAST_ENOUGH = 16.0
 """The standard deviation of brightness, of 255, from which a frame shows something."""
@@ -61,6 +67,12 @@ QUALITY, METHOD = 80, 2
 """Of WebP. From method 3 on, a picture of 640 pixels takes three times as long, and is only 3 % smaller."""
 PROBLEM_MOST = 80
 STEPS_MOST = 50_000
+STREAMS_MOST = 64
+SAMPLES_MOST = 2_000_000
+"""Of all tracks: nine hours at 60 frames a second. FFmpeg takes memory for each that is stated, there or not."""
+EDITS_MOST = 10_000
+INDEX_STEPS_MOST = 300_000
+DURATION_MOST_S = 7 * 86_400
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 PILLOW_FORMATS: Mapping[Kind, str] = {
     PNG: "PNG",
@@ -154,7 +166,8 @@ def _look_at_picture(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.
                 small: Image.Image = picture.point(lambda value: value / 256).convert("L")
             else:
                 picture.draft("RGB", (width, width))
-                small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+                mode = "RGBA" if picture.has_transparency_data else "RGB"
+                small = picture if picture.mode == mode else picture.convert(mode)
             small.thumbnail((width, width))
             # Only now: some of Pillow's formats decode the picture to find this out.
             orientation = picture.getexif().get(ORIENTATION, 1)
@@ -167,7 +180,7 @@ def _look_at_picture(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.
     except Exception as error:  # Pillow's formats raise whatever their parsing does
         if isinstance(error, OSError):
             _check_disk(path, error)
-        return replace(facts, problem=str(error)[:PROBLEM_MOST] or type(error).__name__), None
+        return replace(facts, problem=_said(error, str(error))), None
 
 
 def _look_at_stream(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.Image | None"]:
@@ -176,9 +189,11 @@ def _look_at_stream(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.I
     problem = CUT_SHORT if _is_cut_short(path, kind) else ""
     facts = Facts(kind, problem=problem)
     try:
+        _check_index(path, kind)
         # skip_frame: FFmpeg would decode frames to learn more of its streams, before their size could be looked at.
         options = {"enable_drefs": "0", "use_absolute_path": "0"} if kind.demuxer == "mov" else {}
         options |= {"protocol_whitelist": "file", "skip_frame": "all", "max_pixels": str(PIXELS_MOST), "threads": "1"}
+        options |= {"max_streams": str(STREAMS_MOST)}
         with av.open(
             f"file:{path}", format=kind.demuxer, options=options, metadata_errors="replace", buffer_size=256 * 1024
         ) as container:
@@ -203,16 +218,23 @@ def _look_at_stream(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.I
     except (av.FFmpegError, ValueError, IndexError, MemoryError) as error:
         if isinstance(error, OSError):
             _check_disk(path, error)
-        return replace(facts, problem=facts.problem or type(error).__name__), None
+        return replace(facts, problem=facts.problem or _said(error, "")), None
+
+
+def _said(error: Exception, text: str) -> str:
+    return MEMORY if isinstance(error, MemoryError) else text[:PROBLEM_MOST] or type(error).__name__
 
 
 def _duration(container: "av.container.InputContainer") -> float | None:
+    """In seconds; None where the file does not say, or says more than can be."""
     if container.duration is not None and container.duration > 0:
-        return round(container.duration / 1_000_000, 3)
-    lengths = [
-        stream.duration * stream.time_base for stream in container.streams if stream.duration and stream.time_base
-    ]
-    return round(float(max(lengths)), 3) if lengths else None
+        seconds = container.duration / 1_000_000
+    else:
+        lengths = [
+            stream.duration * stream.time_base for stream in container.streams if stream.duration and stream.time_base
+        ]
+        seconds = float(max(lengths, default=0))
+    return round(seconds, 3) if 0 < seconds <= DURATION_MOST_S else None
 
 
 def _ends(container: "av.container.InputContainer") -> int:
@@ -388,6 +410,82 @@ def _segment_end(source: Source) -> int:
     size, body = ebml_size(head, at + 4)
     unknown = (1 << 7 * (body - at - 4)) - 1
     return 0 if size == unknown else body + size
+
+
+def _check_index(path: Path, kind: Kind) -> None:
+    """Raises `_Unreadable` if a file's index, which can be tiny, states more than is worth reading.
+
+    FFmpeg makes an entry for each sample that is stated. In a file that is not as its format has it, it stops by itself.
+    """
+    if kind not in BOXED:
+        return
+    with path.open("rb") as file, suppress(Odd):
+        source = Source(file, INDEX_STEPS_MOST)
+        index = _Index(source)
+        for box in boxes(source, 0, source.size):
+            if box.name == b"moov":
+                for child in boxes(source, box.body, box.end):
+                    if child.name == b"trak":
+                        index.add_track(child)
+            elif box.name == b"moof":
+                for child in boxes(source, box.body, box.end):
+                    if child.name == b"traf":
+                        index.add_fragment(child)
+
+
+class _Index:
+    """Counts what the tables of a movie state. Each of its methods raises `_Unreadable` where it is too much."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._tracks = self._edits = 0
+        self._samples: dict[bytes, int] = defaultdict(int)
+
+    def add_track(self, track: Box) -> None:
+        self._tracks += 1
+        if self._tracks > STREAMS_MOST:
+            raise _Unreadable("too many streams")
+        edits = first_of(self._source, track, b"edts", b"elst")
+        self._edits += 0 if edits is None else self._number(edits, 4)
+        if self._edits > EDITS_MOST:
+            raise _Unreadable("too many edits")
+        tables = first_of(self._source, track, b"mdia", b"minf", b"stbl")
+        if tables is None:
+            return
+        found = {box.name: box for box in boxes(self._source, tables.body, tables.end)}
+        times = found.get(b"stts")
+        if times is not None and self._number(times, 4) == 1 and self._number(times, 12) == 1:
+            return  # plain sound: FFmpeg makes an entry for each chunk, and the file has a place for that
+        for name in (b"stsz", b"stz2"):
+            if name in found:
+                self._count(name, self._number(found[name], 8))
+        for name in (b"stts", b"ctts"):
+            if name in found:
+                self._count(name, self._sum(found[name]))
+
+    def add_fragment(self, fragment: Box) -> None:
+        for box in boxes(self._source, fragment.body, fragment.end):
+            if box.name == b"trun":
+                self._count(b"trun", self._number(box, 4))
+
+    def _count(self, table: bytes, samples: int) -> None:
+        self._samples[table] += samples
+        if self._samples[table] > SAMPLES_MOST:
+            raise _Unreadable("too many samples")
+
+    def _number(self, table: Box, at: int) -> int:
+        start = table.body + at
+        return int.from_bytes(self._source.read(start, start + 4)) if start + 4 <= table.end else 0
+
+    def _sum(self, table: Box) -> int:
+        """Of the first numbers of its pairs."""
+        count = min(self._number(table, 4), (table.end - table.body - 8) // 8)
+        if count > SAMPLES_MOST:
+            return count
+        numbers = array("I", self._source.read(table.body + 8, table.body + 8 + count * 8))
+        if sys.byteorder == "little":
+            numbers.byteswap()
+        return sum(numbers[::2])
 
 
 def _check_disk(path: Path, error: OSError) -> None:

@@ -8,6 +8,7 @@ the file, or lies beside it where the kind of file takes none.
 import asyncio
 import errno
 import json
+import logging
 import os
 import re
 import secrets
@@ -27,13 +28,16 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.addresses import origin_of
-from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
-from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
+from dreamina_ui.media.examine import CUT_SHORT, Facts
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.media.pinned import PinnedTransport
+from dreamina_ui.media.reading import Stopped, read_output, saved_facts, saved_record, start_reading, write_with_record
+from dreamina_ui.media.record import Records
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
+
+log = logging.getLogger(__name__)
 
 ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
@@ -49,6 +53,8 @@ _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
 """The endings of files whose rows do not name them yet."""
 _FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
 """In the order in which the files of one job are shown."""
+NAMES_MOST = 20_000
+"""Names of files that are remembered, so that their records are read once."""
 _IN_USE = (".picture.part", ".recorded.part", ".record.part")
 
 
@@ -75,13 +81,14 @@ class Library:
     """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
 
     An output has at most `size_most` bytes and `time_most_s` seconds; `network` is the way to the open net, or
-    `transport` in its place.
+    `transport` in its place. `records` seals what files of earlier versions tell of their makers.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        records: Records | None = None,
         trusted_origins: Collection[str] = (),
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
         room_needed: int = ROOM_NEEDED,
@@ -92,6 +99,8 @@ class Library:
         time_most_s: float = TIME_MOST_S,
     ) -> None:
         self.folder = folder
+        self._records = records
+        self._without_maker: dict[str, None] = {}
         self._room_needed = room_needed
         self._passed = passed
         self._fetcher = Fetcher(
@@ -145,10 +154,11 @@ class Library:
         stem = _stem(share_id, number)
         if here := await asyncio.to_thread(self._find, stem):
             return here, await asyncio.to_thread(_facts, here)
+        start_reading()
         part = self.folder / f".{stem}.{secrets.token_hex(4)}.part"
         try:
             await self._download(url, part)
-            facts = await asyncio.to_thread(self._prepare, part, record, at_last)
+            facts = await self._prepare(part, record, at_last)
             await self._passed("before_rename")
             saved = await asyncio.to_thread(self._give_names, stem, part, facts)
             await self._passed("after_rename")
@@ -159,6 +169,32 @@ class Library:
     def share_ids(self) -> list[str]:
         """The share ids of all saved files; blocks."""
         return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
+
+    def prepare_to_share(self, path: Path) -> None:
+        """Seal what a file of an earlier version tells of its maker, before it leaves; blocks. Its picture and sound stay."""
+        file = _saved_file(path)
+        if file is None or self._records is None or path.name in self._without_maker:
+            return
+        try:
+            record = saved_record([path], [])
+            renewed = self._records.without_maker(path.name[:32], record) if record else None
+            if renewed is not None:
+                self._replace_record(file, renewed)
+        except OSError as error:  # of a full disk, for one: a video is shown all the same, and this is tried again
+            log.warning("the record in %s could not be renewed: %s", path.name, error.strerror)
+            return
+        self._without_maker[path.name] = None
+        while len(self._without_maker) > NAMES_MOST:
+            self._without_maker.pop(next(iter(self._without_maker)), None)
+
+    def _replace_record(self, file: SavedFile, record: Mapping[str, Any]) -> None:
+        part = file.path.with_name(f".{file.path.name[:32]}.{secrets.token_hex(4)}.part")
+        try:
+            if write_with_record(file.path, part, file.kind, record):
+                _flush(part)
+                part.replace(file.path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def remove(self, share_ids: Iterable[str]) -> int:
         """Delete all files of these jobs; blocks. Returns how many jobs had any."""
@@ -179,13 +215,9 @@ class Library:
         for share_id, files in self.all_of(share_ids).items():
             outputs = _outputs(files)
             with suppress(OSError):
-                record = next(filter(None, map(read_record, [file.path for file in outputs])), None)
-                if record is None:
-                    record = next(
-                        filter(None, map(read_record_alone, [path for path in files if path.name.endswith(_RECORD)])),
-                        None,
-                    )
-                if record is not None and outputs:
+                beside = [path for path in files if path.name.endswith(_RECORD)]
+                record = saved_record([file.path for file in outputs], beside) if outputs else None
+                if record is not None:
                     found[share_id] = record, outputs, _facts(outputs[0])
         return found
 
@@ -229,28 +261,24 @@ class Library:
             await self._fetcher.fetch(url, take)
             await asyncio.to_thread(_flush, part)
 
-    def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
-        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`."""
-        picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
+    async def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
+        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`.
+
+        What cannot be read within limits stays as it came, with its record beside it.
+        """
         with _disk_errors():
-            with part.open("rb") as file:
-                head = file.read(HEAD_BYTES)
-            if not head:
-                raise NotAnOutput("an empty file")
-            if is_web_page(head):
-                raise NotAnOutput("a web page")
-            facts = examine(part, kind_of(head), picture, width=POSTER_WIDTH)
+            kind = await asyncio.to_thread(_kind_of, part)
+            picture, recorded, _ = (part.with_suffix(ending) for ending in _IN_USE)
+            try:
+                facts, is_recorded = await read_output(
+                    part, kind, picture=picture, recorded=recorded, record=record, width=POSTER_WIDTH, at_last=at_last
+                )
+            except Stopped as error:
+                await asyncio.to_thread(_remove, [picture, recorded])
+                facts, is_recorded = Facts(kind, problem=str(error)), False
             if facts.problem == CUT_SHORT and not at_last:
                 raise NotAnOutput("a file that is cut short")
-            if facts.has_poster:
-                _flush(picture)
-            if record is not None:
-                if embed_record(part, recorded, facts.kind, record):
-                    _flush(recorded)
-                    recorded.replace(part)
-                else:
-                    beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-                    _flush(beside)
+            await asyncio.to_thread(_finish, part, record, has_poster=facts.has_poster, is_recorded=is_recorded)
             return facts
 
     def _give_names(self, stem: str, part: Path, facts: Facts) -> SavedFile:
@@ -269,6 +297,30 @@ class Library:
         saved = _saved_file(path)
         assert saved is not None
         return saved
+
+
+def _kind_of(part: Path) -> Kind:
+    """The kind of what came. Raises `NotAnOutput`."""
+    with part.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise NotAnOutput("an empty file")
+    if is_web_page(head):
+        raise NotAnOutput("a web page")
+    return kind_of(head)
+
+
+def _finish(part: Path, record: Mapping[str, Any] | None, *, has_poster: bool, is_recorded: bool) -> None:
+    """Flush what was made beside `part`, and put it in its place; a record that is not in it is written beside it."""
+    picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
+    if has_poster:
+        _flush(picture)
+    if is_recorded:
+        _flush(recorded)
+        recorded.replace(part)
+    elif record is not None:
+        beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+        _flush(beside)
 
 
 def _stem(share_id: str, number: int) -> str:
@@ -297,7 +349,7 @@ def _outputs(paths: Iterable[Path]) -> list[SavedFile]:
 
 def _facts(file: SavedFile) -> Facts:
     """The facts of a file that is saved already."""
-    return replace(examine(file.path, file.kind), has_poster=file.poster.exists())
+    return replace(saved_facts(file.path, file.kind), has_poster=file.poster.exists())
 
 
 @contextmanager

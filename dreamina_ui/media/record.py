@@ -1,83 +1,135 @@
 """A job's record, as its files carry it: enough to make the video again, and to rebuild the history from the files.
 
-No job id is in it: who holds one owns the job, and files are passed around.
+Files are passed around, so the record tells nothing of who made them: the visitor's id, the request id, the cost and the like
+are sealed with the secret of the studio, in another way for each file. No job id is in it: who holds one owns the job.
 """
 
+import base64
+import hmac
 import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
+
 from dreamina_ui.jobs import Job, State
 
-__all__ = ["file_name", "job_from", "record_of"]
+__all__ = ["NOBODY", "Records", "file_name"]
 
+NOBODY = "unknown"
+"""The visitor of a file that another secret has sealed. No cookie has this id."""
+ONCE_PLAIN = ("visitor_id", "request_id", "cost_usd")
+"""In files of earlier versions."""
+PRIVATE = (*ONCE_PLAIN, "own_key", "click_id", "variation", "batch_id")
+"""What is sealed."""
 TEXT_MOST = 200
+VARIATION_MOST = 10_000
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999, in seconds since 1970: no calendar here knows a later one."""
 DEAREST_USD = 1e6
 
 
-def record_of(job: Job, finished_at: float) -> dict[str, Any]:
-    """Plain JSON values; `settings` are the payload that was sent."""
-    return {
-        "app": "dreamina-ui",
-        "settings": dict(job.payload),
-        "model_id": job.model_id,
-        "backend": job.backend,
-        "visitor_id": job.visitor_id,
-        "request_id": job.request_id,
-        "created_at": job.created_at,
-        "submitted_at": job.submitted_at,
-        "started_at": job.started_at,
-        "finished_at": finished_at,
-        "cost_usd": job.cost_usd,
-        "cancel_requested": job.cancel_requested,
-    }
+class Records:
+    """Writes and reads records with the `secret` of a studio."""
+
+    def __init__(self, secret: str) -> None:
+        self._box = Fernet(base64.urlsafe_b64encode(hmac.digest(secret.encode(), b"records of files", "sha256")))
+
+    def of(self, job: Job, finished_at: float) -> dict[str, Any]:
+        """Plain JSON values; `settings` are the payload that was sent."""
+        record = {
+            "app": "dreamina-ui",
+            "settings": dict(job.payload),
+            "model_id": job.model_id,
+            "backend": job.backend,
+            "created_at": job.created_at,
+            "submitted_at": job.submitted_at,
+            "started_at": job.started_at,
+            "finished_at": finished_at,
+            "cancel_requested": job.cancel_requested,
+        }
+        return {**record, "sealed": self._sealed(job.share_id, {name: getattr(job, name) for name in PRIVATE})}
+
+    def without_maker(self, share_id: str, record: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The record of a file of an earlier version, with what tells of its maker sealed; None if it tells nothing."""
+        private = {name: record[name] for name in ONCE_PLAIN if name in record}
+        if not private:
+            return None
+        public = {name: value for name, value in record.items() if name not in private}
+        return public if "sealed" in public else {**public, "sealed": self._sealed(share_id, private)}
+
+    def job_from(
+        self,
+        share_id: str,
+        record: Mapping[str, Any],
+        files: Sequence[str],
+        width: int | None,
+        height: int | None,
+        duration_s: float | None,
+    ) -> Job | None:
+        """The finished job of a record and its saved `files`, under a new job id; None if the record is not one.
+
+        A file can come from anywhere, and its record can say anything: every value has the kind it should have, or none
+        does. What another secret has sealed, or was sealed for another file, makes a job of `NOBODY`, who still shares it.
+        """
+        try:
+            private = self._opened(share_id, record["sealed"]) if "sealed" in record else _once_plain(record)
+            return Job(
+                job_id=secrets.token_hex(16),
+                share_id=share_id,
+                visitor_id=_text(private["visitor_id"]),
+                backend=_text(record["backend"]),
+                model_id=_text(record["model_id"]),
+                payload=_settings(record["settings"]),
+                state=State.SUCCEEDED,
+                files=tuple(files),
+                request_id=_text_or_none(private["request_id"]),
+                click_id=_text_or_none(private.get("click_id")),
+                variation=int(_number(private.get("variation", 0), 0, VARIATION_MOST)),
+                batch_id=_text_or_none(private.get("batch_id")),
+                own_key=private.get("own_key") is True,
+                created_at=_seconds(record["created_at"]),
+                submitted_at=_seconds_or_none(record["submitted_at"]),
+                started_at=_seconds_or_none(record["started_at"]),
+                finished_at=_seconds(record["finished_at"]),
+                width=width,
+                height=height,
+                duration_s=duration_s,
+                cost_usd=None if private["cost_usd"] is None else _number(private["cost_usd"], 0, DEAREST_USD),
+                cancel_requested=record["cancel_requested"] is True,
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _sealed(self, share_id: str, private: Mapping[str, Any]) -> str:
+        # The share id binds it to its file: nobody can put it into a file of their own.
+        return self._box.encrypt(json.dumps({"share_id": share_id, **private}).encode()).decode()
+
+    def _opened(self, share_id: str, sealed: object) -> Mapping[str, Any]:
+        nothing = {"visitor_id": NOBODY, "request_id": None, "cost_usd": None}
+        if not isinstance(sealed, str):
+            return nothing
+        try:
+            private: dict[str, Any] = json.loads(self._box.decrypt(sealed.encode()))
+        except (InvalidToken, ValueError):
+            return nothing
+        return private if private["share_id"] == share_id else nothing
 
 
-def job_from(
-    share_id: str,
-    record: Mapping[str, Any],
-    files: Sequence[str],
-    width: int | None,
-    height: int | None,
-    duration_s: float | None,
-) -> Job | None:
-    """The finished job of a record and its saved `files`, under a new job id; None if the record is not one.
-
-    A file can come from anywhere, and its record can say anything: every value has the kind it should have, or none does.
-    """
-    try:
-        return Job(
-            job_id=secrets.token_hex(16),
-            share_id=share_id,
-            visitor_id=_text(record["visitor_id"]),
-            backend=_text(record["backend"]),
-            model_id=_text(record["model_id"]),
-            payload=_settings(record["settings"]),
-            state=State.SUCCEEDED,
-            files=tuple(files),
-            request_id=None if record["request_id"] is None else _text(record["request_id"]),
-            created_at=_seconds(record["created_at"]),
-            submitted_at=_seconds_or_none(record["submitted_at"]),
-            started_at=_seconds_or_none(record["started_at"]),
-            finished_at=_seconds(record["finished_at"]),
-            width=width,
-            height=height,
-            duration_s=duration_s,
-            cost_usd=None if record["cost_usd"] is None else _number(record["cost_usd"], 0, DEAREST_USD),
-            cancel_requested=record["cancel_requested"] is True,
-        )
-    except (KeyError, TypeError, ValueError):
-        return None
+def _once_plain(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: record[name] for name in ONCE_PLAIN}
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > TEXT_MOST or not value.isprintable():
         raise ValueError
     return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _number(value: object, least: float, most: float) -> float:

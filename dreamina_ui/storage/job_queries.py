@@ -7,13 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from dreamina_ui.jobs import TERMINAL, Job, State
+from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import job_of, jobs
+from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
 
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
 
-AT_ONCE = 500
-"""Rows that one statement deletes, at most."""
 LOOKED_AT_FOR_COST = 100
 """So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
 
@@ -154,16 +153,53 @@ class JobQueries:
         """Take jobs out of the bin. Returns their count."""
         return await self._mark(visitor_id, job_ids, None)
 
-    async def binned(self, before: float) -> list[Job]:
-        """Succeeded jobs that were put into the bin before a time, in seconds since the epoch; at most 500."""
-        query = sa.select(jobs).where(jobs.c.deleted_at < before, jobs.c.state == State.SUCCEEDED).limit(500)
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+    async def follow(self, former: str, visitor_id: str, now: float) -> None:
+        """Give a visitor the history, the used allowance and the block of the one that it was before.
 
-    async def forget(self, before: float, *, made_before: float) -> None:
-        """Remove the rows of jobs put into the bin before `before` and made before `made_before` (seconds since the epoch)."""
-        ended = jobs.c.finished_at.is_not(None)  # an uncertain job may have been adopted from the bin
-        old = sa.delete(jobs).where(jobs.c.deleted_at < before, jobs.c.created_at < made_before, ended)
-        await self._database.run(lambda connection: connection.execute(old))
+        What waits unsent for the former visitor's own key is cancelled: another key must not pay for it.
+        """
+        was_blocked = sa.select(blocks).where(blocks.c.visitor_id == former)
+        is_blocked = sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == visitor_id)
+        own = sa.and_(jobs.c.visitor_id == former, jobs.c.own_key.is_(sa.true()))
+
+        def copy_block(connection: sa.Connection) -> None:
+            self._database.serialise(connection)
+            block = connection.execute(was_blocked).first()
+            if block is not None and connection.execute(is_blocked).first() is None:
+                connection.execute(sa.insert(blocks).values(visitor_id=visitor_id, reason=block.reason, at=block.at))
+            connection.execute(sa.update(uses).where(uses.c.visitor_id == former).values(visitor_id=visitor_id))
+
+        def move(connection: sa.Connection) -> None:
+            change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now))
+            move_rows(connection, former, visitor_id)
+
+        # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
+        await self._database.run(copy_block)
+        await self._database.run(move)
+
+    async def binned(self, before: float) -> list[str]:
+        """The share ids of ended jobs that were put into the bin before a time, in seconds since the epoch."""
+        query = sa.select(jobs.c.share_id).where(jobs.c.deleted_at < before, jobs.c.finished_at.is_not(None))
+        return await self._database.read(lambda connection: list(connection.scalars(query)))
+
+    async def forget(self, share_ids: Sequence[str], *, made_before: float) -> None:
+        """Remove the rows of those of these jobs that are still in the bin, and were made before a time."""
+        old = sa.and_(
+            jobs.c.deleted_at.is_not(None),
+            jobs.c.created_at < made_before,
+            jobs.c.finished_at.is_not(None),  # an uncertain job may have been adopted from the bin
+        )
+
+        def work(connection: sa.Connection) -> None:
+            for start in range(0, len(share_ids), AT_ONCE):
+                remove_rows(connection, sa.and_(jobs.c.share_id.in_(share_ids[start : start + AT_ONCE]), old))
+
+        await self._database.run(work)
+
+    async def is_shown(self, share_id: str) -> bool:
+        """Whether there is a job with this share id outside the bin."""
+        query = sa.select(jobs.c.job_id).where(jobs.c.share_id == share_id, jobs.c.deleted_at.is_(None))
+        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
 
     async def _mark(self, visitor_id: str, job_ids: Sequence[str], deleted_at: float | None) -> int:
         was_there = jobs.c.deleted_at.is_not(None) if deleted_at is None else jobs.c.deleted_at.is_(None)
@@ -235,8 +271,7 @@ class Overview:
 
         def work(connection: sa.Connection) -> int:
             parts = (job_ids[start : start + AT_ONCE] for start in range(0, len(job_ids), AT_ONCE))
-            old = (sa.delete(jobs).where(jobs.c.job_id.in_(part), _is_old(before)) for part in parts)
-            return sum(connection.execute(part).rowcount for part in old)
+            return sum(remove_rows(connection, sa.and_(jobs.c.job_id.in_(part), _is_old(before))) for part in parts)
 
         return await self._database.run(work)
 

@@ -10,7 +10,10 @@ import sqlalchemy as sa
 
 from dreamina_ui.jobs import Failure, Job, State, prompt_in
 
-__all__ = ["change_rows", "job_of", "jobs", "search_values", "values_of", "write_row"]
+__all__ = ["change_rows", "is_used", "job_of", "jobs", "remove_rows", "search_values", "values_of", "write_row"]
+
+AT_ONCE = 500
+"""Rows that one statement removes, at most."""
 
 jobs = sa.table(
     "jobs",
@@ -56,6 +59,9 @@ jobs = sa.table(
     sa.column("lease_owner", sa.Text),
     sa.column("lease_until", sa.Double),
 )
+
+own_keys = sa.table("own_keys", sa.column("visitor_id", sa.Text), sa.column("at", sa.Double))
+used_ids = sa.table("used_ids", sa.column("kind", sa.Text), sa.column("id", sa.Text), sa.column("visitor_id", sa.Text))
 
 _BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key")
 _COLUMNS = {"paused": "held"}
@@ -133,3 +139,47 @@ def change_rows(
     for job in changed:
         write_row(connection, job)
     return changed
+
+
+def remove_rows(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
+    """Remove the rows that meet a condition, in the connection's transaction; their ids stay used. Returns the count."""
+    # Locked, and in one order: another replica may remove the same rows.
+    chosen = sa.select(jobs.c.job_id).where(condition).order_by(jobs.c.job_id).with_for_update()
+    job_ids = list(connection.scalars(chosen))
+    for start in range(0, len(job_ids), AT_ONCE):
+        part = jobs.c.job_id.in_(job_ids[start : start + AT_ONCE])
+        ids: set[tuple[str, str, str]] = set()
+        for request_id, click_id, visitor_id in connection.execute(
+            sa.select(jobs.c.request_id, jobs.c.click_id, jobs.c.visitor_id).where(part)
+        ):
+            ids |= {("request", request_id, "")} if request_id is not None else set()
+            ids |= {("click", click_id, visitor_id)} if click_id is not None else set()
+        for kind, one, visitor_id in sorted(ids):
+            connection.execute(_REMEMBER, {"kind": kind, "id": one, "visitor_id": visitor_id})
+        connection.execute(sa.delete(jobs).where(part))
+    return len(job_ids)
+
+
+_MOVE_USED = sa.text(
+    "INSERT INTO used_ids (kind, id, visitor_id) SELECT kind, id, :visitor_id FROM used_ids WHERE visitor_id = :former "
+    "ON CONFLICT DO NOTHING"
+)
+_REMEMBER = sa.text(
+    "INSERT INTO used_ids (kind, id, visitor_id) VALUES (:kind, :id, :visitor_id) ON CONFLICT DO NOTHING"
+)
+
+
+def move_rows(connection: sa.Connection, former: str, visitor_id: str) -> None:
+    """Give a visitor the jobs and the used ids of another one, who pays with no own key any more."""
+    connection.execute(sa.update(jobs).where(jobs.c.visitor_id == former).values(visitor_id=visitor_id))
+    connection.execute(_MOVE_USED, {"former": former, "visitor_id": visitor_id})
+    connection.execute(sa.delete(used_ids).where(used_ids.c.visitor_id == former))
+    connection.execute(sa.delete(own_keys).where(own_keys.c.visitor_id == former))
+
+
+def is_used(connection: sa.Connection, kind: str, used_id: str, visitor_id: str | None = None) -> bool:
+    """Whether a job that is removed had this id: a `request` of the service, or a `click`, of this visitor or of any."""
+    conditions = [used_ids.c.kind == kind, used_ids.c.id == used_id]
+    if visitor_id is not None:
+        conditions.append(used_ids.c.visitor_id == visitor_id)
+    return connection.execute(sa.select(used_ids.c.id).where(*conditions).limit(1)).first() is not None

@@ -1,20 +1,25 @@
 """Stores jobs as rows: once per click, changed only by legal moves and by their owners."""
 
+import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from dreamina_ui.errors import IllegalMove, JobNotFound, LeaseLost, RequestTaken
+from dreamina_ui.errors import AlreadyUsed, IllegalMove, JobNotFound, LeaseLost, RequestTaken
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.allowances import Limits, admit, give_back, reserve
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import change_rows, job_of, jobs, values_of, write_row
+from dreamina_ui.storage.job_rows import change_rows, is_used, job_of, jobs, own_keys, values_of, write_row
 
 __all__ = ["JobStore", "can_be_an_id"]
 
 ID_MOST = 100
+_NOTE_KEY = sa.text(
+    "INSERT INTO own_keys (visitor_id, at) VALUES (:visitor_id, :at) ON CONFLICT (visitor_id) DO UPDATE SET at = :at"
+)
 
 
 class JobStore:
@@ -27,7 +32,8 @@ class JobStore:
         """Make the rows of one click, in the transaction that checks the limits. Returns the jobs.
 
         If the click already has jobs, returns those and makes none; of a call of a program, whoever they belong to.
-        Raises `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`; then nothing is written.
+        Raises `AlreadyUsed` if they are deleted, however long ago, `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`;
+        then nothing is written.
         """
         return await self._database.run(lambda connection: self._add(connection, made, limits, is_call))
 
@@ -39,18 +45,23 @@ class JobStore:
             known = sa.select(jobs.c.share_id).where(jobs.c.share_id.in_([job.share_id for job in made]))
             taken = set(connection.scalars(known))
             missing = [job for job in made if job.share_id not in taken]
-            if missing:
-                connection.execute(sa.insert(jobs), [values_of(job) for job in missing])
-                reserve(connection, missing)  # losing the database gives no use back
+            for job in missing:
+                connection.execute(sa.insert(jobs), values_of(_with_free_click(connection, job)))
+            reserve(connection, missing)  # losing the database gives no use back
             return len(missing)
 
         return await self._database.run(work)
 
     async def get(self, job_id: str) -> Job:
-        """The job with an id. Raises `JobNotFound`, also for an invalid id."""
-        if not can_be_an_id(job_id):
-            raise JobNotFound
-        return await self._one(jobs.c.job_id == job_id)
+        """The job with an id, also in the bin. Raises `JobNotFound`, also for an invalid id."""
+        return await self._one(job_id)
+
+    async def shown(self, job_id: str) -> Job:
+        """The job with an id, which is not deleted. Raises `JobNotFound`.
+
+        An uncertain job is found in the bin as well: it may be paid, and its video can still be adopted.
+        """
+        return await self._one(job_id, sa.or_(jobs.c.deleted_at.is_(None), jobs.c.state == State.UNCERTAIN))
 
     async def get_many(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs that exist, in no order."""
@@ -92,7 +103,8 @@ class JobStore:
     async def adopt(self, job_id: str, request_id: str, now: float) -> Job:
         """Give an uncertain job its request id, so that the next claim of a replica continues it.
 
-        Raises `IllegalMove` for a job in another state, `RequestTaken` if another job has this request id.
+        Raises `IllegalMove` for a job in another state, `RequestTaken` if another job has this request id, or had it before
+        it was removed.
         """
 
         def adopted(row: Job) -> Job:
@@ -104,9 +116,10 @@ class JobStore:
 
         def work(connection: sa.Connection) -> Job:
             self._database.serialise(connection)
-            others = sa.select(jobs.c.job_id).where(jobs.c.request_id == request_id, jobs.c.job_id != job_id)
-            if connection.execute(others).first():
-                raise RequestTaken
+            for spelt in _spellings(request_id):
+                others = sa.select(jobs.c.job_id).where(jobs.c.request_id == spelt, jobs.c.job_id != job_id)
+                if connection.execute(others).first() or is_used(connection, "request", spelt):
+                    raise RequestTaken
             job = _change(connection, job_id, adopted, None)
             # Also out of the bin: the next clean-up would remove a video that was paid.
             connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
@@ -133,6 +146,21 @@ class JobStore:
 
         return await self._database.run(work)
 
+    async def note_own_key(self, visitor_id: str, now: float) -> None:
+        """Note that the visitor pays with an own key, which is not stored."""
+        values = {"visitor_id": visitor_id, "at": now}
+        await self._database.run(lambda connection: connection.execute(_NOTE_KEY, values))
+
+    async def forget_own_key(self, visitor_id: str) -> None:
+        """Note that the visitor no longer does."""
+        note = sa.delete(own_keys).where(own_keys.c.visitor_id == visitor_id)
+        await self._database.run(lambda connection: connection.execute(note))
+
+    async def has_own_key(self, visitor_id: str) -> bool:
+        """Whether the visitor pays with an own key."""
+        note = sa.select(own_keys.c.visitor_id).where(own_keys.c.visitor_id == visitor_id)
+        return await self._database.read(lambda connection: connection.execute(note).first() is not None)
+
     def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None, is_call: bool) -> list[Job]:
         self._database.serialise(connection)
         first = made[0]
@@ -141,8 +169,11 @@ class JobStore:
             if not is_call:
                 same_click.append(jobs.c.visitor_id == first.visitor_id)
             rows = connection.execute(sa.select(jobs).where(*same_click).order_by(jobs.c.variation)).all()
-            if rows:
-                return [job_of(row) for row in rows]
+            shown = [job_of(row) for row in rows if row.deleted_at is None]
+            if shown:
+                return shown
+            if rows or is_used(connection, "click", first.click_id, None if is_call else first.visitor_id):
+                raise AlreadyUsed
         admit(connection, made, limits)
         connection.execute(sa.insert(jobs), [values_of(job) for job in made])
         reserve(connection, [job for job in made if job.request_id is None])
@@ -160,8 +191,10 @@ class JobStore:
 
         return await self._database.run(work)
 
-    async def _one(self, condition: sa.ColumnElement[bool]) -> Job:
-        found = await self._all(sa.select(jobs).where(condition))
+    async def _one(self, job_id: str, *conditions: sa.ColumnElement[bool]) -> Job:
+        if not can_be_an_id(job_id):
+            raise JobNotFound
+        found = await self._all(sa.select(jobs).where(jobs.c.job_id == job_id, *conditions))
         if not found:
             raise JobNotFound
         return found[0]
@@ -173,6 +206,23 @@ class JobStore:
 def can_be_an_id(value: object) -> bool:
     """Whether a value can be the id of a job or a batch: programs can send anything to the page's events."""
     return isinstance(value, str) and value.isprintable() and 0 < len(value) <= ID_MOST
+
+
+def _spellings(request_id: str) -> set[str]:
+    """The ways in which a service may take the same request id: an UUID means the same in capitals and without dashes."""
+    spelt = {request_id, request_id.lower(), request_id.upper()}
+    with suppress(ValueError):
+        spelt.add(str(uuid.UUID(request_id)))
+    return spelt
+
+
+def _with_free_click(connection: sa.Connection, job: Job) -> Job:
+    """The job, without its click where another job has that: the click was made again after the database was lost."""
+    if job.click_id is None:
+        return job
+    same = (jobs.c.visitor_id == job.visitor_id, jobs.c.click_id == job.click_id, jobs.c.variation == job.variation)
+    taken = connection.execute(sa.select(jobs.c.job_id).where(*same)).first()
+    return job if taken is None else replace(job, click_id=None, batch_id=None, variation=0)
 
 
 # Made once, so that SQLAlchemy compiles it once.

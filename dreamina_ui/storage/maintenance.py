@@ -27,9 +27,10 @@ async def empty_bin(queries: JobQueries, library: Library, clock: Clock) -> int:
     """Remove what was deleted an hour ago. Returns the count of videos removed. Idempotent; replicas may do it at once."""
     now = clock.now()
     binned = await queries.binned(now - UNDO_S)
-    removed = await asyncio.to_thread(library.remove, [job.share_id for job in binned])
-    # The row of a deleted video still counts as paid on its day, so it is removed later.
-    await queries.forget(now - UNDO_S, made_before=now - ROW_KEPT_S)
+    removed = await asyncio.to_thread(library.remove, binned)
+    # The row of a deleted video still counts as paid on its day, so it is removed later; and never before its files, from
+    # which the next start would make it anew.
+    await queries.forget(binned, made_before=now - ROW_KEPT_S)
     return removed
 
 

@@ -148,6 +148,19 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     # A program's call is found by its own id, whoever asks.
     Migration("0010_calls", ("CREATE INDEX jobs_by_call ON jobs (click_id) WHERE click_id IS NOT NULL",)),
+    Migration(
+        # What removed jobs leave: their request ids and clicks, which are never used again. And who pays with an own key.
+        "0011_used_ids",
+        (
+            "CREATE TABLE used_ids (kind TEXT NOT NULL, id TEXT NOT NULL, visitor_id TEXT NOT NULL, "
+            "PRIMARY KEY (kind, id, visitor_id))",
+            "CREATE TABLE own_keys (visitor_id TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL)",
+            # Visitors whose newest job went with an own key bring it again; the shared one never takes its place.
+            "INSERT INTO own_keys (visitor_id, at) SELECT visitor_id, MAX(created_at) FROM jobs AS newest "
+            "WHERE own_key AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.visitor_id = newest.visitor_id "
+            "AND NOT jobs.own_key AND jobs.created_at >= newest.created_at) GROUP BY visitor_id",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

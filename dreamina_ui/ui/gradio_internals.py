@@ -5,6 +5,7 @@ page does not have. And at each change it makes all components of the event anew
 """
 
 import sys
+import time
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -19,14 +20,17 @@ from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
 from gradio.data_classes import FileData
+from gradio.routes import file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.call_check import Event, Input
 from dreamina_ui.web.saved_files import saved_address
+from dreamina_ui.web.visitors import NEW_VISITOR, VISITOR
 
 __all__ = [
+    "OpenCalls",
     "PageStates",
     "SavedVideo",
     "StudioBlocks",
@@ -34,10 +38,20 @@ __all__ = [
     "mount_page",
     "upload_folder",
     "value_in",
-    "waits_in",
 ]
 
 
+SESSION_CALLS_MOST, VISITOR_CALLS_MOST, STRANGER_CALLS_MOST, WAITING_MOST = 64, 40, 200, 500
+"""Calls that are open at once: of a page, of a visitor, of all programs without a cookie, and of all beyond those that run."""
+UNREAD_MOST, UNREAD_S = 1000, 600.0
+"""Answers that nobody takes, in all, and the seconds that they are kept."""
+TIDIED_EACH_S = 1.0
+SESSIONS_MOST, UPLOADS_MOST = 2000, 500
+"""Sessions whose page was changed in a way that Gradio has to remember, and uploads whose progress it tells."""
+BRINGS_KEY = "save_key"
+"""The function that takes a visitor's own key."""
+LONG_TEXTS = ("batch-lines",)
+"""Elements of the page that hold a whole batch."""
 DISPLAY_PROPERTIES = frozenset({"__type__", "value", "visible", "interactive"})
 """An update of only these needs no new component; others (choices, bounds) are needed when input is read."""
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
@@ -159,6 +173,7 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
     gr.mount_gradio_app(app, blocks, "/", **options)
+    blocks.state_session_capacity = SESSIONS_MOST
     states = PageStates()
     states.set_blocks(blocks)
     app.routes[-1].app.state_holder = states  # type: ignore[attr-defined]
@@ -177,7 +192,12 @@ def upload_folder() -> Path:
 def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
     """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
     return {
-        number: Event([_input(block) for block in event.inputs], _public_name(event), _meaning(event))
+        number: Event(
+            [_input(block) for block in event.inputs],
+            _public_name(event),
+            _meaning(event),
+            brings_key=event.api_name == BRINGS_KEY,
+        )
         for number, event in blocks.fns.items()
         if event.fn is not None
     }
@@ -195,6 +215,8 @@ def _public_name(event: BlockFunction) -> str | None:
 def _input(block: Any) -> Input:
     if isinstance(block, File | UploadButton):
         return Input(is_file=True)
+    if block.elem_id in LONG_TEXTS:
+        return Input(is_long=True)
     is_open = isinstance(block, Dropdown) and block.allow_custom_value and not block.multiselect
     if is_open or not isinstance(block, CheckboxGroup | Dropdown | Radio):
         return Input()
@@ -202,15 +224,66 @@ def _input(block: Any) -> Input:
     return Input(choices=[value for _, value in block.choices], takes_several=several)
 
 
-def waits_in(blocks: gr.Blocks) -> Callable[[str], bool]:
-    """Tells whether a session of this name, or a call, is answered or waits to be."""
-    queue = blocks._queue
+class OpenCalls:
+    """What Gradio keeps of calls until their answers are taken, and of sessions; by itself, for ever.
 
-    def knows(name: str) -> bool:
+    `monotonic` gives seconds.
+    """
+
+    def __init__(self, blocks: gr.Blocks, *, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._blocks = blocks
+        self._most = most
+        self._monotonic = monotonic
+        self._read_at: dict[str, float] = {}
+        self._tidied_at = float("-inf")
+
+    def knows(self, name: str) -> bool:
+        """Whether a session of this name, or a call, is answered or waits to be."""
+        queue = self._blocks._queue
         waiting = name in queue.pending_messages_per_session or name in queue.event_ids_to_events
         return waiting or any(name in calls for calls in queue.pending_event_ids_session.values())
 
-    return knows
+    def has_room(self, session: str, visitor_id: str | None) -> bool:
+        """Whether one more call may come: of this session, of this visitor (None without a cookie), and at all."""
+        queue = self._blocks._queue
+        if len(queue.pending_event_ids_session.get(session, ())) >= SESSION_CALLS_MOST:
+            return False
+        running = list(queue.event_ids_to_events.values())
+        if len(running) >= self._most + WAITING_MOST:
+            return False
+        if visitor_id is None:
+            return sum(1 for call in running if NEW_VISITOR in call.request.scope) < STRANGER_CALLS_MOST
+        return sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) < VISITOR_CALLS_MOST
+
+    def tidy(self) -> None:
+        """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
+        queue, app, now = self._blocks._queue, getattr(self._blocks, "app", None), self._monotonic()
+        if now - self._tidied_at < TIDIED_EACH_S:
+            return
+        self._tidied_at = now
+        calls, messages = queue.pending_event_ids_session, queue.pending_messages_per_session
+        running = queue.event_ids_to_events
+        left = {*calls, *messages}
+        # A stream that is open waits for more; so does who will come back for what still runs.
+        active = {
+            session
+            for session in left
+            if (session in messages and messages[session]._getters)  # type: ignore[attr-defined]
+            or any(call in running for call in calls.get(session, ()))
+        }
+        self._read_at = {name: now if name in active else self._read_at.get(name, now) for name in left}
+        unread = sorted(left - active, key=lambda name: self._read_at[name])
+        count = sum(max(1, len(calls.get(session, ()))) for session in unread)
+        for session in unread:
+            if count <= UNREAD_MOST and now - self._read_at[session] < UNREAD_S:
+                break
+            count -= max(1, len(calls.pop(session, ())))
+            messages.pop(session, None)
+        if app is not None and len(app.iterators_to_reset) > UNREAD_MOST:
+            app.iterators_to_reset.intersection_update(running)
+        for kept in (file_upload_statuses._signals, file_upload_statuses._statuses):
+            for name in list(kept)[: max(0, len(kept) - UPLOADS_MOST)]:
+                del kept[name]
 
 
 class PageStates(StateHolder):

@@ -1,24 +1,21 @@
-"""Reads the settings from an uploaded file, to fill the form."""
+"""Takes the settings from the record of an uploaded file, to fill the form."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.media.embed import read_record, read_record_alone
-from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
 
 __all__ = ["SETTINGS_PROBLEMS", "settings_of"]
 
-SETTINGS_PROBLEMS = ("no_settings", "other_model", "invalid")
-"""What can be wrong with a file. Each has a sentence."""
+SETTINGS_PROBLEMS = ("no_settings", "other_model", "invalid", "busy", "too_much")
+"""What can be wrong with a file, or with the moment. Each has a sentence."""
 
 
-def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
-    """The values of a file that fit the card, by field name, and one of `SETTINGS_PROBLEMS` or None; blocks.
+def settings_of(card: Card, record: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
+    """The values of a file's record that fit the card, by field name, and one of `SETTINGS_PROBLEMS` or None.
 
     With `other_model` and `invalid`, the values are those that fit.
     """
-    record = _record(path)
     settings = record.get("settings") if record else None
     if record is None or not isinstance(settings, dict) or not settings:
         return {}, "no_settings"
@@ -33,13 +30,3 @@ def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
     if record.get("model_id") != card.model_id:
         return values, "other_model"
     return values, "invalid" if faulty or len(known) < len(settings) else None
-
-
-def _record(path: Path) -> dict[str, Any] | None:
-    """The record in a file, or None. It is read without a decoder and within limits, because anybody can upload a file."""
-    try:
-        if not path.is_file() or path.stat().st_size > VIDEO_MOST:
-            return None
-        return read_record(path) or read_record_alone(path, TABLE_MOST)
-    except (OSError, ValueError, RecursionError):
-        return None

@@ -3,27 +3,33 @@
 Gradio takes what strangers send at its word: a body that is barely JSON, an event that is not there, a value that is none of
 the choices end in a traceback in the log, or in an answer of 500. Here they end in one sentence.
 
+A body is read once, up to what its event takes, and parsed once, where nobody has to wait for it.
+
 A page's `session_hash` belongs to the visitor who used it first: Gradio lets the browser choose that name, and gives the page's
 events to whoever says it. A program that keeps no cookie has a name that nobody else knows, and is left alone.
 """
 
 import asyncio
 import json
-import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from starlette.requests import Request, cookie_parser
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dreamina_ui.web.visitors import COOKIE, Visitors
+from dreamina_ui.cards.values import DEPTH_MOST, is_plain
+from dreamina_ui.config.pasted import plain_key
+from dreamina_ui.web.visitors import KEY_BROUGHT, Brought, Visitors
 
-__all__ = ["BODY_MOST", "CallCheck", "Event", "Input", "Sessions", "refusal", "replayed"]
+__all__ = ["BODY_MOST", "LONG_BODY_MOST", "CallCheck", "Event", "Input", "Open", "Sessions", "refusal"]
 
 
 API = "/gradio_api"
@@ -31,9 +37,19 @@ JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
 WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
 FUNCTION = "x-dreamina-function"
 """The header by which our page says what it means by an event's number."""
-BODY_MOST = 8 * 2**20
-"""Bytes of a body: the largest call is a batch of 1 MB as JSON."""
-DEPTH_MOST = 32
+MCP = (f"{API}/mcp", f"{API}/mcp/")
+UPLOADING = (f"{API}/upload", f"{API}/upload_progress")
+BODY_MOST, LONG_BODY_MOST = 64_000, 1_200_000
+"""Bytes of a body, and of one that may bring a batch of 1 MB, as JSON."""
+NAME_MOST = 64
+"""Characters of the name of a session or a call."""
+VALUES_MOST = 10_000
+"""Values of any kind in one body."""
+BODY = "dreamina.body"
+"""In the scope of a call, once it is read: its `_Body`."""
+_NAMED_EVENT = re.compile(rb'(?<!\\)"fn_index"\s*:\s*(\d{1,6})\b')
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_long_bodies = ThreadPoolExecutor(1, "long bodies")
 FILE_DATA = {"_type": "gradio.FileData"}
 
 
@@ -44,11 +60,15 @@ def refusal(status: int, code: str, sentence: str) -> JSONResponse:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What a component of the page sends: an uploaded file, one or some of `choices`, or, with None, anything that is no file."""
+    """What a component of the page sends: an uploaded file, one or some of `choices`, or, with None, anything that is no file.
+
+    `is_long`: it may be the text of a whole batch.
+    """
 
     is_file: bool = False
     choices: Sequence[Any] | None = None
     takes_several: bool = False
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +78,38 @@ class Event:
     inputs: Sequence[Input]
     public_name: str | None = None
     meaning: str | None = None
+    brings_key: bool = False
+    """Whether its first value is the visitor's own key."""
+
+    @property
+    def body_most(self) -> int:
+        """Bytes of the body of a call."""
+        return LONG_BODY_MOST if any(each.is_long for each in self.inputs) else BODY_MOST
+
+
+class Open(Protocol):
+    """The calls that are open."""
+
+    def knows(self, name: str, /) -> bool:
+        """Whether a session or a call of this name waits for an answer."""
+
+    def has_room(self, session: str, visitor_id: str | None, /) -> bool:
+        """Whether one more call of this session and this visitor may come."""
+
+    def tidy(self) -> None:
+        """Forget what nobody has asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The bytes of a call's body, and what they say: None where they are no JSON that could be written again."""
+
+    data: bytes
+    content: Any = None
 
 
 class CallCheck:
-    """Middleware. `events` are by their number; `knows` tells whether a session or a call waits for an answer.
+    """Middleware. `events` are by their number; `calls` are those that are open.
 
     `uploads` is the folder of what was handed in, the only one that a file may be named from.
     """
@@ -71,70 +119,112 @@ class CallCheck:
         app: ASGIApp,
         *,
         events: Mapping[int, Event],
-        knows: Callable[[str], bool],
+        calls: Open,
+        visitors: Visitors,
         uploads: Path,
-        say: Callable[[Request, str], str],
+        say: Callable[..., str],
     ) -> None:
         self._app = app
         self._events = events
         self._public = {event.public_name: event for event in events.values() if event.public_name}
-        self._knows = knows
+        self._calls = calls
+        self._visitors = visitors
         self._uploads = uploads
         self._say = say
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if scope["type"] == "http" and scope["method"] == "GET" and path.startswith((DATA, CALL)):
-            answer: Response | None = self._missed(Request(scope), path)
-        elif scope["type"] == "http" and scope["method"] == "POST" and path.startswith(WITH_BODY):
-            body, receive = await replayed(receive, BODY_MOST)
-            uploads = self._uploads_named(path, body)
-            if self._is_of_another_page(Request(scope), path, body):
-                answer = refusal(409, "page_changed", self._say(Request(scope), "guard.page_changed"))
-            elif uploads is not None and await _are_files(uploads):
-                answer = None
-            else:
-                answer = refusal(422, "invalid_call", self._say(Request(scope), "guard.invalid_call"))
-        else:
-            answer = None
+        answer: Response | None = None
+        if scope["type"] == "http":
+            method, path = scope["method"], scope["path"]
+            if path in UPLOADING:
+                self._calls.tidy()
+            if method == "GET" and path.startswith((DATA, CALL)):
+                answer = self._missed(Request(scope), path)
+            elif method == "POST" and path.startswith(WITH_BODY):
+                most = self._public[path.removeprefix(CALL)].body_most if self._is_public(path) else LONG_BODY_MOST
+                data = await _read(scope, receive, most if path.startswith((JOIN, CALL)) else BODY_MOST)
+                answer = await self._checked(scope, path, data)
+                receive = _again(data, receive)
+            elif method == "POST" and path in MCP:
+                data = await _read(scope, receive, BODY_MOST)
+                answer = None if data is not None else self._refusal(scope, 413, "body", limit=BODY_MOST // 1000)
+                receive = _again(data, receive)
         await (answer or self._app)(scope, receive, send)
 
-    def _is_of_another_page(self, request: Request, path: str, body: bytes) -> bool:
+    async def _checked(self, scope: Scope, path: str, data: bytes | None) -> Response | None:
+        """The answer to a call that goes no further. What the body says is in the scope then."""
+        limit = LONG_BODY_MOST if self._may_be_long(path, data) else BODY_MOST
+        if data is None or len(data) > limit:
+            return self._refusal(scope, 413, "body", limit=limit // 1000)
+        if len(data) > BODY_MOST:
+            body = await asyncio.get_running_loop().run_in_executor(_long_bodies, _parsed, data)
+        else:
+            body = _parsed(data)
+        scope[BODY] = body
+        if body.content is None:
+            return self._refusal(scope, 422, "invalid_call")
+        if self._is_of_another_page(Request(scope), path, body.content):
+            return self._refusal(scope, 409, "page_changed")
+        uploads = self._uploads_named(path, body)
+        if uploads is None or not await _are_files(uploads):
+            return self._refusal(scope, 422, "invalid_call")
+        if path.startswith((JOIN, CALL)):
+            event = self._joined(body.content.get("fn_index")) if path == JOIN else None
+            if event is not None and event.brings_key and isinstance(key := body.content["data"][0], str):
+                scope[KEY_BROUGHT] = plain_key(key)
+            self._calls.tidy()
+            session = body.content.get("session_hash")
+            if not self._calls.has_room(session or "", self._visitors.of_request(scope)):
+                return self._refusal(scope, 429, "busy")
+        return None
+
+    def _refusal(self, scope: Scope, status: int, key: str, **values: object) -> Response:
+        return refusal(status, key, self._say(Request(scope), f"guard.{key}", **values))
+
+    def _is_public(self, path: str) -> bool:
+        return path.startswith(CALL) and path.removeprefix(CALL) in self._public
+
+    def _may_be_long(self, path: str, data: bytes | None) -> bool:
+        """Whether the body may name an event that takes a long one; told before it is parsed."""
+        if self._is_public(path):
+            return self._public[path.removeprefix(CALL)].body_most > BODY_MOST
+        if path != JOIN or data is None:
+            return False
+        named = (self._events.get(int(number)) for number in _NAMED_EVENT.findall(data))
+        return any(event is not None and event.body_most > BODY_MOST for event in named)
+
+    def _is_of_another_page(self, request: Request, path: str, content: Mapping[str, Any]) -> bool:
         """Whether an open page, made by another version of this program, means another function by this number."""
         meant = request.headers.get(FUNCTION)
-        if meant is None or path != JOIN:
+        if meant is None or path != JOIN or "fn_index" not in content:
             return False
-        try:
-            event = self._joined(json.loads(body)["fn_index"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return False
+        event = self._joined(content["fn_index"])
         return event is None or meant != event.meaning
 
     def _missed(self, request: Request, path: str) -> Response | None:
         """Gradio's own words for a stream that is not there, without its traceback."""
         if path == DATA:
-            if self._knows(request.query_params.get("session_hash", "")):
+            if self._calls.knows(request.query_params.get("session_hash", "")):
                 return None
             told = {"msg": "unexpected_error", "message": "404: Not Found", "session_not_found": True, "success": False}
             return Response(f"data: {json.dumps(told)}\n\n", media_type="text/event-stream")
         name, _, call = path.removeprefix(CALL).partition("/")
-        if name in self._public and self._knows(call):
+        if name in self._public and self._calls.knows(call):
             return None
         return Response('event: error\ndata: "404: Not Found"\n\n', media_type="text/event-stream")
 
-    def _uploads_named(self, path: str, body: bytes) -> list[Path] | None:
+    def _uploads_named(self, path: str, body: _Body) -> list[Path] | None:
         """The uploads a call names; None if the call does not fit its event. Whether they are there is not looked at."""
-        try:
-            held = json.loads(body.decode(), parse_constant=_refuse)
-            if not isinstance(held, dict) or not _is_plain(held):
-                return None
-        except (ValueError, RecursionError):
+        held = body.content
+        if not all(_is_name(held.get(name)) for name in ("session_hash", "event_id")):
             return None
         if not path.startswith((JOIN, CALL)):
             return []
         event = self._joined(held.get("fn_index")) if path == JOIN else self._public.get(path.removeprefix(CALL))
         data = held.get("data")
         if event is None or not isinstance(data, list) or len(data) != len(event.inputs):
+            return None
+        if len(body.data) > event.body_most:
             return None
         said = held.get("event_data")  # by a listener: what changed, which may be a file that came
         if _names_a_file(said) and not self._is_upload(said):
@@ -173,41 +263,89 @@ async def _are_files(paths: Sequence[Path]) -> bool:
     return not paths or await asyncio.to_thread(lambda: all(path.is_file() for path in paths))
 
 
-async def replayed(receive: Receive, most: int) -> tuple[bytes, Receive]:
-    """The first `most` bytes of a request's body, or one message more; and a `receive` that gives all of it from the start."""
-    messages: list[Message] = []
-    size, more = 0, True
-    while more and size <= most:
+async def _read(scope: Scope, receive: Receive, most: int) -> bytes | None:
+    """The body of a request; None if it has more than `most` bytes, or its client has gone."""
+    length = Headers(scope=scope).get("content-length", "")
+    if length and not (length.isdecimal() and len(length) < 20 and int(length) <= most):
+        return None
+    data, more = bytearray(), True
+    while more:
         message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
+        if message["type"] != "http.request":
+            return None
+        data += message.get("body", b"")
+        if len(data) > most:
+            return None
+        more = message.get("more_body", False)
+    return bytes(data)
 
-    async def replay() -> Message:
-        return messages.pop(0) if messages else await receive()
 
-    return b"".join(message.get("body", b"") for message in messages), replay
+def _again(data: bytes | None, receive: Receive) -> Receive:
+    """Gives a body that was read once more, and then what follows it; of a body that was not read to its end, nothing."""
+    whole: Message = {"type": "http.request", "body": data, "more_body": False}
+    messages = [whole if data is not None else {"type": "http.disconnect"}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+def _parsed(data: bytes) -> _Body:
+    """Blocks: a long body is parsed in a thread. As JSON is parsed in one piece, which stops all threads, it is counted first."""
+    if _has_too_many(data):
+        return _Body(data)
+    try:
+        held = json.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=_named_once)
+        return _Body(data, held if isinstance(held, dict) and _is_modest(held) else None)
+    except (ValueError, RecursionError):
+        return _Body(data)
+
+
+def _has_too_many(data: bytes) -> bool:
+    """Whether JSON has more values than may be in one body; stops as soon as that is known."""
+    separators = texts = at = 0
+    for text in _STRING.finditer(data):
+        separators += sum(data.count(sign, at, text.start()) for sign in b",[{")
+        texts, at = texts + 1, text.end()
+        if max(texts, separators) > VALUES_MOST:
+            return True
+    return separators + sum(data.count(sign, at) for sign in b",[{") > VALUES_MOST
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether it can be written again: no half of a character, no number beyond all bounds, no endless nesting."""
-    if depth > DEPTH_MOST:
-        return False
-    if isinstance(value, str):
-        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, int):
-        return -(2**63) <= value < 2**63
-    if isinstance(value, list):
-        return all(_is_plain(one, depth + 1) for one in value)
-    if isinstance(value, dict):
-        return all(_is_plain(name) and _is_plain(one, depth + 1) for name, one in value.items())
-    return True
+def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise ValueError("a name is given twice")
+    return named
+
+
+def _is_modest(value: Any) -> bool:
+    """Whether it can be written again, and is of a size that others may walk through: no endless nesting, not too many values."""
+    level, count = [value], 0
+    for _ in range(DEPTH_MOST + 1):
+        count += len(level)
+        if count > VALUES_MOST or not all(map(is_plain, (each for each in level if not isinstance(each, list | dict)))):
+            return False
+        if not level:
+            return True
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += [*each, *each.values()]
+            elif isinstance(each, list):
+                inner += each
+        level = inner
+    return False
+
+
+def _is_name(value: Any) -> bool:
+    """Whether it may stand where a name does: none, or one of a name's length."""
+    return value is None or (isinstance(value, str) and len(value) <= NAME_MOST)
 
 
 def _is_one_of(choices: Sequence[Any], value: Any) -> bool:
@@ -221,10 +359,9 @@ def _names_a_file(value: Any) -> bool:
     return isinstance(value, list) and any(map(_names_a_file, value))
 
 
-API = "/gradio_api"
 HEARTBEAT = f"{API}/heartbeat/"
 NAMED_IN_BODY = (f"{API}/queue/join", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
-SESSIONS_MOST = 100_000
+SESSIONS_MOST = 10_000
 
 
 class Sessions:
@@ -241,26 +378,26 @@ class Sessions:
             await self._app(scope, receive, send)
             return
         session, receive = await _session_of(scope, receive)
-        if session and not self._may_use(session, self._visitor(scope)):
+        if session and not self._may_use(session, self._visitors.brought(scope)):
             # To a page that was its own this means that the cookie is lost.
             await refusal(403, "visitor_lost", self._say(Request(scope), "guard.session"))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _visitor(self, scope: Scope) -> str | None:
-        cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-        return self._visitors.read(cookie_parser("; ".join(cookies)).get(COOKIE))
-
-    def _may_use(self, session: str, visitor: str | None) -> bool:
+    def _may_use(self, session: str, brought: Brought) -> bool:
+        if brought.former:
+            # All pages of the browser have the new cookie at once.
+            pages = [name for name, owner in self._owners.items() if owner == brought.former]
+            self._owners.update(dict.fromkeys(pages, brought.visitor_id or ""))
         owner = self._owners.get(session)
         if owner is None:
-            if visitor:
-                self._owners[session] = visitor
+            if brought.visitor_id:
+                self._owners[session] = brought.visitor_id
                 if len(self._owners) > SESSIONS_MOST:
                     self._owners.popitem(last=False)
             return True
         self._owners.move_to_end(session)
-        return owner == visitor
+        return owner == brought.visitor_id
 
 
 async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
@@ -272,14 +409,10 @@ async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
         return path.removeprefix(HEARTBEAT), receive
     if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
         return "", receive
-    body, replay = await replayed(receive, BODY_MOST)
-    return _session_in(body), replay
-
-
-def _session_in(body: bytes) -> str:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    session = content.get("session_hash") if isinstance(content, dict) else None
-    return session if isinstance(session, str) else ""
+    if BODY not in scope:
+        data = await _read(scope, receive, LONG_BODY_MOST)
+        receive = _again(data, receive)
+        scope[BODY] = _parsed(data or b"")
+    content = scope[BODY].content
+    session = content.get("session_hash") if content else None
+    return session if isinstance(session, str) else "", receive

@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
-from dreamina_ui.web.visitors import COOKIE, NEW_VISITOR, Visitors
+from dreamina_ui.web.visitors import KEY_VISITOR, NEW_VISITOR, Visitors
 from dreamina_ui.wording import Words
 
 __all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
@@ -51,7 +51,8 @@ class Callers:
         """The visitor id: that of the signed-in account, or else that of the cookie, which the middleware has set."""
         if self._login and (user := _signed_in(request, self.now())):
             return self._visitors.of_user(user)
-        visitor_id = self._visitors.read(request.cookies.get(COOKIE))
+        raw = request.request
+        visitor_id = self._visitors.of_request(raw.scope) if raw is not None else None
         if visitor_id is None:
             raise PermissionError("the request has no visitor cookie: VisitorCookie is not installed")
         return visitor_id
@@ -80,6 +81,12 @@ class Callers:
         if new and not (self._login and _signed_in(request, self.now())):
             raise VisitorLost if new == VisitorLost.code else VisitorUnknown
         return self.visitor(request)
+
+    def key_visitor(self, request: gr.Request) -> str:
+        """The visitor for whom the own key that a request brings is to be kept. Raises as `known_visitor`."""
+        visitor_id, raw = self.known_visitor(request), request.request
+        made: str | None = raw.scope.get(KEY_VISITOR) if raw is not None else None
+        return visitor_id if made is None or (self._login and _signed_in(request, self.now())) else made
 
     def is_resent(self, request: gr.Request) -> bool:
         """Whether the page sends this call again because the connection broke before the answer came."""

@@ -26,16 +26,16 @@ from dreamina_ui.media.library import SHARE_ID, Library, SavedFile
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.web.callers import zone_of
+from dreamina_ui.web.saved_files import file_response
 
 __all__ = ["ZIPPED_MOST", "Downloads"]
 
 ZIPPED_MOST = 200
 CHUNK = 2**18
-MAX_AGE_S = 86_400
 ZIP_EPOCH = 315_619_200
 """1980 in seconds since 1970: the earliest time in a zip."""
 _NO_SNIFF = {"X-Content-Type-Options": "nosniff"}
-_CACHED = {**_NO_SNIFF, "Cache-Control": f"private, max-age={MAX_AGE_S}, immutable"}
+_ASKED_AGAIN = {**_NO_SNIFF, "Cache-Control": "private, no-cache"}
 _NOT_CACHED = {**_NO_SNIFF, "Cache-Control": "no-store"}
 
 
@@ -76,9 +76,10 @@ class Downloads:
             return self._refuse(request, 503, "download.unavailable")
         kind = video.file.kind
         shown = kind.inline and request.query_params.get("inline") == "1"
-        headers = {**_CACHED, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
+        headers = {**_ASKED_AGAIN, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
         media_type = kind.media_type if kind.inline else "application/octet-stream"
-        return FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.stat)
+        response = FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.stat)
+        return file_response(request, response)
 
     async def _serve_zip(self, request: Request) -> Response:
         """A zip of the videos `video=…&video=…`, in this order, each once."""
@@ -112,6 +113,7 @@ class Downloads:
                 if not files:
                     raise FileNotFoundError(share_id)
                 for file in files:
+                    self._library.prepare_to_share(file.path)
                     name = file_name(job, file.number, file.kind.ending, file.kind.family, zone=zone)
                     videos.append(_Video(file, name, job.created_at, file.path.stat()))
             return videos

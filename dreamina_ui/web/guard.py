@@ -4,8 +4,9 @@ Gradio answers whoever asks, by any name, from any page; fetches addresses for s
 is the list of what is open. All else is closed, in this version of Gradio and in those to come.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePath
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -16,7 +17,6 @@ from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.web.call_check import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
-from dreamina_ui.web.uploads import Uploads
 
 __all__ = ["Guard"]
 
@@ -48,16 +48,46 @@ NO_DOCUMENT = ("text/javascript", "application/javascript", "text/css", "font/",
 SHOWN = frozenset(kind.ending.removeprefix(".image") for kind in KINDS if kind.inline)
 """How the names of files end that browsers show, and that can run nothing while they do; posters are among them."""
 
+
+POLICY = "Content-Security-Policy"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # An address may hold a share id: no other site is told it.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
+PARAMETERS = ("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link")
+"""What routes read of a query."""
+PARAMETERS_MOST = 1000
+ZIPPED = ("/dreamina/zip", "video")
+"""The one that may be named many times."""
+NAMING = (f"{API}/heartbeat/", f"{API}/call/")
+"""Below these, each part of a path is a name."""
+NAME_MOST, PART_MOST, PATH_MOST = 64, 255, 4000
+"""Characters of a name, bytes of any part of a path, characters of the whole."""
+ONCE = {
+    **dict.fromkeys(("host", "origin", "sec-fetch-site", "content-type", "content-length", "transfer-encoding"), 512),
+    **dict.fromkeys(("range", "authorization", "x-runcomfy-key"), 4096),
+    **dict.fromkeys(("idempotency-key", "x-dreamina-function", "x-dreamina-resent"), 200),
+    "mcp-session-id": NAME_MOST,
+}
+"""Headers that decide something, and their most characters."""
+RANGES_MOST = 8
+COOKIES_MOST = 8192
+"""Characters of all cookies, beyond which only `OUR_COOKIES` are read."""
+OUR_COOKIES = ("dreamina_", "__Host-dreamina_", "session=")
+NO_VALUES: Mapping[str, object] = {}
 Say = Callable[..., str]
 
 
 class Guard:
     """Middleware, to stand outermost; streams pass through it as they come.
 
-    `folders` hold the files that may be had by their path; `say` gives the sentence of a key in the asker's language.
-    `behind_proxy`: the proxy's word for the host and scheme it was asked by is believed. `on_space`: that proxy alone
-    can be reached, and asks by names of its own; and the page may be shown in the Space's frame. `media`: pictures, videos
-    and sounds may be handed in, too.
+    `named` are parameters that the page reads of a link. `folders` hold the files that may be had by their path; `say` gives the
+    sentence of a key in the asker's language. `behind_proxy`: the proxy's word for the host and scheme it was asked by is
+    believed. `on_space`: that proxy alone can be reached, and asks by names of its own; and the page may be shown in the Space's
+    frame.
     """
 
     def __init__(
@@ -67,18 +97,19 @@ class Guard:
         hosts: Hosts,
         folders: Collection[Path],
         say: Say,
+        named: Collection[str] = (),
         behind_proxy: bool = False,
         on_space: bool = False,
-        media: bool = False,
     ) -> None:
         self._app = app
-        self._uploads = Uploads(app, say, media=media)
         self._hosts = hosts
         self._folders = {path for folder in folders for path in (folder, folder.resolve())}
         self._say = say
+        self._named = {*PARAMETERS, *named}
+        self._short = {*PARAMETERS} - {*named}  # a card may have a field that is called so
         self._behind_proxy = behind_proxy
         self._on_space = on_space
-        self._headers = _headers(on_space)
+        self._policy = _policy(on_space)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,16 +120,13 @@ class Guard:
         hosts = [host for host in (_first(headers, "x-forwarded-host"), headers.get("host")) if host]
         foreign = self._is_foreign(scope, headers, hosts)
         send = self._with_headers(send, foreign)
-        if refused := self._refusal(scope, hosts, foreign):
-            status, key = refused
-            await self._answer(scope, status, key)(scope, receive, send)
-        elif scope["path"] == UPLOAD and scope["method"] == "POST":
-            await self._uploads(scope, receive, send)
+        if refused := self._refusal(scope, hosts, foreign) or self._unclear(scope, headers):
+            await self._answer(scope, *refused)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _answer(self, scope: Scope, status: int, key: str) -> Response:
-        sentence = self._say(Request(scope), key)
+    def _answer(self, scope: Scope, status: int, key: str, values: Mapping[str, object] = NO_VALUES) -> Response:
+        sentence = self._say(Request(scope), key, **values)
         if scope["path"].startswith(CALLED):
             return refusal(status, key.replace(".", "_"), sentence)
         return PlainTextResponse(sentence, status)
@@ -107,9 +135,17 @@ class Guard:
         """The request with the proxy's word where there is a proxy, and with nobody's where there is none."""
         headers = MutableHeaders(raw=list(scope["headers"]))
         del headers["x-gradio-server"]
+        # Whoever reads these behind, by whatever parser, finds one of each: all cookies, and the outermost proxy's word.
+        if cookies := "; ".join(value for value in headers.getlist("cookie") if value):
+            headers["cookie"] = cookies if len(cookies) <= COOKIES_MOST else _ours(cookies)
+        for name in FORWARDED:
+            if name in headers:
+                headers[name] = _first(headers, name)
+        if headers.get("range", "").count(",") >= RANGES_MOST:
+            del headers["range"]  # whoever asks for many pieces gets the whole
         if not self._behind_proxy:
             # uvicorn has by now set the scheme by what a proxy on this very machine says.
-            for name in ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"):
+            for name in FORWARDED:
                 del headers[name]
         https = scope["scheme"] == "https" or _first(headers, "x-forwarded-proto") == "https"
         return {**scope, "headers": headers.raw, "scheme": "https" if https else "http"}
@@ -138,6 +174,36 @@ class Guard:
             return None if safe and (_is_saved(name) or self._may_be_had(name)) else (404, "guard.closed")
         return None if _is_in(path, READ if safe else WRITE) else (404, "guard.closed")
 
+    def _unclear(self, scope: Scope, headers: Headers) -> tuple[int, str, Mapping[str, object]] | None:
+        """Status, sentence and its values for a request that names something twice, too long, or in no letters.
+
+        Readers behind would each take another one of two, or fail.
+        """
+        path: str = scope["path"]
+        parts = path.split("/")
+        if len(path) > PATH_MOST or not _is_text(scope) or any(len(part.encode()) > PART_MOST for part in parts):
+            return 404, "guard.closed", {}
+        named = parts[3:] if path.startswith(NAMING) else []
+        try:
+            query = scope["query_string"].decode("latin-1")
+            given = parse_qs(query, keep_blank_values=True, max_num_fields=PARAMETERS_MOST)
+        except ValueError:
+            return 404, "guard.closed", {}
+        for name, values in given.items():
+            if name in self._named and len(values) > 1 and (path, name) != ZIPPED:
+                return 400, "guard.twice", {"name": name}
+            if name in self._short:
+                named += values
+        if any(len(value) > NAME_MOST for value in named):
+            return 400, "guard.name", {"limit": NAME_MOST}
+        for name, most in ONCE.items():
+            values = headers.getlist(name)
+            if len(values) > 1:
+                return 400, "guard.twice", {"name": name}
+            if values and len(values[0]) > most:
+                return 400, "guard.name", {"limit": most}
+        return None
+
     def _may_be_had(self, file: str) -> bool:
         """Whether it is the path of a file that is no secret: never an address, nor a way out of the folders."""
         path = PurePath(file)
@@ -158,7 +224,10 @@ class Guard:
                 if headers.get("content-type", "").startswith(NO_DOCUMENT):
                     headers["X-Content-Type-Options"] = "nosniff"
                 else:
-                    headers.update(self._headers)
+                    # Of two policies a browser follows both: a route's own is not weakened, nor is ours.
+                    headers.append(POLICY, self._policy)
+                    for name, value in HEADERS.items():
+                        headers.setdefault(name, value)
                 if foreign:
                     # Gradio lets every origin read along, once it is not asked by a name of this machine.
                     for name in [name for name in headers if name.startswith("access-control-")]:
@@ -182,8 +251,26 @@ def _first(headers: Headers, name: str) -> str:
     return headers.get(name, "").split(",")[0].strip()
 
 
-def _headers(on_space: bool) -> dict[str, str]:
-    framed_by = " https://huggingface.co https://*.hf.space" if on_space else ""
+def _is_text(scope: Scope) -> bool:
+    """Whether a path is letters, however it was written."""
+    try:
+        unquote_to_bytes(scope.get("raw_path") or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    path: str = scope["path"]
+    return path.isprintable() or not any(letter < " " or letter == "\x7f" for letter in path)
+
+
+def _ours(cookies: str) -> str:
+    """Of many cookies, such as other programs of the same host have set, those that something here reads."""
+    named = (part.strip() for part in cookies.split(";"))
+    ours = [part for part in named if part.startswith(OUR_COOKIES)]
+    return "; ".join(ours)[-COOKIES_MOST:]
+
+
+def _policy(on_space: bool) -> str:
+    # A Space's own name, huggingface.co shows in a frame; another Space is a stranger.
+    framed_by = " https://huggingface.co" if on_space else ""
     policy = {
         "default-src": "'self'",
         # Gradio's page is made of scripts and styles within itself, and makes functions of what `js=` gives it.
@@ -199,10 +286,4 @@ def _headers(on_space: bool) -> dict[str, str]:
         "form-action": "'self'",
         "frame-ancestors": f"'self'{framed_by}",
     }
-    return {
-        "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),
-        "X-Content-Type-Options": "nosniff",
-        # An address may hold a share id: no other site is told it.
-        "Referrer-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-    }
+    return "; ".join(f"{name} {sources}" for name, sources in policy.items())

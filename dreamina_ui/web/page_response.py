@@ -7,13 +7,13 @@ compressed once, and therefore well.
 
 import asyncio
 import hashlib
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
 
 import brotli
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,6 +21,8 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dreamina_ui.config.hosts import Hosts
 
 __all__ = ["ADDRESS", "PageCache", "PageHead", "PageScripts", "with_head"]
 
@@ -105,101 +107,198 @@ def _is_readable_page(headers: Headers) -> bool:
 
 
 PAGES_MOST = 32
-"""There is one page for each host name of the app and each language."""
+"""There is one page for each language, and for each sub-path that a proxy tells."""
+PACKED_MOST = 8
+"""Compressed pages for names that are not in the settings: any number is one by which this program may be reached."""
 FAST, BEST = 4, 11
-"""Qualities of brotli: the fast one takes a few milliseconds; the best one a fifth of a second, in a thread, once."""
+"""Qualities of brotli: the fast one takes a few milliseconds, the best one a fifth of a second."""
+FAST_EACH_S, BEST_EACH_S = 1.0, 10.0
+"""Seconds between two compressions for such names; meanwhile pages are sent as they are."""
+KEPT = {"/": "text/html", "/config": "application/json"}
+"""What is cached: the page, and its description for Gradio's clients."""
+PLACE = "studio.invalid"
+"""The host that pages are rendered for; each request gets its own in its place."""
+ASSETS, ASSETS_MOST = "/assets/", 32 * 2**20
+"""Gradio's own files, and the bytes of them that are kept compressed."""
 
-Key = tuple[str, ...]
+Cookies = Mapping[str, str]
+Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(slots=True)
 class _Page:
+    """A response; `body` of a page is for the host `PLACE`."""
+
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    compressed: bytes
 
 
 class PageCache:
-    """Middleware: answers `GET /` from the cache. It belongs inside the middleware that sets the visitor's cookie.
+    """Middleware: answers `GET /` and `GET /config` from the cache. It belongs inside the middleware that sets the cookie.
 
-    `varies` returns those parts of the cookies on which the page depends, or None if the page must not be cached.
+    What is kept is named by what was understood, not by what was sent: a page by the cookies that `varies` returns (those on
+    which it depends, with values that it knows; or None if the page must not be cached) and the sub-path, a compressed one also
+    by the host. Pages are rendered and compressed one at a time, compressed in a thread of their own. The same is done for
+    Gradio's own files, which it would compress anew for each request. `monotonic` gives seconds.
     """
 
-    def __init__(self, app: ASGIApp, varies: Callable[[dict[str, str]], Sequence[str] | None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        varies: Callable[[Cookies], Cookies | None],
+        hosts: Hosts,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
         self._varies = varies
+        self._hosts = hosts
+        self._monotonic = monotonic
         self._pages: OrderedDict[Key, _Page] = OrderedDict()
+        self._listed: OrderedDict[tuple[Key, bytes], bytes] = OrderedDict()
+        self._others: OrderedDict[tuple[Key, bytes], bytes] = OrderedDict()
+        self._assets: dict[str, _Page] = {}
+        self._turn = asyncio.Lock()
+        self._packer = ThreadPoolExecutor(1, "page compression")
+        self._next_at = dict.fromkeys((FAST, BEST), float("-inf"))
         self._compressing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key = self._key(scope)
-        if key is None:
+        is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        if is_read and scope["path"] in KEPT:
+            await self._send_page(scope, receive, send)
+        elif is_read and _is_asset(scope["path"]) and _takes_brotli(scope) and not _is_conditional(scope):
+            await self._send_asset(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _send_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Of the query, Gradio reads another page's name and a page's saved state, and this app has neither.
+        scope = {**scope, "query_string": b""}
+        headers = Headers(scope=scope)
+        host = headers.get("x-forwarded-host") or headers.get("host", "")
+        varies = self._varies(cookie_parser(headers.get("cookie", "")))
+        if varies is None or not self._hosts.knows(host):
             await self._app(scope, receive, send)
             return
+        key = (scope["path"], scope.get("root_path", ""), tuple(sorted(varies.items())))
         page = self._pages.get(key)
         if page is None:
-            await self._app(scope, receive, self._storing(key, send))
-            return
+            async with self._turn:
+                page = self._pages.get(key) or await self._rendered(key, scope, receive, send)
+        if page is None:
+            return  # it was no page, and is sent
+        self._pages[key] = page
         self._pages.move_to_end(key)
-        takes_brotli = "br" in Headers(scope=scope).get("accept-encoding", "")
-        body, encoding = page.body, b""
-        if takes_brotli:
-            body, encoding = page.compressed, b"br"
-        headers = [*page.headers, (b"content-length", str(len(body)).encode())]
-        if encoding:
-            headers += [(b"content-encoding", encoding), (b"vary", b"Accept-Encoding")]
-        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
-        await send({"type": "http.response.body", "body": body if scope["method"] == "GET" else b""})
-
-    def _key(self, scope: Scope) -> Key | None:
-        """Everything on which the page depends; None if this is not the page or must not be cached."""
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
-            return None
-        # Of the query, Gradio reads only these two: another page, and the saved state of a page.
-        if {"page", "deep_link"} & parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).keys():
-            return None
-        headers = Headers(scope=scope)
-        varies = self._varies(cookie_parser(headers.get("cookie", "")))
-        if varies is None:
-            return None
-        names = ("host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "x-gradio-server")
-        return (scope["scheme"], scope.get("root_path", ""), *(headers.get(name, "") for name in names), *varies)
-
-    def _storing(self, key: Key, send: Send) -> Send:
-        start: Message | None = None
-        body = bytearray()
-
-        async def send_and_store(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-            elif message["type"] == "http.response.body":
-                body.extend(message.get("body", b""))
-                if start is not None and not message.get("more_body") and _is_whole_page(start, body):
-                    self._store(key, start, bytes(body))
-            await send(message)
-
-        return send_and_store
-
-    def _store(self, key: Key, start: Message, body: bytes) -> None:
-        headers = [pair for pair in start["headers"] if pair[0].lower() not in (b"content-length", b"set-cookie")]
-        self._pages[key] = page = _Page(headers, body, _compressed(body, FAST))
         if len(self._pages) > PAGES_MOST:
             self._pages.popitem(last=False)
-        compressing = asyncio.create_task(_compress_best(page))
-        self._compressing.add(compressing)
-        compressing.add_done_callback(self._compressing.discard)
+        body = page.body.replace(f"http://{PLACE}".encode(), root := f"{scope['scheme']}://{host}".encode())
+        packed = await self._packed((key, root), body, self._is_listed(scope, host)) if _takes_brotli(scope) else None
+        await _send(_Page(page.headers, body) if packed is None else _brotli(page.headers, packed), scope, send)
+
+    def _is_listed(self, scope: Scope, host: str) -> bool:
+        port = host.rpartition("]")[2].partition(":")[2]
+        own = str((scope.get("server") or (None, None))[1])
+        return self._hosts.lists(host) and port in ("", "80", "443", own)
+
+    async def _rendered(self, key: Key, scope: Scope, receive: Receive, send: Send) -> _Page | None:
+        """The page; None for another response, which is sent."""
+        path, _, varies = key
+        cookies = "; ".join(f"{name}={value}" for name, value in varies if value)
+        headers = [(b"host", PLACE.encode()), *([(b"cookie", cookies.encode())] if cookies else [])]
+        sent, answer = await _captured(
+            self._app, {**scope, "method": "GET", "scheme": "http", "headers": headers}, receive
+        )
+        if answer is not None and KEPT[path] in Headers(raw=answer.headers).get("content-type", ""):
+            return answer
+        for message in sent:
+            await send(message)
+        return None
+
+    async def _packed(self, name: tuple[Key, bytes], body: bytes, is_listed: bool) -> bytes | None:
+        """The compressed page; None where it is too early for another compression."""
+        kept = self._listed if is_listed else self._others
+        if (packed := kept.get(name)) is not None:
+            kept.move_to_end(name)
+            return packed
+        if not self._may(FAST, FAST_EACH_S, is_listed):
+            return None
+        kept[name] = await self._compressed(body, FAST)
+        if len(kept) > (PAGES_MOST if is_listed else PACKED_MOST):
+            kept.popitem(last=False)
+        if self._may(BEST, BEST_EACH_S, is_listed):
+            compressing = asyncio.create_task(self._improve(kept, name, body))
+            self._compressing.add(compressing)
+            compressing.add_done_callback(self._compressing.discard)
+        return kept.get(name)
+
+    async def _improve(self, kept: OrderedDict[tuple[Key, bytes], bytes], name: tuple[Key, bytes], body: bytes) -> None:
+        packed = await self._compressed(body, BEST)
+        if name in kept:
+            kept[name] = packed
+
+    def _may(self, quality: int, each_s: float, is_listed: bool) -> bool:
+        now = self._monotonic()
+        if not is_listed and now < self._next_at[quality]:
+            return False
+        if not is_listed:
+            self._next_at[quality] = now + each_s
+        return True
+
+    async def _compressed(self, body: bytes, quality: int) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._packer, _compressed, body, quality)
+
+    async def _send_asset(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path not in self._assets:
+            async with self._turn:
+                if path not in self._assets:
+                    scope = {**scope, "method": "GET", "headers": [(b"accept-encoding", b"br")]}
+                    sent, answer = await _captured(self._app, scope, receive)
+                    size = sum(len(asset.body) for asset in self._assets.values())
+                    if answer is None or size + len(answer.body) > ASSETS_MOST:
+                        for message in sent:
+                            await send(message)
+                        return
+                    self._assets[path] = answer
+        await _send(self._assets[path], scope, send)
 
 
-async def _compress_best(page: _Page) -> None:
-    page.compressed = await asyncio.to_thread(_compressed, page.body, BEST)
+async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[list[Message], _Page | None]:
+    """What an app sends, and the same as a response that may be kept; None for one that did not succeed."""
+    sent: list[Message] = []
+
+    async def capture(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, capture)
+    if not sent or sent[0]["type"] != "http.response.start" or sent[0]["status"] != HTTPStatus.OK:
+        return sent, None
+    headers = [pair for pair in sent[0]["headers"] if pair[0].lower() not in (b"content-length", b"set-cookie")]
+    return sent, _Page(headers, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+async def _send(page: _Page, scope: Scope, send: Send) -> None:
+    headers = [*page.headers, (b"content-length", str(len(page.body)).encode())]
+    await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+    await send({"type": "http.response.body", "body": page.body if scope["method"] == "GET" else b""})
+
+
+def _brotli(headers: list[tuple[bytes, bytes]], body: bytes) -> _Page:
+    return _Page([*headers, (b"content-encoding", b"br"), (b"vary", b"Accept-Encoding")], body)
+
+
+def _takes_brotli(scope: Scope) -> bool:
+    return "br" in Headers(scope=scope).get("accept-encoding", "")
+
+
+def _is_asset(path: str) -> bool:
+    return path.startswith(ASSETS) and path.endswith((".js", ".css"))
+
+
+def _is_conditional(scope: Scope) -> bool:
+    return any(name.startswith(b"if-") or name == b"range" for name, _ in scope["headers"])
 
 
 def _compressed(body: bytes, quality: int) -> bytes:
     return bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=quality))
-
-
-def _is_whole_page(start: Message, body: Any) -> bool:
-    headers = Headers(raw=start["headers"])
-    is_page = start["status"] == HTTPStatus.OK and "text/html" in headers.get("content-type", "")
-    return is_page and "content-encoding" not in headers and headers.get("content-length") == str(len(body))

@@ -1,16 +1,21 @@
 """Uploaded files for address fields: each gets a public address at which the service can fetch it.
 
-This needs a public address of the app in the settings. File names are random; whoever knows one can fetch the file. After a
-week a file is deleted.
+This needs a public address of the app in the settings. A file's name is a keyed digest of its bytes, so that the same bytes are
+one file, and nobody can tell from a copy whether it is here; whoever knows the name can fetch the file. A week after its last
+upload a file is deleted. Who has uploaded it is a mark beside it, an empty file, which all replicas see.
 """
 
 import asyncio
+import hashlib
+import hmac
 import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
@@ -22,14 +27,17 @@ from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
 
 __all__ = ["REFUSALS", "PublicFiles"]
 
-REFUSALS = ("kind", "size", "full", "failed")
+REFUSALS = ("kind", "size", "full", "mine", "failed")
 """Why a file is refused. Each has a sentence, `upload.…`."""
 
 MAX_AGE_S = 7 * 86_400.0
-TOTAL_MOST = 4 * 2**30
-"""Bytes of all files together."""
+TOTAL_MOST, EACH_MOST = 4 * 2**30, 2**30
+"""Bytes of all files together, and of one visitor's."""
+FILES_MOST, FILES_EACH_MOST = 4_000, 200
 _KINDS = {kind.plain_ending: kind for kind in MEDIA}
 _NAME = re.compile(r"[0-9a-f]{32}\.[a-z0-9]+")
+_MARK = re.compile(r"\.([0-9a-f]{32}\.[a-z0-9]+)@([0-9a-f]{16})")
+"""A file's name, and whose it is."""
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-store",
@@ -39,8 +47,20 @@ _HEADERS = {
 }
 
 
+@dataclass(slots=True)
+class _Held:
+    """The sizes of the files in the folder by name, and the names that a visitor has uploaded."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+
+    @property
+    def own_bytes(self) -> int:
+        return sum(self.sizes.get(name, 0) for name in self.own)
+
+
 class PublicFiles:
-    """Stores files in `folder`; `url` is the public address of the app, without a slash at its end."""
+    """Stores files in `folder`; `url` is the public address of the app, without a slash at its end; `secret` makes the names."""
 
     def __init__(
         self,
@@ -48,59 +68,87 @@ class PublicFiles:
         url: str,
         say: Callable[[Request, str], str],
         *,
+        secret: str,
         total_most: int = TOTAL_MOST,
+        each_most: int = EACH_MOST,
+        files_each_most: int = FILES_EACH_MOST,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._url = url
         self._say = say
+        self._secret = secret.encode()
         self._all_most = total_most
+        self._each_most = each_most
+        self._files_each_most = files_each_most
+        self._one_by_one = threading.Lock()
         self._now = now
 
     @property
     def routes(self) -> list[Route]:
         return [Route("/dreamina/upload/{name}", self._serve, name="dreamina_upload")]
 
-    async def add(self, path: Path) -> tuple[str, str | None]:
-        """Copy the file into the folder. Returns its address and None, or an empty address and one of `REFUSALS`."""
+    async def add(self, path: Path, visitor_id: str) -> tuple[str, str | None]:
+        """Copy the visitor's file into the folder. Returns its address and None, or an empty address and one of `REFUSALS`."""
         try:
-            return await asyncio.to_thread(self._add, path)
+            return await asyncio.to_thread(self._add, path, visitor_id)
         except OSError:
             return "", "failed"
 
-    def _add(self, path: Path) -> tuple[str, str | None]:
+    def _add(self, path: Path, visitor_id: str) -> tuple[str, str | None]:
         with path.open("rb") as file:
             kind, size = kind_of(file.read(HEAD_BYTES)), os.fstat(file.fileno()).st_size
-        if kind not in MEDIA:
-            return "", "kind"
-        if size > VIDEO_MOST:
-            return "", "size"
+            if kind not in MEDIA:
+                return "", "kind"
+            if size > VIDEO_MOST:
+                return "", "size"
+            file.seek(0)
+            content = hashlib.file_digest(file, "sha256").digest()
+        name = f"{self._digest(b'file ' + content)[:32]}{kind.plain_ending}"
+        visitor = self._digest(b"visitor " + visitor_id.encode())[:16]
         self._folder.mkdir(parents=True, exist_ok=True)
-        if size + self._remove_old() > self._all_most:
-            return "", "full"
-        name = f"{secrets.token_hex(16)}{kind.plain_ending}"
-        unfinished = self._folder / f".{name}.part"
+        with self._one_by_one:
+            held = self._tidy(visitor)
+            if name not in held.own:
+                is_many = len(held.own) >= self._files_each_most or held.own_bytes + size > self._each_most
+                if is_many:
+                    return "", "mine"
+            if name not in held.sizes:
+                if len(held.sizes) >= FILES_MOST or sum(held.sizes.values()) + size > self._all_most:
+                    return "", "full"
+                self._copy(path, name)
+            for touched in (self._folder / name, self._folder / f".{name}@{visitor}"):
+                touched.touch()
+                os.utime(touched, (self._now(), self._now()))
+        return f"{self._url}/dreamina/upload/{name}", None
+
+    def _digest(self, what: bytes) -> str:
+        return hmac.digest(self._secret, b"public " + what, "sha256").hex()
+
+    def _copy(self, path: Path, name: str) -> None:
+        unfinished = self._folder / f".{name}.{secrets.token_hex(4)}.part"
         try:
             shutil.copyfile(path, unfinished)
-            os.utime(unfinished, (self._now(), self._now()))
             unfinished.replace(self._folder / name)
         finally:
             unfinished.unlink(missing_ok=True)
-        return f"{self._url}/dreamina/upload/{name}", None
 
-    def _remove_old(self) -> int:
-        """Delete the files that are too old. Returns the bytes of the others."""
-        total = 0
+    def _tidy(self, visitor: str) -> _Held:
+        """Delete what is too old. Returns the other files, and which of them are the visitor's."""
+        held = _Held()
         for path in self._folder.iterdir():
             try:
                 facts = path.stat()
                 if facts.st_mtime < self._now() - MAX_AGE_S:
                     path.unlink()
+                elif mark := _MARK.fullmatch(path.name):
+                    held.own |= {mark[1]} if mark[2] == visitor else set()
                 else:
-                    total += facts.st_size
+                    held.sizes[path.name] = facts.st_size
             except FileNotFoundError:
                 continue  # another replica has deleted it
-        return total
+        held.own &= held.sizes.keys()
+        return held
 
     async def _serve(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -1,7 +1,12 @@
-"""Serves saved files, posters and the examples' pictures by name, so that no page and no response has a path of the server."""
+"""Serves saved files, posters and the examples' pictures by name, so that no page and no response has a path of the server.
+
+A deleted video is gone at once, for who has its page open, too: each request, also for a part, asks the database, which all
+replicas share, and browsers ask before they show what they have kept.
+"""
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,9 +14,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from dreamina_ui.errors import StoreError
 from dreamina_ui.media.kinds import kind_named
+from dreamina_ui.media.library import Library
+from dreamina_ui.storage.job_queries import JobQueries
 
-__all__ = ["EXAMPLES_ADDRESS", "PROGRAM_PATH", "SAVED_ADDRESS", "SavedFiles", "saved_address"]
+__all__ = ["EXAMPLES_ADDRESS", "PROGRAM_PATH", "SAVED_ADDRESS", "SavedFiles", "file_response", "saved_address"]
 
 SAVED_ADDRESS, EXAMPLES_ADDRESS = "dreamina/saved/", "dreamina/examples/"
 """Relative to the page."""
@@ -19,13 +27,16 @@ PROGRAM_PATH = "dreamina/"
 """Gradio's client for Python ignores a file's `url`: it asks for `gradio_api/file=` and the file's `path`, which begins so."""
 _SAVED_NAME = re.compile(r"[0-9a-f]{32}(-\d{1,2})?\.[a-z0-9.]+")
 _EXAMPLE_NAME = re.compile(r"[a-z-]+\.webp")
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=86400"}
+_NO_SNIFF = {"X-Content-Type-Options": "nosniff"}
+_SAVED = {**_NO_SNIFF, "Cache-Control": "private, no-cache"}
+_EXAMPLE = {**_NO_SNIFF, "Cache-Control": "private, max-age=86400"}
 
 
 class SavedFiles:
-    """`library` and `examples` are folders. Names in `library` have 128 random bits: whoever knows one may see the file."""
+    """`examples` is a folder. Names in the library have 128 random bits: whoever knows one may see the file."""
 
-    def __init__(self, library: Path, examples: Path) -> None:
+    def __init__(self, queries: JobQueries, library: Library, examples: Path) -> None:
+        self._queries = queries
         self._library = library
         self._examples = examples
 
@@ -39,11 +50,21 @@ class SavedFiles:
 
     async def _saved(self, request: Request) -> Response:
         name: str = request.path_params["name"]
-        return await _file_response(self._library / name) if _SAVED_NAME.fullmatch(name) else _not_found()
+        if not _SAVED_NAME.fullmatch(name):
+            return _not_found()
+        try:
+            if not await self._queries.is_shown(name[:32]):
+                return _not_found()
+        except StoreError:
+            return Response(status_code=503, headers={"Cache-Control": "no-store"})
+        path = self._library.folder / name
+        if path.suffix != ".webp":
+            await asyncio.to_thread(self._library.prepare_to_share, path)
+        return await _shown(request, path, _SAVED)
 
     async def _example(self, request: Request) -> Response:
         name: str = request.path_params["name"]
-        return await _file_response(self._examples / name) if _EXAMPLE_NAME.fullmatch(name) else _not_found()
+        return await _shown(request, self._examples / name, _EXAMPLE) if _EXAMPLE_NAME.fullmatch(name) else _not_found()
 
 
 def saved_address(path: Path) -> str:
@@ -51,7 +72,15 @@ def saved_address(path: Path) -> str:
     return SAVED_ADDRESS + quote(path.name)
 
 
-async def _file_response(path: Path) -> Response:
+def file_response(request: Request, file: FileResponse) -> Response:
+    """The file, or 304 without its bytes for a browser that has kept them."""
+    if request.headers.get("if-none-match") != file.headers.get("etag"):
+        return file
+    headers = {name: file.headers[name] for name in ("etag", "cache-control", "last-modified") if name in file.headers}
+    return Response(status_code=304, headers=headers)
+
+
+async def _shown(request: Request, path: Path, headers: Mapping[str, str]) -> Response:
     """The file, inline; 404 for a kind that browsers do not show, such as a job's record."""
     kind = kind_named(path.name[32:] if path.suffix != ".webp" else ".image.webp")
     if not kind.inline:
@@ -60,7 +89,7 @@ async def _file_response(path: Path) -> Response:
         stat = await asyncio.to_thread(path.stat)
     except OSError:
         return _not_found()
-    return FileResponse(path, media_type=kind.media_type, headers=_HEADERS, stat_result=stat)
+    return file_response(request, FileResponse(path, media_type=kind.media_type, headers=headers, stat_result=stat))
 
 
 def _not_found() -> Response:

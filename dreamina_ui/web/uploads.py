@@ -1,12 +1,19 @@
-"""Checks uploads while they stream: one file that can have a record, or one table, of limited size.
+"""Checks uploads while they stream: of a known visitor, one file that can have a record, or one table, of limited size; so
+many and so much of one visitor, and of all.
 
-Gradio itself accepts any number of files of any size and kind, and stores them.
+Gradio itself accepts any number of files of any size and kind from anybody, and stores them for an hour or two.
 """
 
-from collections import deque
+import asyncio
+import re
+import shutil
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePath
+from functools import partial
+from pathlib import Path, PurePath
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -19,18 +26,47 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dreamina_ui.cards.encodings import WORKBOOKS
 from dreamina_ui.media import kinds
 
-__all__ = ["MEDIA", "MEDIA_ENDINGS", "RECORD_ENDINGS", "TABLE_ENDINGS", "TABLE_MOST", "VIDEO_MOST", "Uploads"]
+__all__ = [
+    "MEDIA",
+    "MEDIA_ENDINGS",
+    "RECORD_ENDINGS",
+    "TABLE_ENDINGS",
+    "TABLE_MOST",
+    "VIDEO_MOST",
+    "UploadLimits",
+    "UploadQuota",
+    "Uploads",
+]
 
 VIDEO_MOST = 64 * 2**20
 """Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, the bit rate of a camera."""
 TABLE_MOST = 2 * 2**20
 """Bytes: twice the limit of a batch, which has a message of its own for a table that is too big."""
+PATH = "/gradio_api/upload"
 FORM_MOST = 2**16
 """Bytes of the form around the file."""
 TEXT_CHECKED = 12
+KEPT_S = 2 * 3600.0
+"""Seconds: Gradio looks each hour for files that are older than an hour."""
+TIDIED_EVERY_S = 600.0
+_CACHED = re.compile(r"[0-9a-f]{64}")
+"""The names of Gradio's folders, one for each content."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Say = Callable[..., str]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What may be uploaded within `KEPT_S`, by one visitor and by all, and how many at once; `room` must stay free. In bytes."""
+
+    files_each: int = 200
+    files: int = 5_000
+    bytes_each: int = 2**30
+    bytes: int = 4 * 2**30
+    at_once_each: int = 4
+    at_once: int = 100
+    room: int = 300 * 2**20
 
 
 class UploadRefused(Exception):
@@ -99,29 +135,156 @@ KINDS = {
 }
 
 
-class Uploads:
-    """Middleware for the upload's route: passes nothing on before name, kind and announced size are checked.
+@dataclass(slots=True, eq=False)
+class _Upload:
+    """One upload: whose it is, and how much of it came; `at` in seconds of the clock."""
 
-    With `media`, pictures, videos and sounds are accepted, too. A fault that is found later ends the upload; Gradio then
-    deletes its temporary file.
+    visitor_id: str
+    at: float
+    size: int = 0
+
+
+class UploadQuota:
+    """Counts the uploads of the last two hours, those of an earlier start included; and removes what that left behind.
+
+    `folder` is Gradio's. With `is_own`, nothing else is in it, and files that are older are removed: Gradio itself forgets, when
+    it is killed, what it was to delete. `now` is a clock that never goes back.
     """
 
-    def __init__(self, app: ASGIApp, say: Say, *, media: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        is_own: bool = False,
+        limits: UploadLimits | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._is_own = is_own
+        self._limits = limits or UploadLimits()
+        self._now = now
+        self._kept: deque[_Upload] = deque()
+        self._running: set[_Upload] = set()
+        self._bytes: Counter[str] = Counter()
+        """By visitor; what an earlier start has taken is nobody's, the empty text's."""
+        self._tidied_at: float | None = None
+
+    async def begin(self, visitor_id: str, announced: int) -> _Upload:
+        """Count an upload of so many bytes that begins now. Raises `UploadRefused`."""
+        is_first = self._tidied_at is None
+        if self._tidied_at is None or self._now() - self._tidied_at > TIDIED_EVERY_S:
+            self._tidied_at = self._now()
+            found = await asyncio.to_thread(self._tidy)
+            if is_first:
+                self._kept.extendleft(_Upload("", self._now() - age_s, size) for age_s, size in sorted(found))
+                self._bytes.update({"": sum(size for _, size in found)})
+        while self._kept and self._now() - self._kept[0].at > KEPT_S:
+            self._forget(self._kept.popleft())
+        limits, running = self._limits, [each for each in self._running if each.visitor_id == visitor_id]
+        if len(running) >= limits.at_once_each or len(self._running) >= limits.at_once:
+            raise UploadRefused(429, "guard.upload.at_once")
+        of_visitor = len(running) + sum(each.visitor_id == visitor_id for each in self._kept)
+        if of_visitor >= limits.files_each:
+            raise UploadRefused(429, "guard.upload.many")
+        if len(self._kept) + len(self._running) >= limits.files:
+            raise UploadRefused(503, "guard.upload.full")
+        self._check_bytes(visitor_id, announced)
+        upload = _Upload(visitor_id, self._now())
+        self._running.add(upload)  # before anything is awaited: others that begin meanwhile see it
+        if await asyncio.to_thread(self._free) < announced + limits.room:
+            self._running.discard(upload)
+            raise UploadRefused(503, "guard.upload.full")
+        return upload
+
+    def add(self, upload: _Upload, size: int) -> None:
+        """Count so many more bytes of it. Raises `UploadRefused`: others may have come meanwhile."""
+        upload.size += size
+        self._bytes[upload.visitor_id] += size
+        self._check_bytes(upload.visitor_id, 0)
+
+    def end(self, upload: _Upload, *, is_kept: bool) -> None:
+        """It is over; what is not kept is no longer counted."""
+        self._running.discard(upload)
+        if is_kept:
+            self._kept.append(upload)
+        else:
+            self._forget(upload)
+
+    def _check_bytes(self, visitor_id: str, more: int) -> None:
+        if self._bytes[visitor_id] + more > self._limits.bytes_each:
+            raise UploadRefused(429, "guard.upload.many")
+        if self._bytes.total() + more > self._limits.bytes:
+            raise UploadRefused(503, "guard.upload.full")
+
+    def _forget(self, upload: _Upload) -> None:
+        self._bytes[upload.visitor_id] -= upload.size
+        if self._bytes[upload.visitor_id] <= 0:
+            del self._bytes[upload.visitor_id]
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._folder if self._folder.exists() else self._folder.parent).free
+
+    def _tidy(self) -> list[tuple[float, int]]:
+        """Remove what an earlier start left. Returns the age and the size of each file that is still there."""
+        found = []
+        for path in self._folder.rglob("*") if self._is_own else ():
+            with suppress(OSError):  # Gradio removes files, too
+                facts, is_file = path.stat(), path.is_file()
+                age_s = time.time() - facts.st_mtime
+                if is_file and age_s > KEPT_S:
+                    path.unlink()
+                elif is_file:
+                    found.append((age_s, facts.st_size))
+                elif _CACHED.fullmatch(path.name) and age_s > KEPT_S:
+                    path.rmdir()  # where it is empty
+        return found
+
+
+class Uploads:
+    """Middleware: of the upload's route, passes nothing on before visitor, quota, name, kind and announced size are checked.
+
+    `visitor_of` gives the visitor of a request, or None. With `media`, pictures, videos and sounds are accepted, too. A fault
+    that is found later ends the upload; Gradio then deletes its temporary file.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        say: Say,
+        *,
+        quota: UploadQuota,
+        visitor_of: Callable[[Scope], str | None],
+        media: bool = False,
+    ) -> None:
         self._app = app
         self._say = say
+        self._quota = quota
+        self._visitor_of = visitor_of
         self._kinds = {**KINDS, **dict.fromkeys(MEDIA_ENDINGS, _MEDIUM)} if media else KINDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = _Body(receive)
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body, upload, is_kept = _Body(receive), None, False
         try:
-            await body.read_ahead(_Form(Headers(scope=scope), self._kinds))
+            if (visitor_id := self._visitor_of(scope)) is None:
+                raise UploadRefused(403, "guard.upload.stranger")
+            form = _Form(Headers(scope=scope), self._kinds)
+            upload = await self._quota.begin(visitor_id, form.announced)
+            form.count = partial(self._quota.add, upload)
+            await body.read_ahead(form)
             if not body.is_disconnected:
                 await self._app(scope, body.receive, body.unless_over(send))
+                is_kept = not body.is_over
         except UploadRefused as error:
             body.refused = error
         except MultiPartException:
             if not body.is_over:
                 raise
+        finally:
+            if upload is not None:
+                self._quota.end(upload, is_kept=is_kept)
         if body.refused:
             await body.drain()
             sizes = {"video_mb": VIDEO_MOST // 2**20, "table_mb": TABLE_MOST // 2**20}
@@ -204,6 +367,9 @@ class _Form:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > VIDEO_MOST + FORM_MOST:
             raise UploadRefused(413, "guard.upload.size")
+        self.announced = int(length)
+        self.count: Callable[[int], None] = lambda _: None
+        """Told how many bytes came. May raise `UploadRefused`."""
         self.file_is_known = self._ended = False
         self._kind: _Kind | None = None
         self._start = b""
@@ -229,6 +395,7 @@ class _Form:
     def feed(self, body: bytes, *, last: bool) -> None:
         """Raises `UploadRefused`."""
         self._total += len(body)
+        self.count(len(body))
         if self._total > (self._kind.most if self._kind else VIDEO_MOST) + FORM_MOST:
             raise UploadRefused(413, "guard.upload.size")
         try:

@@ -85,6 +85,9 @@ def test_own_key_pays_and_job_waits_for_it_after_a_restart(
     page = opened(context, server, problems)
     page.on("response", keep)
     expect(page.locator("#status")).to_contain_text("your own key, which the server no longer has")
+    expect(page.locator("#key-told")).to_contain_text("Your own key is no longer here")
+    page.click("#generate")
+    expect(page.locator("#refusal")).to_contain_text("Your own key is no longer here")
     enter(page, KEY)
     expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
     assert paid(service) == before + 1

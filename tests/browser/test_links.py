@@ -8,10 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.media.record import record_of
 from tests.browser.past import known, visited, with_past
 from tests.filled import past_job
-from tests.rig import recorded
+from tests.rig import RECORDS, recorded
 from tests.servers import Server
 
 PROMPT = "A kite & a <b>bold</b> wind, 100% 海"
@@ -83,7 +82,7 @@ def shared(context: BrowserContext, server: Server, state: State = State.SUCCEED
     """A video of the browser's visitor, with its record inside."""
     [job] = with_past(server, [past_job(1, known(context, server), state, prompt=PROMPT)])
     if state is State.SUCCEEDED:
-        recorded(server.data / "videos" / f"{job.share_id}.mp4", record_of(job, job.created_at))
+        recorded(server.data / "videos" / f"{job.share_id}.mp4", RECORDS.of(job, job.created_at))
     return job
 
 

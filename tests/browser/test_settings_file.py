@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
-from dreamina_ui.media.record import record_of
 from dreamina_ui.wording import Words
 from tests.browser.past import visited
 from tests.browser.states import generate, ready
 from tests.filled import past_job
 from tests.media.files import make
-from tests.rig import make_clip, recorded
+from tests.rig import RECORDS, make_clip, recorded
 from tests.servers import Server
 
 PROMPT = "A paper boat, 海, <b>bold</b>"
@@ -47,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def labelled(clip: Path) -> Path:
     """A video as this program saves it."""
     job = past_job(42, "ann", prompt=PROMPT, aspect_ratio=SQUARE, frames=241)
-    return recorded(Path(shutil.copyfile(clip, clip.with_name("labelled.mp4"))), record_of(job, job.created_at))
+    return recorded(Path(shutil.copyfile(clip, clip.with_name("labelled.mp4"))), RECORDS.of(job, job.created_at))
 
 
 def choose(page: Page, file: Path | FilePayload) -> None:
@@ -95,7 +94,7 @@ def test_a_dropped_video_fills_the_form(quick_page: Page, labelled: Path) -> Non
 def test_a_dropped_picture_or_sound_fills_the_form(quick_page: Page, tmp_path: Path, name: str) -> None:
     """Any kind of file that contains a record fills the form."""
     job = past_job(42, "ann", prompt=PROMPT, aspect_ratio=SQUARE, frames=241)
-    path = recorded(make(name, tmp_path / f"file.{name}"), record_of(job, job.created_at))
+    path = recorded(make(name, tmp_path / f"file.{name}"), RECORDS.of(job, job.created_at))
     quick_page.route(f"**/{path.name}", lambda route: route.fulfill(path=path))
     quick_page.evaluate(DROP, [path.name, path.name])
     expect_form(quick_page, PROMPT, "42")

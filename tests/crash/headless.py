@@ -17,6 +17,7 @@ from dreamina_ui.settings import BUNDLED_CARD
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
+from tests.rig import SECRET
 
 __all__ = ["CARD", "VALUES", "Headless", "headless", "sqlite_url"]
 
@@ -61,6 +62,7 @@ async def headless(
         backend=Backend.RUNCOMFY if key else Backend.SIMULATOR,
         key=key,
         limits=Limits(active=100_000, active_per_visitor=100_000),
+        secret=SECRET,
         deadline_s=deadline_s,
         room_needed=0,
         lease_s=lease_s,

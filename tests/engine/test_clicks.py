@@ -12,6 +12,7 @@ import pytest
 
 from dreamina_ui.engine.engine import VARIATIONS_MOST, Engine
 from dreamina_ui.errors import (
+    AlreadyUsed,
     IllegalMove,
     InvalidInput,
     JobNotFound,
@@ -24,8 +25,11 @@ from dreamina_ui.jobs import HOLDER, TERMINAL, Job, State
 from dreamina_ui.simulator import Fault
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import Overview
 from dreamina_ui.storage.leases import Leases
-from tests.rig import VALUES, Clock, Gate, Rig, engine_settings, rigged, sqlite_url, video_of
+from dreamina_ui.storage.maintenance import empty_bin, prune
+from tests.filled import past_job
+from tests.rig import DATABASE, VALUES, Clock, Gate, Rig, engine_settings, rigged, sqlite_url, video_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -487,3 +491,102 @@ async def test_a_mistake_in_one_loop_does_not_end_it(tmp_path: Path, caplog: Any
     async with engine:
         await asyncio.wait_for(renewed.wait(), 30)
     assert "mistake" in caplog.text
+
+
+# What is removed
+
+
+async def removed(rig: Rig, how: str, job: Job) -> None:
+    """The job is removed with its row: its owner deleted it and days passed, or it was pruned."""
+    if how == "deleted":
+        await rig.engine.history.delete(job.visitor_id, [job.job_id])
+        rig.clock.at += 3 * 86_400
+        await empty_bin(rig.engine.queries, rig.library, rig.clock)
+    else:
+        before = rig.clock.now() + 1
+        pruned = await prune(
+            Overview(rig.engine.database), rig.engine.allowances, rig.library, before=before, really=True
+        )
+        assert pruned.jobs == 1
+    assert await rig.store.get_many([job.job_id]) == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "pruned"])
+async def test_the_request_of_a_removed_job_cannot_be_adopted(how: str, tmp_path: Path) -> None:
+    """In no spelling that a service may take for the same; an id that was never used here can be."""
+    async with rigged(tmp_path) as rig:
+        gone = await rig.finish(await rig.submit("ann"))
+        await removed(rig, how, gone)
+        job, request_id = await lost(rig)
+        used = gone.request_id or ""
+        for spelt in (used, used.upper(), used.replace("-", "")):
+            with pytest.raises((RequestTaken, UnknownRequest)):
+                await rig.engine.adopt("ann", job.job_id, spelt)
+            with pytest.raises(RequestTaken):
+                await rig.store.adopt(job.job_id, spelt, rig.clock.now())
+        assert (await rig.engine.adopt("ann", job.job_id, request_id)).state is State.IN_QUEUE
+
+
+@pytest.mark.parametrize("how", ["deleted", "pruned", "in the bin"])
+@pytest.mark.parametrize("call", [True, False])
+async def test_the_click_of_a_removed_job_is_never_paid_again(how: str, call: bool, tmp_path: Path) -> None:
+    """A page's click, and a program's call, however long ago; another click, and the same one of another visitor, are."""
+    name: dict[str, Any] = {"call_id": "call-0"} if call else {"click_id": "click-0"}
+    async with rigged(tmp_path) as rig:
+        [job] = await rig.engine.submit("ann", VALUES, **name)
+        job = await rig.finish(job)
+        if how == "in the bin":
+            await rig.engine.history.delete("ann", [job.job_id])
+        else:
+            await removed(rig, how, job)
+        rig.clock.at += 1000 * 86_400
+        with pytest.raises(AlreadyUsed):
+            await rig.engine.submit("ann", VALUES, **name)
+        if call:  # whoever makes it
+            with pytest.raises(AlreadyUsed):
+                await rig.engine.submit("bob", VALUES, **name)
+        assert rig.gate.posts == 1
+        for visitor_id, other in (("ann", {"click_id": "click-1"}), *((("bob", name),) if not call else ())):
+            [made] = await rig.engine.submit(visitor_id, VALUES, **other)
+            await rig.finish(made)
+        assert rig.gate.posts == (2 if call else 3)
+
+
+async def test_a_click_that_was_made_again_does_not_break_a_rebuild(tmp_path: Path) -> None:
+    """A click is known by its file after the database was lost; where it was made again before, both videos are there."""
+    async with rigged(tmp_path) as rig:
+        [job] = await rig.engine.submit("ann", VALUES, click_id="click-0")
+        await rig.finish(job)
+        kept = {path: path.read_bytes() for path in rig.library.folder.iterdir()}
+    for path in tmp_path.glob(f"{DATABASE}*"):
+        path.unlink()
+    async with rigged(tmp_path) as rig:
+        [found] = await rig.engine.submit("ann", VALUES, click_id="click-0")
+        assert (found.share_id, rig.gate.posts) == (job.share_id, 0)
+    for path in [*tmp_path.glob(f"{DATABASE}*"), *kept]:
+        path.unlink()
+    async with rigged(tmp_path) as rig:
+        [again] = await rig.engine.submit("ann", VALUES, click_id="click-0")
+        await rig.finish(again)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    async with rigged(tmp_path) as rig:
+        assert await count_of(rig) == 2
+    for path in tmp_path.glob(f"{DATABASE}*"):
+        path.unlink()
+    async with rigged(tmp_path) as rig:
+        assert await count_of(rig) == 2
+
+
+async def test_every_deleted_file_goes_and_stays_away(tmp_path: Path) -> None:
+    """However many are deleted at once: their files go after the undo, and the next start finds none of them again."""
+    async with rigged(tmp_path) as rig:
+        many = [past_job(number, "ann", prompt="a lighthouse") for number in range(1200)]
+        for start in range(0, len(many), 400):
+            await rig.store.add(many[start : start + 400])
+        for job in many:
+            video_of(rig.library, job).write_bytes(b"a video")
+        await rig.engine.history.delete("ann", [job.job_id for job in many])
+        rig.clock.at += 3601
+        assert await empty_bin(rig.engine.queries, rig.library, rig.clock) == 1200
+        assert list(rig.library.folder.iterdir()) == []

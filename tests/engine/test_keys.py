@@ -1,5 +1,6 @@
 """Visitors' own keys: checked, kept in memory alone, and each job goes with the very one it was made with."""
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.engine.keys import KEPT_S, KEY_AWAITED_S, VISITORS_MOST
-from dreamina_ui.errors import KeyMissing, KeyNeeded, KeyRefused, KeyUnchecked, UnknownRequest
+from dreamina_ui.engine.keys import KEPT_S, KEY_AWAITED_S, TRIES_EACH, TRIES_IN_ALL, TRIES_S, VISITORS_MOST
+from dreamina_ui.errors import KeyMissing, KeyNeeded, KeyRefused, KeyUnchecked, OwnKeyLost, TooManyKeys, UnknownRequest
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.simulator import Fault
 from tests.rig import VALUES, Clock, Gate, Rig, engine_settings, rigged
@@ -181,7 +182,7 @@ async def test_a_forgotten_or_expired_key_stops_its_jobs_at_the_next_look(tmp_pa
         open_to(rig, ANNS)
         await rig.engine.keys.bring("ann", ANNS)
         job = await rig.until(await rig.submit("ann"), State.IN_QUEUE)
-        rig.engine.keys.forget("ann")
+        await rig.engine.keys.forget("ann")
         await waits_for_key(rig, job)
         assert rig.engine.keys.held() == (frozenset(), frozenset())
         asked = len(rig.gate.requests)
@@ -198,7 +199,7 @@ async def test_waiting_for_a_key_is_no_busy_loop(tmp_path: Path) -> None:
         open_to(rig, ANNS)
         await rig.engine.keys.bring("ann", ANNS)
         job = await rig.until(await rig.submit("ann"), State.IN_QUEUE)
-        rig.engine.keys.forget("ann")
+        await rig.engine.keys.forget("ann")
         before = await waits_for_key(rig, job)
         await until(lambda: not rig.engine.supervisor.runs)
         for _ in range(20):
@@ -240,7 +241,7 @@ async def test_the_key_of_another_account_loses_no_video(tmp_path: Path) -> None
         await rig.engine.keys.bring("ann", OTHER)
         lost = await rig.finish(job)
         assert (lost.failure and lost.failure.code, lost.can_resume) == (UnknownRequest.code, True)
-        rig.engine.keys.forget("ann")
+        await rig.engine.keys.forget("ann")
         await rig.engine.keys.bring("ann", ANNS)
         assert (await rig.finish(await rig.engine.resume("ann", job.job_id))).state is State.SUCCEEDED
 
@@ -350,3 +351,59 @@ async def test_keys_expire_after_their_last_use_and_are_bounded(tmp_path: Path) 
         keys.keep(f"v{number}", OTHER)
     assert not keys.has("ann")
     assert keys.has("v0")
+
+
+async def test_a_lost_key_is_asked_for_again_and_never_replaced(tmp_path: Path) -> None:
+    """After a restart or hours, on the page, in a batch and by a program's call: nothing goes with the shared key, and one
+    sentence says so. With the key brought again, or forgotten on purpose, it goes on; others are asked for nothing."""
+    async with rigged(tmp_path, backend="runcomfy", key=SHARED) as rig:
+        open_to(rig, SHARED, ANNS)
+        await rig.engine.keys.bring("ann", ANNS)
+    async with rigged(tmp_path, backend="runcomfy", key=SHARED) as rig:
+        open_to(rig, SHARED, ANNS)
+        assert await rig.engine.keys.is_lost("ann")
+        with pytest.raises(OwnKeyLost):
+            await rig.submit("ann")
+        with pytest.raises(OwnKeyLost):
+            await rig.engine.batches.submit("ann", [VALUES], "batch-1")
+        assert bearers(rig.gate) == []
+        assert not await rig.engine.keys.is_lost("bob")
+        assert (await rig.finish(await rig.submit("bob"))).own_key is False
+        await rig.engine.keys.bring("ann", ANNS)
+        assert (await rig.finish(await rig.submit("ann"))).own_key is True
+        rig.clock.at += KEPT_S + 1
+        with pytest.raises(OwnKeyLost):
+            await rig.submit("ann")
+        [job] = await rig.engine.submit("ann", VALUES, key=ANNS)  # a program brings it with the call
+        assert (await rig.finish(job)).own_key is True
+        await rig.engine.keys.forget("ann")
+        assert not await rig.engine.keys.is_lost("ann")
+        assert (await rig.finish(await rig.submit("ann"))).own_key is False
+        assert bearers(rig.gate) == [SHARED, ANNS, ANNS, SHARED]
+
+
+async def test_refused_keys_are_bounded(tmp_path: Path) -> None:
+    """Of thousands of keys, the service is asked about ten of one visitor and a hundred of all, also when all come at once;
+    a key that was accepted before stays, and after ten minutes a right one is accepted again."""
+    async with rigged(tmp_path, backend="runcomfy", key=SHARED) as rig:
+        open_to(rig, SHARED, ANNS)
+
+        async def asked(tries: int, visitors: int) -> int:
+            before = len(rig.gate.requests)
+            brought = [rig.engine.keys.bring(f"eve{n % visitors}", f"guess-{visitors}-{n}-0123") for n in range(tries)]
+            errors = await asyncio.gather(*brought, return_exceptions=True)
+            assert {type(error) for error in errors} == {KeyRefused, TooManyKeys}
+            return len(rig.gate.requests) - before
+
+        assert await asked(1000, 1) == TRIES_EACH
+        await rig.engine.keys.bring("ann", ANNS)
+        for _ in range(TRIES_EACH + 1):  # one that is accepted is no try
+            await rig.engine.keys.bring("ann", ANNS)
+            rig.clock.at += 1
+        assert await asked(3000, 500) == TRIES_IN_ALL - TRIES_EACH
+        with pytest.raises(TooManyKeys):
+            await rig.engine.keys.bring("bob", BOBS)
+        assert (await rig.finish(await rig.submit("ann"))).own_key is True
+        open_to(rig, SHARED, ANNS, BOBS)
+        rig.clock.at += TRIES_S + 1
+        await rig.engine.keys.bring("bob", BOBS)

@@ -14,8 +14,9 @@ from dreamina_ui.api.job_json import job_response
 from dreamina_ui.cards.model_card import Card, card_of, load_card
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.media import library
-from dreamina_ui.media.examine import Facts, examine
+from dreamina_ui.media.examine import Facts
 from dreamina_ui.media.kinds import AVI, GIF, HEIC, MP3, MP4, PNG, WEBM, ZIP, Kind
+from dreamina_ui.media.reading import read_output
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.maintenance import _measure
@@ -112,11 +113,11 @@ async def test_a_kept_file_is_not_examined_at_each_try_for_a_missing_one(
     """It is decoded when it is saved; the tries that follow fetch what is missing, and nothing else."""
     examined: list[Path] = []
 
-    def counted(path: Path, *others: Any, **named: Any) -> Facts:
-        examined.append(path)
-        return examine(path, *others, **named)
+    async def counted(part: Path, *others: Any, **named: Any) -> tuple[Facts, bool]:
+        examined.append(part)
+        return await read_output(part, *others, **named)
 
-    monkeypatch.setattr(library, "examine", counted)
+    monkeypatch.setattr(library, "read_output", counted)
     addresses = [f"{ORIGIN}/{name}" for name in ("gone.mp4", "clip.mp4")]
     case = Case(name="gone", right="saved", result=({"status": "succeeded", "output": {"videos": addresses}},))
     service = Scripted(case, {"clip.mp4": make_clip(tmp_path / "clip.mp4").read_bytes()}, {})

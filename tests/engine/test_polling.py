@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dreamina_ui.engine.polling import Durations, JobPoller, Learned, PollLimiter
+from dreamina_ui.engine.polling import KINDS_MOST, Durations, JobPoller, Learned, PollLimiter
 from dreamina_ui.engine.schedule import PollSchedule
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.storage.database import Database
@@ -161,6 +161,20 @@ async def test_a_database_that_is_away_leaves_what_was_learned(database: Databas
     database.transact(lambda connection: connection.exec_driver_sql("DROP TABLE jobs"))
     clock.at += 10.0
     assert await durations.of("simulator", MODEL, {"frames": 121}) is before
+
+
+@pytest.mark.anyio
+async def test_lengths_that_strangers_ask_for_are_forgotten(tmp_path: Path) -> None:
+    """Anybody may ask what a video of any length takes; the lengths that were asked for last are remembered."""
+    with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
+        database.prepare()
+        durations = Durations(JobQueries(database), Clock())
+        first = await durations.of("simulator", MODEL, {"frames": 121})
+        for frames in range(1000, 1000 + KINDS_MOST):
+            last = await durations.of("simulator", MODEL, {"frames": frames})
+        assert len(durations._learned) <= KINDS_MOST
+        assert await durations.of("simulator", MODEL, {"frames": 999 + KINDS_MOST}) is last
+        assert await durations.of("simulator", MODEL, {"frames": 121}) is not first
 
 
 @pytest.mark.anyio

@@ -17,12 +17,11 @@ from dreamina_ui.engine.history import rebuild
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.embed import read_record
 from dreamina_ui.media.library import Library
-from dreamina_ui.media.record import record_of
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from tests.databases import opened
-from tests.rig import Clock, make_clip, recorded, rigged, video_of
+from tests.rig import RECORDS, Clock, make_clip, recorded, rigged, video_of
 
 pytestmark = pytest.mark.anyio
 
@@ -113,7 +112,7 @@ async def test_replicas_that_rebuild_at_once_make_each_job_once(url: str, tmp_pa
     for number in range(3):
         recorded(make_clip(video_of(library, new_name())), {**RECORD, "created_at": number})
     with opened(url) as one, opened(url) as other:
-        added = await asyncio.gather(rebuild(one, library), rebuild(other, library))
+        added = await asyncio.gather(rebuild(one, library, RECORDS), rebuild(other, library, RECORDS))
         assert sum(added) == 3
         assert len(await one.share_ids()) == 3
 
@@ -139,7 +138,7 @@ async def test_files_that_are_not_ours_are_left_alone(tmp_path: Path, caplog: An
     (library.folder / "a copy of mine.mp4").write_bytes(whole)
     before = {path: path.read_bytes() for path in library.folder.iterdir()}
     with opened(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}") as store, caplog.at_level(logging.WARNING):
-        assert await rebuild(store, library) == 0
+        assert await rebuild(store, library, RECORDS) == 0
         assert await store.share_ids() == set()
     assert {path: path.read_bytes() for path in library.folder.iterdir()} == before
     assert caplog.records == []
@@ -197,7 +196,7 @@ async def test_a_record_that_is_none_makes_no_row(tmp_path: Path, wrong: dict[st
     good = new_name()
     recorded(make_clip(video_of(library, good)), RECORD)
     with opened(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}") as store:
-        assert await rebuild(store, library) == 1
+        assert await rebuild(store, library, RECORDS) == 1
         assert await store.share_ids() == {good}
 
 
@@ -233,7 +232,7 @@ async def test_a_hostile_record_is_only_data(url: str, tmp_path: Path) -> None:
             created_at=1.0,
         )
         await store.add([victim])
-        assert await rebuild(store, library) == 1
+        assert await rebuild(store, library, RECORDS) == 1
         assert await store.get("job-1") == victim
         with closing(Database(url)) as database:
             [job] = await JobQueries(database).shared([name])
@@ -262,7 +261,7 @@ async def test_the_saved_video_is_the_services(tmp_path: Path) -> None:
 
 
 async def test_no_job_id_is_in_a_file(tmp_path: Path) -> None:
-    """Who holds a job id owns the job, and files are passed around: neither the tags nor the bytes hold one."""
+    """Who holds a job id owns the job, and files are passed around: neither the tags nor the bytes hold one, nor its maker."""
     async with rigged(tmp_path) as rig:
         jobs = await rig.engine.submit("ann", {"prompt": PROMPT, "seed": 7}, count=3, click_id="click-of-ann")
         jobs = [await rig.finish(job) for job in jobs]
@@ -277,10 +276,10 @@ async def test_no_job_id_is_in_a_file(tmp_path: Path) -> None:
             with av.open(str(video_of(rig.library, job.share_id))) as container:
                 tags = json.dumps([container.metadata, *(stream.metadata for stream in container.streams)])
             assert not any(other.job_id in tags for other in jobs)
-            record = record_of(job, job.finished_at or 0)
-            assert "job_id" not in record
+            assert "job_id" not in RECORDS.of(job, job.finished_at or 0)
             assert job.request_id is not None
-            assert job.request_id in tags
+            assert job.request_id not in tags
+            assert not {"visitor_id", "request_id", "cost_usd"} & set(read_record(video_of(rig.library, job)) or {})
 
 
 async def test_a_lost_database_costs_no_limit(tmp_path: Path) -> None:

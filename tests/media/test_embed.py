@@ -13,7 +13,7 @@ import av
 import pytest
 from PIL import Image
 
-from dreamina_ui.media import edits
+from dreamina_ui.media.comments import edits
 from dreamina_ui.media.embed import embed_record, read_record
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, MP4, Family, kind_of
 from tests.media.files import FILES, box, chunk, movie, picture, sound, synchsafe

@@ -11,12 +11,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Page, Request, expect
 
-from dreamina_ui.media.record import record_of
 from dreamina_ui.simulator import Fault
 from tests.browser.conftest import browser as browser  # a fixture, for this package too
 from tests.browser.states import generate, reached
 from tests.filled import past_job
-from tests.rig import make_clip, recorded
+from tests.rig import RECORDS, make_clip, recorded
 from tests.security.service import Service
 from tests.servers import Server
 
@@ -186,7 +185,7 @@ def test_hostile_link_is_only_text(context: BrowserContext, server: Server, prob
 def test_hostile_file_is_only_text(page: Page, tmp_path: Path) -> None:
     """A file's record fills the form with text; a file's name is text or is not shown."""
     job = replace(past_job(1, "ann", prompt=MARKUP[:700]))
-    path = recorded(make_clip(tmp_path / "clip.mp4"), record_of(job, job.created_at))
+    path = recorded(make_clip(tmp_path / "clip.mp4"), RECORDS.of(job, job.created_at))
     name = "<img src=x onerror=window.pwned=7>\u202e${7*7}.mp4"
     choose(page, {"name": name, "mimeType": "video/mp4", "buffer": path.read_bytes()})
     expect(page.locator("#field-prompt textarea")).to_have_value(MARKUP[:700])

@@ -172,7 +172,7 @@ async def test_a_deleted_video_gives_nothing_back(stores: Stores) -> None:
     await stores.store.change("job-1", lambda job: ended(sent(job)))
     await stores.queries.delete("ann", ["job-1"], NOON)
     assert await stores.left() == 2
-    await stores.queries.forget(NOON + 1, made_before=NOON + 1)
+    await stores.queries.forget(await stores.queries.binned(NOON + 1), made_before=NOON + 1)
     assert (await stores.store.unfinished(), stores.rows("SELECT job_id FROM jobs")) == ([], [])
     assert await stores.left() == 2
 

@@ -19,6 +19,8 @@ import sqlalchemy as sa
 from dreamina_ui.errors import StoreError, StoreUnavailable, StoreUnusable
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import jobs as rows
+from dreamina_ui.storage.job_rows import values_of
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.migrations import MIGRATIONS, Migration, migrate
 from tests.databases import new_database
@@ -331,6 +333,7 @@ ROWS_OF = {
 ROWS_OF["0005_history_order"] = ROWS_OF["0004_batches"]  # it made no column
 ROWS_OF["0008_durations"] = ROWS_OF["0007_allowances"]  # where nothing is known of the new one
 ROWS_OF["0009_files_and_remarks"] = ROWS_OF["0007_allowances"]
+ROWS_OF["0010_calls"] = ROWS_OF["0009_files_and_remarks"]
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -519,6 +522,7 @@ JOBS_OF["0005_history_order"] = JOBS_OF["0004_batches"]
 JOBS_OF["0008_durations"] = [replace(job, took_s=None) for job in JOBS_OF["0007_allowances"]]
 
 JOBS_OF["0009_files_and_remarks"] = JOBS_OF["0008_durations"]
+JOBS_OF["0010_calls"] = JOBS_OF["0009_files_and_remarks"]
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
@@ -558,6 +562,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks", "0010_calls"]
+    names += ["0011_used_ids"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 
@@ -589,6 +594,23 @@ async def test_a_database_of_every_older_version_keeps_its_rows(blank: Database,
     blank.transact(_drop_all)
     blank.prepare()
     assert upgraded == schema(blank)
+
+
+async def test_visitors_who_paid_last_with_an_own_key_are_known(blank: Database) -> None:
+    """After the update, their next click asks for the key; whoever used the shared key since is asked for none."""
+    blank.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:10]))
+    jobs = [("ann", False, 1), ("ann", True, 2), ("bob", True, 1), ("bob", False, 2), ("eve", False, 1)]
+
+    def fill(connection: sa.Connection) -> None:
+        for number, (visitor_id, own_key, at) in enumerate(jobs):
+            job = replace(FULL, job_id=f"{number}", share_id=f"share-{number}", click_id=None)
+            values = values_of(replace(job, visitor_id=visitor_id, own_key=own_key, created_at=float(at)))
+            connection.execute(sa.insert(rows).values(values))
+
+    blank.transact(fill)
+    blank.prepare()
+    store = JobStore(blank)
+    assert [await store.has_own_key(name) for name in ("ann", "bob", "eve")] == [True, False, False]
 
 
 def _drop_all(connection: sa.Connection) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from dreamina_ui.jobs import TERMINAL, State
+from dreamina_ui.storage.allowances import Allowances
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import RUNNING, JobQueries, Search
 from dreamina_ui.storage.job_store import JobStore
 from tests.filled import MINUTE_S, past_job
-from tests.rig import CARD
+from tests.rig import CARD, NO_LIMIT
 
 pytestmark = pytest.mark.anyio
 
@@ -104,15 +105,16 @@ async def test_delete_and_restore(stores: Stores) -> None:
     assert await stores.queries.restore("bob", names) == 0
     assert await stores.queries.restore("ann", names) == 2
     assert await found_ids(stores) == names[::-1]
-    assert [job.job_id for job in await stores.queries.binned(NOW + 1)] == []
+    assert await stores.queries.binned(NOW + 1) == []
 
 
-async def test_binned_are_old_enough_succeeded_jobs(stores: Stores) -> None:
-    """`binned` returns only succeeded jobs that were deleted before the time."""
+async def test_binned_are_jobs_that_were_deleted_long_enough_ago(stores: Stores) -> None:
+    """`binned` names all jobs that were deleted before the time, in whatever state they ended."""
     names = await add_jobs(stores, State.SUCCEEDED, State.SUCCEEDED, State.FAILED)
     await stores.queries.delete("ann", [names[0], names[2]], NOW)
     await stores.queries.delete("ann", [names[1]], NOW + 60)
-    assert [job.job_id for job in await stores.queries.binned(NOW + 1)] == [names[0]]
+    expected = {(await stores.store.get(name)).share_id for name in (names[0], names[2])}
+    assert set(await stores.queries.binned(NOW + 1)) == expected
 
 
 async def test_the_last_cost_is_the_visitors_own(stores: Stores) -> None:
@@ -153,7 +155,7 @@ async def test_old_rows_in_the_bin_are_removed(stores: Stores, state: State) -> 
     await stores.store.add([young])
     await stores.queries.delete("ann", [old, young.job_id], NOW)
     await stores.queries.delete("ann", [later], NOW + 60)
-    await stores.queries.forget(NOW + 1, made_before=young.created_at)
+    await stores.queries.forget(await stores.queries.binned(NOW + 1), made_before=young.created_at)
     there = {job.job_id for job in await stores.store.get_many([old, later, kept, young.job_id])}
     assert there == {later, kept, young.job_id}
 
@@ -164,8 +166,40 @@ async def test_an_unfinished_row_in_the_bin_is_kept(stores: Stores) -> None:
     await stores.queries.delete("ann", [name], NOW)
     # Not by an adoption, which takes it out of the bin: whatever sets it going, the row must outlast it.
     await stores.store.change(name, lambda job: replace(job, state=State.IN_QUEUE, finished_at=None))
-    await stores.queries.forget(NOW + MINUTE_S, made_before=NOW)
+    await stores.queries.forget(await stores.queries.binned(NOW + MINUTE_S), made_before=NOW)
     assert (await stores.store.get(name)).state is State.IN_QUEUE
     await stores.store.change(name, lambda job: replace(job, state=State.FAILED, finished_at=NOW))
-    await stores.queries.forget(NOW + MINUTE_S, made_before=NOW)
+    await stores.queries.forget(await stores.queries.binned(NOW + MINUTE_S), made_before=NOW)
     assert await stores.store.get_many([name]) == []
+
+
+async def test_a_history_follows_its_visitor(stores: Stores, url: str) -> None:
+    """All of it moves, the bin, the used allowance and a block, too; what waits unsent for an own key is cancelled on the way."""
+    states = [State.SUCCEEDED, State.FAILED, State.UNCERTAIN, State.IN_QUEUE]
+    named = await add_jobs(stores, *states)
+    await stores.queries.delete("ann", named[1:2], NOW)
+    await add_jobs(stores, State.SUCCEEDED, visitor_id="bob", first=10)
+    waiting = [
+        replace(
+            past_job(20 + number, "ann", State.WAITING, prompt="Tea"), own_key=own, finished_at=None, request_id=None
+        )
+        for number, own in enumerate((True, False))
+    ]
+    await stores.store.add(waiting)
+    with closing(Database(url)) as database:
+        allowances = Allowances(database, NO_LIMIT, "runcomfy", now=lambda: NOW)
+        await allowances.block("ann", "too many")
+        for _ in range(2):
+            await stores.queries.follow("ann", "new", NOW)
+        assert {block.visitor_id: block.reason for block in await allowances.blocked()} == {
+            "ann": "too many",
+            "new": "too many",
+        }
+    assert (await stores.queries.page("ann"))[1] == 0
+    found, count = await stores.queries.page("new")
+    assert count == 5
+    assert await stores.queries.restore("new", named[1:2]) == 1
+    after = {job.job_id: job.state for job in found}
+    assert [after[name] for name in (named[0], *named[2:])] == [State.SUCCEEDED, State.UNCERTAIN, State.IN_QUEUE]
+    assert after[waiting[0].job_id] is State.CANCELLED
+    assert (await stores.queries.page("bob"))[1] == 1

@@ -13,6 +13,7 @@ import pytest
 from dreamina_ui.ui.sections.account import Account, Left, left_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.visitors import KEY_VISITOR
 from dreamina_ui.wording import Words
 from tests.engine.test_ownership import VISITORS, request_of
 from tests.rig import Rig, rigged
@@ -69,6 +70,19 @@ async def test_a_key_can_be_saved_and_deleted(tmp_path: Path) -> None:
         assert "left today: 2" in left
         assert "forgotten" in told
         assert not rig.engine.keys.has("ann")
+
+
+async def test_a_key_is_kept_for_the_visitor_that_it_makes(tmp_path: Path) -> None:
+    """Whoever else has the cookie that came with the request has no use of the key."""
+    async with account(tmp_path) as (rig, section):
+        request = request_of("planted")
+        assert request.request is not None
+        request.request.scope[KEY_VISITOR] = "new"
+        _, _, told, forget = await section.save_key(KEY, request)
+        assert "Your key is in use" in told
+        assert forget["visible"]
+        assert rig.engine.keys.of_visitor("new") == KEY
+        assert not rig.engine.keys.has("planted")
 
 
 @pytest.mark.parametrize(

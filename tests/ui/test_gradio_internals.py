@@ -10,17 +10,25 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from gradio.state_holder import SessionState
+from starlette.middleware import Middleware
 
 from dreamina_ui.ui.gradio_internals import (
+    SESSION_CALLS_MOST,
+    STRANGER_CALLS_MOST,
+    UNREAD_MOST,
+    UNREAD_S,
+    VISITOR_CALLS_MOST,
+    OpenCalls,
     PageStates,
     StudioBlocks,
     events_of,
     mount_page,
     upload_folder,
     value_in,
-    waits_in,
 )
 from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.visitors import COOKIE, VisitorCookie, Visitors
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +143,7 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits() -> None:
         button.click(wait, outputs=shown, api_name="wait", concurrency_limit=None)
     app = FastAPI()
     mount_page(app, blocks, max_watchers=most, run_history=False, ssr_mode=False)
-    knows = waits_in(blocks)
+    knows = OpenCalls(blocks, most=most).knows
     web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
     async with app.router.lifespan_context(app), web:
         assert not knows("mine")
@@ -149,6 +157,87 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits() -> None:
         running.set()
         answer = await web.get(f"/gradio_api/call/wait/{calls[0]}")
     assert '["done"]' in answer.text
+
+
+async def test_answers_that_nobody_takes_are_forgotten() -> None:
+    """After some minutes, or when there are too many; not what runs or is waited for. A page may have some dozens open."""
+    at, running = 0.0, asyncio.Event()
+
+    async def wait(text: str) -> str:
+        if text == "wait":
+            await running.wait()
+        return text
+
+    with gr.Blocks() as blocks:
+        box, button = gr.Textbox(), gr.Button()
+        button.click(wait, inputs=box, outputs=box, api_name="wait", concurrency_limit=None)
+    app = FastAPI()
+    mount_page(app, blocks, max_watchers=100, run_history=False, ssr_mode=False)
+    calls = OpenCalls(blocks, most=100, monotonic=lambda: at)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+
+    async def ask(session: str, text: str = "now") -> None:
+        body = {"data": [text], "session_hash": session, "fn_index": 0}
+        (await web.post("/gradio_api/queue/join", json=body)).raise_for_status()
+
+    async with app.router.lifespan_context(app), web:
+        await ask("slow", "wait")
+        for number in range(UNREAD_MOST + 20):
+            await ask(str(number))
+            if number < SESSION_CALLS_MOST:
+                assert calls.has_room("busy", None)
+                await ask("busy")
+        await until(lambda: len(blocks._queue.event_ids_to_events) == 1)
+        assert not calls.has_room("busy", None)
+        assert calls.has_room("another", None)
+        calls.tidy()
+        assert calls.knows("slow")
+        assert calls.knows(str(UNREAD_MOST + 19))
+        kept = [number for number in range(UNREAD_MOST + 20) if calls.knows(str(number))]
+        assert UNREAD_MOST - SESSION_CALLS_MOST - 20 <= len(kept) <= UNREAD_MOST
+        at += UNREAD_S - 1
+        calls.tidy()
+        await ask("late")
+        at += 2
+        calls.tidy()
+        assert not calls.knows(str(kept[-1]))
+        assert calls.knows("late")
+        assert calls.knows("slow")
+        running.set()
+        async with web.stream("GET", "/gradio_api/queue/data?session_hash=slow") as stream:
+            assert "process_completed" in "".join([line async for line in stream.aiter_lines()])
+
+
+async def test_a_visitor_has_so_many_calls_open() -> None:
+    """By the cookie, whatever sessions they name; programs without one share a number of their own."""
+    running, visitors = asyncio.Event(), Visitors("a secret for the tests")
+
+    async def wait() -> None:
+        await running.wait()
+
+    with gr.Blocks() as blocks:
+        gr.Button().click(wait, api_name="wait", concurrency_limit=None)
+    app = FastAPI(middleware=[Middleware(VisitorCookie, visitors=visitors)])
+    mount_page(app, blocks, max_watchers=300, run_history=False, ssr_mode=False)
+    calls = OpenCalls(blocks, most=300)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+
+    async def ask(number: int, cookie: str = "") -> None:
+        headers = {"cookie": f"{COOKIE}={cookie}"} if cookie else {}
+        body = {"data": [], "session_hash": f"{cookie[:9]}{number}", "fn_index": 0}
+        web.cookies.clear()
+        (await web.post("/gradio_api/queue/join", json=body, headers=headers)).raise_for_status()
+
+    async with app.router.lifespan_context(app), web:
+        for visitor_id, most in (("ann", VISITOR_CALLS_MOST), (None, STRANGER_CALLS_MOST)):
+            cookie = visitors.cookie_of(visitor_id) if visitor_id else ""
+            for number in range(most):
+                assert calls.has_room("another", visitor_id)
+                await ask(number, cookie)
+            assert not calls.has_room("another", visitor_id)
+        assert calls.has_room("another", "bob")
+        running.set()
+        await until(lambda: calls.has_room("another", None))
 
 
 def test_uploads_are_where_gradio_keeps_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import av
 import pytest
 
-from dreamina_ui.ui.settings_file import settings_of
-from dreamina_ui.web.uploads import RECORD_ENDINGS, VIDEO_MOST
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.media.tasks import record_of_dropped
+from dreamina_ui.ui import settings_file
+from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from tests.media.files import make
 from tests.rig import CARD, VALUES, make_clip, recorded
 
@@ -25,6 +27,11 @@ GOOD = {"app": "dreamina-ui", "model_id": CARD.model_id, "settings": dict(VALUES
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+def settings_of(card: Card, path: Path) -> tuple[dict[str, Any], str | None]:
+    """The settings in a file, without the process that reads it."""
+    return settings_file.settings_of(card, record_of_dropped(str(path), VIDEO_MOST, TABLE_MOST))
 
 
 def labelled(clip: Path, folder: Path, record: Mapping[str, Any]) -> Path:

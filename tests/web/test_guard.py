@@ -24,6 +24,7 @@ JOIN = "/gradio_api/queue/join"
 OWN = "http://127.0.0.1:7860"
 NAME = "studio.example.com"
 SPACE = "me-studio.hf.space"
+STRICTER = "default-src 'none'; sandbox"
 FOREIGN = Words().say("guard.foreign")
 UNKNOWN = Words().say("guard.host")
 CLOSED = Words().say("guard.closed")
@@ -38,6 +39,8 @@ def sentence_of(reply: httpx.Response) -> str:
 async def reached(request: Request) -> PlainTextResponse:
     """The app behind: says what it was told of the way the request took."""
     told = [request.url.scheme, *(request.headers.get(f"x-forwarded-{name}", "-") for name in ("host", "proto"))]
+    if request.url.path == "/dreamina/upload/stricter":
+        return PlainTextResponse("", headers={"Content-Security-Policy": STRICTER, "Referrer-Policy": "no-referrer"})
     kind = request.headers.get("x-kind", "text/plain")
     return PlainTextResponse(" ".join([*told, request.headers.get("x-gradio-server", "-")]), media_type=kind)
 
@@ -226,7 +229,7 @@ async def test_on_a_space() -> None:
     assert (await ask(guard, "GET", "/", "http://10.20.30.40:7860")).status_code == 200  # its health check
     assert sentence_of(await ask(guard, "GET", "/", "http://evil.example")) == UNKNOWN
     frames = reply.headers["content-security-policy"].split("frame-ancestors ")[1]
-    assert frames == "'self' https://huggingface.co https://*.hf.space"
+    assert frames == "'self' https://huggingface.co"  # 'self' is the Space's own name; another Space is a stranger
 
 
 @pytest.mark.parametrize(
@@ -377,3 +380,101 @@ def test_a_space_with_a_domain_of_its_own() -> None:
     """Hugging Face then sets both names in one variable."""
     env = {"SPACE_ID": "me/studio", "SPACE_HOST": "studio.example.com,me-studio.hf.space"}
     assert Settings.from_env(env).allowed_hosts == {"studio.example.com", "me-studio.hf.space", "*.hf.space"}
+
+
+async def test_a_stricter_policy_of_a_route_stays() -> None:
+    """A browser follows every policy that it is sent: the route's, and the guard's beside it."""
+    headers = (await ask(guarded(), "GET", "/dreamina/upload/stricter")).headers
+    policies = headers.get_list("content-security-policy")
+    assert policies[0] == STRICTER
+    assert "frame-ancestors 'self'" in policies[1]
+    assert headers["referrer-policy"] == "no-referrer"
+    assert len((await ask(guarded(), "GET", "/")).headers.get_list("content-security-policy")) == 1
+
+
+LONG = "a" * 65
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/gradio_api/queue/data?session_hash=a&session_hash=b", 400),
+        ("/gradio_api/queue/data?session_hash=a&session_hash=", 400),
+        (f"/gradio_api/queue/data?session_hash={LONG}", 400),
+        (f"/gradio_api/heartbeat/{LONG}", 400),
+        (f"/gradio_api/call/submit/{LONG}", 400),
+        (f"/gradio_api/upload_progress?upload_id={LONG}", 400),
+        ("/?video=a&video=b", 400),
+        ("/?prompt=a&prompt=b", 400),
+        (f"/dreamina/zip?video=a&video={LONG}", 400),
+        (f"/dreamina/video/a?n={'9' * 5000}", 400),
+        ("/dreamina/video/%00", 404),
+        ("/assets/%ff", 404),
+        ("/assets/a%0ab", 404),
+        (f"/assets/{'a' * 256}", 404),
+        ("/?" + "a&" * 1001, 404),
+        (f"/assets/{'ä' * 200}", 404),
+        (f"/assets/{'a/' * 3000}", 404),
+        # What people and pages send:
+        ("/dreamina/zip?video=a&video=b&video=a", 200),
+        ("/?prompt=a+boat&seed=7&utm_source=a&utm_source=b", 200),
+        (f"/?prompt={'a' * 5000}", 200),
+        (f"/?inline=https://a.example/{'a' * 500}", 200),  # a field of the card
+        (f"/gradio_api/heartbeat/{LONG[1:]}", 200),
+        (f"/assets/{'ä' * 100}%20100%25.js", 200),
+        ("/?%zz=%&=", 200),
+    ],
+)
+async def test_what_a_request_names_is_clear(path: str, status: int) -> None:
+    """What is read is named once, in letters, and by a name; the page's calls are told in JSON."""
+    guard = Guard(BEHIND, hosts=Hosts(), folders=[], say=lambda _, key, **__: key, named=["prompt", "inline"])
+    reply = await ask(guard, "GET", path)
+    assert reply.status_code == status
+    if status == 400 and path.startswith("/gradio_api/queue"):
+        assert reply.json()["detail"] in ("guard.twice", "guard.name")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([("idempotency-key", "a" * 16), ("idempotency-key", "b" * 16)], 400),
+        ([("x-runcomfy-key", "a"), ("X-RunComfy-Key", "b")], 400),
+        ([("x-dreamina-function", "a"), ("x-dreamina-function", "b")], 400),
+        ([("origin", OWN), ("origin", "https://evil.example")], 400),
+        ([("idempotency-key", "a" * 201)], 400),
+        ([("mcp-session-id", LONG)], 400),
+        ([("idempotency-key", "a" * 200), ("x-runcomfy-key", "b" * 512), ("origin", OWN)], 200),
+        ([("accept", "a"), ("accept", "b"), ("via", "1.1 a"), ("via", "1.1 b")], 200),
+    ],
+)
+async def test_a_header_that_decides_is_sent_once(headers: list[tuple[str, str]], status: int) -> None:
+    """Two keys, two pages: it is not clear which one is meant. What decides nothing may be repeated."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guarded()), base_url=OWN) as client:
+        reply = await client.post(JOIN, headers=headers)
+    assert reply.status_code == status, reply.text
+    if status == 400:
+        assert "nothing was done" in reply.json()["detail"]
+
+
+async def test_everybody_behind_reads_the_same() -> None:
+    """Cookies in several lines are one line, of several proxies' words the first is the only one, many ranges are none."""
+    seen: list[Request] = []
+
+    async def keep(request: Request) -> PlainTextResponse:
+        seen.append(request)
+        return PlainTextResponse("")
+
+    app = Starlette(routes=[Route("/", keep)])
+    guard = Guard(app, hosts=Hosts({NAME}), folders=[], say=lambda _, key, **__: key, behind_proxy=True)
+    told = [("cookie", "a=1"), ("cookie", "b=2; a=3"), ("x-forwarded-host", f"{NAME}, b"), ("x-forwarded-host", "c")]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url=f"http://{NAME}") as client:
+        await client.get("/", headers=[*told, ("range", "bytes=0-1,3-4")])
+        others = "; ".join(f"other{number}={'x' * 100}" for number in range(500))
+        await client.get("/", headers=[("cookie", f"{others}; dreamina_visitor=a; {others}; session=b")])
+        await client.get("/", headers=[("range", "bytes=" + ",".join(f"{at}-{at}" for at in range(0, 900, 2)))])
+    few, crumbs, many = seen
+    assert few.headers.getlist("cookie") == ["a=1; b=2; a=3"]
+    assert few.headers.getlist("x-forwarded-host") == [NAME]
+    assert few.headers["range"] == "bytes=0-1,3-4"
+    assert crumbs.headers["cookie"] == "dreamina_visitor=a; session=b"
+    assert "range" not in many.headers

@@ -1,6 +1,7 @@
-"""The page is rendered once, and cached for equal requests."""
+"""The page is rendered once, and cached for what was understood of a request."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping
 
 import brotli
 import httpx
@@ -8,17 +9,22 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dreamina_ui.web.page_response import PAGES_MOST, PageCache
+from dreamina_ui.config.hosts import Hosts
+from dreamina_ui.web import page_response
+from dreamina_ui.web.page_response import BEST_EACH_S, FAST_EACH_S, PACKED_MOST, PAGES_MOST, PageCache
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
+NAME = "studio.test"
 
 
-def by_language(cookies: Mapping[str, str]) -> Sequence[str] | None:
-    return None if "session" in cookies else (cookies.get("language", ""),)
+def by_language(cookies: Mapping[str, str]) -> Mapping[str, str] | None:
+    if "session" in cookies:
+        return None
+    return {"language": cookies["language"]} if cookies.get("language") in ("en", "de") else {}
 
 
 class House:
@@ -26,31 +32,56 @@ class House:
 
     def __init__(self, answer: Callable[[Request, int], object] | None = None) -> None:
         self.made = 0
+        self.at = 0.0
 
         async def page(request: Request) -> object:
             self.made += 1
             if answer:
                 return answer(request, self.made)
-            return HTMLResponse(f"<p>{request.url.hostname} {request.cookies.get('language')} {self.made}</p>" * 50)
+            root = str(request.base_url).rstrip("/")
+            return HTMLResponse(f"<p>{root} {request.cookies.get('language')} {self.made} {request.url.query}</p>" * 50)
+
+        async def config(request: Request) -> JSONResponse:
+            self.made += 1
+            return JSONResponse({"root": str(request.base_url), "made": self.made})
+
+        async def asset(request: Request) -> Response:
+            self.made += 1
+            if request.path_params["name"] == "none.js":
+                return Response(status_code=404)
+            packed = "br" in request.headers.get("accept-encoding", "")
+            body, headers = b"let a = 1;" * 1000, {"content-encoding": "br"} if packed else {}
+            return Response(brotli.compress(body) if packed else body, headers=headers)
 
         app = Starlette(
-            routes=[Route("/", page, methods=["GET", "POST"]), Route("/other", page)],
-            middleware=[Middleware(PageCache, varies=by_language)],
+            routes=[
+                Route("/", page, methods=["GET", "POST"]),
+                Route("/other", page),
+                Route("/config", config),
+                Route("/assets/{name}", asset),
+            ],
+            middleware=[
+                Middleware(PageCache, varies=by_language, hosts=Hosts({NAME, "*.test"}), monotonic=lambda: self.at)
+            ],
         )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio.test")
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{NAME}")
 
     async def get(self, path: str = "/", **headers: str) -> httpx.Response:
         return await self.client.get(path, headers={"accept-encoding": "identity", **headers})
 
 
 async def test_the_page_is_rendered_once() -> None:
-    """A second request gets the same page, also with values for the form in the query."""
+    """Requests with whatever query get the same page: also two at once, one that asks for headers alone, another "page"."""
     house = House()
-    first = await house.get()
-    for path in ("/", "/?prompt=a+lighthouse", "/?__theme=dark"):
+    first, second = await asyncio.gather(house.get(), house.get())
+    assert first.content == second.content
+    for path in ("/", "/?prompt=a+lighthouse", "/?__theme=dark", "/?page=x", "/?deep_link=../x&page=x&page=y"):
         again = await house.get(path)
         assert (again.content, again.headers["content-type"]) == (first.content, first.headers["content-type"])
         assert again.headers["content-length"] == str(len(first.content))
+        head = await house.client.head(path, headers={"accept-encoding": "identity"})
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(first.content))
     assert house.made == 1
 
 
@@ -62,8 +93,8 @@ async def test_the_page_is_compressed() -> None:
     plain = await house.get()
 
     async def squeezed() -> bytes:
-        request = house.client.build_request("GET", "/", headers={"accept-encoding": "br"})
-        reply = await house.client.send(request, stream=True)
+        asked = house.client.build_request("GET", "/", headers={"accept-encoding": "br"})
+        reply = await house.client.send(asked, stream=True)
         assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("br", "Accept-Encoding")
         raw = b"".join([part async for part in reply.aiter_raw()])
         assert brotli.decompress(raw) == plain.content
@@ -79,26 +110,46 @@ async def test_the_page_is_compressed() -> None:
     assert (await house.get()).content == plain.content
 
 
-async def test_different_pages_are_cached_separately() -> None:
-    """Another host name, another language, a signed-in visitor, another page of Gradio: each is rendered."""
+async def test_each_host_gets_a_page_of_its_own_from_one_rendering() -> None:
+    """Whatever name, port and scheme a request came by: they stand in its page, and in no other one's."""
+    house = House()
+    for host in (NAME, f"{NAME}:8443", "another.test", "10.0.0.1:7860", "[::1]:7860"):
+        page = await house.get(host=host)
+        assert page.text.startswith(f"<p>http://{host} None 1 </p>")
+        assert "invalid" not in page.text
+        secure = await house.client.get("https://studio.test/", headers={"host": host, "x-forwarded-host": NAME})
+        assert secure.text.startswith(f"<p>https://{NAME} None 1 </p>")
+    assert house.made == 1
+
+
+async def test_the_description_for_clients_is_cached_as_well() -> None:
+    """It is no page, and has its own place; a host's address stands in it."""
     house = House()
     await house.get()
-    for path, headers in (
-        ("/", {"host": "another.test"}),
-        ("/", {"x-forwarded-host": "third.test"}),
-        ("/", {"cookie": "language=de"}),
-        ("/", {"cookie": "session=me"}),
-        ("/?deep_link=abc", {}),
-        ("/?page=runs", {}),
-        ("/other", {}),
-    ):
+    for host in (NAME, "10.0.0.1:7860"):
+        for query in ("", "?page=x"):
+            assert (await house.get(f"/config{query}", host=host)).json() == {"root": f"http://{host}/", "made": 2}
+    assert " None 1 " in (await house.get()).text
+
+
+async def test_different_pages_are_cached_separately() -> None:
+    """Another language is rendered once; a language that there is not is none; a signed-in visitor's page is made anew."""
+    house = House()
+    await house.get()
+    assert " de 2 " in (await house.get(cookie="language=de")).text
+    assert " de 2 " in (await house.get(cookie="language=de; other=1")).text
+    for number in range(100):
+        assert " None 1 " in (await house.get(cookie=f"language=x{number}")).text
+    assert house.made == 2
+    for path, headers in (("/", {"cookie": "session=me"}), ("/other", {})):
         before = house.made
         await house.get(path, **headers)
-        assert house.made == before + 1, (path, headers)
+        await house.get(path, **headers)
+        assert house.made == before + 2, (path, headers)
+    assert " 7 <" in (await house.get("/?page=x", cookie="session=me")).text, "without its query"
     before = house.made
-    await house.get("/", cookie="session=me")
     await house.client.post("/")
-    assert house.made == before + 2, "neither a signed-in visitor's page nor an answer to a POST is kept"
+    assert house.made == before + 1, "an answer to a POST is not kept"
 
 
 @pytest.mark.parametrize(
@@ -109,31 +160,84 @@ async def test_different_pages_are_cached_separately() -> None:
     ],
 )
 async def test_only_pages_are_cached(answer: Callable[[Request, int], object]) -> None:
-    """A failed response is not cached."""
+    """A failed response is passed on, and not cached."""
     house = House(answer)
     first, second = await house.get(), await house.get()
     assert first.text != second.text
+    assert first.status_code == answer(None, 1).status_code  # type: ignore[arg-type, attr-defined]
 
 
 async def test_cookies_are_not_cached() -> None:
-    """The cookie of the first response is not in the next one."""
+    """Nobody gets a cookie that was meant for another one."""
 
     def answer(request: Request, number: int) -> HTMLResponse:
         return HTMLResponse("page", headers={"set-cookie": f"visitor={number}"})
 
     house = House(answer)
-    assert "set-cookie" in (await house.get()).headers
-    assert "set-cookie" not in (await house.get()).headers
+    for _ in range(2):
+        assert "set-cookie" not in (await house.get()).headers
+    assert house.made == 1
+
+
+async def test_names_that_strangers_make_up_are_compressed_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number is a name of this program: a thousand of them cost two compressions, and push out no known name's."""
+    made: list[int] = []
+    compress = page_response._compressed
+
+    def counted(body: bytes, quality: int) -> bytes:
+        made.append(quality)
+        return compress(body, quality)
+
+    monkeypatch.setattr(page_response, "_compressed", counted)
+    house = House()
+
+    async def encoding(host: str) -> str:
+        reply = await house.client.get("/", headers={"accept-encoding": "br", "host": host})
+        return str(reply.headers.get("content-encoding"))
+
+    assert await encoding(NAME) == "br"
+    await until(lambda: len(made) == 2)
+    found = [await encoding(f"10.0.{number // 250}.{number % 250}") for number in range(1000)]
+    found += [await encoding(f"{NAME}:{port}") for port in range(1000, 1100)]
+    assert found.count("br") == 1
+    await until(lambda: len(made) == 4)
+    for number in range(2 * PACKED_MOST):
+        house.at += max(FAST_EACH_S, BEST_EACH_S)
+        assert await encoding(f"10.1.0.{number}") == "br"
+    await until(lambda: len(made) == 4 + 4 * PACKED_MOST)
+    assert await encoding(NAME) == "br"
+    assert await encoding("10.1.0.15") == "br"
+    assert len(made) == 4 + 4 * PACKED_MOST, "both were still there"
     assert house.made == 1
 
 
 async def test_the_cache_is_bounded() -> None:
-    """Requests with ever new host names do not let the cache grow."""
+    """A proxy that tells ever new sub-paths does not let it grow; the page that was asked for last is still there."""
     house = House()
+    app = house.client._transport.app  # type: ignore[attr-defined]
+
+    async def visit(sub_path: str) -> int:
+        transport = httpx.ASGITransport(app, root_path=sub_path)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{NAME}") as client:
+            assert f"http://{NAME}{sub_path} None" in (await client.get("/")).text
+        return house.made
+
     for number in range(PAGES_MOST + 1):
-        await house.get("/", host=f"{number}.test")
-    before = house.made
-    await house.get("/", host=f"{PAGES_MOST}.test")
-    assert house.made == before
-    await house.get("/", host="0.test")
-    assert house.made == before + 1
+        assert await visit(f"/{number}") == number + 1
+    assert await visit(f"/{PAGES_MOST}") == PAGES_MOST + 1
+    assert await visit("/0") == PAGES_MOST + 2
+
+
+async def test_gradios_files_are_compressed_once() -> None:
+    """Gradio would do it for each request; a file that is not there, or a part of one, is left to it."""
+    house = House()
+    for _ in range(3):
+        reply = await house.get("/assets/a.js", **{"accept-encoding": "gzip, br"})
+        assert (reply.headers["content-encoding"], reply.text) == ("br", "let a = 1;" * 1000)
+    assert house.made == 1
+    for number in range(3):
+        assert (await house.get("/assets/none.js", **{"accept-encoding": "br"})).status_code == 404
+        assert house.made == 2 + number
+    assert "content-encoding" not in (await house.get("/assets/a.js")).headers
+    await house.get("/assets/a.js", **{"accept-encoding": "br", "if-none-match": "x"})
+    assert house.made == 6

@@ -1,7 +1,9 @@
 """Files for address fields: stored if the app has a public address, fetched by their name, and else refused."""
 
+import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -23,6 +25,7 @@ from tests.servers import Server
 pytestmark = pytest.mark.anyio
 
 URL = "https://studio.example.com"
+SECRET = "a secret that makes names"
 CARD = Path(__file__).parents[1] / "cards" / "image-to-video.json"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 60
 FILES = {
@@ -41,7 +44,7 @@ FILES = {
 
 
 def files_in(folder: Path, total_most: int = 2**20) -> PublicFiles:
-    return PublicFiles(folder / "uploads", URL, lambda _, key: key, total_most=total_most)
+    return PublicFiles(folder / "uploads", URL, lambda _, key: key, secret=SECRET, total_most=total_most)
 
 
 def written(folder: Path, data: bytes, name: str = "a.bin") -> Path:
@@ -61,7 +64,7 @@ async def test_a_file_gets_a_public_address(name: str, tmp_path: Path) -> None:
     """Its bytes decide its kind, not its name; it is served so that browsers run nothing in it."""
     files, (media_type, ending) = files_in(tmp_path), FILES[name]
     path = make(name, tmp_path / "x.html")
-    address, problem = await files.add(path)
+    address, problem = await files.add(path, "ann")
     assert problem is None
     assert address.startswith(URL + "/dreamina/upload/")
     assert address.endswith("." + ending)
@@ -81,33 +84,70 @@ def test_every_kind_is_tested() -> None:
 @pytest.mark.parametrize("name", ["heic", "avif", "mkv", "gif", "flac", "zip"])
 async def test_similar_kinds_are_told_apart(name: str, tmp_path: Path) -> None:
     """HEIC and Matroska files start like MP4 and WebM files, and are refused."""
-    assert await files_in(tmp_path).add(make(name, tmp_path / "x.mp4")) == ("", "kind")
+    assert await files_in(tmp_path).add(make(name, tmp_path / "x.mp4"), "ann") == ("", "kind")
 
 
 async def test_a_refused_file_has_a_reason(tmp_path: Path) -> None:
     """Wrong kind, too big, no space, or deleted before it was read; nothing is stored."""
     files = files_in(tmp_path, total_most=100)
-    assert await files.add(written(tmp_path, b"<svg/>")) == ("", "kind")
+    assert await files.add(written(tmp_path, b"<svg/>"), "ann") == ("", "kind")
     big = written(tmp_path, PNG)
     os.truncate(big, VIDEO_MOST + 1)
-    assert await files.add(big) == ("", "size")
+    assert await files.add(big, "ann") == ("", "size")
     small = written(tmp_path, PNG)
-    assert (await files.add(small))[1] is None
-    assert await files.add(small) == ("", "full")
-    assert await files.add(tmp_path / "none") == ("", "failed")
-    assert len(list((tmp_path / "uploads").iterdir())) == 1
+    assert (await files.add(small, "ann"))[1] is None
+    assert await files.add(written(tmp_path, PNG + b"other"), "ann") == ("", "full")
+    assert await files.add(tmp_path / "none", "ann") == ("", "failed")
+    assert len(list((tmp_path / "uploads").glob("[!.]*"))) == 1
 
 
 async def test_old_files_are_deleted(tmp_path: Path) -> None:
     """After a week a file is deleted, and its address is not found."""
     clock = [1_700_000_000]
-    files = PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, total_most=100, now=lambda: clock[0])
-    old, _ = await files.add(written(tmp_path, PNG))
+    files = PublicFiles(
+        tmp_path / "uploads", URL, lambda _, key: key, secret=SECRET, total_most=100, now=lambda: clock[0]
+    )
+    old, _ = await files.add(written(tmp_path, PNG), "ann")
     clock[0] += int(MAX_AGE_S) + 1
-    new, problem = await files.add(written(tmp_path, PNG))
+    new, problem = await files.add(written(tmp_path, PNG + b"new"), "ann")
     assert problem is None
     assert (await response_of(files, old)).status_code == 404
     assert (await response_of(files, new)).status_code == 200
+
+
+async def test_the_same_bytes_are_one_file(tmp_path: Path) -> None:
+    """Whoever uploads them, however often, also at once: one address, kept a week from the last time."""
+    clock = [1_700_000_000.0]
+    files = PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, secret=SECRET, now=lambda: clock[0])
+    path = written(tmp_path, PNG)
+    many = await asyncio.gather(*(files.add(path, f"visitor-{number % 3}") for number in range(50)))
+    assert len(set(many)) == 1
+    assert len(list((tmp_path / "uploads").glob("[!.]*"))) == 1
+    clock[0] += MAX_AGE_S - 1
+    assert await files.add(path, "ann") == many[0]
+    clock[0] += MAX_AGE_S - 1
+    other, _ = await files.add(written(tmp_path, PNG + b"other"), "ann")
+    assert other != many[0][0]
+    assert (await response_of(files, many[0][0])).content == PNG
+    # Who has a copy of a file cannot tell whether it is here.
+    elsewhere = PublicFiles(tmp_path / "elsewhere", URL, lambda _, key: key, secret="another secret")
+    assert (await elsewhere.add(path, "ann"))[0] != many[0][0]
+
+
+async def test_a_visitor_has_so_much_of_the_public_place(tmp_path: Path) -> None:
+    """A bound of files and of bytes for each, which outlives a restart; what is there already costs nothing."""
+
+    def start(**limits: Any) -> PublicFiles:
+        return PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, secret=SECRET, **limits)
+
+    paths = [written(tmp_path, PNG + bytes([number]), f"{number}.bin") for number in range(6)]
+    told = [(await start(files_each_most=3).add(path, "ann"))[1] for path in paths]
+    assert told == [None, None, None, "mine", "mine", "mine"]
+    assert (await start(files_each_most=3).add(paths[0], "ann"))[1] is None
+    assert [(await start(files_each_most=3).add(path, "bob"))[1] for path in paths[:3]] == [None] * 3
+    assert (await start(each_most=4 * len(PNG)).add(paths[3], "ann"))[1] == "mine"
+    assert (await start(each_most=5 * len(PNG)).add(paths[3], "ann"))[1] is None
+    assert len(list((tmp_path / "uploads").glob("[!.]*"))) == 4
 
 
 @pytest.mark.parametrize(
@@ -146,18 +186,24 @@ def test_the_public_address_is_a_setting(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("public", [URL, ""])
 def test_pictures_can_be_uploaded_only_to_a_public_app(public: str, tmp_path: Path) -> None:
-    """Without a public address every upload of media is refused; with one, those whose bytes do not fit."""
+    """Without a public address every upload of media is refused; with one, those whose bytes do not fit, or of nobody known."""
     server = Server(tmp_path, DREAMINA_BACKEND="simulator", DREAMINA_MODEL_CARD=str(CARD), DREAMINA_PUBLIC_URL=public)
     server.start()
     try:
         upload = f"{server.address}/gradio_api/upload"
-        reply = httpx.post(upload, files={"files": ("a.png", PNG)})
-        fake = httpx.post(upload, files={"files": ("a.png", b"<svg onload=alert(1)>" * 5)})
+        stranger = httpx.post(upload, files={"files": ("a.png", PNG)})
+        cookies = httpx.get(server.address).cookies
+        reply = httpx.post(upload, cookies=cookies, files={"files": ("a.png", PNG)})
+        fake = httpx.post(upload, cookies=cookies, files={"files": ("a.png", b"<svg onload=alert(1)>" * 5)})
         page = httpx.get(f"{server.address}/config").text
         missing = httpx.get(f"{server.address}/dreamina/upload/{'0' * 32}.png", headers={"Host": "studio.example.com"})
     finally:
         server.stop()
-    assert (reply.status_code, fake.status_code) == (200, 415)  # a picture may have settings in any case
+    assert (stranger.status_code, reply.status_code, fake.status_code) == (
+        403,
+        200,
+        415,
+    )  # a picture may have settings in any case
     assert ("upload-image" in page) is bool(public)
     assert fake.text.startswith("Only pictures" if public else "This file cannot be read")
     assert missing.status_code == (404 if public else 403)

@@ -1,17 +1,67 @@
-"""Saved files and posters are served by their names."""
+"""Saved files and posters are served by their names, as long as their job is there and not deleted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from dreamina_ui.engine.history import rebuild
+from dreamina_ui.errors import JobNotFound, StoreUnavailable
+from dreamina_ui.jobs import State
+from dreamina_ui.media.embed import read_record
+from dreamina_ui.media.library import Library
+from dreamina_ui.media.record import NOBODY, Records
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_queries import JobQueries
+from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.saved_files import SavedFiles, saved_address
+from tests.filled import past_job
+from tests.rig import RECORDS, make_clip, recorded
 
 pytestmark = pytest.mark.anyio
 SHARE = "0123456789abcdef" * 2
 CONTENT = b"0123456789"
+JOB = replace(past_job(1, "ann", prompt="a lighthouse"), share_id=SHARE)
+AT = 1_800_000_000.0
+OLD_RECORD = {
+    "app": "dreamina-ui",
+    "settings": {"prompt": "a lighthouse", "seed": 7},
+    "model_id": "bytedance/dreamina",
+    "backend": "runcomfy",
+    "visitor_id": "ann-the-visitor",
+    "request_id": "request-of-ann",
+    "created_at": 1700000000.25,
+    "submitted_at": 1700000001.5,
+    "started_at": None,
+    "finished_at": 1700000060.0,
+    "cost_usd": 0.4321,
+    "cancel_requested": False,
+}
+"""As files of earlier versions hold it."""
+
+
+@pytest.fixture
+def replicas(url: str) -> Iterator[list[Database]]:
+    """Two connections to one database, as two programs have them."""
+    with ExitStack() as stack:
+        databases = [stack.enter_context(closing(Database(url))) for _ in range(2)]
+        for database in databases:
+            database.prepare()
+        yield databases
+
+
+def site_of(database: Database, folder: Path) -> httpx.AsyncClient:
+    """The routes of a program over this database and the shared folder."""
+    library, queries = Library(folder / "videos", records=RECORDS), JobQueries(database)
+    routes = SavedFiles(queries, library, folder / "examples").routes
+    routes += Downloads(queries, library, lambda _, key: key).routes
+    return httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes)), base_url="http://here")
 
 
 @pytest.fixture
@@ -23,10 +73,13 @@ async def browser(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     names = (".mp4", "-2.mp4", ".webp", ".image.png", ".mp3", ".record.json", ".avi", ".zip", ".html")
     for path in (*(library / f"{SHARE}{name}" for name in names), library / f".{SHARE}.part", examples / "boat.webp"):
         path.write_bytes(CONTENT)
+    (library / f"{'0' * 32}.mp4").write_bytes(CONTENT)
     (tmp_path / "secret").write_bytes(CONTENT)
-    app = Starlette(routes=SavedFiles(library, examples).routes)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
-        yield client
+    with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
+        database.prepare()
+        await JobStore(database).add([JOB])
+        async with site_of(database, tmp_path) as client:
+            yield client
 
 
 @pytest.mark.parametrize(
@@ -67,3 +120,119 @@ async def test_pictures_of_examples_are_served(browser: httpx.AsyncClient) -> No
     """The page has them before the first job."""
     assert (await browser.get("/dreamina/examples/boat.webp")).content == CONTENT
     assert (await browser.get("/dreamina/examples/other.webp")).status_code == 404
+
+
+async def test_a_file_without_a_job_is_not_found(browser: httpx.AsyncClient) -> None:
+    """Its job is removed, or was never here."""
+    assert (await browser.get(f"/dreamina/saved/{'0' * 32}.mp4")).status_code == 404
+
+
+async def test_what_a_browser_has_kept_is_not_sent_again(browser: httpx.AsyncClient) -> None:
+    """It asks each time, and the answer is short while the file is the same."""
+    first = await browser.get(f"/dreamina/saved/{SHARE}.mp4")
+    assert first.headers["cache-control"] == "private, no-cache"
+    again = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": '"another"'})
+    assert (other.status_code, other.content) == (200, CONTENT)
+
+
+ADDRESSES = (
+    f"/dreamina/saved/{SHARE}.mp4",
+    f"/dreamina/saved/{SHARE}.webp",
+    f"/gradio_api/file=dreamina/{SHARE}.mp4",
+    f"/dreamina/video/{SHARE}",
+    f"/dreamina/video/{SHARE}?inline=1",
+    f"/dreamina/zip?video={SHARE}",
+)
+
+
+async def test_a_deleted_video_is_gone_for_every_address_at_once(replicas: list[Database], tmp_path: Path) -> None:
+    """At every replica, for parts and for kept copies, too; until its owner, and nobody else, takes it back."""
+    (tmp_path / "videos").mkdir()
+    make_clip(tmp_path / "videos" / f"{SHARE}.mp4")
+    (tmp_path / "videos" / f"{SHARE}.webp").write_bytes(CONTENT)
+    one, other = replicas
+    await JobStore(one).add([JOB])
+
+    async def answers() -> set[int]:
+        found = set()
+        for database in replicas:
+            async with site_of(database, tmp_path) as web:
+                for address in ADDRESSES:
+                    for headers in ({}, {"range": "bytes=2-4"}, {"if-none-match": etag}):
+                        found.add((await web.get(address, headers=headers)).status_code)
+        return found
+
+    async with site_of(one, tmp_path) as web:
+        etag = (await web.get(ADDRESSES[0])).headers["etag"]
+    assert await answers() == {200, 206, 304}
+    await JobQueries(one).delete("ann", [JOB.job_id], AT)
+    assert await answers() == {404}
+    for database in replicas:
+        with pytest.raises(JobNotFound):
+            await JobStore(database).shown(JOB.job_id)
+        assert await JobQueries(database).shared([SHARE]) == []
+    assert await JobQueries(other).restore("eve", [JOB.job_id]) == 0
+    assert await answers() == {404}
+    assert await JobQueries(other).restore("ann", [JOB.job_id]) == 1
+    assert await answers() == {200, 206, 304}
+
+
+async def test_an_unreachable_database_is_said(tmp_path: Path) -> None:
+    """Whether a video is deleted is not known then: nothing is shown, and nothing is called gone."""
+
+    class Away(JobQueries):
+        async def is_shown(self, share_id: str) -> bool:
+            raise StoreUnavailable
+
+    files = SavedFiles(Away(None), Library(tmp_path), tmp_path)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(Starlette(routes=files.routes))
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as web:
+        assert (await web.get(f"/dreamina/saved/{SHARE}.mp4")).status_code == 503
+
+
+@pytest.mark.parametrize("address", [ADDRESSES[0], ADDRESSES[3], ADDRESSES[5]])
+async def test_a_file_of_an_earlier_version_leaves_without_its_maker(address: str, tmp_path: Path) -> None:
+    """Nothing that left tells the visitor, the request or the cost; its own studio still rebuilds all of it."""
+    library = Library(tmp_path / "videos", records=RECORDS)
+    library.prepare()
+    path = recorded(make_clip(library.folder / f"{SHARE}.mp4"), OLD_RECORD)
+    assert b"ann-the-visitor" in path.read_bytes()
+    with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
+        database.prepare()
+        await JobStore(database).add([replace(JOB, files=(".mp4",))])
+        async with site_of(database, tmp_path) as web:
+            left = (await web.get(address)).content
+            assert (await web.get(address)).content == left or address == ADDRESSES[5]
+    assert not any(told in left for told in (b"ann-the-visitor", b"request-of-ann", b"0.4321"))
+    assert (read_record(path) or {})["settings"] == OLD_RECORD["settings"]
+    again = await rebuilt(library, tmp_path / "again.sqlite3", RECORDS)
+    assert (again.visitor_id, again.request_id, again.cost_usd) == ("ann-the-visitor", "request-of-ann", 0.4321)
+
+
+async def test_what_is_sealed_is_of_no_use_elsewhere(tmp_path: Path) -> None:
+    """In another file, or with another secret, a sealed record names nobody; and equal ones look different."""
+    library = Library(tmp_path / "videos")
+    library.prepare()
+    job = replace(JOB, cost_usd=0.5, click_id="click", own_key=True)
+    first, second = RECORDS.of(job, AT), RECORDS.of(job, AT)
+    assert first["sealed"] != second["sealed"]
+    path = recorded(make_clip(library.folder / f"{SHARE}.mp4"), first)
+    found = await rebuilt(library, tmp_path / "own.sqlite3", RECORDS)
+    assert (found.visitor_id, found.click_id, found.own_key, found.cost_usd) == ("ann", "click", True, 0.5)
+    for name, secret in (("secret", "another secret of enough characters"), ("file", None)):
+        if secret is None:
+            path.rename(path.with_name(f"{'f' * 32}.mp4"))
+        stranger = await rebuilt(library, tmp_path / f"{name}.sqlite3", Records(secret) if secret else RECORDS)
+        assert (stranger.visitor_id, stranger.request_id, stranger.cost_usd) == (NOBODY, None, None)
+        assert stranger.state is State.SUCCEEDED
+
+
+async def rebuilt(library: Library, database: Path, records: Records) -> Any:
+    with closing(Database(f"sqlite:///{database}")) as fresh:
+        fresh.prepare()
+        store = JobStore(fresh)
+        assert await rebuild(store, library, records) == 1
+        [share_id] = await store.share_ids()
+        return (await JobQueries(fresh).shared([share_id]))[0]

@@ -4,18 +4,19 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
-from dreamina_ui.web.server import PORTS, address_of, listening, serve
+from dreamina_ui.web.server import HEAD_MOST, PORTS, address_of, listening, serve
 
 EVERY, LOOPBACK = ("0.0.0.0", "::", "[::]"), ("127.0.0.1", "::1", "[::1]", "localhost", None)
 
@@ -111,3 +112,60 @@ def test_an_app_that_cannot_start_is_not_ready(caplog: pytest.LogCaptureFixture)
         serve(Starlette(lifespan=lifespan), listener, when_ready=lambda: ready.append(True))
     assert ready == []
     assert caplog.records == []
+
+
+def spoken(port: int, pieces: Iterable[bytes]) -> tuple[bytes, int]:
+    """What a server answers to these bytes, and how many of them it took."""
+    sent, answer = 0, b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with suppress(OSError):
+            for piece in pieces:
+                connection.sendall(piece)
+                sent += len(piece)
+        with suppress(OSError):
+            while part := connection.recv(4096):
+                answer += part
+    return answer, sent
+
+
+def test_headers_have_an_end() -> None:
+    """Endless headers, one endless header, endless trailers: the connection is ended, and little of them is kept.
+
+    Many cookies and a long body pass; what follows a body is no header.
+    """
+    seen: list[tuple[int, int, str]] = []
+
+    async def app(request: Request) -> PlainTextResponse:
+        body = await request.body()
+        seen.append((len(request.headers.raw), len(body), request.headers.get("x-late", "")))
+        return PlainTextResponse("here")
+
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+    many = (b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(20_000))
+    hostile: dict[str, Iterable[bytes]] = {
+        "many": (head, *many),
+        "long": (head + b"X: ", *[b"y" * 10_000] * 2_000),
+        "url": (b"GET /", *[b"y" * 10_000] * 2_000),
+        "trailers": (chunked, *[b"X: " + b"y" * 10_000 + b"\r\n"] * 2_000),
+    }
+    answers = {}
+    with closing(listening(None, 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def ask() -> None:
+            try:
+                answers.update({name: spoken(port, pieces) for name, pieces in hostile.items()})
+                cookies = b"".join(b"Cookie-%d: %s\r\n" % (number, b"y" * 1000) for number in range(40))
+                spoken(port, [head + cookies + b"Content-Length: 1000000\r\n\r\n", *[b"z" * 10_000] * 100])
+                spoken(port, [chunked + b"X-Late: 1\r\n\r\n"])
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        asking = threading.Thread(target=ask)
+        serve(Starlette(routes=[Route("/", app, methods=["GET", "POST"])]), listener, when_ready=asking.start)
+        asking.join()
+    for name, (answer, sent) in answers.items():
+        assert sent < 20_000_000 - HEAD_MOST, name
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400"), name
+    assert [(body, late) for _, body, late in seen] == [(1_000_000, ""), (3, "")]

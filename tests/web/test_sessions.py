@@ -56,7 +56,7 @@ async def test_a_program_without_a_cookie_is_served(app: Sessions) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'{"session_hash": 7}', b"[" * 100_000, json.dumps({"data": "x" * 2**21}).encode()]
+    "body", [b"", b"{", b"[]", b'{"session_hash": 7}', b"[" * 100_000, json.dumps({"data": "x" * 2**20}).encode()]
 )
 async def test_a_body_without_a_session_is_passed_on(app: Sessions, body: bytes) -> None:
     """The app gets the whole body, whatever it is."""
@@ -73,3 +73,20 @@ async def test_the_table_of_sessions_is_bounded(app: Sessions) -> None:
         await ann.get(f"{API}/heartbeat/last")
     assert len(app._owners) <= SESSIONS_MOST + 1
     assert "first" not in app._owners
+
+
+async def test_a_visitor_who_becomes_another_one_keeps_the_pages(app: Sessions) -> None:
+    """All pages of the browser go on with the new cookie; who has the former one only is out."""
+    former = VISITORS.issue()
+    new = VISITORS.cookie_of("new", former=VISITORS.read(former))
+    async with (
+        client(app, former) as before,
+        client(app, new) as after,
+        client(app, VISITORS.cookie_of("new")) as later,
+    ):
+        for page in ("one", "two"):
+            assert (await before.get(f"{API}/heartbeat/{page}")).status_code == 200
+        assert (await later.get(f"{API}/heartbeat/one")).status_code == 403
+        assert (await after.get(f"{API}/heartbeat/one")).status_code == 200
+        assert (await later.get(f"{API}/heartbeat/two")).status_code == 200
+        assert (await before.get(f"{API}/heartbeat/two")).status_code == 403

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.visitors import COOKIE
 from dreamina_ui.wording import Words
 from tests.servers import ROOT, Server, wait_for
 
@@ -39,6 +40,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def client(studio: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=studio.address, trust_env=False, timeout=60) as client:
+        client.get("/")  # sets the visitor's cookie, which an upload needs
         yield client
 
 
@@ -148,6 +150,17 @@ def test_other_forms_are_refused(studio: Server, client: httpx.Client, kind: str
     assert stored(studio) == before
 
 
+@pytest.mark.parametrize("cookie", ["", f"{COOKIE}=0123456789abcdef0123456789abcdef.forged"])
+def test_an_upload_needs_the_visitors_cookie(studio: Server, cookie: str) -> None:
+    """Nobody, and somebody with a forged one, uploads nothing; and the sentence says what is missing."""
+    before = stored(studio)
+    headers = {"Cookie": cookie} if cookie else {}
+    address = f"{studio.address}/gradio_api/upload"
+    reply = httpx.post(address, headers=headers, files={"files": ("a.csv", b"prompt\na boat\n")})
+    assert (reply.status_code, reply.text) == (403, Words().say("guard.upload.stranger"))
+    assert stored(studio) == before
+
+
 def test_cancelled_upload_is_deleted(studio: Server, client: httpx.Client) -> None:
     """The part of an upload that arrived before the client disconnected is deleted."""
     before = stored(studio)
@@ -155,6 +168,7 @@ def test_cancelled_upload_is_deleted(studio: Server, client: httpx.Client) -> No
     connection.putrequest("POST", "/gradio_api/upload")
     connection.putheader("Content-Type", "multipart/form-data; boundary=line")
     connection.putheader("Content-Length", str(10_000_000))
+    connection.putheader("Cookie", f"{COOKIE}={client.cookies[COOKIE]}")
     connection.endheaders(form(part("a.mp4", MP4 + bytes(300_000)), end=b""))
     wait_for(lambda: "it is being written" if stored(studio) != before else "")
     connection.close()

@@ -1,8 +1,8 @@
 """Visitors: a cookie that nobody can forge, set by the first response, and a page in the chosen language."""
 
 import gzip
-import stat
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -11,18 +11,26 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.settings import Settings
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.visitors import COOKIE, ChosenLanguage, VisitorCookie, Visitors, signing_secret
+from dreamina_ui.web.visitors import (
+    COOKIE,
+    KEY_BROUGHT,
+    KEY_VISITOR,
+    ChosenLanguage,
+    VisitorCookie,
+    Visitors,
+    set_cookie,
+)
 
 pytestmark = pytest.mark.anyio
 VISITORS = Visitors("a-secret-of-16-or-more")
 
 
 async def who(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(VISITORS.read(request.cookies.get(COOKIE)) or "nobody")
+    return PlainTextResponse(VISITORS.of_request(request.scope) or "nobody")
 
 
 APP = VisitorCookie(Starlette(routes=[Route("/", who)]), VISITORS)
@@ -80,7 +88,53 @@ async def test_cookie_attributes_follow_the_scheme() -> None:
         secure = (await browser.get("/")).headers["set-cookie"]
     assert "HttpOnly" in plain
     assert "SameSite=Lax" in plain
-    assert all(part in secure for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned"))
+    assert all(part in secure for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned", "Path=/;"))
+    assert (plain.partition("=")[0], secure.partition("=")[0]) == (COOKIE, f"__Host-{COOKIE}")
+    assert "Domain" not in secure
+
+
+def named(scheme: str, sub_path: str = "", *cookies: str) -> Mapping[str, Any]:
+    """The scope of a request with these cookies."""
+    headers = [(b"cookie", cookie.encode()) for cookie in cookies]
+    return {"type": "http", "scheme": scheme, "root_path": sub_path, "path": "/", "headers": headers}
+
+
+def given(scope: Mapping[str, Any], visitor_id: str) -> str:
+    return set_cookie(VISITORS, scope, visitor_id).partition(";")[0]
+
+
+def test_a_planted_cookie_is_none_over_https() -> None:
+    """Another port or subdomain can set a cookie of the old name: the browser's own one counts, in whatever order.
+
+    And what it can get by https it cannot plant under that name. A visitor from before keeps the history.
+    """
+    https = named("https")
+    own, planted, before = given(https, "own"), f"{COOKIE}={VISITORS.cookie_of('evil', https=True)}", VISITORS.issue()
+    for cookies in ([own, planted], [planted, own], [f"{planted}; {own}"], [f"{COOKIE}={before}", own]):
+        assert VISITORS.of_request(named("https", "", *cookies)) == "own"
+    assert VISITORS.of_request(named("https", "", planted)) is None
+    assert VISITORS.of_request(named("https", "", f"{COOKIE}={before}")) == VISITORS.read(before)
+    assert VISITORS.of_request(named("http", "", f"{COOKIE}={before}")) == VISITORS.read(before)
+
+
+def test_two_studios_on_one_host_keep_their_visitors_apart() -> None:
+    """A cookie of this kind is sent to every path: each studio has a name of its own."""
+    jar = [given(named("https", sub_path), f"visitor of {sub_path}") for sub_path in ("", "/studio", "/studio/two")]
+    assert len({cookie.partition("=")[0] for cookie in jar}) == 3
+    for sub_path in ("", "/studio", "/studio/two"):
+        assert VISITORS.of_request(named("https", sub_path, "; ".join(jar))) == f"visitor of {sub_path}"
+
+
+async def test_a_visitor_from_before_keeps_the_history() -> None:
+    """By https, the old cookie gives the new one of the same visitor, who may spend at once; the next request gives none."""
+    before = VISITORS.issue()
+    async with client("https://app") as browser:
+        first = await browser.get("/", headers={"Cookie": f"{COOKIE}={before}"})
+        assert first.text == VISITORS.read(before)
+        assert f"__Host-{COOKIE}=" in first.headers["set-cookie"]
+        again = await browser.get("/")
+        assert again.text == first.text
+        assert "set-cookie" not in again.headers
 
 
 @pytest.mark.parametrize(
@@ -94,16 +148,6 @@ async def test_a_forged_cookie_is_replaced(forge: object) -> None:
         reply = await browser.get("/", headers={"Cookie": f"other=1; {COOKIE}={cookie}"})
     assert reply.text not in ("nobody", cookie[:32])
     assert COOKIE in reply.headers["set-cookie"]
-
-
-def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
-    """Without a secret in the settings one is created, readable only by its owner, and read by later starts."""
-    settings = Settings(data_dir=tmp_path)
-    secret = signing_secret(settings)
-    assert len(secret) == 64
-    assert signing_secret(settings) == secret
-    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
-    assert signing_secret(Settings(data_dir=tmp_path, secret="x" * 20)) == "x" * 20
 
 
 async def page(path: str, cookie: str) -> httpx.Response:
@@ -186,3 +230,100 @@ async def test_only_a_visitor_who_can_be_recognised_again_may_spend() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
         lost = await browser.get("/", headers={"Cookie": f"{COOKIE}={forged}"})
         assert (lost.status_code, lost.text) == (403, "visitor_lost")
+
+
+class KeyHouse:
+    """An app that keeps an own key for a visitor, and moves histories if it can; `key` is what a request brings."""
+
+    def __init__(self) -> None:
+        self.moved: list[tuple[str, str]] = []
+        self.is_away = False
+        self.key = ""
+
+        async def told(request: Request) -> PlainTextResponse:
+            scope = request.scope
+            return PlainTextResponse(" ".join([str(scope.get(KEY_VISITOR)), str(VISITORS.of_request(scope))]))
+
+        async def follow(former: str, visitor_id: str) -> bool:
+            if not self.is_away:
+                self.moved.append((former, visitor_id))
+            return not self.is_away
+
+        inner = VisitorCookie(Starlette(routes=[Route("/", told)]), VISITORS, follow)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await inner({**scope, **({KEY_BROUGHT: self.key} if self.key else {})}, receive, send)
+
+        self._app = app
+
+    def browser(self, scheme: str = "http") -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url=f"{scheme}://app")
+
+    async def ask(self, browser: httpx.AsyncClient, key: str = "") -> tuple[str, str]:
+        """The visitor that a key is kept for, and the one who asks."""
+        self.key = key
+        kept, asking = (await browser.get("/")).text.split(" ")
+        return kept, asking
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_own_key_makes_a_new_visitor(scheme: str) -> None:
+    """Who planted the cookie that was there does not know the new one; the history moves when the new cookie has come back."""
+    house = KeyHouse()
+    async with house.browser(scheme) as evil, house.browser(scheme) as victim:
+        _, planted = await house.ask(evil)
+        victim.cookies.update(evil.cookies)
+        assert await house.ask(victim) == ("None", planted)
+        kept, asking = await house.ask(victim, "rc-a-key")
+        assert (asking, house.moved) == (planted, [])
+        assert kept != planted
+        assert await house.ask(evil) == ("None", planted)
+        assert await house.ask(victim) == ("None", kept)
+        assert house.moved == [(planted, kept)]
+        assert await house.ask(victim) == ("None", kept)
+        assert house.moved == [(planted, kept)], "once"
+        # What the other one brings is kept for another one still, and takes nothing from here.
+        other, _ = await house.ask(evil, "rc-another")
+        await house.ask(evil)
+        assert house.moved[1:] == [(planted, other)]
+        assert "rc-a-key" not in kept + repr(victim.cookies)
+
+
+async def test_the_same_key_again_keeps_the_visitor() -> None:
+    """After a restart the key is brought again: what waits for it belongs to the same visitor. Another key makes another one."""
+    house = KeyHouse()
+    async with house.browser() as browser:
+        await house.ask(browser)
+        first, _ = await house.ask(browser, "rc-a-key")
+        assert await house.ask(browser, "rc-a-key") == ("None", first)
+        second, asking = await house.ask(browser, "rc-another")
+        assert asking == first
+        assert second not in (first, "None")
+
+
+async def test_a_history_is_not_lost_on_the_way() -> None:
+    """A new cookie that never arrived changes nothing; while the database is away it is tried again."""
+    house = KeyHouse()
+    async with house.browser() as browser:
+        _, before = await house.ask(browser)
+        old = dict(browser.cookies)
+        await house.ask(browser, "rc-a-key")
+        browser.cookies = httpx.Cookies(old)  # the answer was lost
+        assert await house.ask(browser) == ("None", before)
+        assert house.moved == []
+        house.is_away = True
+        new, _ = await house.ask(browser, "rc-a-key")
+        for _ in range(2):
+            assert await house.ask(browser) == ("None", new)
+        house.is_away = False
+        assert await house.ask(browser) == ("None", new)
+        assert house.moved == [(before, new)]
+
+
+async def test_a_stranger_brings_no_key() -> None:
+    """A request without a visitor's cookie, or with a forged one, is given a cookie as any other, and no place for a key."""
+    house = KeyHouse()
+    for cookies in ({}, {COOKIE: "a~b.forged"}):
+        async with house.browser() as browser:
+            browser.cookies.update(cookies)
+            assert (await house.ask(browser, "rc-a-key"))[0] == "None"

@@ -19,6 +19,9 @@ __all__ = ["Posters"]
 CACHE_MOST = 2000
 """Posters in the cache, 200 bytes each; a page of 24 is rendered at every visit and after each finished video."""
 
+POSTER_MOST = 4000
+"""Characters of a poster that is cached: a prompt may be much longer."""
+
 _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "compare": "compare.title",
     "compare.pick": "compare.pick",
@@ -87,7 +90,9 @@ class Posters:
         key = (job.share_id, job.version, words.language)
         cached = self._cache.get(key)
         if cached is None:
-            cached = self._cache[key] = _quoted(_json(_item(job, self._card, words)))
+            cached = _quoted(_json(_item(job, self._card, words)))
+            if len(cached) <= POSTER_MOST:
+                self._cache[key] = cached
             if len(self._cache) > CACHE_MOST:
                 self._cache.popitem(last=False)
         else:

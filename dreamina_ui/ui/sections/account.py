@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, KeyMissing, VisitorLost, VisitorUnknown
+from dreamina_ui.errors import DreaminaError, KeyMissing, OwnKeyLost, VisitorLost, VisitorUnknown
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
@@ -96,27 +96,42 @@ class Account:
 
     async def show(self, request: gr.Request) -> list[Any]:
         """The state of the account, in the order of `outputs`."""
-        words, visitor_id = self._callers.words(request), self._callers.visitor(request)
+        return await self._shown(self._callers.visitor(request), self._callers.words(request))
+
+    async def _shown(self, visitor_id: str, words: Words) -> list[Any]:
         in_use = self._engine.keys.has(visitor_id)
-        message = _NOTE.format(words.say("own_key.in_use")) if in_use else ""
-        return [await self._left(visitor_id, words, in_use), message, gr.update(visible=in_use)]
+        is_lost = await self._is_lost(visitor_id)
+        message = _NOTE.format(words.say("own_key.in_use")) if in_use else Markup("")
+        if is_lost:
+            message = problem_html(words.sentence(OwnKeyLost()))
+        return [await self._left(visitor_id, words, in_use or is_lost), message, gr.update(visible=in_use or is_lost)]
 
     async def save_key(self, key: str, request: gr.Request) -> list[Any]:
         """Check and store the key; clears the field in any case."""
         try:
-            await self._engine.keys.bring(self._callers.known_visitor(request), key)
+            visitor_id = self._callers.key_visitor(request)
+            await self._engine.keys.bring(visitor_id, key, brought_by=self._callers.known_visitor(request))
         except (VisitorUnknown, VisitorLost) as error:
             return ["", gr.skip(), problem_html(unknown_visitor_html(error, self._callers.words(request))), gr.skip()]
         except DreaminaError as error:
             words = self._callers.words(request)
             sentence = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
             return ["", gr.skip(), problem_html(sentence), gr.skip()]
-        return ["", *await self.show(request)]
+        return ["", *await self._shown(visitor_id, self._callers.words(request))]
 
     async def forget_key(self, request: gr.Request) -> list[Any]:
-        self._engine.keys.forget(self._callers.visitor(request))
+        try:
+            await self._engine.keys.forget(self._callers.visitor(request))
+        except DreaminaError as error:
+            return ["", gr.skip(), problem_html(self._callers.words(request).sentence(error)), gr.skip()]
         left, _, forget = await self.show(request)
         return ["", left, _NOTE.format(self._callers.words(request).say("own_key.forgotten")), forget]
+
+    async def _is_lost(self, visitor_id: str) -> bool:
+        try:
+            return await self._engine.keys.is_lost(visitor_id)
+        except DreaminaError:
+            return False  # a click asks again
 
     async def _left(self, visitor_id: str, words: Words, in_use: bool) -> Markup:
         if self._allowance_of is None or in_use:

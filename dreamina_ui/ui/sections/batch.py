@@ -1,16 +1,17 @@
 """The batch: many prompts, or one prompt with many settings; its price; a table of its jobs."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
+from dreamina_ui.cards.aside import planned
 from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
 from dreamina_ui.cards.values import read_value
 from dreamina_ui.engine.engine import Engine
@@ -108,7 +109,7 @@ class Batch:
     async def preview(self, request: gr.Request, *values: Any) -> Update:
         """The plan of the batch: its videos and its price, or its problems."""
         contents = dict(zip(self.planning_inputs, values, strict=True))
-        return await self._preview_update(await asyncio.to_thread(self._plan, contents), request)
+        return await self._preview_update(await self._planned(contents, request), request)
 
     async def agree(self, agreed: str, event: gr.EventData) -> str:
         """What the person has agreed to about tables; each answer names the table that it is about."""
@@ -118,7 +119,7 @@ class Batch:
     async def send(self, request: gr.Request, *values: Any) -> Update:
         """Submit the batch if it is the one that the preview shows. (Gradio needs another name than that of `/submit`.)"""
         contents = dict(zip(self.start_inputs, values, strict=True))
-        words, plan = self._callers.words(request), await asyncio.to_thread(self._plan, contents)
+        words, plan = self._callers.words(request), await self._planned(contents, request)
         if not plan.payloads or _digest(plan) != contents[self.planned]:
             changed = {self.refusal: problem_html(words.say("batch.changed"))} if plan.payloads else {}
             return {**await self._preview_update(plan, request), **changed}
@@ -224,6 +225,9 @@ class Batch:
         field = self._engine.card.field(name)
         choices = [(choice_label(self._engine.card, field, each), each) for each in field.choices] if field else []
         return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=bool(choices))
+
+    async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
+        return await planned(self._callers.visitor(request), partial(self._plan, contents))
 
     def _plan(self, contents: Mapping[Any, Any]) -> Plan:
         """The payloads or problems of the inputs; blocks, because it reads the file."""

@@ -12,6 +12,7 @@ from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job
+from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
@@ -20,7 +21,7 @@ from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.public_files import PublicFiles
-from dreamina_ui.web.uploads import RECORD_ENDINGS
+from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
@@ -36,6 +37,7 @@ class Compose:
         self._engine = engine
         self._callers = callers
         self._public_files = public_files
+        self._dropped = DroppedFiles()
         self.form = build_form(engine.card, fixed, uploads=public_files is not None)
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
@@ -139,10 +141,21 @@ class Compose:
 
     async def fill_from_file(self, path: str, request: gr.Request) -> Update:
         """Fill the form with the settings in a file; a file without settings changes nothing."""
-        values, problem = await asyncio.to_thread(settings_of, self._engine.card, Path(str(path)))
+        values, problem = await self._settings_in(Path(str(path)), request)
         words = self._callers.words(request)
         message = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
         return {**self.fill(values), self.refusal: message}
+
+    async def _settings_in(self, path: Path, request: gr.Request) -> tuple[dict[str, Any], str | None]:
+        """The settings in a file, and what is wrong with it, of `SETTINGS_PROBLEMS`."""
+        visitor_id = self._callers.visitor(request)
+        try:
+            record = await self._dropped.record(visitor_id, path, most=VIDEO_MOST, most_alone=TABLE_MOST)
+        except Busy:
+            return {}, "busy"
+        except Stopped:
+            return {}, "too_much"
+        return await asyncio.to_thread(settings_of, self._engine.card, record)
 
     def _upload_handler(self, name: str) -> Callable[..., Awaitable[Update]]:
         """A handler that stores an uploaded file, and puts its address into the field."""
@@ -150,10 +163,11 @@ class Compose:
 
         async def handle(path: str, request: gr.Request) -> Update:
             try:
-                self._callers.known_visitor(request)
+                visitor_id = self._callers.known_visitor(request)
             except (VisitorUnknown, VisitorLost) as error:
                 return {problem: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
-            address, refusal = await self._public_files.add(Path(str(path))) if self._public_files else ("", "failed")
+            files = self._public_files
+            address, refusal = await files.add(Path(str(path)), visitor_id) if files else ("", "failed")
             if refusal:
                 return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}
             return {control: address, problem: gr.update(value="", visible=False)}

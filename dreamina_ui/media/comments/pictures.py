@@ -6,7 +6,7 @@ PNG, https://www.w3.org/TR/png-3/: a chunk iTXt with the keyword "Comment". JPEG
 import zlib
 from collections.abc import Callable, Iterator
 
-from dreamina_ui.media.edits import Edit, Odd, Source
+from dreamina_ui.media.comments.edits import Edit, Odd, Source
 
 __all__ = ["edits_of_jpeg", "edits_of_png", "jpeg_comments", "png_comments"]
 

@@ -14,7 +14,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 
-from dreamina_ui.media.edits import Box, Edit, Odd, Source, boxes, first_of, made_box, parts
+from dreamina_ui.media.comments.edits import Box, Edit, Odd, Source, boxes, first_of, made_box, parts
 
 __all__ = ["edits_of_movie", "movie_comments"]
 

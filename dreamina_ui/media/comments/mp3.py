@@ -7,7 +7,7 @@ version 2.3 or 2.4 keeps its version and its other frames; a file without one ge
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dreamina_ui.media.edits import Edit, Odd, Source
+from dreamina_ui.media.comments.edits import Edit, Odd, Source
 
 __all__ = ["edits_of_mp3", "mp3_comments"]
 
@@ -104,8 +104,10 @@ def _comment(source: Source, frame: _Frame) -> str | None:
     words = content[4:] if frame.name == b"COMM" else content[1:]
     # Both texts are of one encoding, and each of them has a byte order mark of its own.
     width = 2 if encoding.startswith("utf-16") else 1
-    ends = (at for at in range(0, len(words) - width + 1, width) if not any(words[at : at + width]))
-    ends_at = next(ends, len(words))
+    ends_at = words.find(bytes(width))
+    while ends_at % width and ends_at >= 0:  # half of one letter and half of the next
+        ends_at = words.find(bytes(width), ends_at + 1)
+    ends_at = len(words) if ends_at < 0 else ends_at
     try:
         description, text = words[:ends_at].decode(encoding), words[ends_at + width :].decode(encoding)
     except UnicodeDecodeError as error:
