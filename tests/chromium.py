@@ -33,12 +33,12 @@ def whole_browser() -> str | None:
 
 
 @contextmanager
-def browsing() -> Iterator[Browser]:
-    """A Chromium; as long as it is open, no event loop can run in this thread."""
+def browsing(*flags: str) -> Iterator[Browser]:
+    """A Chromium, with these flags too; as long as it is open, no event loop can run in this thread."""
     found = _installed("chromium-headless-shell") or whole_browser()
     expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=found, args=[*FLAGS, *flags])
         browser.on("context", lambda context: context.set_default_timeout(WAIT_MS))
         try:
             yield browser

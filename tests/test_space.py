@@ -23,6 +23,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from packaging.requirements import Requirement
 
+from tests.chromium import browsing
 from tests.servers import ROOT, free_port, wait_for
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
@@ -232,9 +233,29 @@ def signed_in(browser: httpx.Client, provider: Provider) -> dict[str, Any]:
     return held
 
 
+def problems_of_page(port: int) -> list[str]:
+    """The requests to other origins of the page opened by the Space's name, failed requests, and the console's errors."""
+    problems: list[str] = []
+    own = (f"http://{HOST}/", "data:", "blob:")
+    with browsing(f"--host-resolver-rules=MAP {HOST} 127.0.0.1:{port}") as browser:
+        page = browser.new_page()
+        page.on("request", lambda request: None if request.url.startswith(own) else problems.append(request.url))
+        page.on(
+            "response", lambda response: None if response.ok else problems.append(f"{response.status} {response.url}")
+        )
+        page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"http://{HOST}/")
+        page.wait_for_selector("#history .history-root")
+        page.wait_for_selector("#login")
+        page.wait_for_load_state("networkidle")
+    return problems
+
+
 @pytest.mark.program
 def test_a_space_starts_from_its_folder(space: Path, tmp_path: Path, provider: Provider) -> None:
-    """With what a Space sets, the page, `/healthz` and signing in work by the Space's name, and the data is in its folder."""
+    """With what a Space sets, the page, `/healthz` and signing in work by the Space's name, the page asks no other
+    origin, and the data is in its folder."""
     copy, elsewhere, data = tmp_path / "home" / "app", tmp_path / "empty", tmp_path / "data"
     shutil.copytree(space, copy)
     elsewhere.mkdir()
@@ -275,6 +296,7 @@ def test_a_space_starts_from_its_folder(space: Path, tmp_path: Path, provider: P
             assert browser.get(f"/dreamina/examples/{example.name}").content == example.read_bytes()
             session = signed_in(browser, provider)
             assert session["oauth_info"]["userinfo"]["preferred_username"] == "ann"
+        assert problems_of_page(port) == []
     finally:
         process.terminate()
         process.wait(WITHIN_S)

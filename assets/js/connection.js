@@ -53,13 +53,19 @@
 
   // -- calls
 
+  const newId = () => `own-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+
   async function join(address, init) {
     const body = JSON.parse(init.body);
-    const call = { address, init, body, knownId: "", id: "", at: performance.now(), startedAs: "", isResent: false };
+    const call = { address, init, body, knownId: newId(), id: "", at: performance.now(), startedAs: "", isResent: false };
     if (!isLost) {
       try {
         const response = await send(call);
-        if (!response.ok) return refused(response);
+        if (!response.ok) {
+          if (!(await offersReload(response))) return response;
+          fail(call, ""); // the notice has said it
+          return Response.json({ event_id: call.knownId });
+        }
         const answer = await response.json();
         call.knownId = answer.event_id;
         calls.set(call.knownId, call);
@@ -69,7 +75,6 @@
         // It may have arrived: from here on the call is resent.
       }
     }
-    call.knownId = `again-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
     calls.set(call.knownId, call);
     if (isLost) retryNow();
     else markLost();
@@ -110,10 +115,12 @@
     connect();
   }
 
-  async function refused(response) {
+  // Shows the notice with the button, if only a reload helps against this refusal; returns whether it does.
+  async function offersReload(response) {
     const answer = await response.clone().json().catch(() => ({}));
-    if (ONLY_RELOAD.includes(answer.code)) offerReload(answer);
-    return response;
+    const onlyReload = ONLY_RELOAD.includes(answer.code);
+    if (onlyReload) offerReload(answer);
+    return onlyReload;
   }
 
   async function cancel(address, init) {
@@ -294,14 +301,10 @@
         }
         const response = await send(call);
         if (!calls.has(call.knownId)) continue;
+        const onlyReload = !response.ok && (await offersReload(response));
         const answer = await response.json().catch(() => ({}));
-        if (response.ok) {
-          call.id = answer.event_id;
-          continue;
-        }
-        const onlyReload = ONLY_RELOAD.includes(answer.code);
-        if (onlyReload) offerReload(answer);
-        fail(call, onlyReload ? "" : answer.detail ?? say("unanswered"));
+        if (response.ok) call.id = answer.event_id;
+        else fail(call, onlyReload ? "" : answer.detail ?? say("unanswered"));
       }
       connect();
     } catch {

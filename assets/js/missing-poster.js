@@ -6,12 +6,18 @@
 (() => {
   "use strict";
 
+  const repeated = new WeakSet(); // the pictures that were requested a second time
+
   async function replace(picture) {
     const { src } = picture;
     const { isThere, hasWaited } = await dreamina.whenReachable(src);
     if (!picture.isConnected || picture.src !== src) return;
-    if (isThere && hasWaited) picture.src = src; // only the connection was lost
-    else picture.replaceWith(dreamina.make("span", { "class": "poster-blank" }, dreamina.make("span", {}, picture.dataset.poster)));
+    if (isThere && (hasWaited || !repeated.has(picture))) {
+      if (!hasWaited) repeated.add(picture);
+      picture.src = src; // the request may have broken off
+    } else {
+      picture.replaceWith(dreamina.make("span", { "class": "poster-blank" }, dreamina.make("span", {}, picture.dataset.poster)));
+    }
   }
 
   // The errors of a picture do not bubble, but they can be captured.

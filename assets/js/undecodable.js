@@ -4,13 +4,12 @@
 // Needs:
 // - data-undecodable="<id>": on the element with the sentence, which is hidden at first. It is shown while the video in the
 //   element of that id, or the video of that id, cannot be shown.
+// - `dreamina.isUnplayable` and the event `dreamina:unplayable` (reload-media.js).
 (() => {
   "use strict";
 
   const { all, observe, write } = dreamina;
-  const { MEDIA_ERR_DECODE, MEDIA_ERR_SRC_NOT_SUPPORTED } = MediaError;
   const EVENTS = ["error", "loadedmetadata", "loadeddata", "emptied", "loadstart", "playing"];
-  const unfetched = new WeakSet(); // the videos whose file could not be fetched: whether they can be decoded is unknown
 
   function videoOf(sentence) {
     const place = document.getElementById(sentence.dataset.undecodable);
@@ -19,7 +18,7 @@
 
   function isUndecodable(video) {
     if (!video?.currentSrc) return false;
-    if (video.error) return [MEDIA_ERR_DECODE, MEDIA_ERR_SRC_NOT_SUPPORTED].includes(video.error.code) && !unfetched.has(video);
+    if (video.error) return dreamina.isUnplayable(video);
     return video.readyState >= HTMLMediaElement.HAVE_METADATA && video.videoWidth === 0;
   }
 
@@ -27,29 +26,10 @@
     for (const sentence of all("[data-undecodable]")) write(sentence, { hidden: !isUndecodable(videoOf(sentence)) });
   }
 
-  // Browsers report a missing file as one of an unknown kind, so it is requested once more.
-  async function checkFetch(video) {
-    unfetched.delete(video);
-    if (!(await canBeFetched(video.currentSrc))) unfetched.add(video);
-    show();
-  }
-
-  async function canBeFetched(address) {
-    if (/^(blob|data):/.test(address)) return true;
-    try {
-      return (await fetch(address, { method: "HEAD" })).ok;
-    } catch {
-      return false;
-    }
-  }
-
   // The events of a video do not bubble, but they can be captured.
   for (const name of EVENTS) {
-    document.addEventListener(name, ({ target: video }) => {
-      if (!(video instanceof HTMLVideoElement)) return;
-      if (name === "error" && video.error) checkFetch(video);
-      else show();
-    }, true);
+    document.addEventListener(name, ({ target }) => target instanceof HTMLVideoElement && show(), true);
   }
+  document.addEventListener("dreamina:unplayable", show);
   observe(show, "data-undecodable", "hidden");
 })();

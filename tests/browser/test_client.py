@@ -850,6 +850,45 @@ def test_browser_does_not_offer_to_save_a_key(client: Page) -> None:
     expect(client.locator("#key input")).to_have_attribute("autocomplete", "off")
 
 
+def test_file_whose_first_request_breaks_off_is_requested_again(client: Page) -> None:
+    """Of a video, a sound and a poster; the page never says that the browser cannot play it."""
+    for name in ("SHARE1.mp4", "SHARE2.mp4", "SHARE3.webp"):
+        client.route(f"**/{name}", lambda route: route.abort("connectionreset"), times=1)
+    start(client)
+    client.evaluate("""() => {
+      window.shown = [];
+      const sentence = document.querySelector("#undecodable .undecodable");
+      new MutationObserver(() => shown.push(sentence.hidden)).observe(sentence, { attributes: true });
+      document.querySelector("#player video").src = "SHARE1.mp4";
+      const sound = Object.assign(document.createElement("audio"), { src: "SHARE2.mp4", preload: "auto" });
+      document.querySelector("#player").append(sound);
+    }""")
+    client.wait_for_function("[...document.querySelectorAll('#player > *')].every(({ readyState }) => readyState >= 2)")
+    client.wait_for_function("document.querySelector('[data-job=job3] img')?.naturalWidth > 0")
+    assert client.evaluate("shown.includes(false)") is False
+
+
+@pytest.mark.parametrize("harm", ["refuse", "swallow"])
+def test_videos_are_loaded_when_the_network_is_back(client: Page, harm: str) -> None:
+    """In the player and the comparison, though it went away as they became ready, and a request after that has no answer."""
+
+    def away(route: Route) -> None:
+        if harm == "refuse" or route.request.method == "GET":
+            route.abort("connectionrefused")
+
+    videos = "[...document.querySelectorAll('#player video, dialog.compare video')]"
+    client.route("**/*.mp4", away)
+    client.evaluate("document.querySelector('#player video').src = 'SHARE3.mp4'")
+    pick(client, "job1", "job2")
+    with client.expect_request(lambda request: request.method == "HEAD" and "SHARE2" in request.url):
+        client.click("[data-do=compare]")
+    client.wait_for_function(f"{videos}.length === 3 && {videos}.every((video) => video.error)")
+    client.unroute("**/*.mp4")
+    client.evaluate("dispatchEvent(new Event('online'))")
+    client.wait_for_function(f"{videos}.every((video) => video.readyState >= 2)")
+    expect(client.locator(".undecodable:visible")).to_have_count(0)
+
+
 @pytest.mark.parametrize(("status", "is_said"), [(200, True), (404, False)])
 def test_undecodable_video_shows_a_message(client: Page, status: int, is_said: bool) -> None:
     """A file that no browser can read shows it; a missing file does not."""

@@ -59,7 +59,8 @@ class Account:
         with gr.Row(elem_classes="account", equal_height=False):
             self.left = gr.HTML("", elem_id="allowance")
             if login:
-                gr.LoginButton(size="sm", elem_id="login", scale=0, min_width=160)
+                # Gradio's icon is a file in its package: its address has a path of the server, and is refused.
+                gr.LoginButton(size="sm", icon=None, elem_id="login", scale=0, min_width=160)
             with gr.Accordion(
                 fixed.text("own_key.title"), open=False, visible=engine.keys.offered, elem_id="own-key"
             ) as self.disclosure:
