@@ -263,7 +263,7 @@ class OpenCalls:
         self._tidied_at = now
         calls, messages = queue.pending_event_ids_session, queue.pending_messages_per_session
         running = queue.event_ids_to_events
-        left = {*calls, *messages}
+        left = dict.fromkeys([*calls, *messages])  # the oldest first
         # A stream that is open waits for more; so does who will come back for what still runs.
         active = {
             session
@@ -272,7 +272,7 @@ class OpenCalls:
             or any(call in running for call in calls.get(session, ()))
         }
         self._read_at = {name: now if name in active else self._read_at.get(name, now) for name in left}
-        unread = sorted(left - active, key=lambda name: self._read_at[name])
+        unread = sorted((name for name in left if name not in active), key=lambda name: self._read_at[name])
         count = sum(max(1, len(calls.get(session, ()))) for session in unread)
         for session in unread:
             if count <= UNREAD_MOST and now - self._read_at[session] < UNREAD_S:

@@ -20,7 +20,7 @@ from dreamina_ui.confined.pool import Pool, Stopped
 from tests.confined import functions
 from tests.servers import ROOT, wait_for
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.program]
 BOUNDS = Bounds(memory=256 * 2**20, processor_s=1, wall_s=60.0, file_size=2**20)
 
 

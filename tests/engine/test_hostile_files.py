@@ -19,7 +19,7 @@ from tests.rig import DATABASE, rigged
 from tests.scripted import ORIGIN, Scripted
 from tests.waiting import until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.program]
 RESULT = {"status": "succeeded", "output": {"image": f"{ORIGIN}/scans.jpg"}}
 
 

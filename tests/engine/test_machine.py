@@ -672,7 +672,7 @@ class Machine(RuleBasedStateMachine):
             assert ends <= true_ends.get(record.state, set()) | {(State.FAILED, "deadline_passed")}, (record, ends)
 
 
-TestMachine = Machine.TestCase
+TestMachine = pytest.mark.program(Machine.TestCase)
 TestMachine.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,

@@ -18,7 +18,7 @@ from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from tests.media.files import FILES
 from tests.media.hostile import HOSTILE, TOO_LONG
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.program]
 
 SHARE, CONTROL = "0" * 32, "1" * 32
 RECORD = {"app": "dreamina-ui", "settings": {"prompt": "a lighthouse"}}

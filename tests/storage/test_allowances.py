@@ -345,6 +345,7 @@ def second_connection(rig: Rig, folder: Path, stack: AsyncExitStack) -> Stores:
     return Stores(database, JobStore(database), JobQueries(database), rig.clock.at)
 
 
+@pytest.mark.program
 async def test_two_hundred_clicks_against_an_allowance_of_fifty(tmp_path: Path) -> None:
     """Of parallel clicks by twenty visitors, exactly fifty are sent and the others are refused."""
     limits = Limits(active=1000, active_per_visitor=1000, daily=ALLOWED)
