@@ -1,12 +1,13 @@
 """Where the program and its libraries may write: the data folder, and nothing else that has to be there."""
 
+import os
 import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 
 from dreamina_ui.errors import SettingError
 
-__all__ = ["make_folder", "prepare_folders"]
+__all__ = ["flush_folder", "make_folder", "prepare_folders"]
 
 
 def prepare_folders(data_dir: Path, environ: MutableMapping[str, str]) -> None:
@@ -33,6 +34,16 @@ def make_folder(setting: str, folder: Path) -> None:
             pass
     except OSError as error:
         raise SettingError(setting, str(folder), f"a folder that can be written to ({error.strerror})") from error
+
+
+def flush_folder(folder: Path) -> None:
+    """Make new names in the folder durable, as a file's `fsync` does not; Windows neither needs nor allows this. Blocks."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _has_temporary_folder() -> bool:

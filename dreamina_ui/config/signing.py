@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from dreamina_ui.config.folders import flush_folder
 from dreamina_ui.errors import SettingError
 
 __all__ = ["SECRET_LEAST", "signing_secret"]
@@ -58,7 +59,7 @@ def _make(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         _link(part, path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -80,15 +81,6 @@ def _remove_left_over(path: Path) -> None:
         with suppress(OSError):  # another start has removed it
             if time.time() - part.stat().st_mtime > _LEFT_OVER_S:
                 part.unlink()
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _owner_only(path: str, flags: int) -> int:

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import httpx
 
+from dreamina_ui.config.folders import flush_folder
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
@@ -293,7 +294,7 @@ class Library:
                     named.unlink(missing_ok=True)  # left by a save that was interrupted
             path = self.folder / f"{stem}{facts.kind.ending}"
             part.replace(path)
-            _flush_folder(self.folder)
+            flush_folder(self.folder)
         saved = _saved_file(path)
         assert saved is not None
         return saved
@@ -377,13 +378,3 @@ def _append(part: Path, piece: bytes) -> None:
 def _flush(path: Path) -> None:
     with path.open("r+b") as file:
         os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """A rename is only durable once its folder is; Windows neither needs nor allows this."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
