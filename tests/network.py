@@ -30,12 +30,12 @@ class Network:
             for end in pair:
                 with suppress(OSError):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
-                    end.shutdown(socket.SHUT_RD)  # wakes the thread that reads
-                    end.close()
+                _end(end, socket.SHUT_RD)
 
     def refuse(self) -> None:
         """Cut everything, and refuse new connections until `mend`."""
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it refuses already
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
@@ -74,6 +74,10 @@ class Network:
                 continue
             pair = (near, far)
             self._pairs.append(pair)
+            if listener.fileno() == -1:  # closed meanwhile, by a `refuse` that did not see this pair
+                for end in pair:
+                    end.close()
+                return
             for source, sink in (pair, pair[::-1]):
                 threading.Thread(target=self._pass_on, args=(source, sink, self._passes), daemon=True).start()
 
@@ -87,6 +91,11 @@ class Network:
         if lost:
             return  # nobody is told of the end either
         for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-                end.close()
+            _end(end, socket.SHUT_RDWR)
+
+
+def _end(end: socket.socket, how: int) -> None:
+    """Wake the threads that read it, and close it, even if the other side has closed it already."""
+    with suppress(OSError):
+        end.shutdown(how)
+    end.close()

@@ -175,6 +175,51 @@ def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserCont
                 process.stop(kill=True)
 
 
+def test_batch_table_continues_after_a_connection_loss(
+    context: BrowserContext, quick_server: Server, quick_service: SimulatorServer
+) -> None:
+    """A reset, swallowed packets and a refused connection, while a batch runs: without a reload the table shows every video, the
+    draft is kept, the buttons work, and each line is paid once."""
+    network = Network(int(quick_server.address.rpartition(":")[2]))
+    page = context.new_page()
+    try:
+        page.goto(network.address)
+        filled(page)
+        before = paid(quick_service)
+        loads: list[str] = []
+        page.on("framenavigated", lambda frame: loads.append(frame.url))
+        page.fill(PROMPT, "a draft")
+        page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
+        page.fill("#batch-lines textarea", "one\ntwo\nthree\nfour")
+        page.click("#batch-start:not(:disabled)")
+        rows = page.locator("#batch-table tr[data-job]")
+        expect(rows).to_have_count(4)
+        some = "#batch-table tr[data-job]:is({})"
+        begun, ready = '[data-state="in_progress"], [data-state="succeeded"]', '[data-state="succeeded"]'
+        for harm, states in (("cut", "*"), ("swallow", begun), ("refuse", ready)):
+            page.wait_for_selector(some.format(states))
+            getattr(network, harm)()
+            page.wait_for_timeout(300)
+            network.mend()
+            if harm == "swallow":  # it would take 30 s until silence is noticed
+                page.evaluate("dispatchEvent(new Event('online'))")
+        expect(page.locator(some.format(ready))).to_have_count(4)
+        expect(rows.locator(".state a")).to_have_count(4)
+        expect(page.locator("#batch-progress")).to_contain_text("4 of 4 ready")
+        expect(page.locator("#history .posters > [data-job]")).to_have_count(4)
+        expect(page.locator("#connection-notice")).to_have_count(0)
+        rows.nth(2).locator("[data-open]").click()
+        expect(page.locator("#facts")).to_contain_text("three")
+        page.wait_for_function(PLAYS)
+        expect(page.locator(PROMPT)).to_have_value("a draft")
+        assert toasts(page) == []
+        assert paid(quick_service) - before == 4
+        assert loads == []
+    finally:
+        page.close()
+        network.close()
+
+
 def test_without_cookies_nothing_is_sent(
     browser: Browser, quick_server: Server, quick_service: SimulatorServer, tmp_path: Path
 ) -> None:
