@@ -98,11 +98,10 @@ async def test_hostile_dropped_file_is_given_up(
         before = used()
         try:
             record = await dropped.record("mallory", path, most=MOST, most_alone=MOST)
-        except Stopped as error:
+        except Stopped as error:  # on a quick machine, this one is looked through in time
             assert (name, str(error)) == ("records", TOO_LONG)
         else:
             assert record is None
-            assert name != "records"
         assert used() - before < GROWTH_MOST
     assert {each.control for each in HOSTILE.values()} <= set(FILES)
     assert await dropped.record("ann", sample("mp4"), most=MOST, most_alone=MOST) is None
