@@ -5,7 +5,6 @@ A session is memory that anybody can have, so it is counted: for an address, and
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS
 from dreamina_ui.engine.engine import Engine
+from dreamina_ui.web.call_check import body_again, read_body
 from dreamina_ui.web.visitors import Visitors
 
 if TYPE_CHECKING:
@@ -120,10 +120,10 @@ class SessionCount:
 
     async def serve(self, app: Callable[..., Any], scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request once its body is whole: one that never comes to its end opens no session."""
-        whole = await _whole(receive)
-        if whole is None:
-            return
-        receive = whole
+        data = await read_body(scope, receive, BODY_MOST)
+        if data is None:
+            return  # the client is gone; a body that is too long was refused at the door
+        receive = body_again(data, receive)
         headers = Headers(scope=scope)
         name: str | int | None = headers.get(SESSION)
         if name is not None:
@@ -174,24 +174,6 @@ class SessionCount:
         finally:
             session.running -= 1
             session.used_at = self._now()
-
-
-async def _whole(receive: Receive) -> Receive | None:
-    """Where the body is read again, once all of it came, or more than the MCP library takes; None if the client went away."""
-    messages: deque[Message] = deque()
-    size, more = 0, True
-    while more and size <= BODY_MOST:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        messages.append(message)
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-
-    async def again() -> Message:
-        return messages.popleft() if messages else await receive()
-
-    return again
 
 
 async def _reported(

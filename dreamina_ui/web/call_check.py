@@ -29,7 +29,18 @@ from dreamina_ui.cards.values import DEPTH_MOST, is_plain
 from dreamina_ui.config.pasted import plain_key
 from dreamina_ui.web.visitors import KEY_BROUGHT, Brought, Visitors
 
-__all__ = ["BODY_MOST", "LONG_BODY_MOST", "CallCheck", "Event", "Input", "Open", "Sessions", "refusal"]
+__all__ = [
+    "BODY_MOST",
+    "LONG_BODY_MOST",
+    "CallCheck",
+    "Event",
+    "Input",
+    "Open",
+    "Sessions",
+    "body_again",
+    "read_body",
+    "refusal",
+]
 
 
 API = "/gradio_api"
@@ -142,13 +153,13 @@ class CallCheck:
                 answer = self._missed(Request(scope), path)
             elif method == "POST" and path.startswith(WITH_BODY):
                 most = self._public[path.removeprefix(CALL)].body_most if self._is_public(path) else LONG_BODY_MOST
-                data = await _read(scope, receive, most if path.startswith((JOIN, CALL)) else BODY_MOST)
+                data = await read_body(scope, receive, most if path.startswith((JOIN, CALL)) else BODY_MOST)
                 answer = await self._checked(scope, path, data)
-                receive = _again(data, receive)
+                receive = body_again(data, receive)
             elif method == "POST" and path in MCP:
-                data = await _read(scope, receive, BODY_MOST)
+                data = await read_body(scope, receive, BODY_MOST)
                 answer = None if data is not None else self._refusal(scope, 413, "body", limit=BODY_MOST // 1000)
-                receive = _again(data, receive)
+                receive = body_again(data, receive)
         await (answer or self._app)(scope, receive, send)
 
     async def _checked(self, scope: Scope, path: str, data: bytes | None) -> Response | None:
@@ -263,7 +274,7 @@ async def _are_files(paths: Sequence[Path]) -> bool:
     return not paths or await asyncio.to_thread(lambda: all(path.is_file() for path in paths))
 
 
-async def _read(scope: Scope, receive: Receive, most: int) -> bytes | None:
+async def read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
     """The body of a request; None if it has more than `most` bytes, or its client has gone."""
     length = Headers(scope=scope).get("content-length", "")
     if length and not (length.isdecimal() and len(length) < 20 and int(length) <= most):
@@ -280,7 +291,7 @@ async def _read(scope: Scope, receive: Receive, most: int) -> bytes | None:
     return bytes(data)
 
 
-def _again(data: bytes | None, receive: Receive) -> Receive:
+def body_again(data: bytes | None, receive: Receive) -> Receive:
     """Gives a body that was read once more, and then what follows it; of a body that was not read to its end, nothing."""
     whole: Message = {"type": "http.request", "body": data, "more_body": False}
     messages = [whole if data is not None else {"type": "http.disconnect"}]
@@ -410,8 +421,8 @@ async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
     if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
         return "", receive
     if BODY not in scope:
-        data = await _read(scope, receive, LONG_BODY_MOST)
-        receive = _again(data, receive)
+        data = await read_body(scope, receive, LONG_BODY_MOST)
+        receive = body_again(data, receive)
         scope[BODY] = _parsed(data or b"")
     content = scope[BODY].content
     session = content.get("session_hash") if content else None

@@ -81,10 +81,6 @@ class Visitors:
         # By another salt: who can plant a cookie of the former name cannot plant what was given by https.
         self._https_signer = Signer(secret, salt="visitor by https")
 
-    def issue(self) -> str:
-        """The cookie of a new visitor, by http."""
-        return self.cookie_of(secrets.token_hex(16))
-
     def cookie_of(self, visitor_id: str, *, https: bool = False, former: str | None = None) -> str:
         """The cookie of this visitor."""
         named = f"{visitor_id}{FORMER}{former}" if former else visitor_id
@@ -132,11 +128,6 @@ class Visitors:
         """The id of a program's call, by its idempotency key: of this owner's, or of whoever has the key."""
         named = f"call {owner} {key}".encode(errors="replace")
         return "call-" + hmac.digest(self._secret, named, "sha256").hex()[:40]
-
-    def read(self, cookie: str | None) -> str | None:
-        """The visitor id in a cookie that came by http, or None if this app did not sign it."""
-        found = self._read(self._signer, cookie)
-        return found and found.partition(FORMER)[0]
 
     def _read(self, signer: Signer, cookie: str | None) -> str | None:
         if not cookie:

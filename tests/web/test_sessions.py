@@ -35,7 +35,11 @@ def app() -> Sessions:
 
 async def test_another_visitor_may_not_use_a_session(app: Sessions) -> None:
     """Another visitor can neither read, send, cancel, reset nor keep it alive; its owner can."""
-    async with client(app, VISITORS.issue()) as ann, client(app, VISITORS.issue()) as ben, client(app, None) as nobody:
+    async with (
+        client(app, VISITORS.cookie_of("ann")) as ann,
+        client(app, VISITORS.cookie_of("ben")) as ben,
+        client(app, None) as nobody,
+    ):
         assert (await ann.post(f"{API}/queue/join", json=MINE)).json() == MINE
         for other in (ben, nobody):
             for path in ("queue/join", "cancel", "reset", "call/submit"):
@@ -60,14 +64,14 @@ async def test_a_program_without_a_cookie_is_served(app: Sessions) -> None:
 )
 async def test_a_body_without_a_session_is_passed_on(app: Sessions, body: bytes) -> None:
     """The app gets the whole body, whatever it is."""
-    async with client(app, VISITORS.issue()) as ann:
+    async with client(app, VISITORS.cookie_of("ann")) as ann:
         reply = await ann.post(f"{API}/queue/join", content=body)
     assert (reply.status_code, reply.content) == (200, body)
 
 
 async def test_the_table_of_sessions_is_bounded(app: Sessions) -> None:
     """Requests with ever new sessions do not let it grow."""
-    async with client(app, VISITORS.issue()) as ann:
+    async with client(app, VISITORS.cookie_of("ann")) as ann:
         await ann.get(f"{API}/heartbeat/first")
         app._owners.update({str(number): "somebody" for number in range(SESSIONS_MOST)})
         await ann.get(f"{API}/heartbeat/last")
@@ -77,8 +81,8 @@ async def test_the_table_of_sessions_is_bounded(app: Sessions) -> None:
 
 async def test_a_visitor_who_becomes_another_one_keeps_the_pages(app: Sessions) -> None:
     """All pages of the browser go on with the new cookie; who has the former one only is out."""
-    former = VISITORS.issue()
-    new = VISITORS.cookie_of("new", former=VISITORS.read(former))
+    former = VISITORS.cookie_of("former")
+    new = VISITORS.cookie_of("new", former="former")
     async with (
         client(app, former) as before,
         client(app, new) as after,
