@@ -10,7 +10,19 @@ import sqlalchemy as sa
 
 from dreamina_ui.jobs import Failure, Job, State, prompt_in
 
-__all__ = ["change_rows", "is_used", "job_of", "jobs", "remove_rows", "search_values", "values_of", "write_row"]
+__all__ = [
+    "AT_ONCE",
+    "change_rows",
+    "is_used",
+    "job_of",
+    "jobs",
+    "move_rows",
+    "own_keys",
+    "remove_rows",
+    "search_values",
+    "values_of",
+    "write_row",
+]
 
 AT_ONCE = 500
 """Rows that one statement removes, at most."""

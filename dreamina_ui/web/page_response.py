@@ -239,11 +239,12 @@ class PageCache:
             kept[name] = packed
 
     def _may(self, quality: int, each_s: float, is_listed: bool) -> bool:
+        if is_listed:
+            return True
         now = self._monotonic()
-        if not is_listed and now < self._next_at[quality]:
+        if now < self._next_at[quality]:
             return False
-        if not is_listed:
-            self._next_at[quality] = now + each_s
+        self._next_at[quality] = now + each_s
         return True
 
     async def _compressed(self, body: bytes, quality: int) -> bytes:

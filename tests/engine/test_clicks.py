@@ -552,6 +552,17 @@ async def test_the_click_of_a_removed_job_is_never_paid_again(how: str, call: bo
         assert rig.gate.posts == (2 if call else 3)
 
 
+async def test_the_click_of_a_removed_job_moves_with_the_history(tmp_path: Path) -> None:
+    """Whom the history follows does not pay for a click again, either, that the former visitor has paid for."""
+    async with rigged(tmp_path) as rig:
+        [job] = await rig.engine.submit("ann", VALUES, click_id="click-0")
+        await removed(rig, "pruned", await rig.finish(job))
+        assert await rig.engine.history.follow("ann", "new")
+        with pytest.raises(AlreadyUsed):
+            await rig.engine.submit("new", VALUES, click_id="click-0")
+        assert rig.gate.posts == 1
+
+
 async def test_a_click_that_was_made_again_does_not_break_a_rebuild(tmp_path: Path) -> None:
     """A click is known by its file after the database was lost; where it was made again before, both videos are there."""
     async with rigged(tmp_path) as rig:

@@ -10,6 +10,7 @@ import gradio as gr
 import httpx
 import pytest
 
+from dreamina_ui.engine.keys import TRIES_EACH
 from dreamina_ui.ui.sections.account import Account, Left, left_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -83,6 +84,18 @@ async def test_a_key_is_kept_for_the_visitor_that_it_makes(tmp_path: Path) -> No
         assert forget["visible"]
         assert rig.engine.keys.of_visitor("new") == KEY
         assert not rig.engine.keys.has("planted")
+
+
+async def test_refused_keys_count_for_the_visitor_who_brings_them(tmp_path: Path) -> None:
+    """Each key would make a new visitor, who has never tried: the service is asked no more often for that."""
+    async with account(tmp_path) as (rig, section):
+        before = len(rig.gate.requests)
+        for number in range(TRIES_EACH + 5):
+            request = request_of("eve")
+            assert request.request is not None
+            request.request.scope[KEY_VISITOR] = f"new-{number}"
+            await section.save_key(f"rc-guess-{number:04}", request)
+        assert len(rig.gate.requests) - before == TRIES_EACH
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ async def test_only_a_visitor_who_can_be_recognised_again_may_spend() -> None:
         assert (lost.status_code, lost.text) == (403, "visitor_lost")
 
 
-class KeyHouse:
+class KeyApp:
     """An app that keeps an own key for a visitor, and moves histories if it can; `key` is what a request brings."""
 
     def __init__(self) -> None:
@@ -276,61 +276,61 @@ class KeyHouse:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_an_own_key_makes_a_new_visitor(scheme: str) -> None:
     """Who planted the cookie that was there does not know the new one; the history moves when the new cookie has come back."""
-    house = KeyHouse()
-    async with house.browser(scheme) as evil, house.browser(scheme) as victim:
-        _, planted = await house.ask(evil)
+    studio = KeyApp()
+    async with studio.browser(scheme) as evil, studio.browser(scheme) as victim:
+        _, planted = await studio.ask(evil)
         victim.cookies.update(evil.cookies)
-        assert await house.ask(victim) == ("None", planted)
-        kept, asking = await house.ask(victim, "rc-a-key")
-        assert (asking, house.moved) == (planted, [])
+        assert await studio.ask(victim) == ("None", planted)
+        kept, asking = await studio.ask(victim, "rc-a-key")
+        assert (asking, studio.moved) == (planted, [])
         assert kept != planted
-        assert await house.ask(evil) == ("None", planted)
-        assert await house.ask(victim) == ("None", kept)
-        assert house.moved == [(planted, kept)]
-        assert await house.ask(victim) == ("None", kept)
-        assert house.moved == [(planted, kept)], "once"
+        assert await studio.ask(evil) == ("None", planted)
+        assert await studio.ask(victim) == ("None", kept)
+        assert studio.moved == [(planted, kept)]
+        assert await studio.ask(victim) == ("None", kept)
+        assert studio.moved == [(planted, kept)], "once"
         # What the other one brings is kept for another one still, and takes nothing from here.
-        other, _ = await house.ask(evil, "rc-another")
-        await house.ask(evil)
-        assert house.moved[1:] == [(planted, other)]
+        other, _ = await studio.ask(evil, "rc-another")
+        await studio.ask(evil)
+        assert studio.moved[1:] == [(planted, other)]
         assert "rc-a-key" not in kept + repr(victim.cookies)
 
 
 async def test_the_same_key_again_keeps_the_visitor() -> None:
     """After a restart the key is brought again: what waits for it belongs to the same visitor. Another key makes another one."""
-    house = KeyHouse()
-    async with house.browser() as browser:
-        await house.ask(browser)
-        first, _ = await house.ask(browser, "rc-a-key")
-        assert await house.ask(browser, "rc-a-key") == ("None", first)
-        second, asking = await house.ask(browser, "rc-another")
+    studio = KeyApp()
+    async with studio.browser() as browser:
+        await studio.ask(browser)
+        first, _ = await studio.ask(browser, "rc-a-key")
+        assert await studio.ask(browser, "rc-a-key") == ("None", first)
+        second, asking = await studio.ask(browser, "rc-another")
         assert asking == first
         assert second not in (first, "None")
 
 
 async def test_a_history_is_not_lost_on_the_way() -> None:
     """A new cookie that never arrived changes nothing; while the database is away it is tried again."""
-    house = KeyHouse()
-    async with house.browser() as browser:
-        _, before = await house.ask(browser)
+    studio = KeyApp()
+    async with studio.browser() as browser:
+        _, before = await studio.ask(browser)
         old = dict(browser.cookies)
-        await house.ask(browser, "rc-a-key")
+        await studio.ask(browser, "rc-a-key")
         browser.cookies = httpx.Cookies(old)  # the answer was lost
-        assert await house.ask(browser) == ("None", before)
-        assert house.moved == []
-        house.is_away = True
-        new, _ = await house.ask(browser, "rc-a-key")
+        assert await studio.ask(browser) == ("None", before)
+        assert studio.moved == []
+        studio.is_away = True
+        new, _ = await studio.ask(browser, "rc-a-key")
         for _ in range(2):
-            assert await house.ask(browser) == ("None", new)
-        house.is_away = False
-        assert await house.ask(browser) == ("None", new)
-        assert house.moved == [(before, new)]
+            assert await studio.ask(browser) == ("None", new)
+        studio.is_away = False
+        assert await studio.ask(browser) == ("None", new)
+        assert studio.moved == [(before, new)]
 
 
 async def test_a_stranger_brings_no_key() -> None:
     """A request without a visitor's cookie, or with a forged one, is given a cookie as any other, and no place for a key."""
-    house = KeyHouse()
+    studio = KeyApp()
     for cookies in ({}, {COOKIE: "a~b.forged"}):
-        async with house.browser() as browser:
+        async with studio.browser() as browser:
             browser.cookies.update(cookies)
-            assert (await house.ask(browser, "rc-a-key"))[0] == "None"
+            assert (await studio.ask(browser, "rc-a-key"))[0] == "None"
