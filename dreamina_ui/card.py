@@ -10,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from dreamina_ui.cards.model_card import Card, Field, load_card
+from dreamina_ui.cards.media_rules import MEGABYTE
+from dreamina_ui.cards.model_card import Card, Field, card_of, load_card
 from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
 from dreamina_ui.masking import know_settings
@@ -31,7 +32,10 @@ SCHEMA_PLACES = (
 """Where the input schema may be in a reply about a model; RunComfy does not document it."""
 OUTPUT_PLACES = (("output_schema",), ("schema", "output"), ("schema", "output_schema"))
 WRAPPERS = ("model", "data")
+REFERRED_TO = ("$defs", "definitions", "components")
+"""What a schema may refer to, beside it."""
 SHOWN_MOST = 60
+_MEDIA = {"image": "picture", "video": "video", "audio": "sound"}
 
 commands = typer.Typer(
     help="Model cards: what a model takes, and so what the form shows.",
@@ -59,7 +63,13 @@ def fetch(
         load_env_file(os.environ)
         know_settings(os.environ)
         source = card_from(model_id, asyncio.run(_reply(model_id, Settings.from_env(os.environ))))
-        path.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        card_of(path.name, source)  # a card that no studio can load is not written
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
     except OSError as error:
@@ -87,12 +97,17 @@ def card_from(model_id: str, reply: Mapping[str, Any]) -> dict[str, Any]:
         for key, places in names.items()
         if (found := next((reply[place] for place in places if isinstance(reply.get(place), str)), None))
     }
+    categories = reply.get("categories")
+    if isinstance(categories, list) and (named := [each for each in categories if isinstance(each, str)]):
+        texts.setdefault("task", named[0])
     fps = reply.get("frames_per_second")
+    around = {name: each[name] for each in replies for name in REFERRED_TO if isinstance(each.get(name), Mapping)}
     return {
         "model_id": model_id,
         **texts,
         **({"frames_per_second": fps} if isinstance(fps, int | float) and not isinstance(fps, bool) else {}),
         "input_schema": {**schema, "type": "object"},
+        **around,
         **({"output_schema": output} if output else {}),
     }
 
@@ -107,6 +122,8 @@ def described(card: Card) -> Iterator[str]:
             facts.append("default " + (default if len(default) <= SHOWN_MOST else default[: SHOWN_MOST - 1] + "…"))
         facts += ["required"] if field.required else []
         facts += ["or nothing (null)"] if field.nullable else []
+        facts += [f"for example {field.sample}"] if field.sample else []
+        facts += [f"not checked here: {rule}" for rule in field.unread_rules]
         yield _plain(f"{field.name:<{width}}  {field.title}: {', '.join(facts)}")
 
 
@@ -151,7 +168,7 @@ def _kind(field: Field) -> str:
         "integer": "whole number",
         "number": "number",
         "boolean": "yes or no",
-        "address": "https address",
+        "address": f"{_MEDIA.get(field.media or '', 'file')}, by https address or as a file",
     }
     return names.get(field.kind, "JSON")
 
@@ -165,7 +182,11 @@ def _limits(field: Field) -> Iterator[str]:
         (field.least_items, "at least {} entries"),
         (field.most_items, "at most {} entries"),
     )
-    return (words.format(limit) for limit, words in limits if limit is not None)
+    yield from (words.format(limit) for limit, words in limits if limit is not None)
+    for rule in field.rules:
+        bound = rule.bound / MEGABYTE if rule.quantity == "bytes" else rule.bound
+        unit = "MB" if rule.quantity == "bytes" else rule.quantity.replace("_", " ").removesuffix(" s")
+        yield f"{unit} {'at most' if rule.is_upper else 'at least'} {bound:.6g}"
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -18,12 +18,22 @@ from tests.servers import SimulatorServer
 KEY = "rc-test-key-0123456789"
 CARDS = sorted((Path(__file__).parent / "cards").glob("*.json"))
 SCHEMA = {"properties": {"text": {"type": "string"}}}
+OTHERS: dict[str, dict[str, Any]] = {
+    "maker/dialect/text-to-video": {"scale": {"type": "float", "default": 3.5}, "image_uri": {"type": "string"}},
+    "maker/broken/text-to-video": {"scale": {"type": "number", "maximum": 1, "default": 3.5}},
+}
+"""A model in a dialect of the catalogue's, and one whose schema no studio can load."""
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
     """The simulator over a socket, with four other cards."""
-    options = [part for path in CARDS for part in ("--card", str(path))]
+    folder = tmp_path_factory.mktemp("cards")
+    others = [folder / f"{number}.json" for number in range(len(OTHERS))]
+    for path, (model_id, properties) in zip(others, OTHERS.items(), strict=True):
+        schema = {"type": "object", "properties": properties}
+        path.write_text(json.dumps({"model_id": model_id, "task": "text-to-video", "input_schema": schema}))
+    options = [part for path in (*CARDS, *others) for part in ("--card", str(path))]
     server = SimulatorServer(tmp_path_factory.mktemp("service"), "--token", KEY, *options)
     server.start()
     yield server
@@ -65,6 +75,20 @@ def test_fetch_makes_a_card_of_the_model(path: Path, env: pytest.MonkeyPatch, tm
     assert (fetched.model_id, fetched.title) == (own.model_id, own.title)
     assert tuple(replace(field, unit_s=None) for field in fetched.fields) == fields
     assert all(field.name in result.stdout for field in own.fields)
+
+
+def test_fetch_writes_only_what_can_be_loaded(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A dialect is read; of a schema that is refused no file is left, and a file that is there stays."""
+    result = types("fetch", "maker/dialect/text-to-video", "--to", "card.json")
+    assert result.exit_code == 0, result.output
+    assert "scale      scale: number, default 3.5" in result.stdout
+    assert "image_uri  image_uri: picture, by https address or as a file" in result.stdout
+    assert json.loads((tmp_path / "card.json").read_text())["task"] == "text-to-video"
+    (tmp_path / "card.json").write_text("mine")
+    sentence = refused("fetch", "maker/broken/text-to-video", "--to", "card.json", "--replace")
+    assert "the default of scale is outside its own limits" in sentence
+    assert (tmp_path / "card.json").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 
 def test_the_file_gets_the_models_name(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -141,7 +165,7 @@ def test_check_shows_the_fields() -> None:
         ('{"model_id": "m"}', "has no input_schema of type object"),
         ('{"input_schema": {"type": "object", "properties": {}}}', "has no model_id"),
         (
-            '{"model_id": "m", "input_schema": {"type": "object", "properties": {"a": {"enum": [1, "\\u001b[31m"]}}}}',
+            '{"model_id": "m", "input_schema": {"type": "object", "properties": {"a": {"enum": [1, "1", "\\u001b[31m"]}}}}',
             "a has an enum of mixed kinds",
         ),
     ],
