@@ -101,6 +101,8 @@ def cards_of(models: Sequence[Path | str], *, bundled: Path, kept: Path, catalog
 
 
 def _keep(cards: Mapping[str, Card], folder: Path) -> None:
+    if not cards:
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for model_id, card in cards.items():
