@@ -1,12 +1,12 @@
-"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` checks one."""
+"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` checks one, `… models` lists
+what the service offers and whether its cards can be used."""
 
 import asyncio
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,25 +15,11 @@ from dreamina_ui.cards.model_card import Card, Field, card_of, load_card
 from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
 from dreamina_ui.masking import know_settings
-from dreamina_ui.runcomfy.client import RunComfy
+from dreamina_ui.runcomfy.catalogue import Catalogue, file_name, write_card
 from dreamina_ui.settings import Settings
 
-__all__ = ["card_from", "commands", "described"]
+__all__ = ["commands", "described"]
 
-SCHEMA_PLACES = (
-    ("input_schema",),
-    ("schema", "input"),
-    ("schema", "input_schema"),
-    ("schema", "properties", "input"),
-    ("schema",),
-    ("inputs",),
-    ("input",),
-)
-"""Where the input schema may be in a reply about a model; RunComfy does not document it."""
-OUTPUT_PLACES = (("output_schema",), ("schema", "output"), ("schema", "output_schema"))
-WRAPPERS = ("model", "data")
-REFERRED_TO = ("$defs", "definitions", "components")
-"""What a schema may refer to, beside it."""
 SHOWN_MOST = 60
 _MEDIA = {"image": "picture", "video": "video", "audio": "sound"}
 
@@ -56,20 +42,14 @@ def fetch(
 ) -> None:
     """Write a model's card from the service's reply about it; free of charge."""
     model_id = model_id.strip("/ ")
-    path = to or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", model_id).strip("-.") + ".json")
+    path = to or Path(file_name(model_id))
     if path.exists() and not replace:
         _refuse(f"That cannot be done: {path} is there already; --replace writes over it.")
     try:
         load_env_file(os.environ)
         know_settings(os.environ)
-        source = card_from(model_id, asyncio.run(_reply(model_id, Settings.from_env(os.environ))))
-        card_of(path.name, source)  # a card that no studio can load is not written
-        part = path.with_name(f".{path.name}.part")
-        try:
-            part.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        card = asyncio.run(_catalogue().fetch(model_id))
+        write_card(card, path)
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
     except OSError as error:
@@ -84,32 +64,27 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A card.")])
     _show(file)
 
 
-def card_from(model_id: str, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """The card of the service's reply about a model. Raises `CardError` if the reply has no input schema."""
-    replies = [reply, *(inner for name in WRAPPERS if isinstance(inner := reply.get(name), Mapping))]
-    schema = next(filter(None, (_at(each, place, "properties") for each in replies for place in SCHEMA_PLACES)), None)
-    if schema is None:
-        raise CardError(f"the service's reply about {model_id} holds no input schema; write the card by hand")
-    output = next(filter(None, (_at(each, place) for each in replies for place in OUTPUT_PLACES)), None)
-    names = {"title": ("display_name", "title", "name"), "task": ("category", "task")}
-    texts = {
-        key: str(found)
-        for key, places in names.items()
-        if (found := next((reply[place] for place in places if isinstance(reply.get(place), str)), None))
-    }
-    categories = reply.get("categories")
-    if isinstance(categories, list) and (named := [each for each in categories if isinstance(each, str)]):
-        texts.setdefault("task", named[0])
-    fps = reply.get("frames_per_second")
-    around = {name: each[name] for each in replies for name in REFERRED_TO if isinstance(each.get(name), Mapping)}
-    return {
-        "model_id": model_id,
-        **texts,
-        **({"frames_per_second": fps} if isinstance(fps, int | float) and not isinstance(fps, bool) else {}),
-        "input_schema": {**schema, "type": "object"},
-        **around,
-        **({"output_schema": output} if output else {}),
-    }
+@commands.command()
+def models(
+    search: Annotated[str, typer.Argument(help="Words of ids and titles; without them, all models.")] = "",
+) -> None:
+    """List the service's models, and whether this studio can use their cards; free of charge."""
+    try:
+        load_env_file(os.environ)
+        know_settings(os.environ)
+        found = asyncio.run(_catalogue().listed(search))
+    except DreaminaError as error:
+        _refuse(f"That cannot be done: {error}")
+    usable = 0
+    for source in found:
+        try:
+            card = card_of(str(source.get("model_id", "?")), source)
+        except CardError as error:
+            typer.echo(_plain(f"{source.get('model_id', '?')}: cannot be used: {error}"))
+        else:
+            usable += 1
+            typer.echo(_plain(f"{card.model_id}  {card.title}"))
+    typer.echo(f"{len(found)} models, {usable} of them can be used.")
 
 
 def described(card: Card) -> Iterator[str]:
@@ -127,10 +102,10 @@ def described(card: Card) -> Iterator[str]:
         yield _plain(f"{field.name:<{width}}  {field.title}: {', '.join(facts)}")
 
 
-async def _reply(model_id: str, settings: Settings) -> dict[str, Any]:
-    async with RunComfy(settings.api_base, network=settings.network) as service:
-        # Without a key, the client raises `KeyMissing`.
-        return await service.model(model_id, key=settings.api_key or "")
+def _catalogue() -> Catalogue:
+    settings = Settings.from_env(os.environ)
+    # Without a key, the client raises `KeyMissing`.
+    return Catalogue(settings.api_base, network=settings.network, key=settings.api_key or "")
 
 
 def _show(path: Path) -> None:
@@ -141,21 +116,6 @@ def _show(path: Path) -> None:
     typer.echo(_plain(f"{card.title} ({card.model_id}), {len(card.fields)} fields:"))
     for line in described(card):
         typer.echo("  " + line)
-
-
-def _at(reply: Mapping[str, Any], place: tuple[str, ...], needed: str = "") -> dict[str, Any] | None:
-    """The object at `place`, parsed if it is text; None if there is none, or none with an object named `needed`."""
-    value: Any = reply
-    for name in place:
-        value = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                value = None
-    if not isinstance(value, dict) or (needed and not isinstance(value.get(needed), dict)):
-        return None
-    return value
 
 
 def _kind(field: Field) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from dreamina_ui.card import card_from, commands
+from dreamina_ui.card import commands
 from dreamina_ui.cards.model_card import card_of, load_card
 from dreamina_ui.errors import CardError
-from dreamina_ui.settings import KEY_NAMES
+from dreamina_ui.runcomfy.catalogue import Catalogue, card_from, cards_of
+from dreamina_ui.settings import BUNDLED_CARDS, KEY_NAMES
 from tests.servers import SimulatorServer
 
 KEY = "rc-test-key-0123456789"
@@ -179,3 +180,41 @@ def test_check_shows_what_is_wrong(text: str, words: str, tmp_path: Path) -> Non
 def test_a_missing_card_is_one_sentence(tmp_path: Path) -> None:
     """A missing or unreadable file is one sentence."""
     assert "is not a readable JSON file" in refused("check", str(tmp_path / "none.json"))
+
+
+def test_models_lists_what_can_be_used(env: pytest.MonkeyPatch) -> None:
+    """Each model is one line, with the reason where its card cannot be used; words choose among them."""
+    result = types("models")
+    assert result.exit_code == 0, result.output
+    *lines, last = result.stdout.splitlines()
+    assert last == f"{len(CARDS) + len(OTHERS)} models, {len(CARDS) + 1} of them can be used."
+    [fault] = [line for line in lines if "cannot be used" in line]
+    assert fault.startswith("maker/broken/text-to-video: cannot be used: ")
+    assert fault.endswith("the default of scale is outside its own limits (3.5)")
+    assert types("models", "dialect").stdout.splitlines()[-1] == "1 models, 1 of them can be used."
+    env.setenv("RUNCOMFY_API_TOKEN", "rc-wrong-key")
+    assert "token" in refused("models")
+
+
+@pytest.mark.parametrize("trouble", ["none", "away", "refused", "broken"])
+def test_a_start_reads_the_cards_of_the_catalogue(service: SimulatorServer, tmp_path: Path, trouble: str) -> None:
+    """They are the service's; kept for a start without it; and else the bundled ones, which always know the frames per second."""
+    dreamina, dialect = (
+        load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json").model_id,
+        "maker/dialect/text-to-video",
+    )
+    kept = tmp_path / "cards"
+    live = cards_of([dialect], bundled=BUNDLED_CARDS, kept=kept, catalogue=Catalogue(service.address, key=KEY))
+    assert [field.kind for field in live[0].fields] == ["number", "address"]
+    catalogues = {
+        "none": None,
+        "away": Catalogue("http://127.0.0.1:9/v1", key=KEY),
+        "refused": Catalogue(service.address, key="rc-wrong-key"),
+        "broken": Catalogue(service.address, key=KEY),
+    }
+    models: list[Path | str] = [dreamina, dialect, CARDS[0]]
+    cards = cards_of(models, bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogues[trouble])
+    assert [card.model_id for card in cards] == [dreamina, dialect, load_card(CARDS[0]).model_id]
+    assert cards[0].frames_per_second == 24
+    with pytest.raises(CardError, match="nothing is known of maker/broken"):
+        cards_of(["maker/broken/text-to-video"], bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogues[trouble])

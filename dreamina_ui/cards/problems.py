@@ -52,6 +52,7 @@ PROBLEMS = (
     "body_most",
     *RULE_PROBLEMS,
     "no_upload",
+    "not_object",
     "not_list",
     "too_many_items",
     "too_few_items",

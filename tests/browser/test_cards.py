@@ -131,6 +131,8 @@ def test_pictures_are_dropped_pasted_and_sent(context: BrowserContext, studio: S
     filled(page)
     page.locator("#history .poster").first.click()
     page.click("#reuse")
-    page.wait_for_function("node => node.naturalWidth > 0", arg=page.wait_for_selector("#media-image .media-preview img"))
+    page.wait_for_function(
+        "node => node.naturalWidth > 0", arg=page.wait_for_selector("#media-image .media-preview img")
+    )
     page.screenshot(path=os.environ.get("DREAMINA_SHOT", str(tmp_path / "shot.png")), full_page=True)
     assert problems == []
