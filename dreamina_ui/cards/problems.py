@@ -38,6 +38,7 @@ PROBLEMS = (
     "file_address",
     "not_exact",
     "file_gone",
+    "not_data",
     "file_kind",
     "file_size",
     "file_full",
