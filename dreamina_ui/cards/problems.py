@@ -39,6 +39,7 @@ PROBLEMS = (
     "not_exact",
     "file_gone",
     "not_data",
+    "no_frame",
     "file_kind",
     "file_size",
     "file_full",

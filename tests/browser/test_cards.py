@@ -124,6 +124,10 @@ def test_pictures_are_dropped_pasted_and_sent(context: BrowserContext, studio: S
     [sent] = [json.loads(path.read_text())["input"] for path in requests]
     assert sent["image"] == f"data:image/jpeg;sha256,{hashlib.sha256(picture.read_bytes()).hexdigest()}"
     assert sent["last_image"].startswith("data:image/")
+    page.click("#use-frame")
+    expect(page.locator("#field-image :is(input, textarea)")).to_have_value(
+        re.compile(r"^upload:.*waves-roll-in\.png#")
+    )
     own = urljoin(studio.address + "/", shown.get_attribute("src") or "")
     stranger = httpx.get(own, cookies=httpx.get(studio.address).cookies)
     assert stranger.status_code == 404

@@ -183,6 +183,8 @@ class Compose:
             added = await adding
         except InvalidInput as error:
             return {problem: problem_html(words.field_problem(error, title))}
+        except DreaminaError as error:
+            return {problem: problem_html(words.sentence(error))}
         lines = [line for line in str(content or "").splitlines() if line.strip()] if field.kind == "list" else []
         if field.most_items is not None:
             lines = lines[: field.most_items - 1]
@@ -193,6 +195,11 @@ class Compose:
             problem: gr.update(value="", visible=False),
             note: gr.update(value=_NOTE.format(said) if said else "", visible=bool(said)),
         }
+
+    @property
+    def picture(self) -> Field | None:
+        """The field for the picture that a video begins with: the first one for a picture."""
+        return next((field for field in self._engine.card.fields if field.media == "image"), None)
 
     def _field(self, name: str) -> Field:
         return next(field for field in self._engine.card.fields if field.name == name)
