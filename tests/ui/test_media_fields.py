@@ -104,5 +104,8 @@ async def test_only_endpoints_that_make_videos_take_files(tmp_path: Path) -> Non
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         blocks, _ = build_page(rig.engine, Callers(VISITORS))
         events = events_of(blocks).values()
+        names = {block.elem_id for block in blocks.blocks.values()}
     taking = {event.public_name for event in events if any(each.may_hold_files for each in event.inputs)}
     assert taking == {"generate", "submit", "run"}
+    # What all videos of a batch share is handed in there, too.
+    assert {"upload-image", "upload-last_image", "batch-upload-image", "batch-upload-last_image"} <= names
