@@ -123,7 +123,7 @@ _CARRIER = _Kind(VIDEO_MOST, _can_carry, "settings.no_record")
 _RECORD = _Kind(TABLE_MOST, _starts_as_object, "settings.no_record")
 _TABLE = _Kind(TABLE_MOST, _starts_as_text, "guard.upload.table")
 _WORKBOOK = _Kind(VIDEO_MOST, lambda start: True, "guard.upload.table")
-_MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "upload.kind")
+_MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "settings.no_record")
 KINDS = {
     **dict.fromkeys(RECORD_ENDINGS, _CARRIER),
     ".json": _RECORD,

@@ -19,7 +19,7 @@ SIZE = Words().say("guard.upload.size", video_mb=64, table_mb=2)
 KIND, ONE, BROKEN, TABLE, NO_RECORD = (
     Words().say(key)
     for key in (
-        *("guard.upload.kind", "guard.upload.one", "guard.upload.broken", "guard.upload.table"),
+        *("upload.kind", "guard.upload.one", "guard.upload.broken", "guard.upload.table"),
         "settings.no_record",
     )
 )
@@ -69,6 +69,8 @@ def part(name: str = "a.csv", body: bytes = b"prompt\n", field: str = "files") -
         ("a.jpg", JPEG),
         ("really-a-picture.MP4", PNG),
         ("a.mp3", MP3),
+        ("a.gif", b"GIF89a" + bytes(50)),
+        ("a.webm", b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm" + bytes(50)),
         ("a.json", b' {"app": "dreamina-ui"}'),
         ("a.csv", b"prompt\na boat\n"),
         ("a.tsv", b"prompt\tseed\na boat\t1\n"),
@@ -93,11 +95,11 @@ def test_records_and_tables_can_be_uploaded(studio: Server, client: httpx.Client
 @pytest.mark.parametrize(
     ("name", "body", "status", "sentence"),
     [
-        *((name, MP4, 415, KIND) for name in ("a.html", "a.svg", "a.mp4.exe", "a", "", ".mp4", "a.webm", "a.mp4 ")),
+        *((name, MP4, 415, KIND) for name in ("a.html", "a.svg", "a.mp4.exe", "a", "", ".mp4", "a.mkv", "a.mp4 ")),
         *(
             (name, body, 415, NO_RECORD)
             for name in ("a.mp4", "a.png", "a.json")
-            for body in (b"", b"\0\0\0\x18", b"<html><script>1</script>", b"#EXTM3U\nhttp://x/", b"GIF89a" + bytes(50))
+            for body in (b"", b"\0\0\0\x18", b"<html><script>1</script>", b"#EXTM3U\nhttp://x/")
         ),
         *((name, b'{"app": 1}' + bytes(50), 415, NO_RECORD) for name in ("a.mp4", "a.mp3")),
         ("a.json", b"{" * (TABLE_MOST + 1), 413, SIZE),
