@@ -10,10 +10,9 @@ from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card, Field, seed_most
 from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
-from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.uploads import MEDIA, MEDIA_ENDINGS
+from dreamina_ui.web.uploads import MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_control", "build_form", "build_media", "choice_label"]
@@ -120,18 +119,13 @@ def build_media(
         control = build_control(card, field, fixed, f"{section}field")
         button = gr.UploadButton(
             str(fixed.text(f"upload.{field.media}")),
-            file_types=_endings(field.media or "file"),
+            # Every medium: of one that the field does not take, the server says so in the visitor's language, Gradio not.
+            file_types=list(MEDIA_ENDINGS),
             type="filepath",
             size="sm",
             elem_id=f"{section}upload-{field.name}",
         )
         return control, button, gr.HTML("", visible=False, elem_classes="media-note")
-
-
-def _endings(media: str) -> list[str]:
-    family = {"image": Family.PICTURE, "video": Family.VIDEO, "audio": Family.SOUND}.get(media)
-    wanted = [kind.plain_ending for kind in MEDIA if family in (None, kind.family)]
-    return [*wanted, *(ending for ending in MEDIA_ENDINGS if ending in (".jpeg", ".tif") and ".jpg" in wanted)]
 
 
 def _variations(fixed: Fixed) -> gr.Radio:
