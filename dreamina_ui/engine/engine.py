@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +28,7 @@ from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
 from dreamina_ui.media.record import Records
 from dreamina_ui.retrying import RetryBudget
@@ -61,6 +61,8 @@ class EngineSettings:
     limits: Limits
     secret: str = field(repr=False)
     """Seals what the records in files tell of their makers."""
+    public_url: str | None = None
+    """The https address of the app from outside, without a slash at its end: the service fetches files of visitors there."""
     deadline_s: float = 3600.0
     """How long the service may take for one job, in seconds."""
     trusted_origins: Collection[str] = ()
@@ -121,6 +123,13 @@ class Engine:
         self.library.prepare()
         self.store = JobStore(self.database)
         self.queries = JobQueries(self.database)
+        self.inputs = inputs = InputFiles(
+            settings.data_dir / "uploads",
+            secret=settings.secret,
+            url=settings.public_url,
+            has_job=self.queries.has_file,
+            now=clock.now,
+        )
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
         self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
 
@@ -132,7 +141,14 @@ class Engine:
         self.updates = Updates(self.store, self.keys, clock, wake)
         self.worker = Worker(
             service=self.service,
-            sender=Sender(service=self.service, updates=self.updates, keys=self.keys, clock=clock, passed=passed),
+            sender=Sender(
+                service=self.service,
+                updates=self.updates,
+                keys=self.keys,
+                inputs=inputs,
+                clock=clock,
+                passed=passed,
+            ),
             saver=Saver(
                 service=self.service,
                 library=self.library,
@@ -158,7 +174,7 @@ class Engine:
             leases=self.leases,
             limits=settings.limits,
             wake=wake,
-            clean=partial(empty_bin, self.queries, self.library, clock),
+            clean=self._clean,
         )
         self._submission = Submission(
             models=models,
@@ -167,6 +183,7 @@ class Engine:
             library=self.library,
             limits=settings.limits,
             keys=self.keys,
+            inputs=inputs,
             clock=clock,
         )
         self._prices = Prices(self.service, clock)
@@ -195,6 +212,10 @@ class Engine:
 
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
+
+    async def _clean(self) -> None:
+        await empty_bin(self.queries, self.library, self._clock)
+        await self.inputs.tidy(await self.queries.files())
 
     async def submit(
         self,

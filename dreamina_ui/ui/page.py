@@ -26,7 +26,6 @@ from dreamina_ui.ui.sections.history import History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.public_files import PublicFiles
 
 __all__ = ["Page", "build_page"]
 
@@ -47,7 +46,6 @@ class Page:
         left: AllowanceOf | None,
         *,
         login: bool,
-        public_files: PublicFiles | None = None,
     ) -> None:
         self._engine = engine
         self._callers = callers
@@ -57,7 +55,7 @@ class Page:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, callers, fixed, public_files)
+                        self.compose = Compose(engine, callers, fixed)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
@@ -275,12 +273,10 @@ def build_page(
     left: AllowanceOf | None = None,
     *,
     login: bool = False,
-    public_files: PublicFiles | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The app as Gradio blocks, with the page's private events and the public endpoints; and its fixed texts.
 
     `left` returns a visitor's allowance. With `login` there is a button to sign in with Hugging Face.
-    `public_files` stores the uploads of address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
@@ -288,7 +284,7 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, callers, fixed, left, login=login, public_files=public_files)
+        page = Page(engine, callers, fixed, left, login=login)
         page.connect(blocks)
         add_endpoints(engine, callers)
     # By default Gradio runs one call of each event at a time, and polls twenty times a second whether it has ended.
