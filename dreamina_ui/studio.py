@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
+from dreamina_ui.cards.links import MODEL
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.config.folders import make_folder
@@ -138,7 +139,7 @@ class Studio:
                     say=_say,
                     quota=UploadQuota(uploads, is_own=uploads.is_relative_to(self.settings.data_dir)),
                     visitor_of=self._visitors.of_request,
-                    media=any(field.media for field in self.engine.card.fields),
+                    media=any(field.media for card in self.engine.models for field in card.fields),
                 ),
                 Middleware(
                     CallCheck,
@@ -224,7 +225,7 @@ class Studio:
             hosts=self._hosts,
             folders=[uploads],
             say=_say,
-            named=[field.name for card in self.engine.models for field in card.fields],
+            named=[MODEL, *(field.name for card in self.engine.models for field in card.fields)],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )

@@ -86,12 +86,12 @@ class History:
 
 def _plain(search: Search) -> Search:
     """Without what no database takes: NUL, halves of surrogate pairs, numbers out of range."""
-    words, state, ratio = (
+    words, state, ratio, model_id = (
         "".join(letter if letter.isprintable() else " " for letter in text)
-        for text in (search.words, search.state, search.aspect_ratio)
+        for text in (search.words, search.state, search.aspect_ratio, search.model_id)
     )
     frames = search.frames if search.frames is None or abs(search.frames) <= OFFSET_MOST else -1
-    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames)
+    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames, model_id=model_id)
 
 
 log = logging.getLogger(__name__)

@@ -27,6 +27,7 @@ class Search:
     state: str = ""
     aspect_ratio: str = ""
     frames: int | None = None
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +307,8 @@ def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
         conditions.append(jobs.c.aspect_ratio == search.aspect_ratio)
     if search.frames is not None:
         conditions.append(jobs.c.frames == search.frames)
+    if search.model_id:
+        conditions.append(jobs.c.model_id == search.model_id)
     return conditions
 
 

@@ -84,8 +84,8 @@ class Page:
         compose.connect(quiet)
         stage.connect(quiet)
         history.connect(quiet)
-        keep_draft(blocks, "form", compose.price_inputs, compose.accepted)
-        keep_draft(blocks, "batch", batch.drafted, batch.accepted)
+        keep_draft(blocks, "form", compose.forms.drafted, compose.accepted)
+        keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
         blocks.load(
             self.open,
             inputs=stage.opening,
@@ -96,7 +96,7 @@ class Page:
                 compose.price,
                 *account.outputs,
                 *history.outputs,
-                *compose.controls,
+                *compose.forms.outputs,
                 *compose.messages,
                 *stage.outputs,
             ],
@@ -140,9 +140,8 @@ class Page:
         if self._engine.backend.charges:
             # What the last video cost may be known now.
             watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price, **quiet)
-        filled = [*compose.controls, compose.refusal]
-        stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
-        stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
+        stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.filled, **quiet)
+        stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.filled, **quiet)
         stage.delete.click(
             self.delete,
             inputs=stage.current,
@@ -150,7 +149,9 @@ class Page:
             js="window.dreamina.deleting",
             **quiet,
         )
-        self.examples.select(self.fill_from_example, outputs=compose.controls, **quiet)
+        self.examples.select(
+            self.fill_from_example, inputs=compose.forms.picker, outputs=compose.forms.outputs, **quiet
+        )
 
     async def open(self, opening: str, request: gr.Request) -> Update:
         """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
@@ -161,11 +162,13 @@ class Page:
         """
         facts = _parsed(opening)
         words, query = self._callers.words(request), dict(request.query_params)
-        shown = await self.history.show("", "", "", "", 0, request)
+        shown = await self.history.show("", "", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
-        defaults = {field.name: field.default for field in self._engine.card.fields}
-        update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
+        card = self._engine.card
+        defaults = {field.name: field.default for field in card.fields}
+        visitor_id = self._callers.visitor(request)
+        update[self.compose.price] = await self.compose.price_html(visitor_id, card, defaults, words)
         if not facts.get("has_draft"):
             update |= self.compose.fill_from_link(query, words)
         update |= self.compose.show_visitor_problem(request)
@@ -246,18 +249,16 @@ class Page:
 
     async def reuse_with_new_seed(self, job_id: str, request: gr.Request) -> Update:
         """Fill the form with the job's settings and the default seed."""
-        seed = self._engine.card.field("seed")
-        return await self.compose.fill_from_job(job_id, request, **({"seed": seed.default} if seed else {}))
+        return await self.compose.fill_from_job(job_id, request, new_seed=True)
 
     async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Delete the job on the stage; it can be restored."""
         await self._engine.history.delete(self._callers.visitor(request), [job_id])
         return {self.stage.current: "", **self.history.refreshed()}
 
-    async def fill_from_example(self, event: gr.EventData) -> Update:
-        """Fill the form with an example; nothing is sent."""
-        example = EXAMPLES.get(str(value_in(event, "name")), {})
-        return self.compose.fill(example) or dict.fromkeys(self.compose.controls, gr.skip())
+    async def fill_from_example(self, model_id: str, event: gr.EventData) -> Update:
+        """Fill the form with an example, as far as its model has such fields; nothing is sent."""
+        return self.compose.fill(EXAMPLES.get(str(value_in(event, "name")), {}), model_id)
 
     def _buttons(self, job: Job | None) -> Update:
         is_being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, Route
 
+from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html
@@ -148,7 +149,7 @@ def start(page: Page) -> None:
 
 
 def draw_history(page: Page, *job_ids: str) -> None:
-    html = Posters(CARD).html([JOBS[job_id] for job_id in job_ids], WORDS)
+    html = Posters(Models([CARD])).html([JOBS[job_id] for job_id in job_ids], WORDS)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#history", html])
 
 

@@ -146,7 +146,7 @@ async def events(page: Page, job_id: Any, request: gr.Request) -> dict[str, Any]
         "dismiss": await page.stage.dismiss_job(job_id, request),
         "resume": await page.stage.resume_job(job_id, request),
         "choose": await page.stage.choose(chosen) and "",
-        "history": await page.history.show("", "", "", "", 0, request),
+        "history": await page.history.show("", "", "", "", "", 0, request),
         "bin": await page.history.delete(chosen, request),
         "undo": await page.history.undo(chosen, request),
         "batch": [update async for update in page.watch_batch(job_id, request)],
@@ -194,11 +194,11 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
             page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         request, chosen = request_of("ann"), gr.EventData(None, {"job_id": held, "job_ids": held, "name": held})
         await events(page, held, request)
-        await page.history.show(held, held, held, held, held, request)
+        await page.history.show(held, held, held, held, held, held, request)
         await page.history.delete(chosen, request)
         await page.stage.adopt_video(held, held, request)
         await page.show_on_stage(chosen)
-        assert await page.fill_from_example(chosen)
+        assert await page.fill_from_example(held, chosen)
         assert page.compose.messages[0] in await page.start(request, *[held] * len(page.compose.start_inputs))
         await page.compose.show_price(request, *[held] * len(page.compose.price_inputs))
         assert await page.compose.fill_from_file(held, request)

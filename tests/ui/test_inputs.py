@@ -40,7 +40,7 @@ async def test_the_click_id_reaches_the_job(tmp_path: Path) -> None:
     async with rigged(tmp_path) as rig:
         page, blocks = page_of(rig)
         [start] = [function for function in blocks.fns.values() if function.name == "start"]
-        contents: dict[Any, Any] = page.compose.form.contents(VALUES)
+        contents: dict[Any, Any] = page.compose.forms.of(None).contents(VALUES)
         values = [contents.get(component, component.value) for component in start.inputs[:-1]]  # type: ignore[union-attr]
         for _ in range(2):
             answer = await blocks.call_function(start, [*values, "click-1"], requests=request_of("ann"))

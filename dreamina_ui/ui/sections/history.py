@@ -32,7 +32,7 @@ class History:
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self._posters = Posters(engine.card)
+        self._posters = Posters(engine.models)
         all_option = (fixed.text("filter.all"), "")
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(
@@ -49,6 +49,11 @@ class History:
             )
             self.ratio = self._choices("aspect_ratio", all_option, fixed)
             self.frames = self._choices("frames", all_option, fixed)
+            models = [(card.title, card.model_id) for card in engine.models]
+            self.model = gr.Dropdown(
+                [all_option, *models], value="", label=fixed.text("field.model"), scale=1, min_width=120,
+                visible=len(models) > 1,
+            )  # fmt: skip
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
         # Not a `gr.State`, for which each page would need a second stream.
         self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
@@ -61,7 +66,7 @@ class History:
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.words, self.state, self.ratio, self.frames, self.offset]
+        return [self.words, self.state, self.ratio, self.frames, self.model, self.offset]
 
     @property
     def outputs(self) -> list[Any]:
@@ -71,7 +76,8 @@ class History:
         # Whatever changes the history or the search changes `stale`, and that alone draws: one answer after the other, each
         # with the search as it is then, so that no late answer replaces a newer one.
         self.stale.change(self.show, inputs=self.inputs, outputs=self.outputs, trigger_mode="always_last", **quiet)
-        anew = [self.words.submit, self.list.input, self.state.change, self.ratio.change, self.frames.change]
+        filters = (self.state, self.ratio, self.frames, self.model)
+        anew = [self.words.submit, self.list.input, *(each.change for each in filters)]
         gr.on(anew, None, outputs=[self.offset, self.stale], js=_TURN.format("0"), **quiet)
         for button, place in ((self.newer, f"Math.max(0, at - {PAGE})"), (self.older, f"at + {PAGE}")):
             button.click(None, inputs=self.offset, outputs=[self.offset, self.stale], js=_TURN.format(place), **quiet)
@@ -97,11 +103,17 @@ class History:
             return {self.list: self._error_note(error, request)}
         return self.refreshed()
 
-    async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
+    async def show(
+        self, words: str, state: str, ratio: str, frames: Any, model: str, at: int, request: gr.Request
+    ) -> list[Any]:
         """One page of the jobs that match, in the order of `outputs`."""
         texts = self._callers.words(request)
         search = Search(
-            str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
+            str(words or "")[:800],
+            str(state or ""),
+            str(ratio or ""),
+            frames if isinstance(frames, int) else None,
+            str(model or "")[:200],
         )
         at = _offset(at)
         visitor_id = self._callers.visitor(request)
@@ -131,13 +143,14 @@ class History:
         return Markup('<p class="history-empty">{}</p>').format(self._callers.words(request).sentence(error))
 
     def _choices(self, name: str, all_option: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
-        """A filter by a field with choices; hidden if the card has no such field."""
-        field = self._engine.card.field(name)
-        choices = (
-            [(choice_label(self._engine.card, field, choice), choice) for choice in field.choices] if field else []
-        )
+        """A filter by a field with choices, of all models; hidden if none has such a field."""
+        choices: dict[Any, tuple[str, Any]] = {}
+        for card in self._engine.models:
+            if field := card.field(name):
+                for choice in field.choices:
+                    choices.setdefault(choice, (choice_label(card, field, choice), choice))
         return gr.Dropdown(
-            [all_option, *choices],
+            [all_option, *choices.values()],
             value="",
             label=fixed.text(f"filter.{name}"),
             scale=1,

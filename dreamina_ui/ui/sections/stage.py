@@ -175,6 +175,12 @@ class Stage:
         job_id = value_in(event, "job_id")
         return job_id if isinstance(job_id, str) else ""
 
+    def _link(self, job: Job) -> str:
+        """A link with the job's settings; for a model that is not offered any more, to the default one with what it takes."""
+        default = self._engine.card
+        card = self._engine.models.get(job.model_id) or default
+        return link_of(card, job.payload, is_default=card is default)
+
     async def _files(self, job: Job, zone: tzinfo) -> list[Shown]:
         """The saved files of a job, in the order in which they are shown."""
         files = await self._engine.files(job)
@@ -196,7 +202,7 @@ class Stage:
         return {
             **self._screen_update(job, files, words),
             self.facts: _others_html(job, files, words) + addresses + facts_html(job, words),
-            self.links: actions_html(job, files, main, link_of(self._engine.card, job.payload), words),
+            self.links: actions_html(job, files, main, self._link(job), words),
             self.actions: gr.update(visible=job.ended),
             self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
             self.resume: gr.update(visible=job.can_resume),
