@@ -49,7 +49,7 @@ class Page:
     ) -> None:
         self._engine = engine
         self._callers = callers
-        gr.HTML(fixed.fragment("header", partial(header_html, engine.card, engine.backend)), elem_classes="header")
+        gr.HTML(fixed.fragment("header", partial(header_html, engine.models, engine.backend)), elem_classes="header")
         self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):

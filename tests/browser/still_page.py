@@ -168,7 +168,7 @@ def _page() -> str:
     return _PAGE.format(
         scripts="\n".join(f'<script src="js/{path.name}"></script>' for path in scripts),
         styles="".join(f"<style>{path.read_text()}</style>" for path in sorted((ASSETS / "css").glob("*.css"))),
-        header=header_html(CARD, "simulator", WORDS),
+        header=header_html(Models([CARD]), "simulator", WORDS),
         chips=chips_html(WORDS),
         notify=notify_html(WORDS),
         undecodable=undecodable_html(job, file, "player", WORDS),
