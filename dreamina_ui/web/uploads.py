@@ -124,6 +124,8 @@ _RECORD = _Kind(TABLE_MOST, _starts_as_object, "settings.no_record")
 _TABLE = _Kind(TABLE_MOST, _starts_as_text, "guard.upload.table")
 _WORKBOOK = _Kind(VIDEO_MOST, lambda start: True, "guard.upload.table")
 _MEDIUM = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "upload.kind")
+_EITHER = _Kind(VIDEO_MOST, _can_carry_or_is_medium, "settings.no_record")
+"""What settings are read from as well: its sentence is true of both."""
 KINDS = {
     **dict.fromkeys(RECORD_ENDINGS, _CARRIER),
     ".json": _RECORD,
@@ -257,7 +259,10 @@ class Uploads:
         self._say = say
         self._quota = quota
         self._visitor_of = visitor_of
-        self._kinds = {**KINDS, **dict.fromkeys(MEDIA_ENDINGS, _MEDIUM)} if media else KINDS
+        self._kinds = KINDS
+        if media:
+            either = {ending: _EITHER for ending in MEDIA_ENDINGS if ending in KINDS}
+            self._kinds = {**KINDS, **dict.fromkeys(MEDIA_ENDINGS, _MEDIUM), **either}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
