@@ -38,6 +38,8 @@ PROBLEMS = (
     "file_address",
     "not_exact",
     "file_gone",
+    "not_data",
+    "no_frame",
     "file_kind",
     "file_size",
     "file_full",

@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from dreamina_ui.backends import Backend
+from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
@@ -26,11 +27,12 @@ from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
-from dreamina_ui.errors import IllegalMove, JobNotFound
+from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
-from dreamina_ui.media.inputs import InputFiles
+from dreamina_ui.media.inputs import Added, InputFiles
+from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.media.record import Records
+from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
@@ -256,6 +258,18 @@ class Engine:
     async def files(self, job: Job) -> list[SavedFile]:
         """The saved files of a job, in the order in which they are shown."""
         return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
+
+    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field) -> Added:
+        """Keep a frame of a job's first video for a field: the one at `at_s` seconds, or the last good one before it.
+
+        Raises `JobNotFound`, or `InvalidInput` where there is no such frame, or the field does not take it.
+        """
+        job = await self.job(visitor_id, job_id)
+        video = next((file for file in await self.files(job) if file.kind.family is Family.VIDEO), None)
+        if video is None:
+            raise InvalidInput(wanted.name, "no_frame", f"{wanted.name}: no video to take a frame of")
+        name = file_name(job, ending=".png")
+        return await self.inputs.add_frame(video.path, video.kind, at_s, visitor_id, wanted, name=name)
 
     async def watch(self, asker: Asker, job_id: str) -> AsyncIterator[Job]:
         """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.

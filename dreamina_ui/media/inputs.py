@@ -10,6 +10,7 @@ too. What no job names is removed a week after its last use.
 
 import asyncio
 import base64
+import binascii
 import hashlib
 import hmac
 import os
@@ -26,6 +27,7 @@ from typing import Any
 from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.file_names import DIGITS, NamedFile, file_named, files_in, name_of
 from dreamina_ui.cards.media_rules import Measures, MediaRule, broken, largest_size
+from dreamina_ui.cards.problems import shown
 from dreamina_ui.errors import InputGone, InvalidInput
 from dreamina_ui.media import kinds
 from dreamina_ui.media.kinds import HEAD_BYTES, Family, Kind, kind_of
@@ -53,6 +55,7 @@ _FAMILIES = {"image": Family.PICTURE, "video": Family.VIDEO, "audio": Family.SOU
 _MARK = re.compile(r"\.([0-9a-f]{32}\.[a-z0-9]+)@([0-9a-f]{16})")
 """A file's name, and whose it is."""
 _UNLIMITED = 10**9
+_DATA = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]*)*;base64,([A-Za-z0-9+/=]+)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,24 @@ class InputFiles:
             raise _unreadable(wanted, str(error)) from None
         except OSError as error:
             raise InvalidInput(wanted.name, "file_failed", f"{wanted.name}: {error.strerror}") from error
+        finally:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
+
+    async def add_data(self, uri: str, visitor_id: str, wanted: Field) -> Added:
+        """Keep the file of a data URI. Raises as `add`."""
+        found = _DATA.fullmatch(uri)
+        try:
+            content = base64.b64decode(found[1], validate=True) if found else b""
+        except binascii.Error:
+            content = b""
+        if not content:
+            raise InvalidInput(wanted.name, "not_data", f"{wanted.name}: no file in base64", given=shown(uri))
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        part = self.folder / f".{secrets.token_hex(8)}.data.part"
+        try:
+            await asyncio.to_thread(part.write_bytes, content)
+            name = wanted.name + kind_of(content[:HEAD_BYTES]).plain_ending
+            return await self.add(part, visitor_id, wanted, name=name)
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
 

@@ -41,6 +41,11 @@ class Form:
     notes: Mapping[str, gr.HTML]
     """By field name, what was done to a file that was handed in."""
 
+    @property
+    def picture(self) -> Field | None:
+        """The field for the picture that a video begins with: the first one for a picture."""
+        return next((field for field in self.card.fields if field.media == "image"), None)
+
     def values(self, contents: Mapping[Component, Any], *, comma: bool = False) -> dict[str, Any]:
         """The values by field name, from the contents of the controls; `comma` is as for `value_of`."""
         fields = {field.name: field for field in self.card.fields}

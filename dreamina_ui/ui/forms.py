@@ -50,6 +50,16 @@ class Forms:
         return [control for form in self.all for control in (*form.controls.values(), form.variations)]
 
     @property
+    def pictures(self) -> dict[str, Component]:
+        """The controls for a first picture, by model."""
+        return {form.card.model_id: form.controls[form.picture.name] for form in self.all if form.picture is not None}
+
+    @property
+    def picture_messages(self) -> list[Any]:
+        named = [(form, form.picture.name) for form in self.all if form.picture is not None]
+        return [message for form, name in named for message in (form.problems[name], form.notes[name])]
+
+    @property
     def outputs(self) -> list[Any]:
         """What `choose` and `fill` change."""
         return [self.picker, self.shown, *self._groups.values(), *self.controls]

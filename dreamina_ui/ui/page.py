@@ -18,6 +18,7 @@ from dreamina_ui.ui.gradio_internals import StudioBlocks, value_in
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
+from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
 from dreamina_ui.ui.sections.account import Account, AllowanceOf
 from dreamina_ui.ui.sections.batch import Batch
@@ -31,6 +32,10 @@ __all__ = ["Page", "build_page"]
 
 NEW_S = 5.0
 """Seconds: a younger job is not in the history of the page yet, nor in the number of videos left."""
+STANDS_AT = (
+    """(job, at, ...others) => [job, String(document.querySelector("#player video")?.currentTime ?? 0), ...others]"""
+)
+LONGEST_S = 86_400.0
 JUST_ENDED_S = 60.0
 """Seconds: a job that ended later may have ended while the page did not watch it, so the history shows its old state."""
 
@@ -142,6 +147,14 @@ class Page:
             watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price, **quiet)
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.filled, **quiet)
+        if pictures := compose.forms.pictures:
+            stage.use_frame.click(
+                self.use_frame,
+                inputs=[stage.current, stage.stands_at, compose.forms.picker, *pictures.values()],
+                outputs=[*compose.filled, *compose.forms.picture_messages],
+                js=STANDS_AT,
+                **quiet,
+            )
         stage.delete.click(
             self.delete,
             inputs=stage.current,
@@ -251,6 +264,26 @@ class Page:
         """Fill the form with the job's settings and the default seed."""
         return await self.compose.fill_from_job(job_id, request, new_seed=True)
 
+    async def use_frame(self, request: gr.Request, job_id: str, at_s: str, model_id: str, *contents: Any) -> Update:
+        """Put the frame that the player shows into the form, as the picture that a video begins with.
+
+        It is the picked model's form, if that takes a picture; else the first that does, with the video's prompt.
+        """
+        visitor_id, forms = self._callers.visitor(request), self.compose.forms
+        form, update = forms.of(model_id), Update()
+        try:
+            if form.picture is None:
+                form = next(each for each in forms.all if each.picture)
+                job = await self._engine.job(visitor_id, job_id)
+                update = self.compose.fill({"prompt": job.prompt}, form.card.model_id)
+            field = form.picture
+            assert field is not None
+            content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
+            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field)
+            return update | await self.compose.hand_in(form, field, content, request, frame)
+        except DreaminaError as error:
+            return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
+
     async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Delete the job on the stage; it can be restored."""
         await self._engine.history.delete(self._callers.visitor(request), [job_id])
@@ -291,6 +324,14 @@ def build_page(
     # By default Gradio runs one call of each event at a time, and polls twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
     return blocks, fixed.translations
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except (TypeError, ValueError):
+        return 0.0
+    return seconds if 0.0 <= seconds < LONGEST_S else 0.0
 
 
 def _parsed(opening: str) -> dict[str, Any]:

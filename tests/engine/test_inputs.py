@@ -13,7 +13,7 @@ from PIL import Image
 from dreamina_ui.api.job_json import job_json
 from dreamina_ui.cards.links import link_of
 from dreamina_ui.cards.model_card import Card, load_card
-from dreamina_ui.errors import InvalidInput, OutcomeUnknown
+from dreamina_ui.errors import InvalidInput, JobNotFound, OutcomeUnknown
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.inputs import MAX_AGE_S, Added
 from dreamina_ui.media.record import Records
@@ -171,3 +171,22 @@ async def test_a_lost_answer_stays_uncertain(tmp_path: Path) -> None:
         assert ended.failure is not None
         assert ended.failure.code == OutcomeUnknown.code
         assert rig.gate.posts == 1
+
+
+async def test_a_frame_of_a_video_is_the_next_picture(tmp_path: Path) -> None:
+    """Of the visitor's own video, at any moment; another visitor gets none, and a job without a video has none."""
+    async with rigged(tmp_path / "rig", card=CARD) as rig:
+        first = await rig.finish(await submit(rig, await hand_in(rig, picture(tmp_path / "a.png"))))
+        frame = await rig.engine.frame("ann", first.job_id, 0.25, IMAGE)
+        assert frame.kind.name == "PNG"
+        assert (frame.measures.width, frame.measures.height) == (first.width, first.height)
+        second = await rig.finish(await submit(rig, frame))
+        assert second.state is State.SUCCEEDED
+        assert sent(rig)[1].startswith("data:image/png;sha256," + frame.named.digest)
+        with pytest.raises(JobNotFound):
+            await rig.engine.frame("bob", first.job_id, 0.0, IMAGE)
+        rig.gate.raises = httpx.ConnectError("no way out")
+        waiting = await submit(rig, frame)
+        with pytest.raises(InvalidInput) as caught:
+            await rig.engine.frame("ann", waiting.job_id, 0.0, IMAGE)
+        assert caught.value.problem == "no_frame"

@@ -1,5 +1,6 @@
 """Files that visitors hand in for a model: what becomes of pictures, whose they are, how long they stay, what is sent."""
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -311,6 +312,16 @@ async def test_a_visitor_has_so_much_room(tmp_path: Path) -> None:
         await few.add(paths[3], "eve", IMAGE)
     small = files_in(tmp_path, limits=InputLimits(size_each=1))
     assert await refused(small, paths[3]) == "file_mine"
+
+
+async def test_the_same_bytes_are_one_file(tmp_path: Path) -> None:
+    """Whoever hands them in, however often, also at once."""
+    files, path = files_in(tmp_path), drawn(tmp_path / "a.png")
+    many = await asyncio.gather(*(files.add(path, f"visitor {number}", IMAGE) for number in range(8)))
+    for _ in range(42):
+        many.append(await files.add(path, "visitor 1", IMAGE))
+    assert len({added.named for added in many}) == 1
+    assert len([kept for kept in files.folder.iterdir() if not kept.name.startswith(".")]) == 1
 
 
 async def test_a_frame_of_a_video_becomes_a_picture(tmp_path: Path) -> None:

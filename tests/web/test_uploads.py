@@ -97,7 +97,13 @@ def test_records_and_tables_can_be_uploaded(studio: Server, client: httpx.Client
         *(
             (name, body, 415, NO_RECORD)
             for name in ("a.mp4", "a.png", "a.json")
-            for body in (b"", b"\0\0\0\x18", b"<html><script>1</script>", b"#EXTM3U\nhttp://x/", b"%PDF-1.7" + bytes(50))
+            for body in (
+                b"",
+                b"\0\0\0\x18",
+                b"<html><script>1</script>",
+                b"#EXTM3U\nhttp://x/",
+                b"%PDF-1.7" + bytes(50),
+            )
         ),
         *((name, b'{"app": 1}' + bytes(50), 415, NO_RECORD) for name in ("a.mp4", "a.mp3")),
         ("a.json", b"{" * (TABLE_MOST + 1), 413, SIZE),

@@ -215,6 +215,8 @@ class Compose:
             added = await adding
         except InvalidInput as error:
             return {problem: problem_html(words.field_problem(error, title))}
+        except DreaminaError as error:
+            return {problem: problem_html(words.sentence(error))}
         lines = [line for line in str(content or "").splitlines() if line.strip()] if field.kind == "list" else []
         if field.most_items is not None:
             lines = lines[: field.most_items - 1]
