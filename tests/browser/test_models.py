@@ -24,7 +24,7 @@ def pick(page: Page, title: str) -> None:
 def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: Path) -> None:
     """The prompt, the length and the seed go from form to form, and over a reload; a click is of the picked model.
 
-    Its settings come back into its form; the history filters by it.
+    A frame of its video goes into the form that takes pictures; its settings come back into its form; the history filters by it.
     """
     page = quick_page
     prompt(page).fill(PROMPT)
@@ -55,6 +55,11 @@ def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: P
     pick(page, "Dreamina 3.0 Pro")
     expect(page.locator("#field-aspect_ratio")).to_be_visible()
     expect(prompt(page)).to_have_value("A blue kite")
+    prompt(page).fill("something else")
+    page.click("#use-frame")
+    expect(page.locator("#field-image_urls textarea")).to_have_value(re.compile(r"^upload:.*A-blue-kite.*\.png#"))
+    expect(prompt(page)).to_have_value("A blue kite")
+    pick(page, "Dreamina 3.0 Pro")
     prompt(page).fill("something else")
     page.get_by_role("button", name="Reuse settings").click()
     expect(page.locator("#field-image_urls textarea")).to_have_value(re.compile("kite.png"))

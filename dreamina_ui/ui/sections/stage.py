@@ -74,13 +74,13 @@ class Stage:
             self.links = gr.HTML("", elem_id="links")
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
-            # Shown where the model takes a picture.
+            # Shown where a model takes a picture.
             self.use_frame = gr.Button(
                 fixed.text("use_frame"),
                 elem_id="use-frame",
                 size="sm",
                 min_width=80,
-                visible=any(field.media == "image" for field in engine.card.fields),
+                visible=any(field.media == "image" for card in engine.models for field in card.fields),
             )
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", elem_id="facts")
