@@ -15,7 +15,7 @@ from tests.rig import Rig, make_clip, rigged
 from tests.scripted import ORIGIN, Scripted
 
 pytestmark = pytest.mark.anyio
-DEADLINE_S = 300.0
+DEADLINE_S = 60.0
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
