@@ -28,6 +28,6 @@ class Prices:
             try:
                 price = await self._service.price(self._card.model_id, key=key)
             except ServiceError:
-                price = Price(None, None, "")
+                price = Price(None, None)
             self._price = (self._clock.now(), price)
         return self._price[1].estimate_usd(self._card.duration_s(values) or 0.0) if self._price else None

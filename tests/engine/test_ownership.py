@@ -161,10 +161,10 @@ async def test_no_event_of_the_page_gives_or_takes_a_foreign_job(tmp_path: Path)
     async with paged(tmp_path) as (rig, made, page):
         for job in made.values():
             answers = await events(page, job.job_id, request_of("bob"))
-            told = repr(answers)
+            answered = repr(answers)
             for secret in filter(None, (PROMPT, job.share_id, job.request_id)):
-                assert secret not in told
-            assert "There is no such video, or it is not yours." in told
+                assert secret not in answered
+            assert "There is no such video, or it is not yours." in answered
         rows, count = await rig.engine.history.page("ann", 100)
         assert count == 3
         assert not any(row.cancel_requested or row.dismissed for row in rows)

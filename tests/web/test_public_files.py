@@ -141,8 +141,8 @@ async def test_a_visitor_has_so_much_of_the_public_place(tmp_path: Path) -> None
         return PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, secret=SECRET, **limits)
 
     paths = [written(tmp_path, PNG + bytes([number]), f"{number}.bin") for number in range(6)]
-    told = [(await start(files_each_most=3).add(path, "ann"))[1] for path in paths]
-    assert told == [None, None, None, "mine", "mine", "mine"]
+    refusals = [(await start(files_each_most=3).add(path, "ann"))[1] for path in paths]
+    assert refusals == [None, None, None, "mine", "mine", "mine"]
     assert (await start(files_each_most=3).add(paths[0], "ann"))[1] is None
     assert [(await start(files_each_most=3).add(path, "bob"))[1] for path in paths[:3]] == [None] * 3
     assert (await start(each_most=4 * len(PNG)).add(paths[3], "ann"))[1] == "mine"
@@ -179,9 +179,9 @@ def test_the_public_address_is_a_setting(tmp_path: Path) -> None:
     assert settings.public_url == URL
     assert "studio.example.com" in settings.allowed_hosts
     assert Settings.from_env({"DREAMINA_DATA_DIR": str(tmp_path)}).public_url is None
-    for held in ("http://localhost:7860", "studio.example.com", "https://me@studio.example.com", "https://x/?y"):
+    for value in ("http://localhost:7860", "studio.example.com", "https://me@studio.example.com", "https://x/?y"):
         with pytest.raises(SettingError, match="DREAMINA_PUBLIC_URL"):
-            Settings.from_env({"DREAMINA_PUBLIC_URL": held, "DREAMINA_DATA_DIR": str(tmp_path)})
+            Settings.from_env({"DREAMINA_PUBLIC_URL": value, "DREAMINA_DATA_DIR": str(tmp_path)})
 
 
 @pytest.mark.parametrize("public", [URL, ""])
@@ -191,7 +191,7 @@ def test_pictures_can_be_uploaded_only_to_a_public_app(public: str, tmp_path: Pa
     server.start()
     try:
         upload = f"{server.address}/gradio_api/upload"
-        stranger = httpx.post(upload, files={"files": ("a.png", PNG)})
+        without_cookie = httpx.post(upload, files={"files": ("a.png", PNG)})
         cookies = httpx.get(server.address).cookies
         reply = httpx.post(upload, cookies=cookies, files={"files": ("a.png", PNG)})
         fake = httpx.post(upload, cookies=cookies, files={"files": ("a.png", b"<svg onload=alert(1)>" * 5)})
@@ -199,7 +199,7 @@ def test_pictures_can_be_uploaded_only_to_a_public_app(public: str, tmp_path: Pa
         missing = httpx.get(f"{server.address}/dreamina/upload/{'0' * 32}.png", headers={"Host": "studio.example.com"})
     finally:
         server.stop()
-    assert (stranger.status_code, reply.status_code, fake.status_code) == (
+    assert (without_cookie.status_code, reply.status_code, fake.status_code) == (
         403,
         200,
         415,

@@ -147,7 +147,7 @@ class Compose:
         return {**self.fill(values), self.refusal: message}
 
     async def _settings_in(self, path: Path, request: gr.Request) -> tuple[dict[str, Any], str | None]:
-        """The settings in a file, and what is wrong with it, of `SETTINGS_PROBLEMS`."""
+        """The settings in a file, and what is wrong with it, of `settings.*` in the words."""
         visitor_id = self._callers.visitor(request)
         try:
             record = await self._dropped.record(visitor_id, path, most=VIDEO_MOST, most_alone=TABLE_MOST)
