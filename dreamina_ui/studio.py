@@ -17,12 +17,14 @@ from starlette.requests import Request
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.settings import Settings
+from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
+from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
@@ -32,8 +34,8 @@ from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
+from dreamina_ui.web.input_files import InputRoutes
 from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
-from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import BodyTime, address_of, listening, serve
 from dreamina_ui.web.sub_path import SubPath
@@ -62,13 +64,13 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        card = load_card(settings.model_card)
+        models = Models(_cards(settings))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
-        self._simulator = _simulator(settings, card) if settings.backend is Backend.SIMULATOR else None
+        self._simulator = _simulator(settings, models) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
-                card=card,
+                models=models,
                 data_dir=settings.data_dir,
                 database_url=settings.database_address,
                 service_base=SIMULATOR_BASE if self._simulator else settings.api_base,
@@ -80,6 +82,7 @@ class Studio:
                 key=settings.api_key if settings.backend.needs_key else None,
                 limits=Limits.of(settings),
                 secret=secret,
+                public_url=settings.public_url,
                 deadline_s=settings.job_deadline_s,
             )
         )
@@ -94,11 +97,7 @@ class Studio:
                 "disk": self.engine.library.check_room,
             }
         )
-        self._public_files = (
-            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say, secret=secret)
-            if settings.public_url
-            else None
-        )
+        self._input_routes = InputRoutes(self.engine.inputs, _say, visitor_of=self._visitors.of_request)
         self._mcp_server = (
             McpServer(self.engine, self._visitors, time.time, behind_proxy=self._is_behind_proxy)
             if settings.mcp
@@ -106,9 +105,7 @@ class Studio:
         )
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
-        self.blocks, self._translations = build_page(
-            self.engine, callers, self.engine.allowances.left, login=login, public_files=self._public_files
-        )
+        self.blocks, self._translations = build_page(self.engine, callers, self.engine.allowances.left, login=login)
         self._failure: Exception | None = None
         self.app = self._app()
 
@@ -141,7 +138,7 @@ class Studio:
                     say=_say,
                     quota=UploadQuota(uploads, is_own=uploads.is_relative_to(self.settings.data_dir)),
                     visitor_of=self._visitors.of_request,
-                    media=self._public_files is not None,
+                    media=any(field.media for card in self.engine.models for field in card.fields),
                 ),
                 Middleware(
                     CallCheck,
@@ -163,7 +160,7 @@ class Studio:
                 *self._health.routes,
                 *self._scripts.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
-                *(self._public_files.routes if self._public_files else []),
+                *self._input_routes.routes,
             ],
         )
         mount_page(
@@ -227,7 +224,7 @@ class Studio:
             hosts=self._hosts,
             folders=[uploads],
             say=_say,
-            named=[field.name for field in self.engine.card.fields],
+            named=[field.name for card in self.engine.models for field in card.fields],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )
@@ -236,11 +233,19 @@ class Studio:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
 
-def _simulator(settings: Settings, card: Card) -> Any:
+def _simulator(settings: Settings, models: Models) -> Any:
     # Only imported when nothing else answers.
     from dreamina_ui.simulator import create_app
 
-    return create_app(settings.data_dir / "simulator", cards=[card.source])
+    return create_app(settings.data_dir / "simulator", cards=[card.source for card in models])
+
+
+def _cards(settings: Settings) -> list[Card]:
+    catalogue = None
+    if settings.backend.needs_key and settings.api_key:
+        catalogue = Catalogue(settings.api_base, network=settings.network, key=settings.api_key)
+    kept = settings.data_dir / "cards"
+    return cards_of(settings.models, bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogue)
 
 
 def _offers_login() -> bool:

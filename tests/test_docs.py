@@ -36,11 +36,13 @@ PLACES: dict[str, tuple[str, str]] = {
         "tests/simulator/test_curl.py",
         '"-m", "dreamina_ui.simulator"',
     ),
-    "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_public_files.py", "DREAMINA_MODEL_CARD="),
+    "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_input_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",
         'types("fetch", own.model_id, "--to"',
     ),
+    "python -m dreamina_ui.card models": ("tests/test_card_command.py", 'types("models"'),
+    "python -m dreamina_ui.card models dreamina": ("tests/test_card_command.py", 'types("models", '),
     "python -m dreamina_ui.card check my-model.json": ("tests/test_card_command.py", 'types("check"'),
     "python -m benchmarks": BENCHMARKS,
     "python -m benchmarks --report docs/performance.md": BENCHMARKS,
@@ -80,7 +82,7 @@ DEFAULTS: dict[str, object] = {
     "DREAMINA_OUTPUT_PROXY": "auto",
     "PORT": None,
 }
-IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
+IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_MODELS", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
 
 
 def relative(path: Path) -> str:

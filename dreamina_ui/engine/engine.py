@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from dreamina_ui.backends import Backend
+from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
@@ -26,10 +27,12 @@ from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
-from dreamina_ui.errors import IllegalMove, JobNotFound
+from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.inputs import Added, InputFiles
+from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.media.record import Records
+from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
@@ -47,8 +50,8 @@ __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
 class EngineSettings:
     """All that an engine depends on; everything below `deadline_s` has a default that suits the app."""
 
-    card: Card
-    """The model that videos are made with."""
+    models: Models
+    """The models that videos are made with."""
     data_dir: Path
     """The folder for saved files and lock files."""
     database_url: str
@@ -60,6 +63,8 @@ class EngineSettings:
     limits: Limits
     secret: str = field(repr=False)
     """Seals what the records in files tell of their makers."""
+    public_url: str | None = None
+    """The https address of the app from outside, without a slash at its end: the service fetches files of visitors there."""
     deadline_s: float = 3600.0
     """How long the service may take for one job, in seconds."""
     trusted_origins: Collection[str] = ()
@@ -90,7 +95,8 @@ class Engine:
     """
 
     def __init__(self, settings: EngineSettings) -> None:
-        self.card = card = settings.card
+        self.models = models = settings.models
+        self.card = models.default
         self.backend = backend = settings.backend
         self._clock = clock = settings.clock
         self._passed = passed = settings.passed
@@ -119,6 +125,13 @@ class Engine:
         self.library.prepare()
         self.store = JobStore(self.database)
         self.queries = JobQueries(self.database)
+        self.inputs = inputs = InputFiles(
+            settings.data_dir / "uploads",
+            secret=settings.secret,
+            url=settings.public_url,
+            has_job=self.queries.has_file,
+            now=clock.now,
+        )
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
         self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
 
@@ -130,7 +143,14 @@ class Engine:
         self.updates = Updates(self.store, self.keys, clock, wake)
         self.worker = Worker(
             service=self.service,
-            sender=Sender(service=self.service, updates=self.updates, keys=self.keys, clock=clock, passed=passed),
+            sender=Sender(
+                service=self.service,
+                updates=self.updates,
+                keys=self.keys,
+                inputs=inputs,
+                clock=clock,
+                passed=passed,
+            ),
             saver=Saver(
                 service=self.service,
                 library=self.library,
@@ -156,19 +176,20 @@ class Engine:
             leases=self.leases,
             limits=settings.limits,
             wake=wake,
-            clean=partial(empty_bin, self.queries, self.library, clock),
+            clean=self._clean,
         )
         self._submission = Submission(
-            card=card,
+            models=models,
             backend=backend,
             store=self.store,
             library=self.library,
             limits=settings.limits,
             keys=self.keys,
+            inputs=inputs,
             clock=clock,
         )
-        self._prices = Prices(self.service, card, clock)
-        self.history = History(card=card, backend=backend, queries=self.queries, durations=durations, clock=clock)
+        self._prices = Prices(self.service, clock)
+        self.history = History(backend=backend, queries=self.queries, durations=durations, clock=clock)
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
@@ -194,11 +215,16 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
 
+    async def _clean(self) -> None:
+        await empty_bin(self.queries, self.library, self._clock)
+        await self.inputs.tidy(await self.queries.files())
+
     async def submit(
         self,
         visitor_id: str,
         values: Mapping[str, Any],
         *,
+        model: str | None = None,
         count: int = 1,
         click_id: str | None = None,
         call_id: str | None = None,
@@ -206,16 +232,17 @@ class Engine:
     ) -> list[Job]:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
-        `values` are by field name; a field that is None or absent takes the card's default. A random seed is drawn for each
-        of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor gives the
-        same jobs again; so does the same `call_id`, whoever asks, for the same values. The jobs go with the visitor's own
-        `key`, if one is given here or kept for the visitor, and else with the shared one. Raises `InvalidInput`,
-        `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`, `AlreadyUsed` for a click whose videos
-        are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `StoreError`; then nothing was sent.
+        `values` are by field name of the `model`, an id (None is the default model); a field that is None or absent takes the
+        card's default. A random seed is drawn for each of the `count` (1 to 4) variations; a given seed is counted up. The same
+        `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the same model and
+        values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else with the shared
+        one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`,
+        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or
+        `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
-            visitor_id, values, count=count, click_id=click_id, call_id=call_id, key=own
+            visitor_id, self.models.find(model), values, count=count, click_id=click_id, call_id=call_id, key=own
         )
         await self._passed("after_click")
         await self.supervisor.sweep()
@@ -231,6 +258,18 @@ class Engine:
     async def files(self, job: Job) -> list[SavedFile]:
         """The saved files of a job, in the order in which they are shown."""
         return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
+
+    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field) -> Added:
+        """Keep a frame of a job's first video for a field: the one at `at_s` seconds, or the last good one before it.
+
+        Raises `JobNotFound`, or `InvalidInput` where there is no such frame, or the field does not take it.
+        """
+        job = await self.job(visitor_id, job_id)
+        video = next((file for file in await self.files(job) if file.kind.family is Family.VIDEO), None)
+        if video is None:
+            raise InvalidInput(wanted.name, "no_frame", f"{wanted.name}: no video to take a frame of")
+        name = file_name(job, ending=".png")
+        return await self.inputs.add_frame(video.path, video.kind, at_s, visitor_id, wanted, name=name)
 
     async def watch(self, asker: Asker, job_id: str) -> AsyncIterator[Job]:
         """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.
@@ -304,21 +343,25 @@ class Engine:
         await self.supervisor.sweep()
         return resumed
 
-    async def estimate_usd(self, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
+    async def estimate_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
         """What such a video would cost, or None where the service does not say, or nobody's key is here to ask with."""
         if not self.backend.charges:
             return 0.0
-        return await self._prices.estimate_usd(values, self.keys.for_price(visitor_id))
+        return await self._prices.estimate_usd(card, values, self.keys.for_price(visitor_id))
 
-    async def last_cost_usd(self, values: Mapping[str, Any], visitor_id: str) -> float | None:
+    async def last_cost_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str) -> float | None:
         """What the visitor's last such video cost, with the key that would pay for the next one; None if that is not known."""
-        return await self.history.last_cost_usd(visitor_id, values, own_key=self.keys.has(visitor_id))
+        return await self.history.last_cost_usd(visitor_id, card.model_id, values, own_key=self.keys.has(visitor_id))
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""
-        made = self._submission.made(job.visitor_id, job.payload, click_id=f"resume {job.job_id} {job.version}")
+        click_id = f"resume {job.job_id} {job.version}"
         again = replace(
-            made,
+            self._submission.made(job.visitor_id, self.card, job.payload, click_id=click_id),
+            model_id=job.model_id,  # which need not be offered any more
+            width=job.width,
+            height=job.height,
+            duration_s=job.duration_s,
             state=State.IN_QUEUE,
             request_id=job.request_id,
             submitted_at=self._clock.now(),

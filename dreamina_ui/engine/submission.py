@@ -8,11 +8,14 @@ from typing import Any
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.aside import checked, checked_all
 from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.file_names import by_digest
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
+from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.media.library import Library
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
@@ -25,17 +28,19 @@ CLICK_ID_MOST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    card: Card
+    models: Models
     store: JobStore
     library: Library
     limits: Limits
     backend: Backend
     keys: Keys
+    inputs: InputFiles
     clock: Clock
 
     async def click(
         self,
         visitor_id: str,
+        card: Card,
         values: Mapping[str, Any],
         *,
         count: int,
@@ -44,39 +49,39 @@ class Submission:
         key: str | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
-        payload = await checked(self.card, values)
+        payload = await checked(card, values)
         if not 1 <= count <= VARIATIONS_MOST:
             raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
+        await self.inputs.check(visitor_id, payload, card.fields)
         key = await self._check_can_make(visitor_id, key)
-        seeded = [self.card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
+        seeded = [card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
         click_id = call_id or _kept(click_id)
         made = [
-            self.made(visitor_id, payload, click_id=click_id, variation=number) for number, payload in enumerate(seeded)
+            self.made(visitor_id, card, payload, click_id=click_id, variation=number)
+            for number, payload in enumerate(seeded)
         ]
         jobs = await self._add(made, key, is_call=call_id is not None)
-        if call_id is not None and not self._has_same_settings(payload, jobs[0]):
+        if call_id is not None and not _has_same_settings(card, payload, jobs[0]):
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 
-    def _has_same_settings(self, payload: Mapping[str, Any], job: Job) -> bool:
-        """Whether the job was made of this payload; where its seed is random, any seed fits."""
-        drawn = self.card.with_seed(payload, lambda most: 0) != self.card.with_seed(payload, lambda most: 1)
-        others = {"seed": job.payload.get("seed")} if drawn else {}
-        return {**payload, **others} == dict(job.payload)
-
     async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
-        payloads = await checked_all(self.card, batch[: BATCH_MOST + 1])
+        card = self.models.default
+        payloads = await checked_all(card, batch[: BATCH_MOST + 1])
         if not 1 <= len(payloads) <= BATCH_MOST:
             raise InvalidInput("batch", "not_allowed", f"batch: {len(batch)} videos are not 1 to {BATCH_MOST}")
         if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
             raise InvalidInput("batch_id", "invalid", f"batch_id: 1 to {CLICK_ID_MOST} characters are needed")
+        for payload in payloads:
+            await self.inputs.check(visitor_id, payload, card.fields)
         key = await self._check_can_make(visitor_id)
         at = self.clock.now()
         made = [
             self.made(
                 visitor_id,
-                self.card.with_seed(payload, self.clock.draw),
+                card,
+                card.with_seed(payload, self.clock.draw),
                 created_at=at,
                 click_id=batch_id,
                 variation=number,
@@ -86,18 +91,18 @@ class Submission:
         ]
         return await self._add(made, key)
 
-    def made(self, visitor_id: str, payload: Mapping[str, Any], **values: Any) -> Job:
+    def made(self, visitor_id: str, card: Card, payload: Mapping[str, Any], **values: Any) -> Job:
         """A new job for a payload that is checked and has its seed. Does not write its row."""
-        width, height = self.card.size(payload) or (None, None)
+        width, height = card.size(payload) or (None, None)
         standard = {"created_at": self.clock.now(), "width": width, "height": height}
         return Job(
             job_id=secrets.token_hex(16),
             share_id=secrets.token_hex(16),
             visitor_id=visitor_id,
             backend=self.backend,
-            model_id=self.card.model_id,
+            model_id=card.model_id,
             payload=payload,
-            duration_s=self.card.duration_s(payload),
+            duration_s=card.duration_s(payload),
             **{**standard, **values},
         )
 
@@ -133,6 +138,14 @@ class Submission:
         own = await self.keys.for_click(visitor_id, key)
         await self.library.check_room()
         return own
+
+
+def _has_same_settings(card: Card, payload: Mapping[str, Any], job: Job) -> bool:
+    """Whether the job was made of this model and payload; where its seed is random, any seed fits."""
+    drawn = card.with_seed(payload, lambda most: 0) != card.with_seed(payload, lambda most: 1)
+    others = {"seed": job.payload.get("seed")} if drawn else {}
+    # A file is the same by its bytes, whatever it was called.
+    return card.model_id == job.model_id and bool(by_digest({**payload, **others}) == by_digest(job.payload))
 
 
 def _kept(click_id: str | None) -> str | None:

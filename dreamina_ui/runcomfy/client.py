@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -130,7 +130,8 @@ class RunComfy:
         """
         url = self._model_url(model_id)
         try:
-            content = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False).encode()
+            # With files in it, a body has up to 64 MB.
+            content = await asyncio.to_thread(_body, payload) if _has_files(payload) else _body(payload)
         except (TypeError, ValueError, RecursionError):
             raise InputRefused("the input cannot be written as JSON; nothing was sent") from None
         try:
@@ -163,6 +164,18 @@ class RunComfy:
     async def model(self, model_id: str, *, key: str | None) -> dict[str, Any]:
         """All that the service says about a model, as it says it. Raises `ServiceError`, after at most three tries."""
         return await self._get(self._model_url(model_id), key, lambda reply: dict(reply.body), "model")
+
+    async def models(self, *, search: str, limit: int, offset: int, key: str | None) -> list[dict[str, Any]]:
+        """A page of the catalogue: what the service says of each model, its schema included. Raises `ServiceError`."""
+        query = urlencode({"search": search, "include_schema": "true", "limit": limit, "offset": offset})
+
+        def read(reply: Reply) -> list[dict[str, Any]]:
+            models = reply.body.get("models")
+            if not isinstance(models, list):
+                raise UnreadableReply("no list of models")
+            return [dict(each) for each in models if isinstance(each, Mapping)]
+
+        return await self._get(f"{self._base}/models?{query}", key, read, "model")
 
     def _model_url(self, model_id: str) -> str:
         parts = model_id.split("/")
@@ -260,6 +273,15 @@ def _authorization(key: str | None) -> dict[str, str]:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise KeyRefused("the key holds characters no key has; nothing was sent")
     return {"Authorization": f"Bearer {key}"}
+
+
+def _has_files(payload: Mapping[str, Any]) -> bool:
+    values = (each for value in payload.values() for each in (value if isinstance(value, list) else [value]))
+    return any(not isinstance(each, str | int | float | None) or str(each)[:5] == "data:" for each in values)
+
+
+def _body(payload: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(payload), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _json(body: bytearray) -> Any:
