@@ -105,9 +105,9 @@ async def test_a_key_is_not_accepted_unless_the_service_takes_it(tmp_path: Path)
             with pytest.raises(error):
                 await rig.engine.keys.bring("ann", key)
         nothing: list[Any] = [None, 7, ["x"], {}]
-        for held in nothing:
+        for value in nothing:
             with pytest.raises(KeyMissing):
-                await rig.engine.keys.bring("ann", held)
+                await rig.engine.keys.bring("ann", value)
         with pytest.raises(KeyMissing):
             await rig.submit("ann")
         await rig.engine.keys.bring("ann", ANNS)
@@ -273,8 +273,8 @@ async def test_a_click_that_came_before_keeps_its_key(tmp_path: Path) -> None:
     async with rigged(tmp_path, backend="runcomfy", queue_s=0.5) as rig:
         open_to(rig, ANNS, OTHER)
         [first] = await rig.engine.submit("ann", VALUES, click_id="c", key=ANNS)
-        [again] = await rig.engine.submit("ann", VALUES, click_id="c", key=OTHER)
-        assert again.job_id == first.job_id
+        [repeated] = await rig.engine.submit("ann", VALUES, click_id="c", key=OTHER)
+        assert repeated.job_id == first.job_id
         ended = await rig.finish(first)
         assert set(bearers(rig.gate, ended.request_id)) == {ANNS}
         assert bearers(rig.gate) == [ANNS]

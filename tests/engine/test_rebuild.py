@@ -75,9 +75,11 @@ async def test_history_is_rebuilt_from_the_files(tmp_path: Path) -> None:
             made.append(await rig.finish(await rig.submit(visitor_id, **values)))
             clock.at += 10
     forget(tmp_path)
-    async with rigged(tmp_path, clock=clock) as again:
+    async with rigged(tmp_path, clock=clock) as restarted:
         found = {
-            job.share_id: job for visitor in ("ann", "bob") for job in (await again.engine.history.page(visitor, 9))[0]
+            job.share_id: job
+            for visitor in ("ann", "bob")
+            for job in (await restarted.engine.history.page(visitor, 9))[0]
         }
         assert set(found) == {job.share_id for job in made}
         for before in made:
@@ -88,8 +90,8 @@ async def test_history_is_rebuilt_from_the_files(tmp_path: Path) -> None:
             assert after.finished_at == pytest.approx(before.finished_at, abs=1)
             # Whoever was given a file holds no key to the job.
             assert after.job_id != before.job_id
-        assert [job.payload["seed"] for job in (await again.engine.history.page("ann", 9))[0]] == [8, 7]
-        assert again.gate.requests == []
+        assert [job.payload["seed"] for job in (await restarted.engine.history.page("ann", 9))[0]] == [8, 7]
+        assert restarted.gate.requests == []
 
 
 async def test_a_second_start_adds_nothing(tmp_path: Path) -> None:

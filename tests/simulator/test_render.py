@@ -296,7 +296,7 @@ def test_failure_is_one_line_and_leaves_nothing(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(job).encode())))
     monkeypatch.setattr(os, "nice", lambda _: 0)
     assert main() == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert said in told
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert said in printed
     assert list(tmp_path.iterdir()) == []

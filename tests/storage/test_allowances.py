@@ -105,8 +105,8 @@ async def random_history(stores: Stores, draw: random.Random, steps: int) -> dic
             for _ in range(draw.randint(1, 2)):  # some browsers ask twice
                 made |= {job.job_id: job for job in await stores.store.add(click, NO_LIMIT)}
         elif act == 3:
-            again = a_job(f"again-{step}", visitor_id=who, request_id="known", state=State.IN_QUEUE)
-            await stores.store.add([replace(again, click_id=f"resume {step}")])
+            resumed = a_job(f"again-{step}", visitor_id=who, request_id="known", state=State.IN_QUEUE)
+            await stores.store.add([replace(resumed, click_id=f"resume {step}")])
         elif act == 4 and rest:
             for job in await stores.store.cancel_waiting(who, draw.choice(rest).batch_id or "", NOON):
                 made[job.job_id] = job

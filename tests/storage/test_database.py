@@ -573,8 +573,8 @@ async def test_preparing_twice_is_a_no_op(blank: Database, url: str) -> None:
     await JobStore(blank).add([FULL], NO_LIMIT)
     before = schema(blank), applied(blank)
     blank.prepare()
-    with closing(Database(url)) as again:
-        again.prepare()
+    with closing(Database(url)) as reopened:
+        reopened.prepare()
     assert (schema(blank), applied(blank)) == before
     assert await JobStore(blank).get("job-1") == FULL
 

@@ -131,8 +131,8 @@ async def test_what_a_browser_has_kept_is_not_sent_again(browser: httpx.AsyncCli
     """It asks each time, and the answer is short while the file is the same."""
     first = await browser.get(f"/dreamina/saved/{SHARE}.mp4")
     assert first.headers["cache-control"] == "private, no-cache"
-    again = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    cached = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": first.headers["etag"]})
+    assert (cached.status_code, cached.content) == (304, b"")
     other = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": '"another"'})
     assert (other.status_code, other.content) == (200, CONTENT)
 
@@ -205,10 +205,10 @@ async def test_a_file_of_an_earlier_version_leaves_without_its_maker(address: st
         async with site_of(database, tmp_path) as web:
             left = (await web.get(address)).content
             assert (await web.get(address)).content == left or address == ADDRESSES[5]
-    assert not any(told in left for told in (b"ann-the-visitor", b"request-of-ann", b"0.4321"))
+    assert not any(secret_text in left for secret_text in (b"ann-the-visitor", b"request-of-ann", b"0.4321"))
     assert (read_record(path) or {})["settings"] == OLD_RECORD["settings"]
-    again = await rebuilt(library, tmp_path / "again.sqlite3", RECORDS)
-    assert (again.visitor_id, again.request_id, again.cost_usd) == ("ann-the-visitor", "request-of-ann", 0.4321)
+    own = await rebuilt(library, tmp_path / "again.sqlite3", RECORDS)
+    assert (own.visitor_id, own.request_id, own.cost_usd) == ("ann-the-visitor", "request-of-ann", 0.4321)
 
 
 async def test_what_is_sealed_is_of_no_use_elsewhere(tmp_path: Path) -> None:
@@ -224,9 +224,9 @@ async def test_what_is_sealed_is_of_no_use_elsewhere(tmp_path: Path) -> None:
     for name, secret in (("secret", "another secret of enough characters"), ("file", None)):
         if secret is None:
             path.rename(path.with_name(f"{'f' * 32}.mp4"))
-        stranger = await rebuilt(library, tmp_path / f"{name}.sqlite3", Records(secret) if secret else RECORDS)
-        assert (stranger.visitor_id, stranger.request_id, stranger.cost_usd) == (NOBODY, None, None)
-        assert stranger.state is State.SUCCEEDED
+        foreign = await rebuilt(library, tmp_path / f"{name}.sqlite3", Records(secret) if secret else RECORDS)
+        assert (foreign.visitor_id, foreign.request_id, foreign.cost_usd) == (NOBODY, None, None)
+        assert foreign.state is State.SUCCEEDED
 
 
 async def rebuilt(library: Library, database: Path, records: Records) -> Any:

@@ -84,9 +84,9 @@ def test_records_and_tables_can_be_uploaded(studio: Server, client: httpx.Client
     assert reply.status_code == 200
     [path] = map(Path, reply.json())
     assert path.read_bytes() == body
-    again = client.get(f"/gradio_api/file={path}")
+    fetched = client.get(f"/gradio_api/file={path}")
     is_media = path.suffix.lower() not in (".csv", ".tsv", ".txt", ".json")
-    assert (again.content, again.status_code) == (body, 200) if is_media else again.status_code == 404
+    assert (fetched.content, fetched.status_code) == (body, 200) if is_media else fetched.status_code == 404
 
 
 @pytest.mark.parametrize("announced", [True, False])

@@ -178,7 +178,7 @@ class Compose:
         return {**(self.fill(values, model_id) if values else {}), self.refusal: message}
 
     async def _settings_in(self, path: Path, request: gr.Request) -> tuple[object, dict[str, Any], str | None]:
-        """The model and the settings in a file, and what is wrong with it, of `SETTINGS_PROBLEMS`."""
+        """The model and the settings in a file, and what is wrong with it, of `settings.*` in the words."""
         visitor_id = self._callers.visitor(request)
         try:
             record = await self._dropped.record(visitor_id, path, most=VIDEO_MOST, most_alone=TABLE_MOST)
