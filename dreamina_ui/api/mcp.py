@@ -6,11 +6,11 @@ A session is memory that anybody can have, so it is counted: for an address, and
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
@@ -20,7 +20,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.web.call_check import body_again, read_body
+from dreamina_ui.web.checks.bodies import body_again, read_body
+from dreamina_ui.web.checks.connections import network_of
 from dreamina_ui.web.visitors import Visitors
 
 if TYPE_CHECKING:
@@ -208,16 +209,12 @@ def _address(scope: Scope, headers: Headers, behind_proxy: bool) -> str:
 
 
 def _network(text: str) -> tuple[str, bool] | None:
-    """An IPv4 address, or the part of an IPv6 address that one household has; and whether it is of the open net."""
+    """The address that a proxy has written, as it is counted; and whether it is of the open net."""
     text = text.strip().removeprefix("[").partition("]")[0]
     if text.count(":") == 1:  # with a port
         text = text.partition(":")[0]
-    with suppress(ValueError):
-        address = ip_address(text)
-        if address.version == 6 and address.ipv4_mapped is None:
-            return str(ip_network(f"{address}/64", strict=False)), address.is_global
-        return str(address), address.is_global
-    return None
+    address = network_of(text)
+    return None if address is None else (address, ip_network(address).is_global)
 
 
 class _Endpoint:

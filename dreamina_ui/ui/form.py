@@ -12,7 +12,7 @@ from dreamina_ui.cards.model_card import Card, Field, seed_most
 from dreamina_ui.cards.values import content_for, read_value, written
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.uploads import MEDIA_ENDINGS
+from dreamina_ui.web.checks.upload_form import MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_control", "build_form", "choice_label"]

@@ -25,7 +25,7 @@ from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
 from dreamina_ui.ui.html.shown import Shown
-from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.web.visitors import NEW_VISITOR, VISITOR
 

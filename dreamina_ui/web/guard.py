@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
-from dreamina_ui.web.call_check import refusal
+from dreamina_ui.web.checks.calls import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
 __all__ = ["Guard"]

@@ -23,7 +23,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
-from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import MEDIA, VIDEO_MOST
 
 __all__ = ["REFUSALS", "PublicFiles"]
 

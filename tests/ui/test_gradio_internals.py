@@ -26,7 +26,7 @@ from dreamina_ui.ui.gradio_internals import (
     upload_folder,
     value_in,
 )
-from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.visitors import COOKIE, VisitorCookie, Visitors
 from tests.waiting import until
 

@@ -13,15 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.call_check import (
-    BODY_MOST,
-    LONG_BODY_MOST,
-    VALUES_MOST,
-    CallCheck,
-    Event,
-    Input,
-    Sessions,
-)
+from dreamina_ui.web.checks.bodies import BODY_MOST, LONG_BODY_MOST, VALUES_MOST
+from dreamina_ui.web.checks.calls import CallCheck, Event, Input
+from dreamina_ui.web.checks.sessions import Sessions
 from dreamina_ui.web.visitors import KEY_BROUGHT, Visitors
 
 pytestmark = pytest.mark.anyio

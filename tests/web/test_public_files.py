@@ -16,8 +16,8 @@ from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.settings import Settings
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.checks.upload_form import MEDIA, VIDEO_MOST
 from dreamina_ui.web.public_files import MAX_AGE_S, REFUSALS, PublicFiles
-from dreamina_ui.web.uploads import MEDIA, VIDEO_MOST
 from dreamina_ui.wording import LANGUAGES, texts_of
 from tests.media.files import make
 from tests.servers import Server

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from dreamina_ui.web.server import BodyTime
-from dreamina_ui.web.uploads import KEPT_S, UploadLimits, UploadQuota, Uploads
+from dreamina_ui.web.checks.bodies import BodyTime
+from dreamina_ui.web.checks.upload_quota import KEPT_S, UploadLimits, UploadQuota
+from dreamina_ui.web.checks.uploads import Uploads
 
 pytestmark = pytest.mark.anyio
 ROW = b"prompt\na boat\n"

@@ -16,7 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
-from dreamina_ui.web.server import HEAD_MOST, PORTS, address_of, listening, serve
+from dreamina_ui.web.checks.connections import HEAD_MOST
+from dreamina_ui.web.server import PORTS, address_of, listening, serve
 
 EVERY, LOOPBACK = ("0.0.0.0", "::", "[::]"), ("127.0.0.1", "::1", "[::1]", "localhost", None)
 

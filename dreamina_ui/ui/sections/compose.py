@@ -20,8 +20,8 @@ from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.web.public_files import PublicFiles
-from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
