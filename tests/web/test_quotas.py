@@ -197,6 +197,21 @@ async def test_a_body_has_an_end() -> None:
     assert slow.status == 408
 
 
+async def test_slow_bodies_take_so_much_memory() -> None:
+    """Of many that dawdle within the bounds those that began first are ended; who sends at once is served."""
+    app = BodyTime(echo, lambda _, key: key, coming_most=30_000)
+    slow = [Slow((0.0, b"x" * 9_000), (0.01, b"x" * 900), (0.5, b"x")) for _ in range(8)]
+    asked = [asyncio.create_task(each.ask(app)) for each in slow]
+    await asyncio.sleep(0.1)
+    quick = await Slow((0.0, b"x" * 9_000)).ask(app)
+    await asyncio.gather(*asked)
+    assert (quick.status, quick.text) == (200, "9000")
+    assert [each.status for each in slow] == [408] * 6 + [200] * 2
+    again = [Slow((0.0, b"x" * 9_000), (0.2, b"x")) for _ in range(3)]  # what has ended no longer counts
+    await asyncio.gather(*(each.ask(app) for each in again))
+    assert [each.status for each in again] == [200] * 3
+
+
 async def test_a_slow_upload_is_ended_and_not_counted(tmp_path: Path) -> None:
     """Through the quota, too: its place is free again."""
     studio = Studio(tmp_path, at_once=1)

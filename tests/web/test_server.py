@@ -4,8 +4,10 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
-from dreamina_ui.web.checks.connections import HEAD_MOST
+from dreamina_ui.web.checks.connections import HEAD_MOST, PIPELINED_MOST, ConnectionLimits, Connections, network_of
 from dreamina_ui.web.server import PORTS, address_of, listening, serve
 
 EVERY, LOOPBACK = ("0.0.0.0", "::", "[::]"), ("127.0.0.1", "::1", "[::1]", "localhost", None)
@@ -113,6 +115,134 @@ def test_an_app_that_cannot_start_is_not_ready(caplog: pytest.LogCaptureFixture)
         serve(Starlette(lifespan=lifespan), listener, when_ready=lambda: ready.append(True))
     assert ready == []
     assert caplog.records == []
+
+
+@contextmanager
+def serving(app: Starlette, limits: ConnectionLimits) -> Iterator[list[Callable[[int], None]]]:
+    """Serves when it is left, in this thread, and meanwhile calls what was added with the port in another one."""
+    asking: list[Callable[[int], None]] = []
+    yield asking
+    with closing(listening(None, 0)) as listener:
+
+        def ask() -> None:
+            try:
+                for each in asking:
+                    each(listener.getsockname()[1])
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        thread = threading.Thread(target=ask)
+        serve(app, listener, when_ready=thread.start, limits=limits)
+        thread.join()
+
+
+def here(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("here")
+
+
+HERE = Starlette(routes=[Route("/", here, methods=["GET", "POST"])])
+HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+def dripped(port: int, *pieces: tuple[float, bytes]) -> tuple[bytes, bool]:
+    """What is answered to these bytes, each sent after a pause in seconds; and whether all could be sent."""
+    answer, is_whole = b"", False
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with suppress(OSError):
+            for pause_s, piece in pieces:
+                time.sleep(pause_s)
+                connection.sendall(piece)
+            is_whole = True
+        with suppress(ConnectionError):
+            while part := connection.recv(4096):
+                answer += part
+    return answer, is_whole
+
+
+def test_a_head_has_an_end_in_time() -> None:
+    """Of a first request and of a later one, however its bytes drip; a body that nobody reads any more keeps nothing open.
+
+    A connection that is asked again and again stays for longer.
+    """
+    found: dict[str, tuple[bytes, bool]] = {}
+    drip = [(0.05, b"x")] * 400
+    slow = {
+        "nothing": [],
+        "a head": [(0.0, HEAD), *drip],
+        "a second head": [(0.0, HEAD + b"\r\n"), (0.0, HEAD), *drip],
+        "a body": [(0.0, HEAD.replace(b"GET", b"POST") + b"Content-Length: 100000\r\n\r\n"), *drip],
+        "good": [(0.1, HEAD + b"\r\n")] * 15 + [(0.0, HEAD + b"Connection: close\r\n\r\n")],
+    }
+
+    def ask(port: int) -> None:
+        with ThreadPoolExecutor(len(slow)) as pool:
+            asked = {name: pool.submit(dripped, port, *pieces) for name, pieces in slow.items()}
+            found.update({name: each.result() for name, each in asked.items()})
+
+    with serving(HERE, ConnectionLimits(head_s=1.0)) as asking:
+        asking.append(ask)
+    for name in ("nothing", "a head"):
+        assert found[name][0] == b"", name
+    for name in ("a second head", "a body"):
+        assert found[name][0].count(b"200 OK") == 1, name
+    assert found["good"][0].count(b"200 OK") == 16
+    assert {name: is_whole for name, (_, is_whole) in found.items() if slow[name]} == {
+        **dict.fromkeys(["a head", "a second head", "a body"], False),
+        "good": True,
+    }
+
+
+def test_of_many_that_wait_the_oldest_are_ended() -> None:
+    """Who asks at once is answered, though nobody's place becomes free; and so with connections that are open at all."""
+    answers: list[bytes] = []
+
+    def flood(port: int) -> None:
+        with ExitStack() as stack:
+            for _ in range(50):
+                one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+                one.sendall(HEAD)
+            answers.append(spoken(port, [HEAD + b"Connection: close\r\n\r\n"])[0])
+
+    for limits in (ConnectionLimits(waiting=10), ConnectionLimits(open=10)):
+        with serving(HERE, limits) as asking:
+            asking.append(flood)
+    assert [answer.startswith(b"HTTP/1.1 200") for answer in answers] == [True, True]
+
+
+def test_requests_at_once_have_an_end() -> None:
+    """Of thousands that do not wait for an answer, few are kept; some are answered, one after the other."""
+    asked: list[str] = []
+
+    async def app(request: Request) -> PlainTextResponse:
+        asked.append(request.url.path)
+        return PlainTextResponse(f"{len(await request.body())}")
+
+    answers: list[bytes] = []
+    one = HEAD + b"\r\n"
+    few = one * PIPELINED_MOST + HEAD + b"Connection: close\r\n\r\n"
+    smuggled = HEAD + b"Content-Length: 4\r\n\r\nabcd"
+    with serving(Starlette(routes=[Route("/", app)]), ConnectionLimits()) as asking:
+        asking.append(lambda port: answers.append(spoken(port, [few])[0]))
+        asking.append(lambda port: answers.append(spoken(port, [one * 10_000])[0]))
+        asking.append(lambda port: answers.append(spoken(port, [one * (PIPELINED_MOST + 1) + smuggled])[0]))
+    assert answers[0].count(b"200 OK") == PIPELINED_MOST + 1
+    assert not [answer for answer in answers if b"\r\n\r\n4" in answer]
+    assert len(asked) < 4 * PIPELINED_MOST
+
+
+def test_an_address_has_so_many() -> None:
+    """An address that is not this machine's, and the /64 of an IPv6 one; others still come, and so do proxies on this machine."""
+    connections = Connections(ConnectionLimits(open_each=2, open=5))
+    household, neighbour = network_of("2001:db8::1"), network_of("2001:db8:0:1::1")
+    assert household == network_of("2001:db8::ffff")
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert household
+    assert neighbour
+    assert [connections.open(household) for _ in range(3)] == [True, True, False]
+    assert [connections.open(neighbour), connections.open(""), connections.open("")] == [True] * 3
+    assert not connections.open("192.0.2.1")  # all together
+    connections.close(household)
+    assert connections.open("192.0.2.1")
 
 
 def spoken(port: int, pieces: Iterable[bytes]) -> tuple[bytes, int]:

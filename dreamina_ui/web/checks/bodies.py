@@ -34,12 +34,16 @@ PAUSE_MOST_S = 30.0
 BYTES_PER_S_LEAST = 2_000
 """On average, after the first pause: the slowest mobile networks carry five times as much."""
 BODY_MOST_S = 3600.0
+COMING_MOST = 32 * 2**20
+"""Bytes of all bodies that have not come to their end. What is uploaded lies on the disk."""
+UPLOAD = "/gradio_api/upload"
 
 
 class BodyTime:
     """Middleware: ends a request whose body comes too slowly, with 408. Only the time that is waited for it counts.
 
-    `say` gives the sentence of a key; `now` is a clock that never goes back.
+    Of all that is still coming, `coming_most` bytes are kept; of more, what began first is ended, so that a body that comes
+    at once is read. `say` gives the sentence of a key; `now` is a clock that never goes back.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class BodyTime:
         pause_most_s: float = PAUSE_MOST_S,
         bytes_per_s_least: float = BYTES_PER_S_LEAST,
         body_most_s: float = BODY_MOST_S,
+        coming_most: int = COMING_MOST,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
@@ -57,47 +62,94 @@ class BodyTime:
         self._pause_most_s = pause_most_s
         self._bytes_per_s_least = bytes_per_s_least
         self._body_most_s = body_most_s
+        self._coming_most = coming_most
         self._now = now
+        self._coming: dict[_Coming, None] = {}
+        """The oldest first; only those of which something is kept."""
+        self._kept = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        waited, size, is_whole, is_late, has_begun = 0.0, 0, False, False, False
+        coming, has_begun = _Coming(is_kept=scope["path"] != UPLOAD), False
 
         async def receive_in_time() -> Message:
-            nonlocal waited, size, is_whole, is_late
-            if is_late:
-                return {"type": "http.disconnect"}
-            if is_whole:
+            if coming.is_whole and not coming.is_late:
                 return await receive()
-            may_take = min(self._pause_most_s + size / self._bytes_per_s_least, self._body_most_s)
-            began = self._now()
-            try:
-                async with asyncio.timeout(min(self._pause_most_s, may_take - waited)):
-                    message = await receive()
-            except TimeoutError:
-                is_late = True
-                return {"type": "http.disconnect"}
-            waited += self._now() - began
-            size += len(message.get("body", b""))
-            is_whole = not message.get("more_body", False)
-            return message
+            return await self._next(coming, receive)
 
         async def send_unless_late(message: Message) -> None:
             nonlocal has_begun
-            if not is_late or has_begun:
+            if not coming.is_late or has_begun:
                 has_begun = True
                 await send(message)
 
         try:
             await self._app(scope, receive_in_time, send_unless_late)
         except Exception:
-            if not is_late:
+            if not coming.is_late:
                 raise
-        if is_late and not has_begun:
+        finally:
+            self._forget(coming)
+        if coming.is_late and not has_begun:
             sentence = self._say(Request(scope), "guard.slow")
             await PlainTextResponse(sentence, 408, headers={"Connection": "close"})(scope, receive, send)
+
+    async def _next(self, coming: "_Coming", receive: Receive) -> Message:
+        """The next piece; what it gives of one that is late is that its client has gone."""
+        may_take = min(self._pause_most_s + coming.size / self._bytes_per_s_least, self._body_most_s) - coming.waited_s
+        began = self._now()
+        try:
+            async with asyncio.timeout(0 if coming.is_late else min(self._pause_most_s, may_take)) as coming.pause:
+                message = await receive()
+        except TimeoutError:
+            coming.is_late = True
+        coming.pause = None
+        if coming.is_late:
+            self._forget(coming)
+            return {"type": "http.disconnect"}
+        coming.waited_s += self._now() - began
+        self._count(coming, len(message.get("body", b"")))
+        if not message.get("more_body", False):
+            coming.is_whole = True
+            self._forget(coming)
+        return message
+
+    def _count(self, coming: "_Coming", size: int) -> None:
+        coming.size += size
+        if not coming.is_kept:
+            return
+        self._coming[coming] = None
+        self._kept += size
+        while self._kept > self._coming_most and len(self._coming) > 1:
+            oldest = next(iter(self._coming))
+            oldest.end()
+            self._forget(oldest)
+
+    def _forget(self, coming: "_Coming") -> None:
+        if coming in self._coming:
+            del self._coming[coming]
+            self._kept -= coming.size
+
+
+@dataclass(slots=True, eq=False)
+class _Coming:
+    """A body of which `size` bytes came. `is_kept`: in memory, until it is whole."""
+
+    is_kept: bool
+    size: int = 0
+    waited_s: float = 0.0
+    is_whole: bool = False
+    is_late: bool = False
+    pause: asyncio.Timeout | None = None
+    """While its next piece is waited for."""
+
+    def end(self) -> None:
+        """Wait for no more of it."""
+        self.is_late = True
+        if self.pause is not None:
+            self.pause.reschedule(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +176,8 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
         if len(data) > most:
             return None
         more = message.get("more_body", False)
-    scope[BYTES] = bytes(data)
-    return bytes(data)
+    scope[BYTES] = whole = bytes(data)
+    return whole
 
 
 def body_again(data: bytes | None, receive: Receive) -> Receive:
