@@ -28,7 +28,9 @@ from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
@@ -108,6 +110,7 @@ class Engine:
         self.library = Library(
             settings.data_dir / "videos",
             records=records,
+            checked=Checked(settings.data_dir / "checked"),
             trusted_origins={origin, *settings.trusted_origins},
             mounts={origin: settings.transport} if settings.transport else None,
             network=settings.output_network,
@@ -168,7 +171,10 @@ class Engine:
             clock=clock,
         )
         self._prices = Prices(self.service, card, clock)
-        self.history = History(card=card, backend=backend, queries=self.queries, durations=durations, clock=clock)
+        self._moves = Moves(settings.data_dir / "moves", records)
+        self.history = History(
+            card=card, backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
+        )
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
@@ -186,7 +192,7 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, self.database.close)
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
-            await rebuild(self.store, self.library, self._records)
+            await rebuild(self.store, self.library, self._records, self._moves)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self

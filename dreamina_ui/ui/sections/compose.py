@@ -1,13 +1,14 @@
 """Compose: the form, the price and the usual time, and the click that submits the jobs."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.cards.aside import compared
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
@@ -155,7 +156,7 @@ class Compose:
             return {}, "busy"
         except Stopped:
             return {}, "too_much"
-        return await asyncio.to_thread(settings_of, self._engine.card, record)
+        return await compared(visitor_id, partial(settings_of, self._engine.card, record))
 
     def _upload_handler(self, name: str) -> Callable[..., Awaitable[Update]]:
         """A handler that stores an uploaded file, and puts its address into the field."""

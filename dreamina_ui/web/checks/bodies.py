@@ -34,7 +34,7 @@ PAUSE_MOST_S = 30.0
 BYTES_PER_S_LEAST = 2_000
 """On average, after the first pause: the slowest mobile networks carry five times as much."""
 BODY_MOST_S = 3600.0
-COMING_MOST = 32 * 2**20
+COMING_MOST = 16 * 2**20
 """Bytes of all bodies that have not come to their end. What is uploaded lies on the disk."""
 UPLOAD = "/gradio_api/upload"
 
