@@ -383,7 +383,7 @@ async def test_a_lost_key_is_asked_for_again_and_never_replaced(tmp_path: Path) 
 
 
 async def test_refused_keys_are_bounded(tmp_path: Path) -> None:
-    """Of thousands of keys, the service is asked about ten of one visitor and a hundred of all, also when all come at once;
+    """Of thousands of keys, the service is asked about ten of one visitor and three hundred of all, also when all come at once;
     a key that was accepted before stays, and after ten minutes a right one is accepted again."""
     async with rigged(tmp_path, backend="runcomfy", key=SHARED) as rig:
         open_to(rig, SHARED, ANNS)

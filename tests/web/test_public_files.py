@@ -150,6 +150,23 @@ async def test_a_visitor_has_so_much_of_the_public_place(tmp_path: Path) -> None
     assert len(list((tmp_path / "uploads").glob("[!.]*"))) == 4
 
 
+async def test_an_address_has_so_much_of_the_public_place(tmp_path: Path) -> None:
+    """Whatever visitors it makes; what is there already is no more, and another address, or none of the open net, has its own."""
+
+    def start(**limits: Any) -> PublicFiles:
+        return PublicFiles(tmp_path / "uploads", URL, lambda _, key: key, secret=SECRET, **limits)
+
+    paths = [written(tmp_path, PNG + bytes([number]), f"{number}.bin") for number in range(5)]
+    for limits in ({"files_address_most": 3}, {"address_most": 3 * (len(PNG) + 1)}):
+        for came_from in ("8.8.8.8", "9.9.9.9"):
+            told = [
+                (await start(**limits).add(path, f"eve-{n}", came_from))[1] for n, path in enumerate([*paths, paths[0]])
+            ]
+            assert told == [None, None, None, "mine", "mine", None]
+        assert (await start(**limits).add(paths[4], "bob"))[1] is None
+    assert "8.8.8.8" not in str(list((tmp_path / "uploads").iterdir()))
+
+
 @pytest.mark.parametrize(
     "name", ["0" * 32 + ".png", "0" * 32 + ".svg", "a.png", "..%2fdreamina.sqlite3", ".x.png.part"]
 )

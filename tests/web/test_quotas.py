@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.checks.bodies import BodyTime
 from dreamina_ui.web.checks.upload_quota import KEPT_S, UploadLimits, UploadQuota
 from dreamina_ui.web.checks.uploads import Uploads
@@ -41,12 +42,16 @@ class Studio:
         self.taken += 1
         await PlainTextResponse("taken")(scope, receive, send)
 
-    async def upload(self, visitor_id: str, content: bytes = ROW, *, announced: bool = True) -> str:
+    async def upload(self, visitor_id: str, content: bytes = ROW, *, announced: bool = True, address: str = "") -> str:
         """The answer's text."""
         request = httpx.Request("POST", "http://studio/gradio_api/upload", files={"files": ("a.csv", content)})
         body = await request.aread()
         headers = {"Content-Type": request.headers["content-type"], "X-Visitor": visitor_id}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://studio") as client:
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app({**scope, ADDRESS: address}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio") as client:
             sent: Any = body if announced else _pieces(body)
             return (await client.post("/gradio_api/upload", content=sent, headers=headers)).text
 
@@ -90,6 +95,27 @@ async def test_bytes_are_counted_for_each_and_for_all(announced: bool, tmp_path:
     assert answers[2] == "guard.upload.full"
     studio.at += KEPT_S + 1
     assert await studio.upload("bob", big, announced=announced) == "taken"
+
+
+async def test_many_cookies_of_an_address_take_no_more_than_its_share(tmp_path: Path) -> None:
+    """Of files, of bytes, at once; another address still has room, and so has who has none of the open net."""
+    for limits in ({"files_address": 3}, {"bytes_address": 4 * 1000, "bytes": 100_000}):
+        studio = Studio(tmp_path, **limits)
+        rows = b"prompt\n" + b"a boat\n" * 120
+        told = [await studio.upload(f"eve-{number}", rows, address="8.8.8.8") for number in range(5)]
+        assert told == ["taken"] * 3 + ["guard.upload.many"] * 2
+        assert await studio.upload("ann", rows, address="9.9.9.9") == "taken"
+        assert {await studio.upload(f"bob-{number}", rows) for number in range(5)} == {"taken"}
+        studio.at += KEPT_S + 1
+        assert await studio.upload("eve", rows, address="8.8.8.8") == "taken"
+    studio = Studio(tmp_path, at_once_address=2)
+    studio.release.clear()
+    running = [asyncio.create_task(studio.upload(f"eve-{number}", address="8.8.8.8")) for number in range(2)]
+    await asyncio.sleep(0.1)
+    assert await studio.upload("eve", address="8.8.8.8") == "guard.upload.at_once"
+    running.append(asyncio.create_task(studio.upload("ann", address="9.9.9.9")))
+    studio.release.set()
+    assert await asyncio.gather(*running) == ["taken"] * 3
 
 
 async def test_uploads_at_once_are_bounded(tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ class Compose:
             except (VisitorUnknown, VisitorLost) as error:
                 return {problem: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
             files = self._public_files
-            address, refusal = await files.add(Path(str(path)), visitor_id) if files else ("", "failed")
+            came_from = self._callers.address(request)
+            address, refusal = await files.add(Path(str(path)), visitor_id, came_from) if files else ("", "failed")
             if refusal:
                 return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}
             return {control: address, problem: gr.update(value="", visible=False)}

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dreamina_ui.config.pasted import plain_key
+from dreamina_ui.errors import TooManyKeys
+from dreamina_ui.web.checks.addresses import ADDRESS, BroughtKeys
 from dreamina_ui.web.checks.bodies import BODY, BODY_MOST, LONG_BODY_MOST, Body, body_again, parsed, read_body
 from dreamina_ui.web.visitors import KEY_BROUGHT, Visitors
 
@@ -29,6 +32,7 @@ JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
 WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
 FUNCTION = "x-dreamina-function"
 """The header by which our page says what it means by an event's number."""
+KEY_HEADER = "x-runcomfy-key"
 MCP = (f"{API}/mcp", f"{API}/mcp/")
 UPLOADING = (f"{API}/upload", f"{API}/upload_progress")
 NAME_MOST = 64
@@ -77,8 +81,8 @@ class Open(Protocol):
     def knows(self, name: str, /) -> bool:
         """Whether a session or a call of this name waits for an answer."""
 
-    def has_room(self, session: str, visitor_id: str | None, /) -> bool:
-        """Whether one more call of this session and this visitor may come."""
+    def has_room(self, session: str, visitor_id: str | None, address: str, /) -> bool:
+        """Whether one more call of this session, this visitor and this address may come."""
 
     def tidy(self) -> None:
         """Forget what nobody has asked for."""
@@ -99,6 +103,7 @@ class CallCheck:
         visitors: Visitors,
         uploads: Path,
         say: Callable[..., str],
+        keys: BroughtKeys | None = None,
     ) -> None:
         self._app = app
         self._events = events
@@ -107,6 +112,7 @@ class CallCheck:
         self._visitors = visitors
         self._uploads = uploads
         self._say = say
+        self._keys = keys or BroughtKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: Response | None = None
@@ -123,7 +129,9 @@ class CallCheck:
                 receive = body_again(data, receive)
             elif method == "POST" and path in MCP:
                 data = await read_body(scope, receive, BODY_MOST)
-                answer = None if data is not None else self._refusal(scope, 413, "body", limit=BODY_MOST // 1000)
+                answer = self._key_refused(scope, Headers(scope=scope).get(KEY_HEADER))
+                if data is None:
+                    answer = self._refusal(scope, 413, "body", limit=BODY_MOST // 1000)
                 receive = body_again(data, receive)
         await (answer or self._app)(scope, receive, send)
 
@@ -145,10 +153,16 @@ class CallCheck:
             if event is not None and event.brings_key and isinstance(key := body.content["data"][0], str):
                 scope[KEY_BROUGHT] = plain_key(key)
             self._calls.tidy()
-            session = body.content.get("session_hash")
-            if not self._calls.has_room(session or "", self._visitors.of_request(scope)):
+            session, address = body.content.get("session_hash"), scope.get(ADDRESS, "")
+            if not self._calls.has_room(session or "", self._visitors.of_request(scope), address):
                 return self._refusal(scope, 429, "busy")
+            return self._key_refused(scope, scope.get(KEY_BROUGHT) or Headers(scope=scope).get(KEY_HEADER))
         return None
+
+    def _key_refused(self, scope: Scope, key: str | None) -> Response | None:
+        if not key or self._keys.may_bring(scope.get(ADDRESS, ""), key):
+            return None
+        return refusal(429, TooManyKeys.code, self._say(Request(scope), f"failure.{TooManyKeys.code}"))
 
     def _refusal(self, scope: Scope, status: int, key: str, **values: object) -> Response:
         return refusal(status, key, self._say(Request(scope), f"guard.{key}", **values))

@@ -7,12 +7,14 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["HEAD_MOST", "BoundedProtocol", "ConnectionLimits", "Connections", "network_of"]
+from dreamina_ui.web.checks.addresses import network_of
+
+__all__ = ["HEAD_MOST", "BoundedProtocol", "ConnectionLimits", "Connections"]
 
 HEAD_MOST = 64 * 2**10
 """Bytes of a request's line and headers, and of what stands between the pieces of its body."""
@@ -176,14 +178,3 @@ def _counted(client: tuple[str, int] | None) -> str:
     """Who is counted for a connection; an empty text for this machine, where it may be a proxy that asks for many."""
     found = network_of(client[0]) if client else None
     return "" if found is None or ip_address(found.partition("/")[0]).is_loopback else found
-
-
-def network_of(text: str) -> str | None:
-    """An IPv4 address, or the part of an IPv6 address that one household has; None if the text is no address."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if address.version == 4:
-        return str(address)
-    return str(address.ipv4_mapped or ip_network(f"{address}/64", strict=False))

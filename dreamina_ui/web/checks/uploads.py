@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.checks.upload_form import (
     KINDS,
     KINDS_WITH_MEDIA,
@@ -57,7 +58,7 @@ class Uploads:
             if (visitor_id := self._visitor_of(scope)) is None:
                 raise UploadRefused(403, "guard.upload.stranger")
             form = UploadForm(Headers(scope=scope), self._kinds)
-            upload = await self._quota.begin(visitor_id, form.announced)
+            upload = await self._quota.begin(visitor_id, form.announced, scope.get(ADDRESS, ""))
             form.count = partial(self._quota.add, upload)
             await body.read_ahead(form)
             if not body.is_disconnected:
