@@ -32,6 +32,7 @@ from dreamina_ui.web.checks.bodies import BodyTime
 from dreamina_ui.web.checks.calls import CallCheck
 from dreamina_ui.web.checks.connections import ConnectionLimits
 from dreamina_ui.web.checks.sessions import Sessions
+from dreamina_ui.web.checks.signing_in import SigningIn
 from dreamina_ui.web.checks.upload_form import VIDEO_MOST
 from dreamina_ui.web.checks.upload_quota import UploadQuota
 from dreamina_ui.web.checks.uploads import Uploads
@@ -163,6 +164,7 @@ class Studio:
                     uploads=uploads,
                     say=_say,
                 ),
+                *([Middleware(SigningIn, say=_say)] if self._login else []),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),

@@ -119,6 +119,9 @@ class Keys:
         if not self.offered:
             return None
         own = key or self.of_visitor(visitor_id)
+        if own is not None and key is None and not await self._store.has_own_key(visitor_id):
+            own = None  # it was forgotten at another replica
+            self._visitors.pop(visitor_id, None)
         if own is None and await self.is_lost(visitor_id):
             raise OwnKeyLost
         if own is None and self._shared is None:

@@ -313,11 +313,11 @@ def test_slow_heads_and_bodies_hold_up_nobody(server: Server) -> None:
     """1,500 connections that never end their headers; 700 bodies of 63 kB that never end: few are kept."""
     with unharmed(server, "slow heads") as measured, dripping(server, 1500, b"GET / HTTP/1.1\r\nX: ") as still_open:
         measured()
-        assert still_open() <= 1000
+        wait_for(lambda: still_open() <= 1000)
     body = b"Content-Length: 64000\r\n\r\n" + b"[" * 63_000
     with unharmed(server, "slow bodies") as measured, dripping(server, 700, JOINED + body) as still_open:
         measured()
-        assert still_open() < 300  # of 16 MB
+        wait_for(lambda: still_open() < 300)  # of 16 MB
 
 
 def test_slow_uploads_hold_up_nobody(server: Server) -> None:
@@ -354,20 +354,16 @@ def test_open_streams_hold_up_nobody(server: Server) -> None:
 
 
 def test_refused_keys_hold_up_nobody(server: Server) -> None:
-    """600 keys of 30 visitors, by the page and by programs: a hundred are asked about."""
+    """Of 176 keys of eight visitors, the service is asked about ten of each."""
     with unharmed(server, "refused keys") as measured, ExitStack() as stack:
-        told = []
-        for visitor in range(30):
+        told: Counter[str] = Counter()
+        for visitor in range(8):
             stranger = stack.enter_context(Talker(server.address))
-            told += [
-                stranger.call(
-                    "submit",
-                    ["a boat", "1440×1440(1:1)", 121, 7],
-                    **{"X-RunComfy-Key": f"a-wrong-key-{visitor}-{number}"},
-                )
-                for number in range(20)
-            ]
-        print(Counter(text[-300:] for _, text in told))
+            for number in range(22):
+                headers = {"X-RunComfy-Key": f"a-wrong-key-{visitor}-{number}"}
+                _, answer = stranger.call("submit", ["a boat", "1440×1440(1:1)", 121, 7], **headers)
+                told.update(re.findall(r"key_refused|too_many_keys|job_id", answer))
+        assert told == {"key_refused": 80, "too_many_keys": 96}
         measured()
 
 
