@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import gradio
@@ -228,11 +229,11 @@ def test_sessions_and_names_cost_little(server: Server) -> None:
     with unharmed(server, "sessions"), Talker(server.address) as stranger:
         search = next(event for event in stranger.events() if event.name == "show")
         refused = 0
-        for number in range(1500):
+        for number in range(700):
             session = f"{number}" if number % 2 else "one"
             body = json.dumps({"data": search.data(), "fn_index": search.number, "session_hash": session})
             refused += stranger.post(f"{API}/queue/join", body.encode()).status_code == 429
-        assert refused > 600
+        assert refused > 250
         for number in range(200):
             stranger.http.get("/", headers={"Host": f"10.1.1.{number}", "Accept-Encoding": "br"})
             stranger.http.get("/", headers={"Cookie": f"dreamina_language=x{number}", "Accept-Encoding": "br"})
@@ -249,7 +250,7 @@ def test_hostile_dropped_files_hold_up_nobody(server: Server, tmp_path: Path, ki
 
     def drop(stranger: Talker, name: str) -> None:
         fill = next(event for event in stranger.events() if event.name == "fill_from_file")
-        for number in range(2):
+        for number in range(2 if kind == "samples" else 1):
             with path.open("rb") as file:
                 sent = stranger.http.post(f"{API}/upload", files={"files": ("dropped.mp4", file, "video/mp4")})
             sent.raise_for_status()
@@ -370,8 +371,22 @@ def test_refused_keys_hold_up_nobody(server: Server) -> None:
 def test_hostile_outputs_hold_up_nobody(server: Server) -> None:
     """Jobs of two strangers whose videos are hostile files; another visitor's click reaches the service while they are read."""
     with unharmed(server, "outputs") as measured, Talker(server.address) as one, Talker(server.address) as other:
+        made: dict[str, list[str]] = {kind: [] for kind in OUTPUTS}
         for kind in OUTPUTS:
             for stranger in (one, other):
-                assert "job_id" in stranger.call("submit", [hostile_prompt(kind), "1440×1440(1:1)", 121, 7])[1]
-        for _ in range(4):
+                answer = stranger.call("submit", [hostile_prompt(kind), "1440×1440(1:1)", 121, 7])[1]
+                made[kind] += re.findall(r'"job_id": "(\w+)"', answer)
+
+        def states(kind: str) -> set[str]:
+            answers = [one.call("job", [job_id])[1] for job_id in made[kind]]
+            return {found for answer in answers for found in re.findall(r'"state": "(\w+)"', answer)}
+
+        def is_read(kind: str) -> bool:
+            return states(kind) == {"succeeded"}
+
+        for kind in OUTPUTS[:-1]:
             measured()
+            wait_for(partial(is_read, kind))
+        wait_for(lambda: states(OUTPUTS[-1]) != {"in_queue"})
+        measured()
+        assert states(OUTPUTS[-1]) == {"saving"}  # they are being read

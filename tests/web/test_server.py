@@ -13,12 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
-from dreamina_ui.web.checks.addresses import network_of
+from dreamina_ui.web.checks.addresses import address_of, network_of
 from dreamina_ui.web.checks.connections import HEAD_MOST, PIPELINED_MOST, ConnectionLimits, Connections
 from dreamina_ui.web.server import PORTS, address_of, listening, serve
 
@@ -244,6 +245,25 @@ def test_an_address_has_so_many() -> None:
     assert not connections.open("192.0.2.1")  # all together
     connections.close(household)
     assert connections.open("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "address"),
+    [
+        (["8.8.8.8"], ("8.8.8.8", True)),
+        (["1.1.1.1, 8.8.8.8"], ("8.8.8.8", True)),
+        (["1.1.1.1", "8.8.8.8"], ("8.8.8.8", True)),  # a proxy may add a line of its own
+        (["1.1.1.1," * 10_000 + "8.8.8.8, 10.0.0.1"], ("8.8.8.8", True)),
+        (["x" * 60_000], ("10.1.1.1", False)),
+        ([], ("10.1.1.1", False)),
+    ],
+)
+def test_the_address_is_the_nearest_one_of_the_open_net(lines: list[str], address: tuple[str, bool]) -> None:
+    """Of what proxies say, if they are believed; however much a client has made up in front."""
+    headers = Headers(raw=[(b"x-forwarded-for", line.encode()) for line in lines])
+    scope = {"type": "http", "client": ("10.1.1.1", 1)}
+    assert address_of(scope, headers, behind_proxy=True) == address
+    assert address_of(scope, headers, behind_proxy=False) == ("10.1.1.1", False)
 
 
 def spoken(port: int, pieces: Iterable[bytes]) -> tuple[bytes, int]:

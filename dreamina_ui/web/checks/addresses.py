@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from starlette.datastructures import Headers
@@ -19,6 +20,8 @@ ADDRESS = "dreamina.address"
 """In the scope of a request: the address of the open net that asks; an empty text where there is none."""
 KEYS_MOST, KEYS_S = 50, 600.0
 """Different keys that one address may bring, and within how many seconds."""
+PROXIES_MOST, ADDRESS_CHARACTERS_MOST = 16, 64
+"""Of which the words are read: the last ones."""
 ADDRESSES_MOST = 5_000
 """Of which the keys are remembered."""
 
@@ -37,18 +40,22 @@ def network_of(text: str) -> str | None:
 def address_of(scope: Scope, headers: Headers, *, behind_proxy: bool) -> tuple[str, bool]:
     """Who asks, and whether that is of the open net: the connection's address, or what proxies say that are believed.
 
-    Of several, the one nearest to us that is of the open net.
+    Of several, the one nearest to us that is of the open net; proxies add theirs at the end, or in a line of their own.
     """
-    said = [part.strip() for part in headers.get("x-forwarded-for", "").split(",")] if behind_proxy else []
+    lines = headers.getlist("x-forwarded-for") if behind_proxy else []
+    said = ",".join(lines).rsplit(",", PROXIES_MOST)[-PROXIES_MOST:] if lines else []
     client = scope.get("client") or ("",)
-    found = [address for part in (client[0], *said) if (address := network_of(_without_port(part))) is not None]
-    outside = [address for address in found if ip_network(address).is_global]
-    return (outside or found or [""])[-1], bool(outside)
+    found = [address for part in (client[0], *said) if (address := _judged(part[:ADDRESS_CHARACTERS_MOST])) is not None]
+    outside = [address for address, is_global in found if is_global]
+    return (outside or [address for address, _ in found] or [""])[-1], bool(outside)
 
 
-def _without_port(text: str) -> str:
+@lru_cache(10_000)
+def _judged(text: str) -> tuple[str, bool] | None:
+    """An address as it is counted, and whether it is of the open net."""
     text = text.strip().removeprefix("[").partition("]")[0]
-    return text.partition(":")[0] if text.count(":") == 1 else text
+    address = network_of(text.partition(":")[0] if text.count(":") == 1 else text)
+    return None if address is None else (address, ip_network(address).is_global)
 
 
 class BroughtKeys:
