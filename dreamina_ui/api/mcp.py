@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.web.checks.addresses import address_of
+from dreamina_ui.web.checks.addresses import asking_address
 from dreamina_ui.web.checks.bodies import body_again, read_body
 from dreamina_ui.web.visitors import Visitors
 
@@ -132,7 +132,7 @@ class SessionCount:
             if status == 404 or (scope["method"] == "DELETE" and 0 < status < 400):
                 self._open.pop(name, None)
             return
-        address, _ = address_of(scope, headers, behind_proxy=self._behind_proxy)
+        address, _ = asking_address(scope, headers, behind_proxy=self._behind_proxy)
         name = self._begin(address, headers.get(KEY_HEADER))
         if name is None:
             error = {"code": -32600, "message": WORDS.say("guard.mcp.sessions")}

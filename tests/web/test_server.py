@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
-from dreamina_ui.web.checks.addresses import address_of, network_of
+from dreamina_ui.web.checks.addresses import asking_address, network_of
 from dreamina_ui.web.checks.connections import HEAD_MOST, PIPELINED_MOST, ConnectionLimits, Connections
 from dreamina_ui.web.server import PORTS, address_of, listening, serve
 
@@ -262,8 +262,8 @@ def test_the_address_is_the_nearest_one_of_the_open_net(lines: list[str], addres
     """Of what proxies say, if they are believed; however much a client has made up in front."""
     headers = Headers(raw=[(b"x-forwarded-for", line.encode()) for line in lines])
     scope = {"type": "http", "client": ("10.1.1.1", 1)}
-    assert address_of(scope, headers, behind_proxy=True) == address
-    assert address_of(scope, headers, behind_proxy=False) == ("10.1.1.1", False)
+    assert asking_address(scope, headers, behind_proxy=True) == address
+    assert asking_address(scope, headers, behind_proxy=False) == ("10.1.1.1", False)
 
 
 def spoken(port: int, pieces: Iterable[bytes]) -> tuple[bytes, int]:

@@ -14,7 +14,7 @@ from ipaddress import ip_address, ip_network
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-__all__ = ["ADDRESS", "BroughtKeys", "address_of", "network_of"]
+__all__ = ["ADDRESS", "BroughtKeys", "asking_address", "network_of"]
 
 ADDRESS = "dreamina.address"
 """In the scope of a request: the address of the open net that asks; an empty text where there is none."""
@@ -37,7 +37,7 @@ def network_of(text: str) -> str | None:
     return str(address.ipv4_mapped or ip_network(f"{address}/64", strict=False))
 
 
-def address_of(scope: Scope, headers: Headers, *, behind_proxy: bool) -> tuple[str, bool]:
+def asking_address(scope: Scope, headers: Headers, *, behind_proxy: bool) -> tuple[str, bool]:
     """Who asks, and whether that is of the open net: the connection's address, or what proxies say that are believed.
 
     Of several, the one nearest to us that is of the open net; proxies add theirs at the end, or in a line of their own.
