@@ -1,5 +1,6 @@
 """The address that the program takes, and how it serves there."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -15,13 +16,14 @@ import pytest
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
 from dreamina_ui.web.checks.addresses import asking_address, network_of
 from dreamina_ui.web.checks.connections import HEAD_MOST, PIPELINED_MOST, ConnectionLimits, Connections
 from dreamina_ui.web.server import PORTS, address_of, listening, serve
+from tests.servers import wait_for
 
 EVERY, LOOPBACK = ("0.0.0.0", "::", "[::]"), ("127.0.0.1", "::1", "[::1]", "localhost", None)
 
@@ -211,25 +213,46 @@ def test_of_many_that_wait_the_oldest_are_ended() -> None:
     assert [answer.startswith(b"HTTP/1.1 200") for answer in answers] == [True, True]
 
 
-def test_requests_at_once_have_an_end() -> None:
-    """Of thousands that do not wait for an answer, few are kept; some are answered, one after the other."""
+def test_requests_at_once_have_an_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Of thousands that do not wait for an answer, few are kept; some are answered, one after the other. No fault is logged, and
+    a stream before them ends with its connection."""
     asked: list[str] = []
+    streams: list[str] = []
 
-    async def app(request: Request) -> PlainTextResponse:
+    async def app(request: Request) -> Response:
         asked.append(request.url.path)
+        if request.url.path == "/stream":
+            return StreamingResponse(stream())
         return PlainTextResponse(f"{len(await request.body())}")
+
+    async def stream() -> AsyncIterator[bytes]:
+        streams.append("began")
+        try:
+            while True:
+                yield b"."
+                await asyncio.sleep(0.05)
+        finally:
+            streams.append("ended")
+
+    def leave_a_stream(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(HEAD.replace(b"GET /", b"GET /stream") + b"\r\n" + HEAD + b"\r\n")
+            connection.recv(100)
+        wait_for(lambda: "ended" in streams)
 
     answers: list[bytes] = []
     one = HEAD + b"\r\n"
     few = one * PIPELINED_MOST + HEAD + b"Connection: close\r\n\r\n"
     smuggled = HEAD + b"Content-Length: 4\r\n\r\nabcd"
-    with serving(Starlette(routes=[Route("/", app)]), ConnectionLimits()) as asking:
+    with serving(Starlette(routes=[Route("/{path:path}", app)]), ConnectionLimits()) as asking:
+        asking.append(leave_a_stream)
         asking.append(lambda port: answers.append(spoken(port, [few])[0]))
         asking.append(lambda port: answers.append(spoken(port, [one * 10_000])[0]))
         asking.append(lambda port: answers.append(spoken(port, [one * (PIPELINED_MOST + 1) + smuggled])[0]))
     assert answers[0].count(b"200 OK") == PIPELINED_MOST + 1
     assert not [answer for answer in answers if b"\r\n\r\n4" in answer]
     assert len(asked) < 4 * PIPELINED_MOST
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_an_address_has_so_many() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dreamina_ui.web.checks.addresses import network_of
 
@@ -95,6 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         self._in_head = False
         self._waits: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None
 
     @classmethod
     def within(cls, connections: Connections) -> Callable[..., "BoundedProtocol"]:
@@ -112,12 +113,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
+        self._give_up()
         super().connection_lost(exc)
 
     def end(self) -> None:
         """End it at once."""
         self._leave()
         self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        self._give_up()
 
     def data_received(self, data: bytes) -> None:
         if not self._is_counted:
@@ -155,6 +161,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if is_last and not self.transport.is_closing():
             self._wait()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _give_up(self) -> None:
+        """Answer nothing more. uvicorn tells so to the last of several requests alone; the first is the one that runs."""
+        self.pipeline.clear()
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def _wait(self) -> None:
         # What is still to be sent, to who reads slowly, is sent.
