@@ -62,6 +62,7 @@ def replicas(tmp_path: Path, service: SimulatorServer, postgres_url: str) -> Ite
                 DREAMINA_SECRET="the same secret for both replicas",
                 DREAMINA_ALLOWED_HOSTS="studio.example.com",
                 DREAMINA_DAILY_LIMIT_PER_VISITOR=str(LIMIT),
+                DREAMINA_MAX_ACTIVE_PER_VISITOR="50",
                 RUNCOMFY_API_TOKEN=KEY,
                 RUNCOMFY_MODEL_API_BASE=service.address,
             )
