@@ -99,8 +99,7 @@ async def test_bytes_are_counted_for_each_and_for_all(announced: bool, tmp_path:
 
 async def test_many_cookies_of_an_address_take_no_more_than_its_share(tmp_path: Path) -> None:
     """Of files, of bytes, at once; another address still has room, and so has who has none of the open net."""
-    for limits in ({"files_address": 3}, {"bytes_address": 4 * 1000, "bytes": 100_000}):
-        studio = Studio(tmp_path, **limits)
+    for studio in (Studio(tmp_path, files_address=3), Studio(tmp_path, bytes_address=4_000)):
         rows = b"prompt\n" + b"a boat\n" * 120
         told = [await studio.upload(f"eve-{number}", rows, address="8.8.8.8") for number in range(5)]
         assert told == ["taken"] * 3 + ["guard.upload.many"] * 2
