@@ -29,9 +29,11 @@ from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
@@ -114,6 +116,7 @@ class Engine:
         self.library = Library(
             settings.data_dir / "videos",
             records=records,
+            checked=Checked(settings.data_dir / "checked"),
             trusted_origins={origin, *settings.trusted_origins},
             mounts={origin: settings.transport} if settings.transport else None,
             network=settings.output_network,
@@ -189,7 +192,10 @@ class Engine:
             clock=clock,
         )
         self._prices = Prices(self.service, clock)
-        self.history = History(backend=backend, queries=self.queries, durations=durations, clock=clock)
+        self._moves = Moves(settings.data_dir / "moves", records)
+        self.history = History(
+            backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
+        )
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
@@ -207,7 +213,7 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, self.database.close)
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
-            await rebuild(self.store, self.library, self._records)
+            await rebuild(self.store, self.library, self._records, self._moves)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self

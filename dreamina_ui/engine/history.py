@@ -12,6 +12,7 @@ from dreamina_ui.engine.polling import Durations
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.library import SHARE_ID, Library
+from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
 from dreamina_ui.storage.job_queries import JobQueries, Search
 from dreamina_ui.storage.job_store import JobStore, can_be_an_id
@@ -30,6 +31,7 @@ class History:
     queries: JobQueries
     durations: Durations
     clock: Clock
+    moves: Moves
 
     async def page(
         self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None
@@ -60,11 +62,14 @@ class History:
         return await self.queries.restore(visitor_id, list(filter(can_be_an_id, job_ids)))
 
     async def follow(self, former: str, visitor_id: str) -> bool:
-        """Move the history of a visitor to the one that it has become; False if the database is away, so that it has to be tried
-        again. What waits unsent for the former visitor's own key is cancelled."""
+        """Move the history of a visitor to the one that it has become; False if it has to be tried again: the database is away,
+        or the disk is full. What waits unsent for the former visitor's own key is cancelled."""
         try:
+            _, count = await self.queries.page(former, Search(), limit=1, offset=0)
+            if count:
+                await asyncio.to_thread(self.moves.add, former, visitor_id)
             await self.queries.follow(former, visitor_id, self.clock.now())
-        except StoreError:
+        except (StoreError, OSError):
             return False
         return True
 
@@ -98,12 +103,13 @@ log = logging.getLogger(__name__)
 ADDED_AT_ONCE = 200
 
 
-async def rebuild(store: JobStore, library: Library, records: Records) -> int:
+async def rebuild(store: JobStore, library: Library, records: Records, moves: Moves | None = None) -> int:
     """Make a row for each video in the library that has none; gives how many. Files without a record are left alone."""
     known = await store.share_ids()
     # Only names that are given here: a copy, or a file that somebody put there, is no other job.
     ours = [share_id for share_id in await asyncio.to_thread(library.share_ids) if SHARE_ID.fullmatch(share_id)]
     missing = [share_id for share_id in ours if share_id not in known]
+    owners = await asyncio.to_thread(moves.latest) if moves and missing else {}
     added = 0
     for start in range(0, len(missing), ADDED_AT_ONCE):
         part = missing[start : start + ADDED_AT_ONCE]
@@ -117,7 +123,9 @@ async def rebuild(store: JobStore, library: Library, records: Records) -> int:
                 )
             )
         ]
-        added += await store.restore(jobs)
+        added += await store.restore(
+            [replace(job, visitor_id=owners.get(job.visitor_id, job.visitor_id)) for job in jobs]
+        )
     if added:
         log.warning("the database did not know %d videos; their history was rebuilt from the files", added)
     return added

@@ -29,6 +29,7 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.addresses import origin_of
+from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.examine import CUT_SHORT, Facts
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
@@ -54,8 +55,6 @@ _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
 """The endings of files whose rows do not name them yet."""
 _FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
 """In the order in which the files of one job are shown."""
-NAMES_MOST = 20_000
-"""Names of files that are remembered, so that their records are read once."""
 _IN_USE = (".picture.part", ".recorded.part", ".record.part")
 
 
@@ -82,7 +81,8 @@ class Library:
     """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
 
     An output has at most `size_most` bytes and `time_most_s` seconds; `network` is the way to the open net, or
-    `transport` in its place. `records` seals what files of earlier versions tell of their makers.
+    `transport` in its place. `records` seals what files of earlier versions tell of their makers,
+    `checked` are those that tell nothing.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Library:
         folder: Path,
         *,
         records: Records | None = None,
+        checked: Checked | None = None,
         trusted_origins: Collection[str] = (),
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
         room_needed: int = ROOM_NEEDED,
@@ -101,7 +102,7 @@ class Library:
     ) -> None:
         self.folder = folder
         self._records = records
-        self._without_maker: dict[str, None] = {}
+        self._checked = checked or Checked()
         self._room_needed = room_needed
         self._passed = passed
         self._fetcher = Fetcher(
@@ -174,19 +175,18 @@ class Library:
     def prepare_to_share(self, path: Path) -> None:
         """Seal what a file of an earlier version tells of its maker, before it leaves; blocks. Its picture and sound stay."""
         file = _saved_file(path)
-        if file is None or self._records is None or path.name in self._without_maker:
+        if file is None or self._records is None:
             return
         try:
+            if not path.is_file() or self._checked.knows(path):
+                return
             record = saved_record([path], [])
             renewed = self._records.without_maker(path.name[:32], record) if record else None
             if renewed is not None:
                 self._replace_record(file, renewed)
+            self._checked.add(path)
         except OSError as error:  # of a full disk, for one: a video is shown all the same, and this is tried again
             log.warning("the record in %s could not be renewed: %s", path.name, error.strerror)
-            return
-        self._without_maker[path.name] = None
-        while len(self._without_maker) > NAMES_MOST:
-            self._without_maker.pop(next(iter(self._without_maker)), None)
 
     def _replace_record(self, file: SavedFile, record: Mapping[str, Any]) -> None:
         part = file.path.with_name(f".{file.path.name[:32]}.{secrets.token_hex(4)}.part")
@@ -295,6 +295,8 @@ class Library:
             path = self.folder / f"{stem}{facts.kind.ending}"
             part.replace(path)
             flush_folder(self.folder)
+        with suppress(OSError):  # what this version writes tells nothing; else it is opened when it is shown
+            self._checked.add(path)
         saved = _saved_file(path)
         assert saved is not None
         return saved

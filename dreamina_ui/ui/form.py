@@ -13,7 +13,7 @@ from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, w
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.uploads import MEDIA, MEDIA_ENDINGS
+from dreamina_ui.web.checks.upload_form import MEDIA, MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_control", "build_form", "choice_label"]

@@ -26,7 +26,8 @@ from gradio.utils import get_upload_folder
 
 from dreamina_ui.api.endpoints import TAKING_FILES
 from dreamina_ui.ui.html.shown import Shown
-from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.checks.addresses import ADDRESS
+from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.web.visitors import NEW_VISITOR, VISITOR
 
@@ -246,16 +247,22 @@ class OpenCalls:
         waiting = name in queue.pending_messages_per_session or name in queue.event_ids_to_events
         return waiting or any(name in calls for calls in queue.pending_event_ids_session.values())
 
-    def has_room(self, session: str, visitor_id: str | None) -> bool:
-        """Whether one more call may come: of this session, of this visitor (None without a cookie), and at all."""
+    def has_room(self, session: str, visitor_id: str | None, address: str = "") -> bool:
+        """Whether one more call may come: of this session, of this visitor (None without a cookie), of this address of the open
+        net, which may have half of what all may have, and at all."""
         queue = self._blocks._queue
         if len(queue.pending_event_ids_session.get(session, ())) >= SESSION_CALLS_MOST:
             return False
         running = list(queue.event_ids_to_events.values())
         if len(running) >= self._most + WAITING_MOST:
             return False
+        of_address = [call for call in running if address and call.request.scope.get(ADDRESS) == address]
+        if len(of_address) >= (self._most + WAITING_MOST) // 2:
+            return False
         if visitor_id is None:
-            return sum(1 for call in running if NEW_VISITOR in call.request.scope) < STRANGER_CALLS_MOST
+            strangers = sum(1 for call in running if NEW_VISITOR in call.request.scope)
+            here = sum(1 for call in of_address if NEW_VISITOR in call.request.scope)
+            return strangers < STRANGER_CALLS_MOST and here < STRANGER_CALLS_MOST // 2
         return sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) < VISITOR_CALLS_MOST
 
     def tidy(self) -> None:

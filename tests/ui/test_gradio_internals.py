@@ -26,7 +26,7 @@ from dreamina_ui.ui.gradio_internals import (
     upload_folder,
     value_in,
 )
-from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.visitors import COOKIE, VisitorCookie, Visitors
 from tests.waiting import until
 
@@ -190,6 +190,7 @@ async def test_answers_that_nobody_takes_are_forgotten() -> None:
         await until(lambda: len(blocks._queue.event_ids_to_events) == 1)
         assert not calls.has_room("busy", None)
         assert calls.has_room("another", None)
+        assert calls.has_room("another", None, "8.8.8.8")
         calls.tidy()
         assert calls.knows("slow")
         assert calls.knows(str(UNREAD_MOST + 19))

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.call_check import SESSIONS_MOST, Sessions
+from dreamina_ui.web.checks.sessions import SESSIONS_MOST, Sessions
 from dreamina_ui.web.visitors import COOKIE, Visitors
 
 pytestmark = pytest.mark.anyio

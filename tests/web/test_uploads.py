@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import TABLE_MOST, VIDEO_MOST
 from dreamina_ui.web.visitors import COOKIE
 from dreamina_ui.wording import Words
 from tests.servers import ROOT, Server, wait_for

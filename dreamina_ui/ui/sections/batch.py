@@ -33,7 +33,7 @@ from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.uploads import TABLE_ENDINGS
+from dreamina_ui.web.checks.upload_form import TABLE_ENDINGS
 from dreamina_ui.wording import Words
 
 __all__ = ["Batch"]

@@ -1,13 +1,14 @@
 """Compose: the form, the price and the usual time, and the click that submits the jobs."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.cards.aside import compared
 from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.links import link_of, model_from, values_from
 from dreamina_ui.cards.model_card import Card
@@ -24,7 +25,7 @@ from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
@@ -187,7 +188,7 @@ class Compose:
         except Stopped:
             return None, {}, "too_much"
         card = self._engine.models.get(str((record or {}).get("model_id"))) or self._engine.card
-        return card.model_id, *await asyncio.to_thread(settings_of, card, record)
+        return card.model_id, *await compared(visitor_id, partial(settings_of, card, record))
 
     def _upload_handler(self, form: Form, name: str) -> Callable[..., Awaitable[Update]]:
         """A handler that keeps a file that was handed in, and puts its name into the field."""
