@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.polling import Durations, PollLimiter
+from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
@@ -128,6 +128,7 @@ class Engine:
             service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
         )
         self.updates = Updates(self.store, self.keys, clock, wake)
+        self.posters = Posters(library=self.library, store=self.store, updates=self.updates, clock=clock, passed=passed)
         self.worker = Worker(
             service=self.service,
             sender=Sender(service=self.service, updates=self.updates, keys=self.keys, clock=clock, passed=passed),
@@ -137,6 +138,7 @@ class Engine:
                 records=records,
                 updates=self.updates,
                 keys=self.keys,
+                posters=self.posters,
                 clock=clock,
                 passed=passed,
             ),
@@ -156,7 +158,7 @@ class Engine:
             leases=self.leases,
             limits=settings.limits,
             wake=wake,
-            clean=partial(empty_bin, self.queries, self.library, clock),
+            clean=self._clean,
         )
         self._submission = Submission(
             card=card,
@@ -187,6 +189,7 @@ class Engine:
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
             await rebuild(self.store, self.library, self._records)
+            await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self
@@ -313,6 +316,10 @@ class Engine:
     async def last_cost_usd(self, values: Mapping[str, Any], visitor_id: str) -> float | None:
         """What the visitor's last such video cost, with the key that would pay for the next one; None if that is not known."""
         return await self.history.last_cost_usd(visitor_id, values, own_key=self.keys.has(visitor_id))
+
+    async def _clean(self) -> None:
+        await empty_bin(self.queries, self.library, self._clock)
+        await self.posters.make_left()
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""

@@ -10,6 +10,7 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
+from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.library import SHARE_ID, Library
@@ -111,7 +112,7 @@ async def rebuild(store: JobStore, library: Library, records: Records) -> int:
         part = missing[start : start + ADDED_AT_ONCE]
         found = await asyncio.to_thread(library.records, part)
         jobs = [
-            job
+            replace(job, poster_due=Posters.are_due(files[0], facts))
             for share_id, (record, files, facts) in found.items()
             if (
                 job := records.job_from(
