@@ -25,6 +25,7 @@ from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import service
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.engine.schedule import PollSchedule
 from dreamina_ui.jobs import HOLDER, State
@@ -179,7 +180,7 @@ async def engine_at(base: str, folder: Path, sigma: float, median_s: float) -> A
     card = load_card(BUNDLED_CARD)
     engine = Engine(
         EngineSettings(
-            card=card,
+            models=Models([card]),
             data_dir=folder,
             database_url=f"sqlite:///{folder / 'dreamina.sqlite3'}",
             service_base=base,

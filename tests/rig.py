@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +17,7 @@ import numpy as np
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock as SystemClock
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.jobs import HOLDER, Job, State
@@ -200,7 +201,7 @@ def recorded(path: Path, record: Mapping[str, Any]) -> Path:
 def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport | None, **others: Any) -> EngineSettings:
     """An engine's over `folder` and a service behind `transport`, or the network; `others` replace the common ones."""
     common: dict[str, Any] = {
-        "card": CARD,
+        "models": Models([CARD]),
         "data_dir": folder,
         "database_url": sqlite_url(folder),
         "service_base": BASE,
@@ -240,6 +241,7 @@ async def rigged(
     room_needed: int = 0,
     clock: Clock | None = None,
     card: Card = CARD,
+    more_cards: Sequence[Card] = (),
     service_app: Any = None,
 ) -> AsyncIterator[Rig]:
     """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator."""
@@ -249,8 +251,13 @@ async def rigged(
     clip = folder / "clip.mp4"
     if not clip.exists():
         make_clip(clip)
+    cards = [card, *more_cards]
     app = create_app(
-        folder / "simulator", cards=[card.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
+        folder / "simulator",
+        cards=[each.source for each in cards],
+        queue_s=queue_s,
+        slots=4,
+        render=QuickRenderer(render_s, clip),
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)
@@ -260,7 +267,7 @@ async def rigged(
         engine_settings(
             folder,
             gate,
-            card=card,
+            models=Models(cards),
             backend=Backend(backend),
             key=key,
             limits=limits or NO_LIMIT,

@@ -30,6 +30,7 @@ PROBLEMS = (
     "not_boolean",
     "not_address",
     "no_upload",
+    "not_object",
     "not_list",
     "too_many_items",
     "too_few_items",

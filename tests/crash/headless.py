@@ -9,6 +9,7 @@ import httpx
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.engine import Engine, EngineSettings
@@ -54,7 +55,7 @@ async def headless(
     """A start over whatever lies in `folder`; the key makes it the paid service's."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = EngineSettings(
-        card=CARD,
+        models=Models([CARD]),
         data_dir=folder,
         database_url=url or sqlite_url(folder),
         service_base=base,

@@ -254,7 +254,7 @@ class Batch:
             return {**self._empty_update(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
             return {**self._empty_update(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
-        prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
+        prices = [await self._engine.estimate_usd(self._engine.card, payload, visitor_id) for payload in plan.payloads]
         known = [usd for usd in prices if usd is not None]
         if len(known) == len(prices):
             price = words.price(self._engine.backend, sum(known))
@@ -272,7 +272,7 @@ class Batch:
         """What the last such video cost, where all of the plan are of one length."""
         if len({payload.get("frames") for payload in plan.payloads}) > 1:
             return None
-        return await self._engine.last_cost_usd(plan.payloads[0], visitor_id)
+        return await self._engine.last_cost_usd(self._engine.card, plan.payloads[0], visitor_id)
 
     def _empty_update(self, words: Words) -> Update:
         return {

@@ -190,9 +190,11 @@ class Compose:
         return await self.price_html(visitor_id, self.form.values(contents), words, self._count(contents))
 
     async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
-        usd, usual_s = await self._engine.estimate_usd(values, visitor_id), await self._engine.history.usual_s(values)
+        card = self._engine.card
+        usd = await self._engine.estimate_usd(card, values, visitor_id)
+        usual_s = await self._engine.history.usual_s(card.model_id, values)
         usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
-        last_usd = await self._engine.last_cost_usd(values, visitor_id) if usd is None else None
+        last_usd = await self._engine.last_cost_usd(card, values, visitor_id) if usd is None else None
         price = words.price(self._engine.backend, None if usd is None else usd * count, last_usd)
         return _PRICE.format(price=price, usual=usual)
 
