@@ -29,7 +29,7 @@ from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.engine.schedule import PollSchedule
 from dreamina_ui.jobs import HOLDER, State
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.storage.allowances import Limits
 from tests.filled import past_job
 
@@ -177,7 +177,7 @@ async def _all(waiting: Sequence[Any]) -> dict[str, float]:
 @asynccontextmanager
 async def engine_at(base: str, folder: Path, sigma: float, median_s: float) -> AsyncIterator[Engine]:
     """An engine that has learned from 30 jobs of the same durations."""
-    card = load_card(BUNDLED_CARD)
+    card = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
     engine = Engine(
         EngineSettings(
             models=Models([card]),

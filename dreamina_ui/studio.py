@@ -17,13 +17,14 @@ from starlette.requests import Request
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.settings import Settings
+from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
+from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
 from dreamina_ui.ui.page import build_page
@@ -63,7 +64,7 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        models = Models([load_card(path) for path in settings.model_cards])
+        models = Models(_cards(settings))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
         self._simulator = _simulator(settings, models) if settings.backend is Backend.SIMULATOR else None
@@ -242,6 +243,14 @@ def _simulator(settings: Settings, models: Models) -> Any:
     from dreamina_ui.simulator import create_app
 
     return create_app(settings.data_dir / "simulator", cards=[card.source for card in models])
+
+
+def _cards(settings: Settings) -> list[Card]:
+    catalogue = None
+    if settings.backend.needs_key and settings.api_key:
+        catalogue = Catalogue(settings.api_base, network=settings.network, key=settings.api_key)
+    kept = settings.data_dir / "cards"
+    return cards_of(settings.models, bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogue)
 
 
 def _offers_login() -> bool:

@@ -25,13 +25,13 @@ from dreamina_ui.media.embed import embed_record
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.record import Records
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_store import JobStore
 
-CARD = load_card(BUNDLED_CARD)
+CARD = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
 """A small card unlike the bundled one, so that no code depends on the bundled one."""
 BASE = "http://simulator.internal/v1"

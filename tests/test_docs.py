@@ -41,6 +41,8 @@ PLACES: dict[str, tuple[str, str]] = {
         "tests/test_card_command.py",
         'types("fetch", own.model_id, "--to"',
     ),
+    "python -m dreamina_ui.card models": ("tests/test_card_command.py", 'types("models"'),
+    "python -m dreamina_ui.card models dreamina": ("tests/test_card_command.py", 'types("models", '),
     "python -m dreamina_ui.card check my-model.json": ("tests/test_card_command.py", 'types("check"'),
     "python -m benchmarks": BENCHMARKS,
     "python -m benchmarks --report docs/performance.md": BENCHMARKS,

@@ -13,7 +13,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from tests.rig import OTHER_CARD, make_clip
 from tests.servers import ROOT, Server, SimulatorServer
 
@@ -32,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     """The simulator over a socket, with a key, a price, and a ready clip instead of rendering."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    cards = ("--card", str(BUNDLED_CARD), "--card", str(OTHER))
+    cards = ("--card", str(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json"), "--card", str(OTHER))
     options = ("--token", KEY, "--queue", "0.5", "--quick", "2", "--clip", str(clip), "--price", "0.05", *cards)
     server = SimulatorServer(folder, *options)
     server.start()

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from dreamina_ui.api.tools import Tools
 from dreamina_ui.jobs import HOLDER
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.web.visitors import Visitors
 from tests.api.tool_schemas import faults_of_tool
 from tests.rig import CARD, OTHER_CARD, make_clip, rigged
@@ -34,7 +34,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     """The simulator over a socket, with a key and a price, and a queue that gives time to cancel."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    cards = ("--card", str(BUNDLED_CARD), "--card", str(OTHER_PATH))
+    cards = ("--card", str(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json"), "--card", str(OTHER_PATH))
     options = ("--token", KEY, "--queue", "1", "--quick", "1", "--clip", str(clip), "--price", "0.05", *cards)
     server = SimulatorServer(folder, *options)
     server.start()

@@ -228,17 +228,22 @@ class Batch:
         return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=bool(choices))
 
     async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
-        return await planned(self._callers.visitor(request), partial(self._plan, contents))
+        return await planned(
+            self._callers.visitor(request), partial(self._plan, contents, self._callers.words(request))
+        )
 
-    def _plan(self, contents: Mapping[Any, Any]) -> Plan:
+    def _plan(self, contents: Mapping[Any, Any], words: Words) -> Plan:
         """The payloads or problems of the inputs; blocks, because it reads the file."""
         card, mode = self._engine.card, contents[self.mode]
         fields = {field.name: field for field in card.fields}
-        shared = {name: read_value(fields[name], contents[control]) for name, control in self.shared.items()}
+        comma = words.decimal_comma
+        shared = {
+            name: read_value(fields[name], contents[control], comma=comma) for name, control in self.shared.items()
+        }
         if mode == "csv":
             path = contents[self.csv]
             agreed = str(contents[self.agreed] or "").split("\n")
-            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed)
+            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed, comma=comma)
         if mode == "sweep":
             prompt = str(contents[self.sweep_prompt] or "")
             if card.prompt and card.prompt.required and not prompt.strip():
