@@ -59,6 +59,7 @@ class Clip:
         grains = np.random.default_rng(7).integers(0, 24, (height, width, 3), dtype=np.uint8)
         with av.open(str(path), "w", options={"movflags": "faststart"}) as target:
             video = target.add_stream(self.codec, rate=24, options=dict(self.options))
+            assert isinstance(video, av.VideoStream)
             video.width, video.height, video.pix_fmt, video.bit_rate = width, height, self.pixels, self.bit_rate
             for number in range(self.frames):
                 waves = 110 + 60 * np.sin(columns / 90 + number / 9) + 40 * np.cos(rows / 70 - number / 7)

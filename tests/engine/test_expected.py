@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.rig import Rig, rigged
 pytestmark = pytest.mark.anyio
 
 
-def running(rig: Rig, **changes: object) -> Job:
+def running(rig: Rig, **changes: Any) -> Job:
     """A job that was clicked 10 s ago."""
     at = rig.clock.now() - 10.0
     job = replace(past_job(1, "ann", prompt="a lighthouse"), created_at=at, finished_at=None, started_at=None)
