@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any
@@ -37,7 +38,7 @@ def main(limits: str) -> None:
         answer = _answer(functions, call)
         answer["peak"] = _peak()
         answer["last"] = not left or answer["peak"] > bounds.memory // 4
-        answer["processor_s"] = _processor_s()
+        answer["processor_s"] = time.process_time()
         try:
             write_message(target, json.dumps(answer).encode())
         except OSError:
@@ -100,14 +101,9 @@ def _limit_processor(seconds: int) -> None:
     except ImportError:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    most = int(_processor_s()) + 1 + seconds
+    most = int(time.process_time()) + 1 + seconds
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
-
-
-def _processor_s() -> float:
-    times = os.times()
-    return times.user + times.system
 
 
 def _peak() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from dreamina_ui.backends import Backend
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
+from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.library import SHARE_ID, Library
@@ -77,6 +78,26 @@ class History:
         """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""
         return (await self.durations.of(self.backend, model_id, values)).usual_s
 
+    async def expected_s(self, job: Job) -> float | None:
+        """Seconds from the click in which this job is probably ready; None where nothing is known.
+
+        The simulator renders one video after the other, so what is before this one in its queue counts; a video of a length that
+        it has not rendered yet is estimated.
+        """
+        if self.backend is not Backend.SIMULATOR:
+            return await self.usual_s(job.model_id, job.payload)
+        learned = await self.durations.of(self.backend, job.model_id, job.payload)
+        frames = job.payload.get("frames")
+        work_s = learned.schedule.usual_s or (RENDER_S + frames * FRAME_S if isinstance(frames, int) else None)
+        if work_s is None:
+            return learned.usual_s
+        if job.started_at is not None:
+            return job.started_at - job.created_at + work_s
+        # Whoever is next may have nobody before it; where others are in the queue, one is half rendered.
+        place = job.queue_position or 1
+        before = place - 0.5 if place > 1 else 0.0
+        return job.elapsed_s(self.clock.now()) + (before + 1.0) * work_s
+
     async def last_cost_usd(
         self, visitor_id: str, model_id: str, values: Mapping[str, Any], *, own_key: bool
     ) -> float | None:
@@ -101,6 +122,8 @@ def _plain(search: Search) -> Search:
 
 log = logging.getLogger(__name__)
 ADDED_AT_ONCE = 200
+RENDER_S, FRAME_S = 1.0, 0.045
+"""What the simulator takes on one core for its start and for a frame, roughly, until it has rendered some videos here."""
 
 
 async def rebuild(store: JobStore, library: Library, records: Records, moves: Moves | None = None) -> int:
@@ -115,7 +138,7 @@ async def rebuild(store: JobStore, library: Library, records: Records, moves: Mo
         part = missing[start : start + ADDED_AT_ONCE]
         found = await asyncio.to_thread(library.records, part)
         jobs = [
-            job
+            replace(job, poster_due=Posters.are_due(files[0], facts))
             for share_id, (record, files, facts) in found.items()
             if (
                 job := records.job_from(

@@ -34,7 +34,15 @@ from dreamina_ui.media.examine import CUT_SHORT, Facts
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.media.pinned import PinnedTransport
-from dreamina_ui.media.reading import Stopped, read_output, saved_facts, saved_record, start_reading, write_with_record
+from dreamina_ui.media.reading import (
+    Stopped,
+    make_poster,
+    read_output,
+    saved_facts,
+    saved_record,
+    start_reading,
+    write_with_record,
+)
 from dreamina_ui.media.record import Records
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
@@ -168,6 +176,23 @@ class Library:
             await asyncio.to_thread(_remove, [part, *(part.with_suffix(ending) for ending in _IN_USE)])
         return saved, facts
 
+    def without_poster(self, job: Job) -> list[SavedFile]:
+        """The saved videos of a job that have no poster; blocks."""
+        files = (file for file in self.files(job) if file.kind.family is Family.VIDEO)
+        return [file for file in files if not file.poster.exists()]
+
+    async def add_poster(self, file: SavedFile) -> Facts:
+        """Make the poster of a saved file; the facts say whether it has one now. Raises `LibraryError`."""
+        picture = self.folder / f".{file.poster.stem}.{secrets.token_hex(4)}.part"
+        try:
+            with _disk_errors():
+                facts = await make_poster(file.path, file.kind, picture, width=POSTER_WIDTH)
+                if facts.has_poster:
+                    await asyncio.to_thread(_place_poster, picture, file)
+        finally:
+            await asyncio.to_thread(_remove, [picture])
+        return facts
+
     def share_ids(self) -> list[str]:
         """The share ids of all saved files; blocks."""
         return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
@@ -260,10 +285,9 @@ class Library:
         with _disk_errors():
             await asyncio.to_thread(part.touch, exist_ok=False)
             await self._fetcher.fetch(url, take)
-            await asyncio.to_thread(_flush, part)
 
     async def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
-        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`.
+        """Tell what came, make the poster of a picture, and put the record in or beside the file. Raises `NotAnOutput`.
 
         What cannot be read within limits stays as it came, with its record beside it.
         """
@@ -314,16 +338,23 @@ def _kind_of(part: Path) -> Kind:
 
 
 def _finish(part: Path, record: Mapping[str, Any] | None, *, has_poster: bool, is_recorded: bool) -> None:
-    """Flush what was made beside `part`, and put it in its place; a record that is not in it is written beside it."""
+    """Flush what is going to have a name; a record that is not in the file is written beside it."""
     picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
     if has_poster:
         _flush(picture)
     if is_recorded:
-        _flush(recorded)
         recorded.replace(part)
     elif record is not None:
         beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
         _flush(beside)
+    _flush(part)
+
+
+def _place_poster(picture: Path, file: SavedFile) -> None:
+    _flush(picture)
+    picture.replace(file.poster)
+    if not file.path.exists():  # removed meanwhile, with the files that it had then
+        file.poster.unlink(missing_ok=True)
 
 
 def _stem(share_id: str, number: int) -> str:

@@ -71,6 +71,12 @@ class JobStore:
         """All jobs that have not ended, oldest first."""
         return await self._all(sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at))
 
+    async def without_poster(self, ended_before: float) -> list[Job]:
+        """The jobs that ended before this time and whose posters are still to be made, oldest first."""
+        # As the index has it: SQLite takes no other spelling for the same.
+        due = sa.and_(sa.text("poster_due"), jobs.c.finished_at < ended_before)
+        return await self._all(sa.select(jobs).where(due).order_by(jobs.c.finished_at))
+
     async def share_ids(self) -> set[str]:
         """The share ids of all jobs."""
         query = sa.select(jobs.c.share_id)

@@ -23,7 +23,7 @@ from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
 from dreamina_ui.ui.sections.account import Account, AllowanceOf
 from dreamina_ui.ui.sections.batch import Batch
 from dreamina_ui.ui.sections.compose import Compose
-from dreamina_ui.ui.sections.history import History
+from dreamina_ui.ui.sections.history import Draws, History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -213,7 +213,7 @@ class Page:
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change of the job on the stage, until it ends or another one is shown.
 
-        The history is updated for a new job, and whenever a job of the click ends.
+        The history is updated for a new job, and whenever a job of the click ends or gets its poster.
         """
         words, is_resent = self._callers.words(request), self._callers.is_resent(request)
         now = self._callers.now()
@@ -221,28 +221,27 @@ class Page:
             yield self.stage.empty(words) | self._buttons(None)
             return
         try:
-            ended_before: int | None = None
-            async for update, job, ended in self.stage.watch(job_id, request):
-                is_new = ended_before is None and now - job.created_at < NEW_S
-                just_ended = ended_before is None and (is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S)
-                if is_new or just_ended or ended_before not in (None, ended):
+            draws, is_first = Draws(), True
+            async for update, job, progress in self.stage.watch(job_id, request):
+                is_new = is_first and now - job.created_at < NEW_S
+                just_ended = is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S
+                if draws.now(progress, at_first=is_new or just_ended):
                     update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
-                ended_before = ended
+                is_first = False
                 yield update | self._buttons(job)
         except DreaminaError as error:
             yield self.stage.show_error(error, words) | self._buttons(None)
 
     async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
-        """Relay each change in the batch's table; the history is updated when one of its jobs ends."""
+        """Relay each change in the batch's table; the history is updated when one of its jobs ends or gets its poster."""
         if not batch_id:
             return
-        ended_before: int | None = None
-        async for update, ended in self.batch.watch(batch_id, request):
-            if ended != ended_before:
+        draws = Draws()
+        async for update, progress in self.batch.watch(batch_id, request):
+            if draws.now(progress, at_first=True):
                 update |= self.history.refreshed()
-            ended_before = ended
             yield update
 
     async def show_on_stage(self, event: gr.EventData) -> Update:

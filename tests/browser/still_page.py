@@ -27,7 +27,17 @@ from dreamina_ui.wording import Words
 from tests.filled import POSTER, past_job
 from tests.rig import CARD
 
-__all__ = ["ADDRESS", "JOBS", "SCRIPTS", "WORDS", "draw_history", "draw_status", "in_state", "open_still_page"]
+__all__ = [
+    "ADDRESS",
+    "JOBS",
+    "SCRIPTS",
+    "WORDS",
+    "draw_history",
+    "draw_jobs",
+    "draw_status",
+    "in_state",
+    "open_still_page",
+]
 
 ADDRESS = "http://127.0.0.1/"
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -149,7 +159,11 @@ def start(page: Page) -> None:
 
 
 def draw_history(page: Page, *job_ids: str) -> None:
-    html = Posters(Models([CARD])).html([JOBS[job_id] for job_id in job_ids], WORDS)
+    draw_jobs(page, [JOBS[job_id] for job_id in job_ids])
+
+
+def draw_jobs(page: Page, jobs: Sequence[Job]) -> None:
+    html = Posters(Models([CARD])).html(jobs, WORDS)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#history", html])
 
 

@@ -10,7 +10,17 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.html.batch import states_json
-from tests.browser.still_page import ADDRESS, JOBS, WORDS, draw_history, draw_status, in_state, open_still_page, start
+from tests.browser.still_page import (
+    ADDRESS,
+    JOBS,
+    WORDS,
+    draw_history,
+    draw_jobs,
+    draw_status,
+    in_state,
+    open_still_page,
+    start,
+)
 from tests.rig import make_clip
 
 VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
@@ -662,8 +672,11 @@ def test_batch_table_shows_new_states(client: Page) -> None:
     expect(row.locator(".batch-state")).to_have_text(WORDS.state_word(State.IN_PROGRESS))
     expect(client.locator("[data-job=row1] .batch-note")).to_have_text(WORDS.explain(JOBS["job4"]))
     expect(zipped).to_be_disabled()
-    client.evaluate("text => dreamina.batchStates(text)", states_json([JOBS["job1"], JOBS["job6"]], WORDS))
+    due = [replace(JOBS[name], poster_due=True) for name in ("job1", "job6")]
+    client.evaluate("text => dreamina.batchStates(text)", states_json(due, WORDS))
     expect(row.locator("a")).to_have_attribute("href", "dreamina/video/ROW5")
+    expect(row.locator("img")).to_have_count(0)
+    client.evaluate("text => dreamina.batchStates(text)", states_json([JOBS["job1"], JOBS["job6"]], WORDS))
     expect(row.locator("img")).to_have_count(1)
     expect(zipped).to_be_enabled()
     client.evaluate("row => row.setAttribute('data-state', '')", row.element_handle())
@@ -703,6 +716,20 @@ def test_poster_of_a_running_job_shows_its_state(client: Page) -> None:
     draw_status(client, replace(RUNNING, state=State.IN_QUEUE, queue_position=3))
     expect(client.locator("[data-job=job5] .poster-state")).to_have_text(WORDS.say("line.place", place=3))
     expect(client.locator(".poster-state").filter(has_text=WORDS.say("line.place", place=3))).to_have_count(1)
+
+
+def test_a_poster_comes_after_its_video(client: Page) -> None:
+    """Until it is made, its place names the kind of file; its picture is not asked for."""
+    asked: list[str] = []
+    client.on("request", lambda request: asked.append(request.url))
+    draw_jobs(client, [replace(JOBS["job3"], poster_due=True, share_id="LATE")])
+    shown = client.locator(".posters [data-job=job3]")
+    expect(shown.locator(".poster-blank")).to_have_text(WORDS.say("kind.video"))
+    expect(shown.locator("img")).to_have_count(0)
+    assert not [url for url in asked if "LATE" in url]
+    draw_jobs(client, [replace(JOBS["job3"], share_id="LATE")])
+    expect(shown.locator("img")).to_have_attribute("src", re.compile(r"LATE\.webp$"))
+    expect(shown.locator(".poster-blank")).to_have_count(0)
 
 
 def test_missing_poster_is_replaced_by_a_blank(client: Page) -> None:

@@ -32,8 +32,9 @@ async def test_from_the_click_to_the_saved_video(tmp_path: Path) -> None:
     """A job passes its states in order, one snapshot per change, and ends with a video and a poster on disk."""
     async with rigged(tmp_path) as rig:
         job = await rig.finish(await rig.submit())
-        assert job.state is State.SUCCEEDED
+        assert (job.state, job.poster_due) == (State.SUCCEEDED, True)
         assert (job.width, job.height, job.duration_s) == (64, 64, 0.5)
+        assert not (await rig.settle(job)).poster_due
         assert video_of(rig.library, job.share_id).stat().st_size > 0
         assert poster_of(rig.library, job.share_id).read_bytes()[8:12] == b"WEBP"
     order = list(State)

@@ -266,7 +266,7 @@ async def test_no_job_id_is_in_a_file(tmp_path: Path) -> None:
     """Who holds a job id owns the job, and files are passed around: neither the tags nor the bytes hold one, nor its maker."""
     async with rigged(tmp_path) as rig:
         jobs = await rig.engine.submit("ann", {"prompt": PROMPT, "seed": 7}, count=3, click_id="click-of-ann")
-        jobs = [await rig.finish(job) for job in jobs]
+        jobs = [await rig.settle(job) for job in jobs]
         assert len(list(rig.library.folder.iterdir())) == 6
         for path in rig.library.folder.iterdir():
             content = path.read_bytes()

@@ -177,7 +177,7 @@ def test_another_seed_gives_another_composition(scene: str) -> None:
 
 
 def test_frames_do_not_depend_on_earlier_ones() -> None:
-    """Any frame can be drawn alone, so threads can share the work."""
+    """Any frame can be drawn alone."""
     drawing = Drawing(RenderJob("a campfire in the snow", 320, 176, 48, 24, 5))
     one_by_one = [drawing.frame(number).to_ndarray() for number in range(9)]
     assert np.array_equal(one_by_one[8], draw("a campfire in the snow", seed=5, number=8))

@@ -60,8 +60,9 @@ class Posters:
     `assets/js/posters.js` makes the HTML from the data: as HTML, the posters would be as large as the rest of the page.
     A poster is `[job_id, share_id, state, can it be selected, word, prompt, value of a field…]`, as JSON. The state of a
     finished job is 0 if its first file is a video that browsers play, 1 for a picture, 2 for a sound, 3 for any other file,
-    and 4 without a file; `[state, end]` has the end of that file's name after the share id if it is not ".mp4". A value
-    is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
+    and 4 without a file; `[state, end]` has the end of that file's name after the share id if it is not ".mp4". What can be
+    selected is 1, or 2 while its poster is still to be made. A value is a number or text, the index of a choice, `true` for
+    the prompt, or `null` for none.
     """
 
     def __init__(self, models: Models) -> None:
@@ -109,7 +110,7 @@ class Posters:
             own = self._models.get(job.model_id)
             values = [_value(own or card, field, job.payload, job.prompt) for card, field in self._fields]
             values += [self._titles_of_models().index(own.title) if own else job.model_id] if self._has_several else []
-        return [job.job_id, job.share_id, state, int(job.ended), word, job.prompt, *values]
+        return [job.job_id, job.share_id, state, job.ended + job.poster_due, word, job.prompt, *values]
 
     def _titles(self, words: Words) -> list[tuple[str, list[str]]]:
         """The title of each field and the labels of its choices, for the compare view; of several models, their titles last."""

@@ -31,6 +31,7 @@ from dreamina_ui.ui.html.batch import (
 )
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
+from dreamina_ui.ui.sections.history import Progress
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.checks.upload_form import TABLE_ENDINGS
@@ -138,8 +139,8 @@ class Batch:
             self.plan: invitation_html(words),
         }
 
-    async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
-        """Each change in the table, and how many jobs have ended; until all have."""
+    async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Progress]]:
+        """Each change in the table, and how far the jobs are; until all have ended and have their posters."""
         words, zone, is_rendered = self._callers.words(request), self._callers.zone(request), False
         following = self._engine.batches.watch(self._callers.visitor(request), batch_id)
         async for jobs in self._callers.latest_only(request, following, "batch"):
@@ -147,7 +148,7 @@ class Batch:
             if not is_rendered:
                 update[self.table] = table_html(jobs, self._engine.card, words, zone)
                 is_rendered = True
-            yield update, sum(job.ended for job in jobs)
+            yield update, Progress.of(jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
         """Also says so where nothing is left that could be paused."""

@@ -1,15 +1,16 @@
 """The history: this visitor's jobs as posters, newest first, to search, select, compare and delete."""
 
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.jobs import State
+from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.ui.gradio_internals import value_in
@@ -17,13 +18,42 @@ from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 
-__all__ = ["PAGE", "History"]
+__all__ = ["PAGE", "Draws", "History", "Progress"]
 
 PAGE = 24
 SCRIPT = "window.dreamina.connect('history', trigger)"
 """Runs when the section is loaded; the behaviour is in `assets/js/posters.js` and `selection.js`."""
 _TURN = "(at) => [{}, String(Math.random())]"
 """Where the page of the history begins, and a new value of `stale`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of jobs that are watched together: how many have ended, and of how many of these the posters are still to be made."""
+
+    ended: int
+    due: int
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> Self:
+        return cls(sum(job.ended for job in jobs), sum(job.poster_due for job in jobs))
+
+
+class Draws:
+    """When a history that is watched has to be drawn again: when a job ends, a little later where its poster comes soon."""
+
+    def __init__(self) -> None:
+        self._drawn: Progress | None = None
+        self._told: Progress | None = None
+
+    def now(self, progress: Progress, *, at_first: bool) -> bool:
+        """Whether to draw for this message. Of the first one, the caller knows it: `at_first`."""
+        is_first, comes_again = self._told is None, self._told == progress
+        draws = at_first if is_first else progress != self._drawn and (not progress.due or comes_again)
+        if draws or is_first:
+            self._drawn = progress
+        self._told = progress
+        return draws
 
 
 class History:

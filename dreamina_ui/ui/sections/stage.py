@@ -25,6 +25,7 @@ from dreamina_ui.ui.html.stage import (
     status_html,
     variations_html,
 )
+from dreamina_ui.ui.sections.history import Progress
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
@@ -104,10 +105,10 @@ class Stage:
         self.resume.click(self.resume_job, inputs=self.current, outputs=[self.current, *changed], **quiet)
         self.variations.select(self.choose, outputs=self.current, **quiet)
 
-    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, int]]:
-        """Each change of the job on the stage, and how many jobs of its click have ended.
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, Progress]]:
+        """Each change of the job on the stage, and how far the jobs of its click are.
 
-        It ends when all have ended, or when another job is shown.
+        It ends when all have ended and have their posters, or when another job is shown.
 
         Raises `DreaminaError`.
         """
@@ -120,7 +121,11 @@ class Stage:
             update = await self._status_update(job, jobs, words)
             if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
                 update |= await self._state_update(job, words, zone)
-            yield update, job, sum(job.ended for job in jobs)
+            elif shown.poster_due and not job.poster_due and job.files != (".mp4",):
+                # What shows posters; the player has none, and goes on.
+                pictured = await self._state_update(job, words, zone)
+                update |= {part: pictured[part] for part in (self.screen, self.facts)}
+            yield update, job, Progress.of(jobs)
             shown = job
 
     async def show_shared(self, share_id: str, words: Words, zone: tzinfo) -> Update:
@@ -198,7 +203,7 @@ class Stage:
 
     async def _status_update(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
         """The outputs that change while a job runs."""
-        usual_s = None if job.ended else await self._engine.history.usual_s(job.model_id, job.payload)
+        usual_s = None if job.ended else await self._engine.history.expected_s(job)
         return {
             self.status: status_html(job, self._callers.now(), words, usual_s),
             self.variations: variations_html(jobs, job.job_id, words),
