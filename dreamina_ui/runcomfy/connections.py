@@ -12,7 +12,7 @@ import httpx
 
 from dreamina_ui.config.network import Proxy
 
-__all__ = ["Connections"]
+__all__ = ["KEPT_S", "Connections"]
 
 CLIENTS = 3
 KEPT = 4

@@ -8,12 +8,14 @@ import sys
 import time
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from copy import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import gradio.utils
 from fastapi import FastAPI
 from gradio.blocks import Block, BlockFunction
 from gradio.component_meta import ComponentMeta
@@ -172,6 +174,9 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     # remembers, by pandas.
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
+    # For plots, which this page has none of, Gradio tries to import matplotlib twice for each message; where it is not
+    # installed, each try looks through all of Python's folders.
+    gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment, misc]
     gr.mount_gradio_app(app, blocks, "/", **options)
     blocks.state_session_capacity = SESSIONS_MOST
     states = PageStates()
