@@ -50,8 +50,8 @@ class Measured(Process):
 
     @property
     def children_mb(self) -> float:
-        """What its children hold now, in MB."""
-        return sum(_status(child, "VmRSS") for child in self._children)
+        """What its children hold now, in MB; what they share, with it or each other, is divided among them."""
+        return sum(map(_share, self._children))
 
     @property
     def _children(self) -> list[int]:
@@ -91,6 +91,16 @@ def service(
     options = ["--clip", str(clip), "--median", str(median_s), "--sigma", str(sigma)]
     options += [] if queued is None else ["--queued", str(queued)]
     return Measured(folder / "service.log", [sys.executable, "-m", "benchmarks.fake_service", *options], {})
+
+
+def _share(pid: int) -> float:
+    """A process's memory in MB, what is shared divided; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in lines if line.startswith("Pss:")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def _status(pid: int, name: str) -> float:

@@ -162,6 +162,7 @@ class Library:
             facts = await self._prepare(part, record, at_last)
             await self._passed("before_rename")
             saved = await asyncio.to_thread(self._give_names, stem, part, facts)
+            self._note_without_maker(saved.path)  # what is saved now is sealed: it need not be read again to be shown
             await self._passed("after_rename")
         finally:
             await asyncio.to_thread(_remove, [part, *(part.with_suffix(ending) for ending in _IN_USE)])
@@ -184,6 +185,9 @@ class Library:
         except OSError as error:  # of a full disk, for one: a video is shown all the same, and this is tried again
             log.warning("the record in %s could not be renewed: %s", path.name, error.strerror)
             return
+        self._note_without_maker(path)
+
+    def _note_without_maker(self, path: Path) -> None:
         self._without_maker[path.name] = None
         while len(self._without_maker) > NAMES_MOST:
             self._without_maker.pop(next(iter(self._without_maker)), None)

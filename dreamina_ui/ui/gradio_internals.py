@@ -10,13 +10,16 @@ from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from copy import copy
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import gradio.queueing
 import gradio.utils
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from gradio.blocks import Block, BlockFunction
 from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
@@ -59,6 +62,7 @@ DISPLAY_PROPERTIES = frozenset({"__type__", "value", "visible", "interactive"})
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """Components that show their value unchanged."""
 
+LOGIN_CHECK = "login_check"
 CALM_S, PROGRESS_S = 0.01, 1.0
 """Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
@@ -174,6 +178,8 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     # remembers, by pandas.
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
+    # And a thread is asked for them; they are nothing but a look whether there are enough new calls.
+    gradio.queueing.run_sync = _at_once  # type: ignore[assignment]
     # For plots, which this page has none of, Gradio tries to import matplotlib twice for each message; where it is not
     # installed, each try looks through all of Python's folders.
     gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment, misc]
@@ -181,7 +187,33 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     blocks.state_session_capacity = SESSIONS_MOST
     states = PageStates()
     states.set_blocks(blocks)
-    app.routes[-1].app.state_holder = states  # type: ignore[attr-defined]
+    mounted = app.routes[-1].app  # type: ignore[attr-defined]
+    mounted.state_holder = states
+    _check_logins_at_once(mounted)
+
+
+def _check_logins_at_once(app: FastAPI) -> None:
+    """For each request Gradio asks a thread whether somebody has logged in, which only looks at a value that is there."""
+    for included in app.router.routes:
+        for route in getattr(getattr(included, "original_router", None), "routes", ()):
+            if isinstance(route, APIRoute):
+                route.dependencies[:] = map(_checked_at_once, route.dependencies)
+
+
+def _checked_at_once(depends: Any) -> Any:
+    check = depends.dependency
+    if getattr(check, "__name__", "") != LOGIN_CHECK or iscoroutinefunction(check):
+        return depends
+    user = signature(check).parameters["user"].default  # told by what is asynchronous already
+
+    async def login_check(user: Any = user) -> Any:
+        return check(user)
+
+    return Depends(login_check)
+
+
+async def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def value_in(event: gr.EventData, name: str) -> Any:
@@ -241,6 +273,8 @@ class OpenCalls:
         self._monotonic = monotonic
         self._read_at: dict[str, float] = {}
         self._tidied_at = float("-inf")
+        self._open_most: dict[str | None, int] = {}
+        """By visitor, how many calls are open at most: those that were there when it was last counted, and those since."""
 
     def knows(self, name: str) -> bool:
         """Whether a session of this name, or a call, is answered or waits to be."""
@@ -256,9 +290,16 @@ class OpenCalls:
         running = list(queue.event_ids_to_events.values())
         if len(running) >= self._most + WAITING_MOST:
             return False
-        if visitor_id is None:
-            return sum(1 for call in running if NEW_VISITOR in call.request.scope) < STRANGER_CALLS_MOST
-        return sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) < VISITOR_CALLS_MOST
+        # Counted anew only where a visitor may have too many: with a thousand people, it is a thousand calls to look at.
+        limit = STRANGER_CALLS_MOST if visitor_id is None else VISITOR_CALLS_MOST
+        count = self._open_most.pop(visitor_id, limit)
+        if count >= limit:
+            count = sum(_is_of(call.request.scope, visitor_id) for call in running)
+        if count < limit:
+            self._open_most[visitor_id] = count + 1
+        if len(self._open_most) > SESSIONS_MOST:
+            del self._open_most[next(iter(self._open_most))]
+        return count < limit
 
     def tidy(self) -> None:
         """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
@@ -289,6 +330,10 @@ class OpenCalls:
         for kept in (file_upload_statuses._signals, file_upload_statuses._statuses):
             for name in list(kept)[: max(0, len(kept) - UPLOADS_MOST)]:
                 del kept[name]
+
+
+def _is_of(scope: Mapping[str, Any], visitor_id: str | None) -> bool:
+    return NEW_VISITOR in scope if visitor_id is None else scope.get(VISITOR) == visitor_id
 
 
 class PageStates(StateHolder):
