@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -71,6 +71,7 @@ SUBMIT_TIMEOUT_S = 90.0
 SLOWEST_UPLOAD = 100_000
 """Bytes a second at which an input may still be sent."""
 
+ASKED_OFTEN: Collection[About] = ("status", "result")
 RETRIED = (Unavailable, Unreachable, UnreadableReply, TooManyRequests)
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL)
 """A `ProxyError` is one of making the connection: a request has a way to the service only after the proxy's yes."""
@@ -232,8 +233,8 @@ class RunComfy:
         progress = ProxyProgress()
         try:
             async with asyncio.timeout(longest_s):
-                # Most calls ask for a status: these go the shortest way.
-                if about == "status" and self._direct is not None and self._direct.is_usable:
+                # Most calls are these: they go the shortest way.
+                if about in ASKED_OFTEN and self._direct is not None and self._direct.is_usable:
                     answer = await self._direct.get(url, headers, largest=largest)
                     if answer is not None:
                         came = _Came(answer.status, _text(answer.headers.get(b"retry-after")), answer.body)
