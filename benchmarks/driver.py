@@ -71,23 +71,14 @@ class Wire:
 
     async def ask(self, method: str, path: str, body: object = None) -> bytes:
         """The body of the answer. Raises `OSError` if it is anything but a success."""
-        try:
-            headers = await self._send(method, path, body)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            # A server closes what was quiet for a while; a browser then opens anew, and so do we, once.
-            if not self._used:
-                raise
-            self.close()
-            await self.open()
-            headers = await self._send(method, path, body)
-        self._used = True
+        headers = await self._send_again(method, path, body)
         if "content-length" in headers:
             return await self._reader.readexactly(int(headers["content-length"]))
         return b"".join([piece async for piece in self._chunks()])
 
     async def load(self, path: str, start: int = 0) -> int:
         """Read a file from byte `start` on, as a player does, and forget it; gives the size of the whole file."""
-        headers = await self._send("GET", path, None, f"Range: bytes={start}-\r\n")
+        headers = await self._send_again("GET", path, None, f"Range: bytes={start}-\r\n")
         left = int(headers["content-length"])
         while left:
             piece = await self._reader.read(min(left, PIECE))
@@ -105,6 +96,19 @@ class Wire:
             *whole, held = held.split(b"\n")
             for line in whole:
                 yield line
+
+    async def _send_again(self, method: str, path: str, body: object, more: str = "") -> Mapping[str, str]:
+        try:
+            headers = await self._send(method, path, body, more)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            # A server closes what was quiet for a while; a browser then opens anew, and so do we, once.
+            if not self._used:
+                raise
+            self.close()
+            await self.open()
+            headers = await self._send(method, path, body, more)
+        self._used = True
+        return headers
 
     async def _send(self, method: str, path: str, body: object, more: str = "") -> Mapping[str, str]:
         sent = b"" if body is None else json.dumps(body).encode()

@@ -134,10 +134,14 @@ class StudioBlocks(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> list[Any]:
-        """`predictions` by component, as our handlers give them, or an endpoint's; others go to Gradio as they are."""
+        """`predictions` by component or in the order of the outputs, as our handlers give them, or an endpoint's; others go to
+        Gradio as they are."""
         if block_fn.outputs and all(isinstance(block, Api) for block in block_fn.outputs):
             # Gradio would take the path of a file in it for one on this disk, and give an absolute path in its place.
             return list(predictions) if len(block_fn.outputs) > 1 else [predictions]
+        outputs = block_fn.outputs
+        if isinstance(predictions, list | tuple) and len(predictions) == len(outputs) == len(set(outputs)):
+            predictions = dict(zip(outputs, predictions, strict=True))
         is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
         if not is_by_component or len(block_fn.outputs) < 2:
             return await super().postprocess_data(block_fn, predictions, state)
@@ -150,13 +154,13 @@ class StudioBlocks(gr.Blocks):
                 answers[component._id] = component.answer(value)
             else:
                 changed[component._id] = value
-        outputs = [block for block in block_fn.outputs if block._id in changed]
-        if outputs:
+        others = [block for block in outputs if block._id in changed]
+        if others:
             fewer = copy(block_fn)
-            fewer.outputs = outputs
-            values = [changed[block._id] for block in outputs]
+            fewer.outputs = others
+            values = [changed[block._id] for block in others]
             done = await super().postprocess_data(fewer, values if len(values) > 1 else values[0], state)
-            answers |= {block._id: value for block, value in zip(outputs, done, strict=True)}
+            answers |= {block._id: value for block, value in zip(others, done, strict=True)}
         return [answers.get(block._id, gr.skip()) for block in block_fn.outputs]
 
 

@@ -64,8 +64,9 @@ UPDATES = (
 )
 
 
+@pytest.mark.parametrize("by_component", [True, False])
 @pytest.mark.parametrize("values", UPDATES)
-async def test_what_is_told_is_what_gradio_would_tell(values: list[Any]) -> None:
+async def test_what_is_told_is_what_gradio_would_tell(values: list[Any], by_component: bool) -> None:
     """The browser gets the same, and the session keeps the same value, for every kind of change."""
     answers = []
     for kind in (gr.Blocks, StudioBlocks):
@@ -75,7 +76,7 @@ async def test_what_is_told_is_what_gradio_would_tell(values: list[Any]) -> None
         state = states["session"] if kind is StudioBlocks else SessionState(blocks)
         [event] = blocks.fns.values()
         each = deepcopy(values)  # Gradio takes an update apart
-        given = dict(zip(parts, each, strict=True)) if kind is StudioBlocks else each
+        given = dict(zip(parts, each, strict=True)) if kind is StudioBlocks and by_component else each
         told = await blocks.postprocess_data(event, given, state)
         answers.append(([_plain(value) for value in told], state[parts[4]._id]))
     assert answers[0] == answers[1]
