@@ -63,7 +63,7 @@ SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """Components that show their value unchanged."""
 
 LOGIN_CHECK = "login_check"
-CALM_S, PROGRESS_S = 0.01, 1.0
+CALM_S, PROGRESS_S = 0.005, 1.0
 """Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
 """What takes its input as it is: no file is named in it, no file is made of it."""
