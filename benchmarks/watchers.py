@@ -70,6 +70,7 @@ PARTS: Mapping[str, Part] = {
 """By name. The jobs that nobody watches are one more, `untended`."""
 UNTENDED = "untended"
 SHORT_LOAD = Load(20, 2, 3, SIGMA, warm_up=4, is_mixed=True)
+IN_SHORT = ("300", "naive", UNTENDED)
 
 
 def figures(part: Part, ours: Outcome, peer: Outcome | None) -> list[Figure]:
@@ -180,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, help="a page of the documentation to write the tables into")
     args = parser.parse_args(arguments)
     programs = args.programs.split(",") if args.programs else ()
-    for name in args.part or names:
+    for name in args.part or (IN_SHORT if args.short else names):
         with tempfile.TemporaryDirectory(prefix="dreamina-watchers-") as place:
             if name == UNTENDED:
                 text = untended(Path(place), args.jobs or (20 if args.short else JOBS), short=args.short)
