@@ -24,6 +24,7 @@ from gradio.blocks import Block, BlockFunction
 from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
+from gradio.components.base import _Keywords
 from gradio.data_classes import FileData
 from gradio.routes import file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
@@ -140,7 +141,8 @@ class StudioBlocks(gr.Blocks):
             # Gradio would take the path of a file in it for one on this disk, and give an absolute path in its place.
             return list(predictions) if len(block_fn.outputs) > 1 else [predictions]
         outputs = block_fn.outputs
-        if isinstance(predictions, list | tuple) and len(predictions) == len(outputs) == len(set(outputs)):
+        is_in_order = isinstance(predictions, list | tuple) and len(predictions) == len(outputs) == len(set(outputs))
+        if is_in_order and not any(value is _Keywords.FINISHED_ITERATING for value in predictions):
             predictions = dict(zip(outputs, predictions, strict=True))
         is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
         if not is_by_component or len(block_fn.outputs) < 2:

@@ -15,6 +15,7 @@ import gradio.utils
 import httpx
 import pytest
 from fastapi import FastAPI
+from gradio.components.base import _Keywords
 from gradio.state_holder import SessionState
 from starlette.middleware import Middleware
 
@@ -61,7 +62,9 @@ UPDATES = (
         gr.skip(),
     ],
     [gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()],
+    [_Keywords.FINISHED_ITERATING] * 6,
 )
+"""The last ones are the end of a generator."""
 
 
 @pytest.mark.parametrize("by_component", [True, False])
