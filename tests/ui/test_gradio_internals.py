@@ -143,7 +143,8 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
 async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many run at once as is said; a call and its session are known until their answer was taken, and not before.
 
-    No thread is asked for a call: neither whether somebody has logged in, nor for statistics.
+    No thread is asked for a call: neither whether somebody has logged in, nor for statistics. Of Gradio's addresses, those
+    that are asked for most are looked at first.
     """
     running, most = asyncio.Event(), 50
     asked: list[object] = []
@@ -166,6 +167,8 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytes
     knows = OpenCalls(blocks, most=most).knows
     web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
     async with app.router.lifespan_context(app), web:
+        [first] = [route.original_router for route in app.routes[-1].app.routes if hasattr(route, "original_router")]  # type: ignore[attr-defined]
+        assert [route.path for route in first.routes[:2]] == ["/gradio_api/queue/join", "/gradio_api/queue/data"]
         assert not knows("mine")
         calls = []
         for _ in range(most):
