@@ -77,6 +77,8 @@ class Program(Measured):
             # Gradio would look for a free port from 7860 on, as would every other program of its kind.
             "GRADIO_SERVER_PORT": str(free_port()),
             "TMPDIR": str(folder / "tmp"),
+            # Where Gradio finds ffmpeg, it looks into each video of the peers, and converts some.
+            "PATH": str(folder / "tmp"),
         }
         command = ["app.py"] if name == OURS else ["-m", f"benchmarks.peers.{name}"]
         super().__init__(folder / "server.log", [sys.executable, *command], settings)
