@@ -4,6 +4,7 @@
     ├── SettingError            a setting that cannot be used; stops the start
     ├── CardError               a model card that cannot be used; stops the start
     ├── InvalidInput            form or API values that the card does not allow; nothing was sent
+    ├── InputGone               a file that a job was to be made of is not here any more; nothing was sent
     ├── JobNotFound             no such job, or another visitor's
     ├── IllegalMove             a change of state that `jobs.MOVES` does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
@@ -71,6 +72,7 @@ __all__ = [
     "DreaminaError",
     "GenerationFailed",
     "IllegalMove",
+    "InputGone",
     "InputRefused",
     "InvalidInput",
     "JobNotFound",
@@ -159,6 +161,12 @@ class InvalidInput(DreaminaError):
         super().__init__(message, field=field, problem=problem, **facts)
         self.field = field
         self.problem = problem
+
+
+class InputGone(DreaminaError):
+    """The message is the name of the file."""
+
+    code = "input_gone"
 
 
 class JobNotFound(DreaminaError):

@@ -34,8 +34,8 @@ from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
+from dreamina_ui.web.input_files import InputRoutes
 from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
-from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import BodyTime, address_of, listening, serve
 from dreamina_ui.web.sub_path import SubPath
@@ -82,6 +82,7 @@ class Studio:
                 key=settings.api_key if settings.backend.needs_key else None,
                 limits=Limits.of(settings),
                 secret=secret,
+                public_url=settings.public_url,
                 deadline_s=settings.job_deadline_s,
             )
         )
@@ -96,11 +97,7 @@ class Studio:
                 "disk": self.engine.library.check_room,
             }
         )
-        self._public_files = (
-            PublicFiles(settings.data_dir / "uploads", settings.public_url, _say, secret=secret)
-            if settings.public_url
-            else None
-        )
+        self._input_routes = InputRoutes(self.engine.inputs, _say, visitor_of=self._visitors.of_request)
         self._mcp_server = (
             McpServer(self.engine, self._visitors, time.time, behind_proxy=self._is_behind_proxy)
             if settings.mcp
@@ -108,9 +105,7 @@ class Studio:
         )
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
-        self.blocks, self._translations = build_page(
-            self.engine, callers, self.engine.allowances.left, login=login, public_files=self._public_files
-        )
+        self.blocks, self._translations = build_page(self.engine, callers, self.engine.allowances.left, login=login)
         self._failure: Exception | None = None
         self.app = self._app()
 
@@ -143,7 +138,7 @@ class Studio:
                     say=_say,
                     quota=UploadQuota(uploads, is_own=uploads.is_relative_to(self.settings.data_dir)),
                     visitor_of=self._visitors.of_request,
-                    media=self._public_files is not None,
+                    media=any(field.media for card in self.engine.models for field in card.fields),
                 ),
                 Middleware(
                     CallCheck,
@@ -165,7 +160,7 @@ class Studio:
                 *self._health.routes,
                 *self._scripts.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
-                *(self._public_files.routes if self._public_files else []),
+                *self._input_routes.routes,
             ],
         )
         mount_page(

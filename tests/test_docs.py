@@ -36,7 +36,7 @@ PLACES: dict[str, tuple[str, str]] = {
         "tests/simulator/test_curl.py",
         '"-m", "dreamina_ui.simulator"',
     ),
-    "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_public_files.py", "DREAMINA_MODEL_CARD="),
+    "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_input_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",
         'types("fetch", own.model_id, "--to"',

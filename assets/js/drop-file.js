@@ -14,7 +14,7 @@
   const DRAG_ENDED_MS = 900; // `dragover` comes at least every 550 ms while something is over the page
   const REFUSED_MS = 6000;
   const ANSWERED_MS = 20000; // an upload and its answer take less
-  const FILE_FIELD = "input[type=file], .upload-container"; // Gradio's own, which take files themselves
+  const FILE_FIELD = "input[type=file], .upload-container, .media-field"; // they take files themselves
   let isOwnDrag = false; // a dragged picture of this page looks like a file, too
   let timer = 0;
   let waitsUntil = 0; // for the server's answer about a dropped file

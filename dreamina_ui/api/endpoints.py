@@ -10,6 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from dreamina_ui.api.arguments import PAGE, whole_number
+from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, model_json, view_address
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
@@ -19,7 +20,10 @@ from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
-__all__ = ["add_endpoints"]
+__all__ = ["TAKING_FILES", "add_endpoints"]
+
+TAKING_FILES = ("generate", "submit", "run")
+"""The endpoints whose inputs may be uploaded files."""
 
 _TYPES = {"text": str, "address": str, "integer": int, "number": float, "boolean": bool}
 
@@ -118,8 +122,10 @@ class _Endpoints:
             # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
+            visitor_id = self._callers.visitor(request)
+            values = await with_files(self._engine, visitor_id, model, values)
             [job] = await self._engine.submit(
-                self._callers.visitor(request), values, model=model, key=key, click_id=click_id, call_id=call_id
+                visitor_id, values, model=model, key=key, click_id=click_id, call_id=call_id
             )
             return job
         except DreaminaError as error:

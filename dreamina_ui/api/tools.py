@@ -14,6 +14,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
 from dreamina_ui.api.arguments import PAGE, arguments_of, fields_of_models, input_schema, whole_number
+from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
 from dreamina_ui.cards.fields import Field
@@ -157,6 +158,7 @@ class Tools:
         call_key = values.pop(_KEY.name, None)
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
         model = values.pop(MODEL, None) if MODEL in {field.name for field in self._of_call} else None
+        values = await with_files(self._engine, owner, model, values)
         [job] = await self._engine.submit(owner, values, model=model, call_id=call_id, key=key)
         try:
             async with asyncio.timeout(self._wait_s):

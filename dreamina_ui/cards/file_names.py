@@ -5,11 +5,12 @@ where the file lies, and only its owner can use it.
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-__all__ = ["NAME_MOST", "NamedFile", "file_named", "is_named", "name_of"]
+__all__ = ["DIGITS", "NAME_MOST", "NamedFile", "by_digest", "file_named", "files_in", "is_named", "name_of"]
 
 NAME_MOST = 80
 """Characters of a file's name."""
@@ -43,6 +44,25 @@ def file_named(value: Any) -> NamedFile | None:
 
 def is_named(value: Any) -> bool:
     return file_named(value) is not None
+
+
+def files_in(value: Any) -> Iterator[NamedFile]:
+    """The files that a value names, itself or in its parts."""
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from files_in(each)
+    elif (named := file_named(value)) is not None:
+        yield named
+
+
+def by_digest(value: Any) -> Any:
+    """The value with each file that it names as the file's digest alone."""
+    if isinstance(value, Mapping):
+        return {key: by_digest(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [by_digest(each) for each in value]
+    named = file_named(value)
+    return value if named is None else ("file", named.digest)
 
 
 def name_of(path: str) -> str:

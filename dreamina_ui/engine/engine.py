@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
 from dreamina_ui.backends import Backend
+from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
@@ -27,10 +27,12 @@ from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
-from dreamina_ui.errors import IllegalMove, JobNotFound
+from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.inputs import Added, InputFiles
+from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.media.record import Records
+from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
@@ -61,6 +63,8 @@ class EngineSettings:
     limits: Limits
     secret: str = field(repr=False)
     """Seals what the records in files tell of their makers."""
+    public_url: str | None = None
+    """The https address of the app from outside, without a slash at its end: the service fetches files of visitors there."""
     deadline_s: float = 3600.0
     """How long the service may take for one job, in seconds."""
     trusted_origins: Collection[str] = ()
@@ -121,6 +125,13 @@ class Engine:
         self.library.prepare()
         self.store = JobStore(self.database)
         self.queries = JobQueries(self.database)
+        self.inputs = inputs = InputFiles(
+            settings.data_dir / "uploads",
+            secret=settings.secret,
+            url=settings.public_url,
+            has_job=self.queries.has_file,
+            now=clock.now,
+        )
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
         self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
 
@@ -132,7 +143,14 @@ class Engine:
         self.updates = Updates(self.store, self.keys, clock, wake)
         self.worker = Worker(
             service=self.service,
-            sender=Sender(service=self.service, updates=self.updates, keys=self.keys, clock=clock, passed=passed),
+            sender=Sender(
+                service=self.service,
+                updates=self.updates,
+                keys=self.keys,
+                inputs=inputs,
+                clock=clock,
+                passed=passed,
+            ),
             saver=Saver(
                 service=self.service,
                 library=self.library,
@@ -158,7 +176,7 @@ class Engine:
             leases=self.leases,
             limits=settings.limits,
             wake=wake,
-            clean=partial(empty_bin, self.queries, self.library, clock),
+            clean=self._clean,
         )
         self._submission = Submission(
             models=models,
@@ -167,6 +185,7 @@ class Engine:
             library=self.library,
             limits=settings.limits,
             keys=self.keys,
+            inputs=inputs,
             clock=clock,
         )
         self._prices = Prices(self.service, clock)
@@ -195,6 +214,10 @@ class Engine:
 
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
+
+    async def _clean(self) -> None:
+        await empty_bin(self.queries, self.library, self._clock)
+        await self.inputs.tidy(await self.queries.files())
 
     async def submit(
         self,
@@ -235,6 +258,18 @@ class Engine:
     async def files(self, job: Job) -> list[SavedFile]:
         """The saved files of a job, in the order in which they are shown."""
         return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
+
+    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field) -> Added:
+        """Keep a frame of a job's first video for a field: the one at `at_s` seconds, or the last good one before it.
+
+        Raises `JobNotFound`, or `InvalidInput` where there is no such frame, or the field does not take it.
+        """
+        job = await self.job(visitor_id, job_id)
+        video = next((file for file in await self.files(job) if file.kind.family is Family.VIDEO), None)
+        if video is None:
+            raise InvalidInput(wanted.name, "no_frame", f"{wanted.name}: no video to take a frame of")
+        name = file_name(job, ending=".png")
+        return await self.inputs.add_frame(video.path, video.kind, at_s, visitor_id, wanted, name=name)
 
     async def watch(self, asker: Asker, job_id: str) -> AsyncIterator[Job]:
         """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.

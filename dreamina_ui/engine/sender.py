@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.updates import Updates
-from dreamina_ui.errors import LeaseLost, OutcomeUnknown, Refusal, ServiceError, TooManyRequests, Unreachable
+from dreamina_ui.errors import InputGone, LeaseLost, OutcomeUnknown, Refusal, ServiceError, TooManyRequests, Unreachable
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.runcomfy.client import RunComfy
 
 __all__ = ["Sender"]
@@ -25,6 +27,7 @@ class Sender:
     service: RunComfy
     updates: Updates
     keys: Keys
+    inputs: InputFiles
     clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
     _posts: set[asyncio.Task[Job]] = field(default_factory=set)
@@ -56,6 +59,10 @@ class Sender:
     async def _intend_and_post(self, job: Job) -> Job:
         """Write the intent, and send if this run has written it."""
         key = self.keys.of(job)  # before the intent: without a key there is nothing to send
+        try:
+            payload = await self.inputs.sendable(job.payload)
+        except InputGone as error:
+            return await self.updates.fail(job, error)
 
         def intend(row: Job) -> Job:
             # Only if nobody has changed the row since this run read it: whoever did may have sent it.
@@ -67,13 +74,13 @@ class Sender:
         if intent.state is not State.SUBMITTING or intent.version != job.version + 1:
             return intent
         await self.passed("after_intent")
-        return await self._post(intent, key)
+        return await self._post(intent, payload, key)
 
-    async def _post(self, job: Job, key: str | None) -> Job:
+    async def _post(self, job: Job, payload: Mapping[str, Any], key: str | None) -> Job:
         """Send the one paid POST and write its answer, whatever it takes."""
         await self.passed("before_post")
         try:
-            submitted = await self.service.submit(job.model_id, job.payload, key=key)
+            submitted = await self.service.submit(job.model_id, payload, key=key)
         except (Unreachable, TooManyRequests) as error:
             # It never left, or was turned away unread: only after these can sending again not pay twice.
             await self._settle(job, State.WAITING, submitted_at=None)

@@ -8,12 +8,14 @@ from typing import Any
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.aside import checked, checked_all
 from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.file_names import by_digest
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
+from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.media.library import Library
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
@@ -32,6 +34,7 @@ class Submission:
     limits: Limits
     backend: Backend
     keys: Keys
+    inputs: InputFiles
     clock: Clock
 
     async def click(
@@ -49,6 +52,7 @@ class Submission:
         payload = await checked(card, values)
         if not 1 <= count <= VARIATIONS_MOST:
             raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
+        await self.inputs.check(visitor_id, payload, card.fields)
         key = await self._check_can_make(visitor_id, key)
         seeded = [card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
         click_id = call_id or _kept(click_id)
@@ -69,6 +73,8 @@ class Submission:
             raise InvalidInput("batch", "not_allowed", f"batch: {len(batch)} videos are not 1 to {BATCH_MOST}")
         if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
             raise InvalidInput("batch_id", "invalid", f"batch_id: 1 to {CLICK_ID_MOST} characters are needed")
+        for payload in payloads:
+            await self.inputs.check(visitor_id, payload, card.fields)
         key = await self._check_can_make(visitor_id)
         at = self.clock.now()
         made = [
@@ -138,7 +144,8 @@ def _has_same_settings(card: Card, payload: Mapping[str, Any], job: Job) -> bool
     """Whether the job was made of this model and payload; where its seed is random, any seed fits."""
     drawn = card.with_seed(payload, lambda most: 0) != card.with_seed(payload, lambda most: 1)
     others = {"seed": job.payload.get("seed")} if drawn else {}
-    return card.model_id == job.model_id and {**payload, **others} == dict(job.payload)
+    # A file is the same by its bytes, whatever it was called.
+    return card.model_id == job.model_id and bool(by_digest({**payload, **others}) == by_digest(job.payload))
 
 
 def _kept(click_id: str | None) -> str | None:

@@ -6,6 +6,7 @@ Neither waits for the other: they have processes of their own, and so have the t
 import atexit
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 from dreamina_ui.confined.bounds import Bounds
 from dreamina_ui.confined.pool import Pool, Stopped
 from dreamina_ui.media.examine import Facts
-from dreamina_ui.media.kinds import Kind, kind_named, sound_of
+from dreamina_ui.media.kinds import JPEG, PNG, Kind, kind_named, sound_of
+from dreamina_ui.media.pictures import NOTES, Limits, Picture
 
 __all__ = [
     "Busy",
     "DroppedFiles",
+    "HandedIn",
     "Stopped",
     "output_pool",
     "read_output",
@@ -35,6 +38,9 @@ SAVED_S = 2
 DROPPED_AT_ONCE = 2
 DROPPED_BOUNDS = Bounds(memory=2**28, processor_s=2, wall_s=15.0, file_size=0, niceness=10)
 """Only bytes are looked at. The largest file that may be dropped takes a tenth of this."""
+HANDED_IN_AT_ONCE = 2
+HANDED_IN_BOUNDS = Bounds(memory=2**30, processor_s=12, wall_s=60.0, file_size=64 * 2**20, niceness=5)
+"""A picture of 40 million pixels takes up to 800 MB and, to be made smaller, some seconds."""
 WAITING_MOST = 8
 NOT_FACTS = "its reader crashed"
 LARGEST = 2**31
@@ -50,6 +56,11 @@ def output_pool() -> Pool:
 @cache
 def _dropped_pool() -> Pool:
     return _pool("dropped", DROPPED_BOUNDS, DROPPED_AT_ONCE)
+
+
+@cache
+def _handed_in_pool() -> Pool:
+    return _pool("handed in", HANDED_IN_BOUNDS, HANDED_IN_AT_ONCE)
 
 
 def _pool(name: str, bounds: Bounds, at_once: int) -> Pool:
@@ -145,6 +156,57 @@ class DroppedFiles:
         finally:
             self._visitors.discard(visitor_id)
         return record if isinstance(record, dict) else None
+
+
+class HandedIn:
+    """Reads the files that visitors hand in for a model, one of a visitor at a time."""
+
+    def __init__(self, pool: Pool | None = None) -> None:
+        self._pool = pool or _handed_in_pool()
+        self._visitors: set[str] = set()
+
+    async def picture(self, visitor_id: str, path: Path, kind: Kind, part: Path, limits: Limits) -> Picture:
+        """The picture of a file; where it cannot be sent as it is, one that can is written to `part`.
+
+        Raises `Busy`, `Stopped`, or OSError of the disk.
+        """
+        arguments = (_absolute(path), kind.ending, _absolute(part), asdict(limits))
+        return _picture(await self._asked(visitor_id, "picture", *arguments), kind)
+
+    async def facts(self, visitor_id: str, path: Path, kind: Kind) -> Facts:
+        """The facts of a file. Raises `Busy`, `Stopped`, or OSError of the disk."""
+        return _facts(await self._asked(visitor_id, "facts", _absolute(path), kind.ending), kind)
+
+    async def frame(self, visitor_id: str, path: Path, kind: Kind, at_s: float, part: Path) -> bool:
+        """Write a frame of a video as PNG to `part`; whether there is one. Raises `Busy`, `Stopped`, or OSError of the disk."""
+        return await self._asked(visitor_id, "frame", _absolute(path), kind.ending, at_s, _absolute(part)) is True
+
+    async def _asked(self, visitor_id: str, task: str, *arguments: Any) -> Any:
+        if visitor_id in self._visitors or len(self._visitors) >= HANDED_IN_AT_ONCE + WAITING_MOST:
+            raise Busy
+        self._visitors.add(visitor_id)
+        try:
+            return await self._pool.run(f"dreamina_ui.media.tasks:{task}", *arguments)
+        finally:
+            self._visitors.discard(visitor_id)
+
+
+def _picture(answer: Any, kind: Kind) -> Picture:
+    """What a process told of a picture. Raises `Stopped` if that is nothing that it can have found."""
+    try:
+        made = Picture(
+            kind_named(answer["kind"]),
+            width=_whole(answer["width"]) or 0,
+            height=_whole(answer["height"]) or 0,
+            notes=tuple(note for note in NOTES if note in answer["notes"]),
+            is_new=answer["is_new"] is True,
+            problem=str(answer["problem"])[:PROBLEM_MOST],
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Stopped(NOT_FACTS) from error
+    if made.kind not in ((PNG, JPEG) if made.is_new else (kind,)):
+        raise Stopped(NOT_FACTS)
+    return made
 
 
 def _absolute(path: Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
 from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
 from dreamina_ui.media.kinds import kind_named
+from dreamina_ui.media.pictures import Limits, prepare, write_frame
 
-__all__ = ["facts", "load_decoders", "output", "record_of_dropped", "saved_record", "with_record"]
+__all__ = ["facts", "frame", "load_decoders", "output", "picture", "record_of_dropped", "saved_record", "with_record"]
 
 SETTINGS_MOST = 2**16
 """Bytes of the settings in a dropped file. Those of a form come in an event of the page, which takes no more."""
@@ -73,6 +74,17 @@ def record_of_dropped(path: str, most: int, most_alone: int) -> dict[str, Any] |
         return None
     wanted = {name: record.get(name) for name in ("model_id", "settings")}
     return wanted if len(json.dumps(wanted)) <= SETTINGS_MOST else None
+
+
+def picture(path: str, ending: str, part: str, limits: Mapping[str, int]) -> dict[str, Any]:
+    """The picture that a visitor handed in; where it cannot be sent as it is, one that can is written to `part`."""
+    made = prepare(Path(path), kind_named(ending), Path(part), Limits(**limits))
+    return {**asdict(made), "kind": made.kind.ending}
+
+
+def frame(path: str, ending: str, at_s: float, part: str) -> bool:
+    """Write a frame of a video as PNG to `part`; whether there is one."""
+    return write_frame(Path(path), kind_named(ending), at_s, Path(part))
 
 
 def _told(found: Facts) -> dict[str, Any]:

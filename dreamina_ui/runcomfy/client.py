@@ -145,7 +145,8 @@ class RunComfy:
         """
         url = self._model_url(model_id)
         try:
-            content = json.dumps(dict(payload), ensure_ascii=False, allow_nan=False).encode()
+            # With files in it, a body has up to 64 MB.
+            content = await asyncio.to_thread(_body, payload) if _has_files(payload) else _body(payload)
         except (TypeError, ValueError, RecursionError):
             raise InputRefused("the input cannot be written as JSON; nothing was sent") from None
         try:
@@ -308,6 +309,15 @@ def _authorization(key: str | None) -> dict[str, str]:
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise KeyRefused("the key holds characters no key has; nothing was sent")
     return {"Authorization": f"Bearer {key}"}
+
+
+def _has_files(payload: Mapping[str, Any]) -> bool:
+    values = (each for value in payload.values() for each in (value if isinstance(value, list) else [value]))
+    return any(not isinstance(each, str | int | float | None) or str(each)[:5] == "data:" for each in values)
+
+
+def _body(payload: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(payload), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _json(body: bytearray) -> Any:

@@ -106,9 +106,13 @@ def _told(text: str) -> str:
     return "\n".join(ours) if ours and len(ours) < len(lines) else text
 
 
+DATA_URI = re.compile(r"(data:[\w.+-]{1,40}/[\w.+-]{1,40};base64,)[A-Za-z0-9+/=]+")
+
+
 def clean(text: str, secret: str | None = None) -> str:
     """One line of at most 500 characters, without control characters, and without an echoed `secret`."""
     text = " ".join(UNPRINTABLE.sub("", text).split())
+    text = DATA_URI.sub(r"\1…", text)  # a service may repeat a file that it was sent
     # Between the two: a key broken by control characters must not pass, nor the half the cut would leave.
     text = text.replace(secret, "…") if secret else text
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"

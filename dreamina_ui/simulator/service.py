@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.simulator.answers import FAILED, WIRE, HangUp, Reply, call_urls, iso_time, origin, read_json, spoil
 from dreamina_ui.simulator.catalogue import Catalogue, Refusal
+from dreamina_ui.simulator.data import BODY_MOST, without_bytes
 from dreamina_ui.simulator.faults import Fault, FaultScript, Phase
 from dreamina_ui.simulator.ledger import Ledger, Record, RenderQueue
 from dreamina_ui.simulator.renderers import Renderer, RenderJob, SubprocessRenderer
@@ -143,7 +144,10 @@ class Simulator:
     async def submit(self, request: Request) -> Reply:
         self._check_key(request)
         card = self._catalogue.find(request.path_params["model_id"])
+        if len(await request.body()) > BODY_MOST:
+            raise Refusal(413, 413001, "The body is too large.")
         given = card.check(await read_json(request))
+        given = await asyncio.to_thread(without_bytes, given)
         _, fate = self.faults.take("submit", "fate")
         end = None if fate is None else {"kind": fate.kind, "error": fate.error or FAILED}
         record = self.ledger.accept(str(uuid.uuid4()), card.model_id, given, end)

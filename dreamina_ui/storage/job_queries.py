@@ -1,11 +1,13 @@
 """Queries: a visitor's history with search, pages and bin, and figures about all jobs for the owner."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from dreamina_ui.cards.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
 from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database
@@ -203,6 +205,21 @@ class JobQueries:
         """Whether there is a job with this share id outside the bin."""
         values = {"shared": share_id}
         return await self._database.read(lambda connection: connection.execute(_IS_SHOWN, values).first() is not None)
+
+    async def has_file(self, visitor_id: str, digest: str) -> bool:
+        """Whether a job of this visitor, in the bin or not, was made with the file of this digest."""
+        named = jobs.c.payload.contains(f"#{digest}", autoescape=True)
+        query = sa.select(jobs.c.job_id).where(jobs.c.visitor_id == visitor_id, named).limit(1)
+        return await self._database.read(lambda connection: connection.scalar(query)) is not None
+
+    async def files(self) -> set[str]:
+        """The digests of the files that jobs were made with."""
+        query = sa.select(jobs.c.payload).where(jobs.c.payload.contains("upload:"))
+
+        def work(connection: sa.Connection) -> set[str]:
+            return {named.digest for payload in connection.scalars(query) for named in files_in(json.loads(payload))}
+
+        return await self._database.read(work)
 
     async def _mark(self, visitor_id: str, job_ids: Sequence[str], deleted_at: float | None) -> int:
         was_there = jobs.c.deleted_at.is_not(None) if deleted_at is None else jobs.c.deleted_at.is_(None)

@@ -10,9 +10,10 @@ from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card, Field, seed_most
 from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
+from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.uploads import MEDIA_ENDINGS
+from dreamina_ui.web.uploads import MEDIA, MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_control", "build_form", "choice_label"]
@@ -36,7 +37,9 @@ class Form:
     problems: Mapping[str, gr.HTML]
     variations: gr.Radio
     uploads: Mapping[str, gr.UploadButton]
-    """By field name, for address fields, if the app has a public address."""
+    """By field name, for fields of media."""
+    notes: Mapping[str, gr.HTML]
+    """By field name, what was done to a file that was handed in."""
 
     def values(self, contents: Mapping[Component, Any], *, comma: bool = False) -> dict[str, Any]:
         """The values by field name, from the contents of the controls; `comma` is as for `value_of`."""
@@ -57,19 +60,25 @@ class Form:
         }
 
 
-def build_form(card: Card, fixed: Fixed, *, uploads: bool = False) -> Form:
+def build_form(card: Card, fixed: Fixed) -> Form:
     """Add the controls to the Gradio layout that is open."""
     controls: dict[str, Component] = {}
     problems: dict[str, gr.HTML] = {}
     buttons: dict[str, gr.UploadButton] = {}
+    notes: dict[str, gr.HTML] = {}
     variations: gr.Radio | None = None
     groups = _groups(card.fields)
     for group in groups:
         if group[0].kind in WIDE:
             [field] = group
-            controls[field.name] = build_control(card, field, fixed)
-            if uploads and field.kind == "address":
-                buttons[field.name] = _upload(field, fixed)
+            if field.media is None:
+                controls[field.name] = build_control(card, field, fixed)
+            else:
+                # `assets/js/media-field.js` takes what is dropped or pasted here, and shows it.
+                with gr.Column(elem_classes=["media-field", f"of-{field.media}"], elem_id=f"media-{field.name}"):
+                    controls[field.name] = build_control(card, field, fixed)
+                    buttons[field.name] = _upload(field, fixed)
+                    notes[field.name] = gr.HTML("", visible=False, elem_classes="media-note")
             problems[field.name] = _problem(field)
             if field.name == "prompt":
                 gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
@@ -89,7 +98,7 @@ def build_form(card: Card, fixed: Fixed, *, uploads: bool = False) -> Form:
     if variations is None:
         with gr.Row(elem_classes="pair", equal_height=False), gr.Column(min_width=130, elem_classes="cell"):
             variations = _variations(fixed)
-    return Form(card, {field.name: controls[field.name] for field in card.fields}, problems, variations, buttons)
+    return Form(card, {field.name: controls[field.name] for field in card.fields}, problems, variations, buttons, notes)
 
 
 def _groups(fields: Sequence[Field]) -> list[list[Field]]:
@@ -106,12 +115,18 @@ def _groups(fields: Sequence[Field]) -> list[list[Field]]:
 
 def _upload(field: Field, fixed: Fixed) -> gr.UploadButton:
     return gr.UploadButton(
-        str(fixed.text("upload.button")),
-        file_types=list(MEDIA_ENDINGS),
+        str(fixed.text(f"upload.{field.media}")),
+        file_types=_endings(field.media or "file"),
         type="filepath",
         size="sm",
         elem_id=f"upload-{field.name}",
     )
+
+
+def _endings(media: str) -> list[str]:
+    family = {"image": Family.PICTURE, "video": Family.VIDEO, "audio": Family.SOUND}.get(media)
+    wanted = [kind.plain_ending for kind in MEDIA if family in (None, kind.family)]
+    return [*wanted, *(ending for ending in MEDIA_ENDINGS if ending in (".jpeg", ".tif") and ".jpg" in wanted)]
 
 
 def _variations(fixed: Fixed) -> gr.Radio:

@@ -30,6 +30,7 @@ from gradio.routes import file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
+from dreamina_ui.api.endpoints import TAKING_FILES
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.call_check import Event, Input
 from dreamina_ui.web.saved_files import saved_address
@@ -242,7 +243,9 @@ def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
     """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
     return {
         number: Event(
-            [_input(block) for block in event.inputs],
+            [Input(may_hold_files=True)] * len(event.inputs)
+            if _public_name(event) in TAKING_FILES
+            else [_input(block) for block in event.inputs],
             _public_name(event),
             _meaning(event),
             brings_key=event.api_name == BRINGS_KEY,

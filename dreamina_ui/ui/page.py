@@ -26,12 +26,15 @@ from dreamina_ui.ui.sections.history import History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.public_files import PublicFiles
 
 __all__ = ["Page", "build_page"]
 
 NEW_S = 5.0
 """Seconds: a younger job is not in the history of the page yet, nor in the number of videos left."""
+STANDS_AT = (
+    """(job, at, content) => [job, String(document.querySelector("#player video")?.currentTime ?? 0), content]"""
+)
+LONGEST_S = 86_400.0
 JUST_ENDED_S = 60.0
 """Seconds: a job that ended later may have ended while the page did not watch it, so the history shows its old state."""
 
@@ -47,7 +50,6 @@ class Page:
         left: AllowanceOf | None,
         *,
         login: bool,
-        public_files: PublicFiles | None = None,
     ) -> None:
         self._engine = engine
         self._callers = callers
@@ -57,7 +59,7 @@ class Page:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, callers, fixed, public_files)
+                        self.compose = Compose(engine, callers, fixed)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
@@ -145,6 +147,15 @@ class Page:
         filled = [*compose.controls, compose.refusal]
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
+        if picture := compose.picture:
+            control = compose.form.controls[picture.name]
+            stage.use_frame.click(
+                self.use_frame,
+                inputs=[stage.current, stage.stands_at, control],
+                outputs=[control, compose.form.problems[picture.name], compose.form.notes[picture.name]],
+                js=STANDS_AT,
+                **quiet,
+            )
         stage.delete.click(
             self.delete,
             inputs=stage.current,
@@ -251,6 +262,14 @@ class Page:
         seed = self._engine.card.field("seed")
         return await self.compose.fill_from_job(job_id, request, **({"seed": seed.default} if seed else {}))
 
+    async def use_frame(self, job_id: str, at_s: str, content: str, request: gr.Request) -> Update:
+        """Put the frame that the player shows into the form, as the picture that a video begins with."""
+        picture = self.compose.picture
+        if picture is None:
+            return {}
+        frame = self._engine.frame(self._callers.visitor(request), job_id, _seconds(at_s), picture)
+        return await self.compose.hand_in(picture, content, request, frame)
+
     async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Delete the job on the stage; it can be restored."""
         await self._engine.history.delete(self._callers.visitor(request), [job_id])
@@ -275,12 +294,10 @@ def build_page(
     left: AllowanceOf | None = None,
     *,
     login: bool = False,
-    public_files: PublicFiles | None = None,
 ) -> tuple[gr.Blocks, gr.I18n]:
     """The app as Gradio blocks, with the page's private events and the public endpoints; and its fixed texts.
 
     `left` returns a visitor's allowance. With `login` there is a button to sign in with Hugging Face.
-    `public_files` stores the uploads of address fields.
     """
     fixed = Fixed()
     blocks: gr.Blocks
@@ -288,12 +305,20 @@ def build_page(
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as blocks:
-        page = Page(engine, callers, fixed, left, login=login, public_files=public_files)
+        page = Page(engine, callers, fixed, left, login=login)
         page.connect(blocks)
         add_endpoints(engine, callers)
     # By default Gradio runs one call of each event at a time, and polls twenty times a second whether it has ended.
     blocks.queue(default_concurrency_limit=None)
     return blocks, fixed.translations
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except (TypeError, ValueError):
+        return 0.0
+    return seconds if 0.0 <= seconds < LONGEST_S else 0.0
 
 
 def _parsed(opening: str) -> dict[str, Any]:

@@ -73,10 +73,11 @@ def refusal(status: int, code: str, sentence: str) -> JSONResponse:
 class Input:
     """What a component of the page sends: an uploaded file, one or some of `choices`, or, with None, anything that is no file.
 
-    `is_long`: it may be the text of a whole batch.
+    `is_long`: it may be the text of a whole batch. `may_hold_files`: uploaded files may be in it, too.
     """
 
     is_file: bool = False
+    may_hold_files: bool = False
     choices: Sequence[Any] | None = None
     takes_several: bool = False
     is_long: bool = False
@@ -242,7 +243,7 @@ class CallCheck:
             return None
         if not all(self._may_hold(block, value) for block, value in zip(event.inputs, data, strict=True)):
             return None
-        return [Path(value["path"]) for value in (said, *data) if isinstance(value, dict) and "path" in value]
+        return [Path(file["path"]) for file in _files_in([said, *data])]
 
     def _joined(self, number: object) -> Event | None:
         return self._events.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
@@ -250,6 +251,8 @@ class CallCheck:
     def _may_hold(self, taken: Input, value: Any) -> bool:
         if taken.is_file:
             return value is None or self._is_upload(value)
+        if taken.may_hold_files:
+            return all(map(self._is_upload, _files_in(value)))
         if _names_a_file(value):
             return False
         if taken.choices is None or value is None:
@@ -368,6 +371,14 @@ def _names_a_file(value: Any) -> bool:
     if isinstance(value, dict):
         return "path" in value or any(map(_names_a_file, value.values()))
     return isinstance(value, list) and any(map(_names_a_file, value))
+
+
+def _files_in(value: Any) -> list[dict[str, Any]]:
+    """All in a value that Gradio would take for a file."""
+    if isinstance(value, dict):
+        own = [value] if "path" in value else []
+        return own + [file for each in value.values() for file in _files_in(each)]
+    return [file for each in value for file in _files_in(each)] if isinstance(value, list) else []
 
 
 HEARTBEAT = f"{API}/heartbeat/"

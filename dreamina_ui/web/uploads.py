@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.cards.encodings import WORKBOOKS
 from dreamina_ui.media import kinds
+from dreamina_ui.media.inputs import INPUTS, SIZE_MOST
 
 __all__ = [
     "MEDIA",
@@ -38,7 +39,7 @@ __all__ = [
     "Uploads",
 ]
 
-VIDEO_MOST = 64 * 2**20
+VIDEO_MOST = SIZE_MOST
 """Bytes: Dreamina's 10 s at 1080p are about 20 MB, and 64 MB are 10 s at 50 Mbit/s, the bit rate of a camera."""
 TABLE_MOST = 2 * 2**20
 """Bytes: twice the limit of a batch, which has a message of its own for a table that is too big."""
@@ -85,13 +86,9 @@ class _Kind:
     """The key of the sentence for a file whose first bytes do not fit."""
 
 
-MEDIA = (
-    *(kinds.PNG, kinds.JPEG, kinds.WEBP),
-    *(kinds.MP4, kinds.MOV, kinds.WEBM),
-    *(kinds.WAV, kinds.MP3, kinds.M4A),
-)
+MEDIA = INPUTS
 """Kinds of files that a model can have as input."""
-MEDIA_ENDINGS = (*(kind.plain_ending for kind in MEDIA), ".jpeg")
+MEDIA_ENDINGS = (*(kind.plain_ending for kind in MEDIA), ".jpeg", ".tif")
 TEXT_ENDINGS, WORKBOOK_ENDINGS = (".csv", ".tsv", ".txt"), (".xlsx", ".xls", ".ods", ".numbers")
 TABLE_ENDINGS = (*TEXT_ENDINGS, *WORKBOOK_ENDINGS)
 """Of tables. A spreadsheet's own file is taken so that the batch can say how to save it."""

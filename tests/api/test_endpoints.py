@@ -1,5 +1,7 @@
 """The endpoints as programs use them, and the studio against a service behind a real socket."""
 
+import base64
+import hashlib
 import json
 import urllib.error
 import urllib.request
@@ -8,17 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import jsonschema
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from dreamina_ui.cards.model_card import load_card
 from dreamina_ui.settings import BUNDLED_CARDS
+from tests.media.files import make
 from tests.rig import OTHER_CARD, make_clip
 from tests.servers import ROOT, Server, SimulatorServer
 
 KEY = "rc-test-key-0123456789"
 OTHER = ROOT / "tests" / "other-card.json"
+PICTURES = BUNDLED_CARDS / "dreamina-3-0-pro-image-to-video.json"
+CARDS = (BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json", OTHER, PICTURES)
 JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
@@ -32,7 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     """The simulator over a socket, with a key, a price, and a ready clip instead of rendering."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    cards = ("--card", str(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json"), "--card", str(OTHER))
+    cards = [part for card in CARDS for part in ("--card", str(card))]
     options = ("--token", KEY, "--queue", "0.5", "--quick", "2", "--clip", str(clip), "--price", "0.05", *cards)
     server = SimulatorServer(folder, *options)
     server.start()
@@ -42,9 +49,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -> Iterator[Server]:
-    """The studio with a key and two models: to it, the simulator over a socket is RunComfy."""
+    """The studio with a key and three models: to it, the simulator over a socket is RunComfy."""
     service_settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address}
-    models = f"bytedance/dreamina-3-0/pro/text-to-video, {OTHER}"
+    models = ", ".join(map(str, CARDS))
     server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_MODELS=models, **service_settings)
     server.start()
     yield server
@@ -153,6 +160,7 @@ def test_every_model_of_the_studio_runs(client: Client, service: SimulatorServer
     assert [(model["model_id"], model["is_default"]) for model in listed] == [
         ("bytedance/dreamina-3-0/pro/text-to-video", True),
         (OTHER_CARD.model_id, False),
+        (load_card(PICTURES).model_id, False),
     ]
     assert listed[1]["input_schema"] == OTHER_CARD.source["input_schema"]
     assert listed[0]["price_usd"] == pytest.approx(0.05 * 121 / 24)
@@ -305,3 +313,46 @@ def call(studio: Server, name: str, data: object) -> Any:
     body, headers = json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(address, body, headers)) as reply:
         return urllib.request.urlopen(f"{address}/{json.load(reply)['event_id']}")
+
+
+def test_a_program_hands_in_pictures(studio: Server, service: SimulatorServer, tmp_path: Path) -> None:
+    """Uploaded by the client, or as a data URI: the job has the file's name, and the service gets its bytes, upright; nobody
+    else can use it, and what is no upload is no file."""
+    with urllib.request.urlopen(studio.address) as reply:
+        cookie = reply.headers["Set-Cookie"].split(";")[0]
+    model = load_card(PICTURES).model_id
+    mine, picture = (
+        Client(studio.address, verbose=False, headers={"Cookie": cookie}),
+        make("jpeg-turned", tmp_path / "cat.jpg"),
+    )
+    small = make("png", tmp_path / "small.png")
+    data = "data:image/png;base64," + base64.b64encode(small.read_bytes()).decode()
+    settings = {"prompt": "it jumps", "image_urls": [handle_file(str(picture))]}
+    *_, (job, video) = mine.submit(model=model, settings=settings, api_name="/run")
+    assert job["state"] == "succeeded"
+    assert video
+    [named] = job["settings"]["image_urls"]
+    assert named.startswith("upload:cat.jpg#")
+    *_, (again, _) = mine.submit(model=model, settings={"prompt": "again", "image_urls": [named]}, api_name="/run")
+    *_, (third, _) = mine.submit(model=model, settings={"prompt": "third", "image_urls": [data]}, api_name="/run")
+    assert third["settings"]["image_urls"][0].startswith("upload:image_urls.png#")
+    sent = [made["input"]["image_urls"] for made in ledger(service) if made["model_id"] == model]
+    digest = hashlib.sha256(small.read_bytes()).hexdigest()
+    assert sent[2] == [f"data:image/png;sha256,{digest}"]
+    assert sent[0] == sent[1]
+    assert again["state"] == third["state"] == "succeeded"
+
+    stranger = Client(studio.address, verbose=False)
+    foreign = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+    for given, said in (
+        (named, "is not here, or not yours"),
+        ("data:image/png;base64,AAAA", "neither a picture"),
+        ("x", "https"),
+    ):
+        with pytest.raises(AppError) as caught:
+            stranger.predict(model=model, settings={"prompt": "x", "image_urls": [given]}, api_name="/run")
+        assert said in json.loads(str(caught.value))["message"]
+    body = {"data": [model, {"prompt": "x", "image_urls": [foreign]}]}
+    reply = httpx.post(f"{studio.address}/gradio_api/call/run", json=body)
+    assert reply.status_code == 422
+    assert len([made for made in ledger(service) if made["model_id"] == model]) == 3

@@ -1,12 +1,20 @@
 """Other models' cards on the page: their forms and their files are shown."""
 
+import base64
+import hashlib
+import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
+import httpx
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import opened
+from tests.browser.conftest import filled, opened
+from tests.media.files import make
 from tests.servers import ROOT, Server
 
 CARDS = sorted((ROOT / "tests" / "cards").glob("*.json"))
@@ -74,4 +82,61 @@ def test_sound_has_its_own_player(context: BrowserContext, studio: Server) -> No
     assert download.value.suggested_filename.endswith(".mp3")
     expect(page.locator("#history .poster .kind-sound")).to_be_visible()
     expect(page.locator("#history .poster-state")).to_have_text("6 s")
+    assert problems == []
+
+
+HAND_IN = """([selector, event, name, type, content]) => {
+    const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], name, { type }));
+    const data = { bubbles: true, cancelable: true };
+    const given = event === "paste"
+        ? new ClipboardEvent(event, { ...data, clipboardData: transfer })
+        : new DragEvent(event, { ...data, dataTransfer: transfer });
+    document.querySelector(selector).dispatchEvent(given);
+}"""
+
+
+def handed_in(page: Page, selector: str, event: str, path: Path, name: str, media_type: str) -> None:
+    content = base64.b64encode(path.read_bytes()).decode()
+    page.evaluate(HAND_IN, [selector, event, name, media_type, content])
+
+
+@pytest.mark.parametrize("studio", [ROOT / "tests" / "cards" / "image-to-video.json"], indirect=True)
+def test_pictures_are_dropped_pasted_and_sent(context: BrowserContext, studio: Server, tmp_path: Path) -> None:
+    """Without key and public address: a dropped and a pasted picture become a video; nobody else sees them; a file that is
+    none is said beside its field; a reload and Reuse bring them again."""
+    problems: list[str] = []
+    page = opened(context, studio, problems)
+    picture = make("jpeg", tmp_path / "cat.jpg")
+    handed_in(page, "#media-image", "drop", picture, "my cat.jpg", "image/jpeg")
+    expect(page.locator("#field-image :is(input, textarea)")).to_have_value(re.compile(r"^upload:my%20cat\.jpg#"))
+    shown = page.locator("#media-image .media-preview img")
+    page.wait_for_function("node => node.naturalWidth > 0", arg=shown.element_handle())
+    handed_in(page, "body", "paste", make("gif", tmp_path / "fox.gif"), "fox.gif", "image/gif")
+    expect(page.locator("#media-last_image .media-note .note")).to_contain_text("It moves: its first picture is used.")
+    handed_in(page, "#media-last_image", "drop", make("wav", tmp_path / "a.wav"), "a.wav", "audio/wav")
+    expect(page.locator("#problem-last_image")).to_contain_text("Last frame: “a.wav” is not a picture.")
+    page.locator("#field-motion textarea").fill("waves roll in")
+    page.click("#generate")
+    expect(page.locator("#player video")).to_be_visible(timeout=60_000)
+    requests = sorted((studio.data / "simulator" / "requests").glob("*.json"))
+    [sent] = [json.loads(path.read_text())["input"] for path in requests]
+    assert sent["image"] == f"data:image/jpeg;sha256,{hashlib.sha256(picture.read_bytes()).hexdigest()}"
+    assert sent["last_image"].startswith("data:image/")
+    page.click("#use-frame")
+    expect(page.locator("#field-image :is(input, textarea)")).to_have_value(
+        re.compile(r"^upload:.*waves-roll-in\.png#")
+    )
+    own = urljoin(studio.address + "/", shown.get_attribute("src") or "")
+    stranger = httpx.get(own, cookies=httpx.get(studio.address).cookies)
+    assert stranger.status_code == 404
+    page.reload()
+    filled(page)
+    page.locator("#history .poster").first.click()
+    page.click("#reuse")
+    page.wait_for_function(
+        "node => node.naturalWidth > 0", arg=page.wait_for_selector("#media-image .media-preview img")
+    )
+    page.screenshot(path=os.environ.get("DREAMINA_SHOT", str(tmp_path / "shot.png")), full_page=True)
     assert problems == []

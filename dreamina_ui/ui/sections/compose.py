@@ -8,10 +8,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job
+from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.html.connection import unknown_visitor_html
@@ -20,25 +22,24 @@ from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
 
 _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>')
+_NOTE = Markup('<p class="note" role="status">{}</p>')
 Update = dict[Any, Any]
 
 
 class Compose:
     """The section on the page."""
 
-    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, public_files: PublicFiles | None = None) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self._public_files = public_files
         self._dropped = DroppedFiles()
-        self.form = build_form(engine.card, fixed, uploads=public_files is not None)
+        self.form = build_form(engine.card, fixed)
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", elem_id="price")
             gr.HTML(
@@ -86,8 +87,9 @@ class Compose:
             changes.append(length.change)
         self.file.upload(self.fill_from_file, inputs=self.file, outputs=[*self.controls, self.refusal], **quiet)
         for name, button in self.form.uploads.items():
-            outputs = [self.form.controls[name], self.form.problems[name]]
-            button.upload(self._upload_handler(name), inputs=button, outputs=outputs, **quiet)
+            control = self.form.controls[name]
+            outputs = [control, self.form.problems[name], self.form.notes[name]]
+            button.upload(self._upload_handler(name), inputs=[button, control], outputs=outputs, **quiet)
         gr.on(changes, self.show_price, inputs=self.price_inputs, outputs=self.price, **quiet)
 
     async def submit(self, request: gr.Request, values: Sequence[Any]) -> tuple[Job | None, Update]:
@@ -158,21 +160,49 @@ class Compose:
         return await asyncio.to_thread(settings_of, self._engine.card, record)
 
     def _upload_handler(self, name: str) -> Callable[..., Awaitable[Update]]:
-        """A handler that stores an uploaded file, and puts its address into the field."""
-        control, problem = self.form.controls[name], self.form.problems[name]
+        """A handler that keeps a file that was handed in, and puts its name into the field."""
 
-        async def handle(path: str, request: gr.Request) -> Update:
+        async def handle(path: str, content: str, request: gr.Request) -> Update:
             try:
                 visitor_id = self._callers.known_visitor(request)
             except (VisitorUnknown, VisitorLost) as error:
-                return {problem: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
-            files = self._public_files
-            address, refusal = await files.add(Path(str(path)), visitor_id) if files else ("", "failed")
-            if refusal:
-                return {problem: problem_html(self._callers.words(request).say(f"upload.{refusal}"))}
-            return {control: address, problem: gr.update(value="", visible=False)}
+                problem = problem_html(unknown_visitor_html(error, self._callers.words(request)))
+                return {self.form.problems[name]: problem}
+            field = self._field(name)
+            return await self.hand_in(
+                field, content, request, self._engine.inputs.add(Path(str(path)), visitor_id, field)
+            )
 
         return handle
+
+    async def hand_in(self, field: Field, content: str, request: gr.Request, adding: Awaitable[Added]) -> Update:
+        """Put a file into a field, behind those that are there where it takes several; or say what is wrong with it."""
+        words, problem, note = self._callers.words(request), self.form.problems[field.name], self.form.notes[field.name]
+        title = words.field_title(field.name, field.title)
+        try:
+            added = await adding
+        except InvalidInput as error:
+            return {problem: problem_html(words.field_problem(error, title))}
+        except DreaminaError as error:
+            return {problem: problem_html(words.sentence(error))}
+        lines = [line for line in str(content or "").splitlines() if line.strip()] if field.kind == "list" else []
+        if field.most_items is not None:
+            lines = lines[: field.most_items - 1]
+        size = {"width": added.measures.width, "height": added.measures.height}
+        said = " ".join(words.say(f"input.note.{each}", **size) for each in added.notes)
+        return {
+            self.form.controls[field.name]: "\n".join([*lines, added.text]),
+            problem: gr.update(value="", visible=False),
+            note: gr.update(value=_NOTE.format(said) if said else "", visible=bool(said)),
+        }
+
+    @property
+    def picture(self) -> Field | None:
+        """The field for the picture that a video begins with: the first one for a picture."""
+        return next((field for field in self._engine.card.fields if field.media == "image"), None)
+
+    def _field(self, name: str) -> Field:
+        return next(field for field in self._engine.card.fields if field.name == name)
 
     def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""

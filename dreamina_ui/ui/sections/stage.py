@@ -74,11 +74,21 @@ class Stage:
             self.links = gr.HTML("", elem_id="links")
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
+            # Shown where the model takes a picture.
+            self.use_frame = gr.Button(
+                fixed.text("use_frame"),
+                elem_id="use-frame",
+                size="sm",
+                min_width=80,
+                visible=any(field.media == "image" for field in engine.card.fields),
+            )
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", elem_id="facts")
         self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
         # Filled in by the browser when the page is opened.
         self.opening = gr.Textbox(visible="hidden", elem_id="opening", label="opening")
+        # Filled in by the browser when a frame is used: where the player stands, in seconds.
+        self.stands_at = gr.Textbox(visible="hidden", elem_id="stands-at", label="stands at")
         # Changes when an ended job on the stage goes on, so that it is watched again.
         self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
 
