@@ -4,6 +4,7 @@ Each message on its input names a function and its arguments; each on its output
 whoever takes this process over must not take over the one that reads its answers. It ends when its input does.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -45,6 +46,8 @@ def main(limits: str) -> None:
             return
         if answer["last"]:
             return
+        # Python alone would do this much later: to it, a frame of a video, held by a circle of objects, is a small thing.
+        gc.collect()
 
 
 def _answer(functions: dict[str, Callable[..., Any]], call: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +55,7 @@ def _answer(functions: dict[str, Callable[..., Any]], call: Mapping[str, Any]) -
         name = call["function"]
         if name not in functions:
             functions[name] = _found(name)
+            gc.freeze()  # what is imported stays
         return {"result": functions[name](*call["arguments"])}
     except MemoryError:
         return {"text": MEMORY}

@@ -33,7 +33,7 @@ VAGUE = 0.1
 
 AT_ONCE = 12
 PER_S = 250.0
-"""About what a quarter of a core can ask and read; a thousand jobs of a minute need half of it."""
+"""A twentieth of a core can ask and read as much, through a proxy a quarter; a thousand jobs of a minute need half of it."""
 SLOWEST_PER_S = 1.0
 FORGIVEN_EVERY_S = 60.0
 """After a 429 the pace doubles again each time this has passed."""

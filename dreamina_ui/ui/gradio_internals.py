@@ -8,17 +8,23 @@ import sys
 import time
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from copy import copy
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+import gradio.queueing
+import gradio.utils
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from gradio.blocks import Block, BlockFunction
 from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
+from gradio.components.base import _Keywords
 from gradio.data_classes import FileData
 from gradio.routes import file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
@@ -59,7 +65,9 @@ DISPLAY_PROPERTIES = frozenset({"__type__", "value", "visible", "interactive"})
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """Components that show their value unchanged."""
 
-CALM_S, PROGRESS_S = 0.01, 1.0
+LOGIN_CHECK = "login_check"
+OFTEN_ASKED = ("/gradio_api/queue/join", "/gradio_api/queue/data")
+CALM_S, PROGRESS_S = 0.005, 1.0
 """Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
 """What takes its input as it is: no file is named in it, no file is made of it."""
@@ -130,10 +138,15 @@ class StudioBlocks(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> list[Any]:
-        """`predictions` by component, as our handlers give them, or an endpoint's; others go to Gradio as they are."""
+        """`predictions` by component or in the order of the outputs, as our handlers give them, or an endpoint's; others go to
+        Gradio as they are."""
         if block_fn.outputs and all(isinstance(block, Api) for block in block_fn.outputs):
             # Gradio would take the path of a file in it for one on this disk, and give an absolute path in its place.
             return list(predictions) if len(block_fn.outputs) > 1 else [predictions]
+        outputs = block_fn.outputs
+        is_in_order = isinstance(predictions, list | tuple) and len(predictions) == len(outputs) == len(set(outputs))
+        if is_in_order and not any(value is _Keywords.FINISHED_ITERATING for value in predictions):
+            predictions = dict(zip(outputs, predictions, strict=True))
         is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
         if not is_by_component or len(block_fn.outputs) < 2:
             return await super().postprocess_data(block_fn, predictions, state)
@@ -146,13 +159,13 @@ class StudioBlocks(gr.Blocks):
                 answers[component._id] = component.answer(value)
             else:
                 changed[component._id] = value
-        outputs = [block for block in block_fn.outputs if block._id in changed]
-        if outputs:
+        others = [block for block in outputs if block._id in changed]
+        if others:
             fewer = copy(block_fn)
-            fewer.outputs = outputs
-            values = [changed[block._id] for block in outputs]
+            fewer.outputs = others
+            values = [changed[block._id] for block in others]
             done = await super().postprocess_data(fewer, values if len(values) > 1 else values[0], state)
-            answers |= {block._id: value for block, value in zip(outputs, done, strict=True)}
+            answers |= {block._id: value for block, value in zip(others, done, strict=True)}
         return [answers.get(block._id, gr.skip()) for block in block_fn.outputs]
 
 
@@ -174,11 +187,47 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     # remembers, by pandas.
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
+    # And a thread is asked for them; they are nothing but a look whether there are enough new calls.
+    gradio.queueing.run_sync = _at_once  # type: ignore[assignment]
+    # For plots, which this page has none of, Gradio tries to import matplotlib twice for each message; where it is not
+    # installed, each try looks through all of Python's folders.
+    gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment, misc]
     gr.mount_gradio_app(app, blocks, "/", **options)
     blocks.state_session_capacity = SESSIONS_MOST
     states = PageStates()
     states.set_blocks(blocks)
-    app.routes[-1].app.state_holder = states  # type: ignore[attr-defined]
+    mounted = app.routes[-1].app  # type: ignore[attr-defined]
+    mounted.state_holder = states
+    _speed_up_routes(mounted)
+
+
+def _speed_up_routes(app: FastAPI) -> None:
+    """What each call of the page asks for is found first: each of sixty other addresses would be compared with it, twice.
+
+    And for each request Gradio asks a thread whether somebody has logged in, which only looks at a value that is there.
+    """
+    for included in app.router.routes:
+        routes: list[Any] = getattr(getattr(included, "original_router", None), "routes", [])
+        routes.sort(key=lambda route: getattr(route, "path", "") not in OFTEN_ASKED)
+        for route in routes:
+            if isinstance(route, APIRoute):
+                route.dependencies[:] = map(_checked_at_once, route.dependencies)
+
+
+def _checked_at_once(depends: Any) -> Any:
+    check = depends.dependency
+    if getattr(check, "__name__", "") != LOGIN_CHECK or iscoroutinefunction(check):
+        return depends
+    user = signature(check).parameters["user"].default  # told by what is asynchronous already
+
+    async def login_check(user: Any = user) -> Any:
+        return check(user)
+
+    return Depends(login_check)
+
+
+async def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def value_in(event: gr.EventData, name: str) -> Any:
@@ -240,6 +289,8 @@ class OpenCalls:
         self._monotonic = monotonic
         self._read_at: dict[str, float] = {}
         self._tidied_at = float("-inf")
+        self._open_most: dict[str | None, int] = {}
+        """By visitor, how many calls are open at most: those that were there when it was last counted, and those since."""
 
     def knows(self, name: str) -> bool:
         """Whether a session of this name, or a call, is answered or waits to be."""
@@ -256,14 +307,22 @@ class OpenCalls:
         running = list(queue.event_ids_to_events.values())
         if len(running) >= self._most + WAITING_MOST:
             return False
-        of_address = [call for call in running if address and call.request.scope.get(ADDRESS) == address]
-        if len(of_address) >= (self._most + WAITING_MOST) // 2:
-            return False
-        if visitor_id is None:
-            strangers = sum(1 for call in running if NEW_VISITOR in call.request.scope)
-            here = sum(1 for call in of_address if NEW_VISITOR in call.request.scope)
-            return strangers < STRANGER_CALLS_MOST and here < STRANGER_CALLS_MOST // 2
-        return sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) < VISITOR_CALLS_MOST
+        # Counted anew only where there may be too many: with a thousand people, it is a thousand calls to look at.
+        if address and len(running) >= STRANGER_CALLS_MOST // 2:
+            here = [call.request.scope for call in running if call.request.scope.get(ADDRESS) == address]
+            if len(here) >= (self._most + WAITING_MOST) // 2:
+                return False
+            if visitor_id is None and sum(_is_of(scope, None) for scope in here) >= STRANGER_CALLS_MOST // 2:
+                return False
+        limit = STRANGER_CALLS_MOST if visitor_id is None else VISITOR_CALLS_MOST
+        count = self._open_most.pop(visitor_id, limit)
+        if count >= limit:
+            count = sum(_is_of(call.request.scope, visitor_id) for call in running)
+        if count < limit:
+            self._open_most[visitor_id] = count + 1
+        if len(self._open_most) > SESSIONS_MOST:
+            del self._open_most[next(iter(self._open_most))]
+        return count < limit
 
     def tidy(self) -> None:
         """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
@@ -294,6 +353,10 @@ class OpenCalls:
         for kept in (file_upload_statuses._signals, file_upload_statuses._statuses):
             for name in list(kept)[: max(0, len(kept) - UPLOADS_MOST)]:
                 del kept[name]
+
+
+def _is_of(scope: Mapping[str, Any], visitor_id: str | None) -> bool:
+    return NEW_VISITOR in scope if visitor_id is None else scope.get(VISITOR) == visitor_id
 
 
 class PageStates(StateHolder):
