@@ -46,7 +46,7 @@ def narrow(browser: Browser, narrow_server: Server) -> Iterator[Page]:
 
 def shown(page: Page) -> Page:
     page.get_by_role("tab", name="Batch").click()
-    expect(page.locator("#batch-lines")).to_be_visible()
+    expect(page.locator("#batch-mode")).to_be_visible()
     return page
 
 
