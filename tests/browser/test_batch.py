@@ -20,6 +20,12 @@ def batch(shared_page: Page) -> Page:
     return shown(shared_page)
 
 
+@pytest.fixture
+def new_batch(quick_page: Page) -> Page:
+    """As `batch`, on a page of its own."""
+    return shown(quick_page)
+
+
 @pytest.fixture(scope="module")
 def narrow_server(tmp_path_factory: pytest.TempPathFactory, quick_service: SimulatorServer) -> Iterator[Server]:
     """A studio where a visitor may have one active job, so that a batch has to wait."""
@@ -143,47 +149,47 @@ def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> No
     expect(batch.locator("#batch-start")).to_be_enabled()
 
 
-def test_empty_sweep_shows_no_error(batch: Page) -> None:
+def test_empty_sweep_shows_no_error(new_batch: Page) -> None:
     """An empty form shows no problem, and there is nothing to send."""
-    batch.get_by_label("One prompt, many settings").check()
-    expect(batch.locator("#batch-prompt")).to_be_visible()
-    batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
-    expect(batch.locator("#batch-plan .batch-empty")).to_be_visible()
-    expect(batch.locator(".batch-problems")).to_have_count(0)
-    expect(batch.locator("#batch-start")).to_be_disabled()
+    new_batch.get_by_label("One prompt, many settings").check()
+    expect(new_batch.locator("#batch-prompt")).to_be_visible()
+    new_batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
+    expect(new_batch.locator("#batch-plan .batch-empty")).to_be_visible()
+    expect(new_batch.locator(".batch-problems")).to_have_count(0)
+    expect(new_batch.locator("#batch-start")).to_be_disabled()
 
 
-def test_sweep_makes_every_combination(batch: Page) -> None:
+def test_sweep_makes_every_combination(new_batch: Page) -> None:
     """Two ratios, one length and three seeds are six videos, each in a row of the plan."""
-    batch.get_by_label("One prompt, many settings").check()
-    batch.fill("#batch-prompt textarea", "A fox in the forest")
-    batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
-    batch.locator("#batch-aspect_ratio").get_by_label("1:1 ").check()
-    batch.fill("#batch-seeds textarea, #batch-seeds input", "1, 2, 3")
-    expect(batch.locator("#batch-plan")).to_contain_text("Videos: 6")
-    expect(batch.locator("#batch-plan tbody tr")).to_have_count(6)
+    new_batch.get_by_label("One prompt, many settings").check()
+    new_batch.fill("#batch-prompt textarea", "A fox in the forest")
+    new_batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
+    new_batch.locator("#batch-aspect_ratio").get_by_label("1:1 ").check()
+    new_batch.fill("#batch-seeds textarea, #batch-seeds input", "1, 2, 3")
+    expect(new_batch.locator("#batch-plan")).to_contain_text("Videos: 6")
+    expect(new_batch.locator("#batch-plan tbody tr")).to_have_count(6)
 
 
 def test_batch_that_is_already_sent_can_be_cancelled_but_not_paused(
-    batch: Page, quick_service: SimulatorServer
+    new_batch: Page, quick_service: SimulatorServer
 ) -> None:
     """Two videos that are sent at once have the same buttons: Pause says that it is too late, Cancel cancels them, and no
     button moves under the pointer."""
     quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
-    send(batch, "A red kite\nA blue sea", 2)
-    expect(rows(batch, "submitting")).to_have_count(2)
-    batch.click("#batch-pause")
-    expect(batch.locator("#batch-trouble")).to_contain_text("cannot be paused")
-    box = batch.locator("#batch-cancel").bounding_box()
+    send(new_batch, "A red kite\nA blue sea", 2)
+    expect(rows(new_batch, "submitting")).to_have_count(2)
+    new_batch.click("#batch-pause")
+    expect(new_batch.locator("#batch-trouble")).to_contain_text("cannot be paused")
+    box = new_batch.locator("#batch-cancel").bounding_box()
     assert box is not None
     at = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
-    batch.mouse.click(*at)
+    new_batch.mouse.click(*at)
     under = "([x, y]) => document.elementFromPoint(x, y).closest('button, a, input')?.id ?? ''"
-    expect(batch.locator("#batch-cancel")).to_be_disabled()
-    assert batch.evaluate(under, at) == "batch-cancel"
-    expect(rows(batch, "cancelled")).to_have_count(2)
-    expect(batch.locator("#batch-trouble")).to_be_hidden()
-    assert batch.evaluate(under, at) == "batch-cancel"
+    expect(new_batch.locator("#batch-cancel")).to_be_disabled()
+    assert new_batch.evaluate(under, at) == "batch-cancel"
+    expect(rows(new_batch, "cancelled")).to_have_count(2)
+    expect(new_batch.locator("#batch-trouble")).to_be_hidden()
+    assert new_batch.evaluate(under, at) == "batch-cancel"
 
 
 def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
