@@ -6,6 +6,7 @@ The markup of Gradio's components (a text box, a button) is written here in a sh
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from playwright.sync_api import Page, Route
@@ -135,9 +136,7 @@ def open_still_page(page: Page, clips: Mapping[str, bytes]) -> None:
 
     def answer(route: Route) -> None:
         name = route.request.url.removeprefix(ADDRESS).partition("?")[0]
-        if name.endswith(".js"):
-            route.fulfill(path=ASSETS / "js" / Path(name).name)
-        elif name.endswith(".webp"):
+        if name.endswith(".webp"):
             route.fulfill(path=POSTER)
         elif name.endswith(".mp4"):
             _serve_part(route, clips[Path(name).stem])
@@ -146,7 +145,7 @@ def open_still_page(page: Page, clips: Mapping[str, bytes]) -> None:
         else:
             route.fulfill(body=_page(), content_type="text/html")
 
-    page.route("**/*", answer)
+    page.context.route("**/*", answer)
     page.add_init_script(PATCH)
     start(page)
 
@@ -173,6 +172,7 @@ def draw_status(page: Page, job: Job, elapsed_s: float = 50.0, usual_s: float | 
     page.evaluate("([selector, html]) => draw(selector, html)", ["#status", html])
 
 
+@cache
 def _page() -> str:
     # Not in the studio's order, because only the first script has a fixed place.
     first = ASSETS / "js" / "dreamina.js"
@@ -180,7 +180,8 @@ def _page() -> str:
     job = JOBS["job1"]
     file = Shown(1, FOLDER / "SHARE1.mp4", kind_named(".mp4"), "a-lighthouse-7.mp4", 1000, None)
     return _PAGE.format(
-        scripts="\n".join(f'<script src="js/{path.name}"></script>' for path in scripts),
+        # In the page itself, because Python would have to answer a request for each of them.
+        scripts="\n".join(f"<script>{path.read_text()}//# sourceURL=js/{path.name}\n</script>" for path in scripts),
         styles="".join(f"<style>{path.read_text()}</style>" for path in sorted((ASSETS / "css").glob("*.css"))),
         header=header_html(Models([CARD]), "simulator", WORDS),
         chips=chips_html(WORDS),
