@@ -142,7 +142,23 @@ def _plain(image: "Image.Image") -> "Image.Image":
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
     mode = "RGBA" if image.has_transparency_data else "RGB"
+    image = _in_srgb(image)
     return image.copy() if image.mode == mode else image.convert(mode)
+
+
+def _in_srgb(image: "Image.Image") -> "Image.Image":
+    """By the profile of its colours, if it has one that is usable: what is made of it has none."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if not profile or image.mode not in ("RGB", "CMYK"):
+        return image
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        seen = ImageCms.profileToProfile(image, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+    return image if seen is None else seen
 
 
 def _fitted(image: "Image.Image", limits: Limits) -> "Image.Image":

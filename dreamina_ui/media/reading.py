@@ -4,8 +4,10 @@ Neither waits for the other: they have processes of their own, and so have the t
 nobody waits for, are made in processes of low priority.
 """
 
+import asyncio
 import atexit
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -46,6 +48,7 @@ DROPPED_BOUNDS = Bounds(memory=2**28, processor_s=2, wall_s=15.0, file_size=0, n
 HANDED_IN_AT_ONCE = 2
 HANDED_IN_BOUNDS = Bounds(memory=2**30, processor_s=12, wall_s=60.0, file_size=64 * 2**20, niceness=5)
 """A picture of 40 million pixels takes up to 800 MB and, to be made smaller, some seconds."""
+HANDED_IN_WAITING_MOST = 40
 WAITING_MOST = 8
 NOT_FACTS = "its reader crashed"
 LARGEST = 2**31
@@ -189,11 +192,12 @@ class DroppedFiles:
 
 
 class HandedIn:
-    """Reads the files that visitors hand in for a model, one of a visitor at a time."""
+    """Reads the files that visitors hand in for a model, one of a visitor at a time; a program's next ones wait."""
 
     def __init__(self, pool: Pool | None = None) -> None:
         self._pool = pool or _handed_in_pool()
-        self._visitors: set[str] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._asked_by: Counter[str] = Counter()
 
     async def picture(self, visitor_id: str, path: Path, kind: Kind, part: Path, limits: Limits) -> Picture:
         """The picture of a file; where it cannot be sent as it is, one that can is written to `part`.
@@ -212,13 +216,16 @@ class HandedIn:
         return await self._asked(visitor_id, "frame", _absolute(path), kind.ending, at_s, _absolute(part)) is True
 
     async def _asked(self, visitor_id: str, task: str, *arguments: Any) -> Any:
-        if visitor_id in self._visitors or len(self._visitors) >= HANDED_IN_AT_ONCE + WAITING_MOST:
+        if self._asked_by[visitor_id] > WAITING_MOST or self._asked_by.total() >= HANDED_IN_WAITING_MOST:
             raise Busy
-        self._visitors.add(visitor_id)
+        self._asked_by[visitor_id] += 1
         try:
-            return await self._pool.run(f"dreamina_ui.media.tasks:{task}", *arguments)
+            async with self._turns.setdefault(visitor_id, asyncio.Lock()):
+                return await self._pool.run(f"dreamina_ui.media.tasks:{task}", *arguments)
         finally:
-            self._visitors.discard(visitor_id)
+            self._asked_by[visitor_id] -= 1
+            if not self._asked_by[visitor_id]:
+                del self._asked_by[visitor_id], self._turns[visitor_id]
 
 
 def _picture(answer: Any, kind: Kind) -> Picture:

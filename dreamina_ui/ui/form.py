@@ -16,7 +16,7 @@ from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.checks.upload_form import MEDIA, MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
-__all__ = ["Form", "build_control", "build_form", "choice_label"]
+__all__ = ["Form", "build_control", "build_form", "build_media", "choice_label"]
 
 WIDE = ("text", "address", "list", "json")
 """Kinds whose control has a row of its own."""
@@ -79,11 +79,7 @@ def build_form(card: Card, fixed: Fixed) -> Form:
             if field.media is None:
                 controls[field.name] = build_control(card, field, fixed)
             else:
-                # `assets/js/media-field.js` takes what is dropped or pasted here, and shows it.
-                with gr.Column(elem_classes=["media-field", f"of-{field.media}"], elem_id=f"media-{field.name}"):
-                    controls[field.name] = build_control(card, field, fixed)
-                    buttons[field.name] = _upload(field, fixed)
-                    notes[field.name] = gr.HTML("", visible=False, elem_classes="media-note")
+                controls[field.name], buttons[field.name], notes[field.name] = build_media(card, field, fixed)
             problems[field.name] = _problem(field)
             if field.name == "prompt":
                 gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
@@ -118,14 +114,23 @@ def _groups(fields: Sequence[Field]) -> list[list[Field]]:
     return groups
 
 
-def _upload(field: Field, fixed: Fixed) -> gr.UploadButton:
-    return gr.UploadButton(
-        str(fixed.text(f"upload.{field.media}")),
-        file_types=_endings(field.media or "file"),
-        type="filepath",
-        size="sm",
-        elem_id=f"upload-{field.name}",
-    )
+def build_media(
+    card: Card, field: Field, fixed: Fixed, section: str = ""
+) -> tuple[Component, gr.UploadButton, gr.HTML]:
+    """A place for files: the control, the button that takes one, and the note about it.
+
+    `assets/js/media-field.js` takes what is dropped or pasted here, and shows it. `section` is the start of element ids.
+    """
+    with gr.Column(elem_classes=["media-field", f"of-{field.media}"], elem_id=f"{section}media-{field.name}"):
+        control = build_control(card, field, fixed, f"{section}field")
+        button = gr.UploadButton(
+            str(fixed.text(f"upload.{field.media}")),
+            file_types=_endings(field.media or "file"),
+            type="filepath",
+            size="sm",
+            elem_id=f"{section}upload-{field.name}",
+        )
+        return control, button, gr.HTML("", visible=False, elem_classes="media-note")
 
 
 def _endings(media: str) -> list[str]:

@@ -123,7 +123,7 @@ def test_pictures_are_dropped_pasted_and_sent(card_server: Server, card_page: Pa
     expect(page.locator("#field-image :is(input, textarea)")).to_have_value(re.compile(r"^upload:my%20cat\.jpg#"))
     shown = page.locator("#media-image .media-preview img")
     page.wait_for_function("node => node.naturalWidth > 0", arg=shown.element_handle())
-    handed_in(page, "body", "paste", make("gif", tmp_path / "fox.gif"), "fox.gif", "image/gif")
+    handed_in(page, "body", "paste", make("gif-animated", tmp_path / "fox.gif"), "fox.gif", "image/gif")
     expect(page.locator("#media-last_image .media-note .note")).to_contain_text("It moves: its first picture is used.")
     handed_in(page, "#media-last_image", "drop", make("wav", tmp_path / "a.wav"), "a.wav", "audio/wav")
     expect(page.locator("#problem-last_image")).to_contain_text("Last frame: “a.wav” is not a picture.")

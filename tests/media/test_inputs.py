@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.file_names import NamedFile, file_named, name_of
@@ -143,6 +143,30 @@ async def test_a_picture_that_models_cannot_read_is_made_into_one(name: str, tmp
         assert image.convert("L").getpixel((8, 56) if "turned" in notes else (56, 40)) < 60  # type: ignore[operator]
     for language in LANGUAGES:
         assert {f"input.note.{note}" for note in NOTES} <= texts_of(language).keys()
+
+
+async def test_colours_are_those_of_the_pictures_profile(tmp_path: Path) -> None:
+    """A picture that has to be made anew is seen as before; a profile that is none changes nothing."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for content in (profile, b"no profile", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+        path = drawn(tmp_path / "a.webp", format="WEBP", lossless=True, icc_profile=content)
+        files = files_in(tmp_path / hashlib.sha256(content).hexdigest())
+        added = await files.add(path, "ann", IMAGE)
+        with Image.open(io.BytesIO(content_of(files, added))) as image:
+            assert image.convert("L").getpixel((8, 8)) > 180  # type: ignore[operator]
+            assert "icc_profile" not in image.info
+
+
+async def test_a_programs_files_wait_for_each_other(tmp_path: Path) -> None:
+    """Several at once of one visitor are all kept; very many are refused with one sentence, and nothing is left behind."""
+    files = files_in(tmp_path)
+    paths = [drawn(tmp_path / f"{number}.png", (40 + number, 40)) for number in range(14)]
+    kept = await asyncio.gather(*(files.add(path, "ann", IMAGE) for path in paths[:4]))
+    assert len({added.named.digest for added in kept}) == 4
+    told = await asyncio.gather(*(files.add(path, "ann", IMAGE) for path in paths), return_exceptions=True)
+    assert {each.problem for each in told if isinstance(each, InvalidInput)} == {"file_busy"}
+    assert len([each for each in told if isinstance(each, Added)]) >= 9
+    assert (await files.add(paths[-1], "ann", IMAGE)).measures.width == 53
 
 
 @pytest.mark.parametrize("alpha", [False, True])

@@ -62,7 +62,13 @@ PATHS = [
         f"{API}/file={name}"
         for name in ("%00", "dreamina/%00", "/" + "a" * 6000, "/tmp/gradio/%00.png", "/tmp/%ff.png")
     ),
-    *("/dreamina/saved/%00", f"/dreamina/saved/{'a' * 5000}", "/dreamina/examples/%00", "/dreamina/upload/%00"),
+    *(
+        "/dreamina/saved/%00",
+        f"/dreamina/saved/{'a' * 5000}",
+        "/dreamina/examples/%00",
+        "/dreamina/upload/%00",
+        "/dreamina/input/%00",
+    ),
     *("/dreamina/video/%00", f"/dreamina/video/{SHARE}?n={DIGITS}", f"/dreamina/video/{SHARE}?n={'9' * 5000}"),
     *("/dreamina/zip", "/dreamina/zip?video=%00", f"/dreamina/zip?video={DIGITS}", f"/dreamina/scripts.js?v={DIGITS}"),
     "/dreamina/zip?" + "&".join(f"video={number:032x}" for number in range(300)),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,13 @@ from gradio.components import Component
 
 from dreamina_ui.cards.aside import planned
 from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.values import read_value
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui.form import build_control, choice_label
+from dreamina_ui.media.inputs import Added
+from dreamina_ui.ui.form import build_control, build_media, choice_label
 from dreamina_ui.ui.gradio_internals import value_in
 from dreamina_ui.ui.html.batch import (
     columns_html,
@@ -32,6 +34,7 @@ from dreamina_ui.ui.html.batch import (
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.sections.history import Progress
+from dreamina_ui.ui.sections.media import handed_in
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.checks.upload_form import TABLE_ENDINGS
@@ -90,6 +93,10 @@ class Batch:
             trigger_mode="always_last",
             **quiet,
         )
+        for field, button, note in self._media:
+            control = self.shared[field.name]
+            handler = self._upload_handler(field, note)
+            button.upload(handler, inputs=[button, control], outputs=[control, self.refusal, note], **quiet)
         self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
         self.pause.click(self.pause_batch, inputs=self.current, outputs=self.trouble, **quiet)
         self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.trouble, **quiet)
@@ -106,6 +113,18 @@ class Batch:
 
     async def choose_mode(self, mode: str) -> list[Any]:
         return [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
+
+    def _upload_handler(self, field: Field, note: gr.HTML) -> Callable[..., Awaitable[Update]]:
+        """A handler that puts a file that was handed in into the field that all videos share."""
+
+        async def handle(path: str, content: str, request: gr.Request) -> Update:
+            async def adding() -> Added:
+                return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
+
+            shown = {"control": self.shared[field.name], "problem": self.refusal, "note": note}
+            return await handed_in(field, content, adding(), self._callers.words(request), **shown)
+
+        return handle
 
     async def preview(self, request: gr.Request, *values: Any) -> Update:
         """The plan of the batch: its videos and its price, or its problems."""
@@ -193,7 +212,14 @@ class Batch:
         with gr.Column(elem_classes="batch-part") as for_all, gr.Row(elem_classes="pair"):
             # There is no common seed: it would make equal videos.
             common = [field for field in card.fields if field != card.prompt and field.name != "seed"]
-            self.shared = {field.name: build_control(card, field, fixed, "batch-field") for field in common}
+            self.shared: dict[str, Component] = {}
+            self._media: list[tuple[Field, gr.UploadButton, gr.HTML]] = []
+            for field in common:
+                if field.media is None:
+                    self.shared[field.name] = build_control(card, field, fixed, "batch-field")
+                else:
+                    self.shared[field.name], button, note = build_media(card, field, fixed, "batch-")
+                    self._media.append((field, button, note))
         self._groups = [by_lines, by_csv, by_sweep, for_all]
         self.start = gr.Button(
             fixed.text("batch.start.none"), variant="primary", elem_id="batch-start", interactive=False

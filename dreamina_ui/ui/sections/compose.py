@@ -22,6 +22,7 @@ from dreamina_ui.ui.forms import Forms
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
+from dreamina_ui.ui.sections.media import handed_in
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -31,7 +32,6 @@ from dreamina_ui.wording import Words
 __all__ = ["Compose"]
 
 _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>')
-_NOTE = Markup('<p class="note" role="status">{}</p>')
 Update = dict[Any, Any]
 
 
@@ -192,42 +192,23 @@ class Compose:
 
     def _upload_handler(self, form: Form, name: str) -> Callable[..., Awaitable[Update]]:
         """A handler that keeps a file that was handed in, and puts its name into the field."""
+        field = next(field for field in form.card.fields if field.name == name)
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
-            try:
-                visitor_id = self._callers.known_visitor(request)
-            except (VisitorUnknown, VisitorLost) as error:
-                problem = problem_html(unknown_visitor_html(error, self._callers.words(request)))
-                return {form.problems[name]: problem}
-            field = next(field for field in form.card.fields if field.name == name)
-            return await self.hand_in(
-                form, field, content, request, self._engine.inputs.add(Path(str(path)), visitor_id, field)
-            )
+            async def adding() -> Added:
+                return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
+
+            return await self.hand_in(form, field, content, request, adding())
 
         return handle
 
     async def hand_in(
         self, form: Form, field: Field, content: str, request: gr.Request, adding: Awaitable[Added]
     ) -> Update:
-        """Put a file into a field, behind those that are there where it takes several; or say what is wrong with it."""
-        words, problem, note = self._callers.words(request), form.problems[field.name], form.notes[field.name]
-        title = words.field_title(field.name, field.title)
-        try:
-            added = await adding
-        except InvalidInput as error:
-            return {problem: problem_html(words.field_problem(error, title))}
-        except DreaminaError as error:
-            return {problem: problem_html(words.sentence(error))}
-        lines = [line for line in str(content or "").splitlines() if line.strip()] if field.kind == "list" else []
-        if field.most_items is not None:
-            lines = lines[: field.most_items - 1]
-        size = {"width": added.measures.width, "height": added.measures.height}
-        said = " ".join(words.say(f"input.note.{each}", **size) for each in added.notes)
-        return {
-            form.controls[field.name]: "\n".join([*lines, added.text]),
-            problem: gr.update(value="", visible=False),
-            note: gr.update(value=_NOTE.format(said) if said else "", visible=bool(said)),
-        }
+        """Put a file into a field, or say what is wrong with it."""
+        name = field.name
+        shown = {"control": form.controls[name], "problem": form.problems[name], "note": form.notes[name]}
+        return await handed_in(field, content, adding, self._callers.words(request), **shown)
 
     def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""
