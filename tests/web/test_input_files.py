@@ -170,6 +170,6 @@ def test_a_model_of_pictures_takes_uploads(public: str, tmp_path: Path) -> None:
         server.stop()
     assert (stranger.status_code, reply.status_code, fake.status_code) == (403, 200, 415)
     assert "upload-image" in page
-    assert fake.text.startswith("Only pictures")
+    assert fake.text.startswith("This file cannot be read")
     assert missing.status_code == 404
     assert "Traceback" not in server.log
