@@ -147,6 +147,8 @@ class Allowances:
     async def left(self, visitor_id: str) -> Left:
         """What is left for the visitor's next click; never negative, even if a limit was lowered today."""
         today = midnight(self._now())
+        if self._limits.daily_per_visitor is None and self._limits.daily is None:
+            return Left(None, None, today + DAY_S)
 
         def rest(connection: sa.Connection, limit: int | None, *mine: sa.ColumnElement[bool]) -> int | None:
             return None if limit is None else max(0, limit - _used(connection, self._backend, today, *mine))

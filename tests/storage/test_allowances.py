@@ -393,3 +393,12 @@ async def test_cancelled_jobs_give_their_uses_back(tmp_path: Path) -> None:
         rig.simulator.faults.add(Fault("submit", "no_balance"))
         assert (await rig.finish(await rig.submit())).state is State.FAILED
         assert (await stores.allowances(limits).left("ann")).per_visitor == 2
+
+
+async def test_without_a_limit_nothing_is_counted(tmp_path: Path) -> None:
+    """Each page asks for it: the database is not read, here one that is closed."""
+    with closing(Database(f"sqlite:///{tmp_path / 'closed.sqlite3'}")) as database:
+        pass
+    left = await Allowances(database, Limits(active=1, active_per_visitor=1), "simulator", now=lambda: NOON).left("ann")
+    assert (left.per_visitor, left.in_all) == (None, None)
+    assert left.renews_at > NOON
