@@ -108,7 +108,7 @@ async def test_the_page_loads_the_scripts_first() -> None:
         return HTMLResponse(html)
 
     app = Starlette(
-        routes=[Route("/", page), Route("/other", page)], middleware=[Middleware(PageHead, html="<script></script>")]
+        routes=[Route("/", page), Route("/other", page)], middleware=[Middleware(PageHead, start="<script></script>")]
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
         reply = await browser.get("/")

@@ -7,9 +7,10 @@ compressed once, and therefore well.
 
 import asyncio
 import hashlib
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,35 +26,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.config.hosts import Hosts
 
-__all__ = ["ADDRESS", "PageCache", "PageHead", "PageScripts", "with_head"]
+__all__ = ["ADDRESS", "GradioFiles", "PageCache", "PageHead", "PageScripts", "with_head"]
 
-ADDRESS = "/dreamina/scripts.js"
+ADDRESS, STYLES = "/dreamina/scripts.js", "/dreamina/styles.css"
+_URL = re.compile(r"url\(([\"']?)\./")
 FIRST = "dreamina.js"
 """The script with the helpers that the other scripts use."""
 MAX_AGE_S = 31_536_000
 
 
-class PageScripts:
-    """Serves all scripts of a folder as one file without comments, whose address changes with its content.
+class _OneFile:
+    """Serves a text at an address that changes with it, so that browsers need never ask again."""
 
-    Otherwise the page would wait for more than twenty responses before it starts.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        first = folder / FIRST
-        files = [first, *sorted(set(folder.glob("*.js")) - {first})]
-        self._plain = rjsmin.jsmin("\n".join(file.read_text(encoding="utf-8") for file in files)).encode()
+    def __init__(self, path: str, media_type: str, text: str) -> None:
+        self._path, self._media_type = path, media_type
+        self._plain = text.encode()
         self._compressed = brotli.compress(self._plain, mode=brotli.MODE_TEXT)
         self._version = hashlib.sha256(self._plain).hexdigest()[:16]
 
     @property
-    def tag(self) -> str:
-        """The script element, without `async` or `defer`: the scripts run before Gradio's, which call their functions."""
-        return f'<script src="{ADDRESS.removeprefix("/")}?v={self._version}"></script>'
+    def address(self) -> str:
+        """Relative to the page."""
+        return f"{self._path.removeprefix('/')}?v={self._version}"
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(ADDRESS, self._serve, name="dreamina_scripts")]
+        return [Route(self._path, self._serve, name=self._path)]
 
     async def _serve(self, request: Request) -> Response:
         # During an update of the replicas, one may get a request for the scripts of another version, which is not cached.
@@ -65,24 +63,67 @@ class PageScripts:
         content = self._plain
         if "br" in request.headers.get("accept-encoding", ""):
             content, headers["Content-Encoding"] = self._compressed, "br"
-        return Response(content, media_type="text/javascript", headers=headers)
+        return Response(content, media_type=self._media_type, headers=headers)
+
+
+class PageScripts(_OneFile):
+    """All scripts of a folder as one file without comments.
+
+    Otherwise the page would wait for more than twenty responses before it starts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        first = folder / FIRST
+        files = [first, *sorted(set(folder.glob("*.js")) - {first})]
+        text = rjsmin.jsmin("\n".join(file.read_text(encoding="utf-8") for file in files))
+        super().__init__(ADDRESS, "text/javascript", text)
+
+    @property
+    def tag(self) -> str:
+        """The script element, without `async` or `defer`: the scripts run before Gradio's, which call their functions."""
+        return f'<script src="{self.address}"></script>'
+
+
+class GradioFiles(_OneFile):
+    """Gradio's own files that the page needs, named in its head: its scripts, and its styles as one file.
+
+    Gradio's browser side finds out step by step which files it needs, and asks for no style that the page names already.
+    """
+
+    def __init__(self, scripts: Sequence[Path], styles: Sequence[Path]) -> None:
+        self._names = [file.name for file in scripts], [file.name for file in styles]
+        texts = (file.read_text(encoding="utf-8") for file in styles)
+        super().__init__(STYLES, "text/css", "\n".join(_URL.sub(rf"url(\1..{ASSETS}", text) for text in texts))
+
+    @property
+    def start(self) -> str:
+        """For the start of the head: the scripts, to be loaded at once."""
+        scripts, _ = self._names
+        return "".join(f'<link rel="modulepreload" crossorigin href=".{ASSETS}{name}">' for name in scripts)
+
+    @property
+    def end(self) -> str:
+        """For the end of the head, behind Gradio's first styles: all others. A style that is switched off is not loaded."""
+        _, styles = self._names
+        marks = "".join(f'<link rel="stylesheet" disabled href=".{ASSETS}{name}">' for name in styles)
+        return f'<link rel="stylesheet" href="{self.address}">{marks}' if styles else ""
 
 
 class PageHead:
-    """Middleware: adds `html` at the start of the page's head."""
+    """Middleware: adds HTML at the start of the page's head, and at its end."""
 
-    def __init__(self, app: ASGIApp, html: str) -> None:
+    def __init__(self, app: ASGIApp, start: str, end: str = "") -> None:
         self._app = app
-        self._html = html
+        self._added = start, end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and scope["path"] == "/"
-        await self._app(scope, receive, with_head(send, self._html) if is_page else send)
+        await self._app(scope, receive, with_head(send, *self._added) if is_page else send)
 
 
-def with_head(send: Send, html: str) -> Send:
-    """A `send` that adds `html` at the start of a page's head, and changes no other response."""
-    added = b"<head>" + html.encode()
+def with_head(send: Send, at_start: str, at_end: str = "") -> Send:
+    """A `send` that adds HTML at the start and at the end of a page's head, and changes no other response."""
+    added = (b"<head>", b"<head>" + at_start.encode()), (b"</head>", at_end.encode() + b"</head>")
     start: Message | None = None
 
     async def send_with_head(message: Message) -> None:
@@ -91,7 +132,9 @@ def with_head(send: Send, html: str) -> Send:
             start = message  # the content length is known only with the body
             return
         if start is not None and message["type"] == "http.response.body":
-            body = message.get("body", b"").replace(b"<head>", added, 1)
+            body = message.get("body", b"")
+            for place, html in added:
+                body = body.replace(place, html, 1)
             headers = MutableHeaders(scope=start)
             if "content-length" in headers:
                 grown = len(body) - len(message.get("body", b""))

@@ -18,7 +18,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.form import build_control, choice_label
-from dreamina_ui.ui.gradio_internals import value_in
+from dreamina_ui.ui.gradio_internals import kept_text, value_in
 from dreamina_ui.ui.html.batch import (
     columns_html,
     invitation_html,
@@ -177,7 +177,7 @@ class Batch:
                 file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
                 elem_id="batch-csv",
             )  # fmt: skip
-            self.agreed = gr.Textbox(visible="hidden", elem_id="batch-agreed", label="agreed")
+            self.agreed = kept_text("batch-agreed")
             gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
@@ -214,11 +214,11 @@ class Batch:
                 self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
             self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem")
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
-        self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
-        self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
-        self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
-        self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
-        self.accepted = gr.Textbox(visible="hidden", elem_id="batch-accepted", label="accepted")
+        self.states = kept_text("batch-states")
+        self.current = kept_text("batch-current")
+        self.planned = kept_text("batch-planned")
+        self.click_id = kept_text("batch-click-id")
+        self.accepted = kept_text("batch-accepted")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:

@@ -14,6 +14,7 @@ from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, Visitor
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
@@ -58,9 +59,9 @@ class Compose:
         )
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
         # A script sets this at each click: a double click has the same id.
-        self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+        self.click_id = kept_text("click-id")
         # The last click that was accepted: what it sent is no draft any more.
-        self.accepted = gr.Textbox(visible="hidden", elem_id="accepted", label="accepted")
+        self.accepted = kept_text("accepted")
 
     @property
     def controls(self) -> list[Any]:

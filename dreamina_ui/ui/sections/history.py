@@ -12,7 +12,7 @@ from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import State
 from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.form import choice_label
-from dreamina_ui.ui.gradio_internals import value_in
+from dreamina_ui.ui.gradio_internals import kept_number, kept_text, value_in
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -51,8 +51,8 @@ class History:
             self.frames = self._choices("frames", all_option, fixed)
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
         # Not a `gr.State`, for which each page would need a second stream.
-        self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
-        self.stale = gr.Textbox(visible="hidden", elem_id="history-stale", label="stale")
+        self.offset = kept_number("history-offset")
+        self.stale = kept_text("history-stale")
         self._newest: dict[str, object] = {}
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")

@@ -12,7 +12,7 @@ from dreamina_ui.cards.links import link_of
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui.gradio_internals import SavedVideo, value_in
+from dreamina_ui.ui.gradio_internals import SavedVideo, kept_text, value_in
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import (
@@ -76,11 +76,11 @@ class Stage:
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", elem_id="facts")
-        self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        self.current = kept_text("current")
         # Filled in by the browser when the page is opened.
-        self.opening = gr.Textbox(visible="hidden", elem_id="opening", label="opening")
+        self.opening = kept_text("opening")
         # Changes when an ended job on the stage goes on, so that it is watched again.
-        self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
+        self.again_for = kept_text("again-for")
 
     @property
     def outputs(self) -> list[Any]:
