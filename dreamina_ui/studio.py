@@ -24,7 +24,7 @@ from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, upload_folder
+from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.call_check import CallCheck, Sessions
@@ -32,7 +32,7 @@ from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
-from dreamina_ui.web.page_response import GradioFiles, PageCache, PageHead, PageScripts
+from dreamina_ui.web.page_response import PageCache, PageFiles, PageHead, PageScripts
 from dreamina_ui.web.public_files import PublicFiles
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import BodyTime, address_of, listening, serve
@@ -109,7 +109,7 @@ class Studio:
         self.blocks, self._translations = build_page(
             self.engine, callers, self.engine.allowances.left, login=login, public_files=self._public_files
         )
-        self._gradio_files = GradioFiles(*page_files(self.blocks))
+        self._page_files = PageFiles(*page_files(self.blocks), own=page_styles(sorted((ASSETS / "css").glob("*.css"))))
         self._failure: Exception | None = None
         self.app = self._app()
 
@@ -155,7 +155,7 @@ class Studio:
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
-                Middleware(PageHead, start=self._scripts.tag + self._gradio_files.start, end=self._gradio_files.end),
+                Middleware(PageHead, start=self._scripts.tag + self._page_files.start, end=self._page_files.end),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
             routes=[
@@ -163,7 +163,7 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
-                *self._gradio_files.routes,
+                *self._page_files.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
                 *(self._public_files.routes if self._public_files else []),
             ],
@@ -182,7 +182,6 @@ class Studio:
             mcp_server=False,  # Gradio's own, which the environment could turn on, would offer the page's events
             theme=studio_theme(),
             i18n=self._translations,
-            css_paths=sorted((ASSETS / "css").glob("*.css")),
             favicon_path=str(ASSETS / "logo.svg"),
             footer_links=["api"],
         )

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,6 +40,7 @@ __all__ = [
     "kept_text",
     "mount_page",
     "page_files",
+    "page_styles",
     "upload_folder",
     "value_in",
 ]
@@ -257,6 +258,35 @@ def page_files(blocks: gr.Blocks) -> tuple[list[Path], list[Path]]:
     found = [folder / name for name in files]
     styles = [file for file in found if file.suffix == ".css" and file.name not in page]
     return [file for file in found if file.suffix == ".js"], styles
+
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_RULE = re.compile(r"([^{}]+)\{((?:[^{}]|\{[^{}]*\})*)\}")
+CONTAINER = f".gradio-container.gradio-container-{gr.__version__.replace('.', '-')} .contain"
+
+
+def page_styles(files: Iterable[Path]) -> str:
+    """Our styles as Gradio's browser side would write them: each rule, and again for what is inside the page's container, which
+    puts it before Gradio's own rules; those of a media query only the second way.
+
+    Done in the browser, it takes as long as all of the page's layout.
+    """
+    text = _COMMENT.sub("", "\n".join(file.read_text(encoding="utf-8") for file in files))
+    return "\n".join(_placed(head.strip(), body.strip()) for head, body in _RULE.findall(text))
+
+
+def _placed(head: str, body: str) -> str:
+    if head.startswith("@media"):
+        return f"{head} {{ {' '.join(_contained(*rule) for rule in _RULE.findall(body))} }}"
+    rule = f"{head} {{ {body} }}"
+    return rule if head.startswith("@") else f"{rule}\n{_contained(head, body)}"
+
+
+def _contained(selectors: str, body: str) -> str:
+    is_dark = ".dark" in selectors
+    parts = (part.strip() for part in selectors.replace(".dark", "", 1).split(","))
+    start = f".dark {CONTAINER}" if is_dark else CONTAINER
+    return f"{', '.join(f'{start} {part}' for part in parts)} {{ {body} }}"
 
 
 def _component_load(text: str, kind: str) -> tuple[str, str] | None:

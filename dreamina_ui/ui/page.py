@@ -51,7 +51,11 @@ class Page:
     ) -> None:
         self._engine = engine
         self._callers = callers
-        gr.HTML(fixed.fragment("header", partial(header_html, engine.card, engine.backend)), elem_classes="header")
+        gr.HTML(
+            fixed.fragment("header", partial(header_html, engine.card, engine.backend)),
+            elem_classes="header",
+            js_on_load=None,
+        )
         self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
@@ -64,17 +68,23 @@ class Page:
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
                 self.batch = Batch(engine, callers, fixed)
         self.history = History(engine, callers, fixed)
-        gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
-        gr.HTML(fixed.fragment("connection", connection_html), elem_classes="notify")
+        self.words = gr.HTML(
+            fixed.fragment("words", lambda words: keys_html(words) + connection_html(words)),
+            visible=False,
+            elem_id="keys",
+            js_on_load=None,
+        )
 
     def _build_examples(self, fixed: Fixed) -> gr.HTML:
         card = self._engine.card
-        fitting = [name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)]
+        self._fitting = fitting = [
+            name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)
+        ]
         return gr.HTML(
             fixed.fragment("examples", lambda words: examples_html(words, fitting)),
             elem_id="examples",
             js_on_load=EXAMPLES_SCRIPT,
-            visible=bool(fitting),
+            visible=False,
         )
 
     def connect(self, blocks: gr.Blocks) -> None:
@@ -88,6 +98,8 @@ class Page:
         history.connect(quiet)
         keep_draft(blocks, "form", compose.price_inputs, compose.accepted)
         keep_draft(blocks, "batch", batch.drafted, batch.accepted)
+        later = [history.section, *stage.later, account.left, self.words, *([self.examples] if self._fitting else [])]
+        blocks.load(None, outputs=later, js=f"() => window.dreamina.later({len(later)})", **quiet)
         blocks.load(
             self.open,
             inputs=stage.opening,

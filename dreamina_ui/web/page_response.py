@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.config.hosts import Hosts
 
-__all__ = ["ADDRESS", "GradioFiles", "PageCache", "PageHead", "PageScripts", "with_head"]
+__all__ = ["ADDRESS", "PageCache", "PageFiles", "PageHead", "PageScripts", "with_head"]
 
 ADDRESS, STYLES = "/dreamina/scripts.js", "/dreamina/styles.css"
 _URL = re.compile(r"url\(([\"']?)\./")
@@ -84,16 +84,18 @@ class PageScripts(_OneFile):
         return f'<script src="{self.address}"></script>'
 
 
-class GradioFiles(_OneFile):
-    """Gradio's own files that the page needs, named in its head: its scripts, and its styles as one file.
+class PageFiles(_OneFile):
+    """What the page needs, named in its head: Gradio's scripts, and its styles and our `own` ones as one file.
 
     Gradio's browser side finds out step by step which files it needs, and asks for no style that the page names already.
     """
 
-    def __init__(self, scripts: Sequence[Path], styles: Sequence[Path]) -> None:
+    def __init__(self, scripts: Sequence[Path], styles: Sequence[Path], own: str = "") -> None:
         self._names = [file.name for file in scripts], [file.name for file in styles]
         texts = (file.read_text(encoding="utf-8") for file in styles)
-        super().__init__(STYLES, "text/css", "\n".join(_URL.sub(rf"url(\1..{ASSETS}", text) for text in texts))
+        super().__init__(
+            STYLES, "text/css", "\n".join([*(_URL.sub(rf"url(\1..{ASSETS}", text) for text in texts), own])
+        )
 
     @property
     def start(self) -> str:
@@ -106,7 +108,7 @@ class GradioFiles(_OneFile):
         """For the end of the head, behind Gradio's first styles: all others. A style that is switched off is not loaded."""
         _, styles = self._names
         marks = "".join(f'<link rel="stylesheet" disabled href=".{ASSETS}{name}">' for name in styles)
-        return f'<link rel="stylesheet" href="{self.address}">{marks}' if styles else ""
+        return f'<link rel="stylesheet" href="{self.address}">{marks}' if self._plain else ""
 
 
 class PageHead:

@@ -80,7 +80,7 @@ class Batch:
 
     def connect(self, quiet: dict[str, Any]) -> None:
         changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
-        self.mode.change(self.choose_mode, inputs=self.mode, outputs=self._groups, **quiet)
+        self.mode.change(self.choose_mode, inputs=self.mode, outputs=[*self._groups, *self._late], **quiet)
         gr.on(
             [self.mode.change, *changes],
             self.preview,
@@ -104,7 +104,10 @@ class Batch:
         )
 
     async def choose_mode(self, mode: str) -> list[Any]:
-        return [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
+        groups = [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
+        # Their files are loaded when they are first shown. From then on they stay, and what was put in with them.
+        late = {self.csv: mode == "csv", **dict.fromkeys(self._late[1:], mode == "sweep")}
+        return [*groups, *(gr.update(visible=True) if late[part] else gr.skip() for part in self._late)]
 
     async def preview(self, request: gr.Request, *values: Any) -> Update:
         """The plan of the batch: its videos and its price, or its problems."""
@@ -175,10 +178,14 @@ class Batch:
         with gr.Column(visible=False, elem_classes="batch-part") as by_csv:
             self.csv = gr.File(
                 file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
-                elem_id="batch-csv",
+                elem_id="batch-csv", visible=False,
             )  # fmt: skip
             self.agreed = kept_text("batch-agreed")
-            gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
+            gr.HTML(
+                fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)),
+                elem_classes="hint",
+                js_on_load=None,
+            )
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
                 lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt", visible=card.prompt is not None
@@ -194,17 +201,18 @@ class Batch:
             common = [field for field in card.fields if field != card.prompt and field.name != "seed"]
             self.shared = {field.name: build_control(card, field, fixed, "batch-field") for field in common}
         self._groups = [by_lines, by_csv, by_sweep, for_all]
+        self._late = [self.csv, *(part for part in (self.ratios, self.frames) if part.choices)]
         self.start = gr.Button(
             fixed.text("batch.start.none"), variant="primary", elem_id="batch-start", interactive=False
         )
-        self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem")
+        self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem", js_on_load=None)
 
     def _build_table(self, fixed: Fixed) -> None:
         self.plan = gr.HTML(
             fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
         )
         with gr.Column(visible=False, elem_id="batch-board") as self.board:
-            self.progress = gr.HTML("", elem_id="batch-progress")
+            self.progress = gr.HTML("", elem_id="batch-progress", js_on_load=None)
             with gr.Row(elem_classes="stage-actions"):
                 self.pause = gr.Button(fixed.text("batch.pause"), elem_id="batch-pause", size="sm", min_width=80)
                 self.go_on = gr.Button(fixed.text("batch.continue"), elem_id="batch-continue", size="sm", min_width=80)
@@ -212,7 +220,7 @@ class Batch:
                     fixed.text("batch.cancel_rest"), elem_id="batch-cancel", size="sm", min_width=80
                 )
                 self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
-            self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem")
+            self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem", js_on_load=None)
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
         self.states = kept_text("batch-states")
         self.current = kept_text("batch-current")
@@ -224,7 +232,7 @@ class Batch:
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
         field = self._engine.card.field(name)
         choices = [(choice_label(self._engine.card, field, each), each) for each in field.choices] if field else []
-        return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=bool(choices))
+        return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=False)
 
     async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
         return await planned(self._callers.visitor(request), partial(self._plan, contents))

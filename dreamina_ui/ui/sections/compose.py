@@ -41,11 +41,12 @@ class Compose:
         self._dropped = DroppedFiles()
         self.form = build_form(engine.card, fixed, uploads=public_files is not None)
         with gr.Row(elem_classes="before-click", equal_height=True):
-            self.price = gr.HTML("", elem_id="price")
+            self.price = gr.HTML("", elem_id="price", js_on_load=None)
             gr.HTML(
                 fixed.fragment("notify", notify_html),
                 elem_classes="notify",
                 min_width=40,
+                js_on_load=None,
             )
         with gr.Row(elem_classes="actions"):
             self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
@@ -57,7 +58,7 @@ class Compose:
             size="sm",
             type="filepath",
         )
-        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
+        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem", js_on_load=None)
         # A script sets this at each click: a double click has the same id.
         self.click_id = kept_text("click-id")
         # The last click that was accepted: what it sent is no draft any more.

@@ -34,13 +34,21 @@ class History:
         self._callers = callers
         self._posters = Posters(engine.card)
         all_option = (fixed.text("filter.all"), "")
+        with gr.Column(visible=False) as self.section:
+            self._build(fixed, all_option)
+        self._newest: dict[str, object] = {}
+
+    def _build(self, fixed: Fixed, all_option: tuple[Any, Any]) -> None:
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(
             fixed.fragment("history.title", lambda words: title.format(words.say("history.title"))),
             elem_classes="section-title",
+            js_on_load=None,
         )
         with gr.Row(elem_classes="filters", equal_height=True):
-            self.words = gr.Textbox(label=fixed.text("search"), elem_id="history-search", scale=4, min_width=180)
+            self.words = gr.Textbox(
+                label=fixed.text("search"), elem_id="history-search", max_lines=1, scale=4, min_width=180
+            )
             states = [
                 (fixed.text(f"state.{state}"), state) for state in (RUNNING, *map(str, State)) if state in _FILTERED
             ]
@@ -53,10 +61,9 @@ class History:
         # Not a `gr.State`, for which each page would need a second stream.
         self.offset = kept_number("history-offset")
         self.stale = kept_text("history-stale")
-        self._newest: dict[str, object] = {}
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
-            self.place = gr.HTML("", elem_id="page-place")
+            self.place = gr.HTML("", elem_id="page-place", js_on_load=None)
             self.older = gr.Button(fixed.text("page.next"), elem_id="older", size="sm")
 
     @property

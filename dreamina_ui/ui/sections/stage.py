@@ -45,7 +45,7 @@ class Stage:
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen")
+        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen", js_on_load=None)
         self.player = SavedVideo(
             visible=False,
             autoplay=True,
@@ -55,9 +55,9 @@ class Stage:
             buttons=[],
             elem_id="player",
         )
-        self.undecodable = gr.HTML("", elem_id="undecodable")
-        self.status = gr.HTML("", elem_id="status")
-        self.variations = gr.HTML("", elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
+        self.undecodable = gr.HTML("", visible=False, elem_id="undecodable", js_on_load=None)
+        self.status = gr.HTML("", visible=False, elem_id="status", js_on_load=None)
+        self.variations = gr.HTML("", visible=False, elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
         with gr.Group(visible=False, elem_id="uncertain") as self.uncertain, gr.Row(equal_height=True):
             self.request_id = gr.Textbox(
                 label=fixed.text("adopt.field"),
@@ -69,13 +69,15 @@ class Stage:
             self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
         self.resume = gr.Button(fixed.text("resume"), visible=False, elem_id="resume")
         # What kept the buttons above from doing what they say.
-        self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+        self.adoption = gr.HTML(
+            "", visible=False, elem_id="problem-request-id", elem_classes="problem", js_on_load=None
+        )
         with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
-            self.links = gr.HTML("", elem_id="links")
+            self.links = gr.HTML("", elem_id="links", js_on_load=None)
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
-        self.facts = gr.HTML("", elem_id="facts")
+        self.facts = gr.HTML("", visible=False, elem_id="facts", js_on_load=None)
         self.current = kept_text("current")
         # Filled in by the browser when the page is opened.
         self.opening = kept_text("opening")
@@ -86,6 +88,11 @@ class Stage:
     def outputs(self) -> list[Any]:
         shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.facts, self.links]
         return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
+
+    @property
+    def later(self) -> list[Any]:
+        """What is empty until there is a job: it is made when the form has been shown."""
+        return [self.undecodable, self.status, self.variations, self.facts]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         by_id, changed = [self.current, self.request_id], [self.adoption, self.again_for]
