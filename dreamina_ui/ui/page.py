@@ -98,7 +98,9 @@ class Page:
         history.connect(quiet)
         keep_draft(blocks, "form", compose.price_inputs, compose.accepted)
         keep_draft(blocks, "batch", batch.drafted, batch.accepted)
-        later = [history.section, *stage.later, account.left, self.words, *([self.examples] if self._fitting else [])]
+        examples = [self.examples] if self._fitting else []
+        # Nobody needs these for the first click: they are made when the form has been drawn.
+        later = [*compose.later, *stage.later, *examples, history.section, account.section, self.words]
         blocks.load(None, outputs=later, js=f"() => window.dreamina.later({len(later)})", **quiet)
         blocks.load(
             self.open,

@@ -99,9 +99,10 @@ class PageFiles(_OneFile):
 
     @property
     def start(self) -> str:
-        """For the start of the head: the scripts, to be loaded at once."""
+        """For the start of the head: what is to be loaded at once, the styles first, because the page's scripts wait for them."""
         scripts, _ = self._names
-        return "".join(f'<link rel="modulepreload" crossorigin href=".{ASSETS}{name}">' for name in scripts)
+        first = f'<link rel="preload" as="style" href="{self.address}">' if self._plain else ""
+        return first + "".join(f'<link rel="modulepreload" crossorigin href=".{ASSETS}{name}">' for name in scripts)
 
     @property
     def end(self) -> str:

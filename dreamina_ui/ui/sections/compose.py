@@ -41,11 +41,12 @@ class Compose:
         self._dropped = DroppedFiles()
         self.form = build_form(engine.card, fixed, uploads=public_files is not None)
         with gr.Row(elem_classes="before-click", equal_height=True):
-            self.price = gr.HTML("", elem_id="price", js_on_load=None)
-            gr.HTML(
+            self.price = gr.HTML("", visible=False, elem_id="price", js_on_load=None)
+            self._bell = gr.HTML(
                 fixed.fragment("notify", notify_html),
                 elem_classes="notify",
                 min_width=40,
+                visible=False,
                 js_on_load=None,
             )
         with gr.Row(elem_classes="actions"):
@@ -55,6 +56,7 @@ class Compose:
             str(fixed.text("fill_from_file")),
             file_types=list(RECORD_ENDINGS),
             elem_id="settings-file",
+            visible=False,
             size="sm",
             type="filepath",
         )
@@ -63,6 +65,10 @@ class Compose:
         self.click_id = kept_text("click-id")
         # The last click that was accepted: what it sent is no draft any more.
         self.accepted = kept_text("accepted")
+
+    @property
+    def later(self) -> list[Any]:
+        return [self.price, self._bell, self.file]
 
     @property
     def controls(self) -> list[Any]:

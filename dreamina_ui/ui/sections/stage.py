@@ -45,7 +45,7 @@ class Stage:
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen", js_on_load=None)
+        self.screen = gr.HTML(fixed.fragment("empty", empty_html), visible=False, elem_id="screen", js_on_load=None)
         self.player = SavedVideo(
             visible=False,
             autoplay=True,
@@ -91,8 +91,7 @@ class Stage:
 
     @property
     def later(self) -> list[Any]:
-        """What is empty until there is a job: it is made when the form has been shown."""
-        return [self.undecodable, self.status, self.variations, self.facts]
+        return [self.screen, self.undecodable, self.status, self.variations, self.facts]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         by_id, changed = [self.current, self.request_id], [self.adoption, self.again_for]
