@@ -11,8 +11,9 @@ from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
 
-__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
+__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
+THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
 """So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
 
@@ -62,16 +63,10 @@ class JobQueries:
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
     ) -> tuple[list[Job], int]:
-        """A page of the jobs that match, newest first, and the count of all of them."""
-        found = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.deleted_at.is_(None), *_conditions(search or Search()))
-        page = (
-            sa.select(jobs)
-            .where(found)
-            .order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
-            .limit(limit)
-            .offset(offset)
-        )
-        count = sa.select(sa.func.count()).select_from(jobs).where(found)
+        """A page of the jobs that match, newest first, and the count of all of them, up to one more than `counted_most`."""
+        page = _page(visitor_id, search, limit, offset)
+        some = sa.select(jobs.c.job_id).where(_found(visitor_id, search)).limit(counted_most(offset + limit) + 1)
+        count = sa.select(sa.func.count()).select_from(some.subquery())
 
         def work(connection: sa.Connection) -> tuple[list[Job], int]:
             shown = [job_of(row) for row in connection.execute(page)]
@@ -80,6 +75,13 @@ class JobQueries:
             return shown, connection.scalar(count) or 0
 
         return await self._database.read(work)
+
+    async def listed(
+        self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
+    ) -> list[Job]:
+        """The page alone: nothing is counted."""
+        query = _page(visitor_id, search, limit, offset)
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
@@ -277,6 +279,20 @@ class Overview:
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+
+def counted_most(reach: int) -> int:
+    """How far jobs are counted for a page that ends at the job of this number: to the next full thousand."""
+    return -(-reach // THOUSAND) * THOUSAND
+
+
+def _found(visitor_id: str, search: Search | None) -> sa.ColumnElement[bool]:
+    return sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.deleted_at.is_(None), *_conditions(search or Search()))
+
+
+def _page(visitor_id: str, search: Search | None, limit: int, offset: int) -> sa.Select[Any]:
+    newest_first = (jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
+    return sa.select(jobs).where(_found(visitor_id, search)).order_by(*newest_first).limit(limit).offset(offset)
 
 
 def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:

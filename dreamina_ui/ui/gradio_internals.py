@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from types import SimpleNamespace
@@ -115,6 +115,18 @@ class StudioBlocks(gr.Blocks):
         super().__init__(*values, **options)
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
+        self.shown_later: list[Block] = []
+
+    def show_later(self, parts: Sequence[Block]) -> None:
+        """Make these, which are invisible at first, when the browser has drawn all others (`assets/js/dreamina.js`)."""
+        self.shown_later = list(parts)
+        self.load(
+            None,
+            outputs=self.shown_later,
+            js=f"() => window.dreamina.later({len(parts)})",
+            show_progress="hidden",
+            api_visibility="private",
+        )
 
     def get_config_file(self) -> BlocksConfigDict:
         """The description from which the browser makes the page, without what it would make and never show."""
@@ -183,7 +195,7 @@ def _lean(config: BlocksConfigDict) -> BlocksConfigDict:
         children = page["layout"]["children"]
         page["layout"]["children"] = [child for child in children if child["id"] not in endpoints]
     for event in config["dependencies"]:
-        if event["show_progress"] == "hidden":
+        if event["show_progress"] == "hidden" and event["targets"]:
             event["show_progress_on"] = []
     return config
 
@@ -231,14 +243,14 @@ _NEEDED = re.compile(r"m\.f=\[([^\]]*)\]")
 _LOADED = r"import\(`\./([^`]+)`\)[^`]{0,60}?,__vite__mapDeps\(\[([\d,]*)\]\)"
 
 
-def page_files(blocks: gr.Blocks) -> tuple[list[Path], list[Path]]:
+def page_files(blocks: StudioBlocks) -> tuple[list[Path], list[Path]]:
     """Gradio's scripts and styles that the browser needs before the page can be used, in the order in which it asks for them.
 
     Each script names the next ones, and those of a component are asked for one component after the other: five round trips, while
     nothing is shown. Empty where Gradio's files are not built as they were: then the page takes longer.
     """
     folder = Path(BUILD_PATH_LIB)
-    types = {"state" if part["type"] == "api" else part["type"] for part in _made(blocks.config)}
+    types = {"state" if part["type"] == "api" else part["type"] for part in _made(blocks)}
     page = (folder.parent / "index.html").read_text(encoding="utf-8")
     entry = _ENTRY.search(page)
     if entry is None:
@@ -286,7 +298,7 @@ def _contained(selectors: str, body: str) -> str:
     is_dark = ".dark" in selectors
     parts = (part.strip() for part in selectors.replace(".dark", "", 1).split(","))
     start = f".dark {CONTAINER}" if is_dark else CONTAINER
-    return f"{', '.join(f'{start} {part}' for part in parts)} {{ {body} }}"
+    return f"{', '.join(f'{start} {part}' for part in parts)} {{ {body.strip()} }}"
 
 
 def _component_load(text: str, kind: str) -> tuple[str, str] | None:
@@ -294,9 +306,11 @@ def _component_load(text: str, kind: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
-def _made(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The components whose files the browser loads at once: what is invisible is loaded when it is shown."""
-    return (part for part in config["components"] if part["props"].get("visible", True) is not False)
+def _made(blocks: StudioBlocks) -> Iterator[Any]:
+    """The components whose files the browser loads when it opens the page: others are loaded when they are shown."""
+    later = {block._id for block in blocks.shown_later}
+    parts = blocks.config["components"]
+    return (part for part in parts if part["props"].get("visible", True) is not False or part["id"] in later)
 
 
 def value_in(event: gr.EventData, name: str) -> Any:

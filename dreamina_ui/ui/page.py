@@ -87,7 +87,7 @@ class Page:
             visible=False,
         )
 
-    def connect(self, blocks: gr.Blocks) -> None:
+    def connect(self, blocks: StudioBlocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
         account = self.account
@@ -100,8 +100,7 @@ class Page:
         keep_draft(blocks, "batch", batch.drafted, batch.accepted)
         examples = [self.examples] if self._fitting else []
         # Nobody needs these for the first click: they are made when the form has been drawn.
-        later = [*compose.later, *stage.later, *examples, history.section, account.section, self.words]
-        blocks.load(None, outputs=later, js=f"() => window.dreamina.later({len(later)})", **quiet)
+        blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
         blocks.load(
             self.open,
             inputs=stage.opening,
@@ -198,12 +197,12 @@ class Page:
 
     async def _newest(self, visitor_id: str, seen: Any) -> str | None:
         """The newest job that runs, or else the newest video, if it is not among those that were seen."""
-        running, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=RUNNING))
+        running = await self._engine.history.listed(visitor_id, 1, search=Search(state=RUNNING))
         if running:
             return running[0].job_id
         if not isinstance(seen, list):
             return None
-        ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
+        ready = await self._engine.history.listed(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
         return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
@@ -290,14 +289,14 @@ def build_page(
     *,
     login: bool = False,
     public_files: PublicFiles | None = None,
-) -> tuple[gr.Blocks, gr.I18n]:
+) -> tuple[StudioBlocks, gr.I18n]:
     """The app as Gradio blocks, with the page's private events and the public endpoints; and its fixed texts.
 
     `left` returns a visitor's allowance. With `login` there is a button to sign in with Hugging Face.
     `public_files` stores the uploads of address fields.
     """
     fixed = Fixed()
-    blocks: gr.Blocks
+    blocks: StudioBlocks
     # Gradio checks every hour, and deletes uploads that are older than an hour: they are read once.
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)

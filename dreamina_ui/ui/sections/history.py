@@ -10,7 +10,7 @@ from markupsafe import Markup
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import State
-from dreamina_ui.storage.job_queries import RUNNING, Search
+from dreamina_ui.storage.job_queries import RUNNING, Search, counted_most
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.ui.gradio_internals import kept_number, kept_text, value_in
 from dreamina_ui.ui.html.history import Posters
@@ -124,11 +124,14 @@ class History:
                 del self._newest[page]
         if not is_newest:  # the page has asked again since
             return [gr.skip() for _ in self.outputs]
-        first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
+        first, last, most = max(at, 0) + 1, max(at, 0) + len(jobs), counted_most(max(at, 0) + PAGE)
+        place = {"first": first, "last": last, "count": min(count, most)}
         return [
             self._posters.html(jobs, texts, searched=search != Search()),
             gr.update(visible=count > PAGE),
-            Markup('<p class="place">{}</p>').format(texts.say("page.place", first=first, last=last, count=count)),
+            Markup('<p class="place">{}</p>').format(
+                texts.say("page.place.more" if count > most else "page.place", **place)
+            ),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
         ]
