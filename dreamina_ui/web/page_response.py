@@ -41,7 +41,7 @@ class _OneFile:
     def __init__(self, path: str, media_type: str, text: str) -> None:
         self._path, self._media_type = path, media_type
         self._plain = text.encode()
-        self._compressed = brotli.compress(self._plain, mode=brotli.MODE_TEXT)
+        self._compressed = _compressed(self._plain, GOOD)
         self._version = hashlib.sha256(self._plain).hexdigest()[:16]
 
     @property
@@ -157,8 +157,9 @@ PAGES_MOST = 32
 """There is one page for each language, and for each sub-path that a proxy tells."""
 PACKED_MOST = 8
 """Compressed pages for names that are not in the settings: any number is one by which this program may be reached."""
-FAST, BEST = 4, 11
-"""Qualities of brotli: the fast one takes a few milliseconds, the best one a fifth of a second."""
+FAST, GOOD, BEST = 4, 9, 11
+"""Qualities of brotli: the fast one takes a few milliseconds, the good one twenty, the best one a fifth of a second: the start of
+the program waits for our own files."""
 FAST_EACH_S, BEST_EACH_S = 1.0, 10.0
 """Seconds between two compressions for such names; meanwhile pages are sent as they are."""
 KEPT = {"/": "text/html", "/config": "application/json"}
@@ -167,6 +168,8 @@ PLACE = "studio.invalid"
 """The host that pages are rendered for; each request gets its own in its place."""
 ASSETS, ASSETS_MOST = "/assets/", 32 * 2**20
 """Gradio's own files, and the bytes of them that are kept compressed."""
+_HASHED = re.compile(r"-[\w-]{8}\.(js|css)$")
+"""The end of a name that changes with its file."""
 
 Cookies = Mapping[str, str]
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -212,6 +215,8 @@ class PageCache:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        if is_read and _is_asset(scope["path"]) and _HASHED.search(scope["path"]):
+            send = _lasting(send)
         if is_read and scope["path"] in KEPT:
             await self._send_page(scope, receive, send)
         elif is_read and _is_asset(scope["path"]) and _takes_brotli(scope) and not _is_conditional(scope):
@@ -330,6 +335,17 @@ async def _send(page: _Page, scope: Scope, send: Send) -> None:
     headers = [*page.headers, (b"content-length", str(len(page.body)).encode())]
     await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
     await send({"type": "http.response.body", "body": page.body if scope["method"] == "GET" else b""})
+
+
+def _lasting(send: Send) -> Send:
+    """A `send` by which a file that never changes is not asked for again. Gradio leaves that to the browser's guess."""
+
+    async def send_lasting(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
+            MutableHeaders(scope=message)["Cache-Control"] = f"public, max-age={MAX_AGE_S}, immutable"
+        await send(message)
+
+    return send_lasting
 
 
 def _brotli(headers: list[tuple[bytes, bytes]], body: bytes) -> _Page:

@@ -74,7 +74,7 @@ def test_the_first_frame_of_the_form_takes_a_click(context: BrowserContext, quic
 
 
 def test_the_head_names_the_files_of_gradio(context: BrowserContext, quick_server: Server) -> None:
-    """An opened page has loaded the scripts of Gradio that its head names, and no others; of its styles one: the rest is in ours."""
+    """An opened page has loaded the scripts of Gradio that its head names, no other; of its styles one: the rest is in ours."""
     page = opened(context, quick_server, [])
     expect(page.locator("#settings-file")).to_be_visible()
     html = page.request.get(quick_server.address).text()
