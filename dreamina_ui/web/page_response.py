@@ -168,7 +168,7 @@ PLACE = "studio.invalid"
 """The host that pages are rendered for; each request gets its own in its place."""
 ASSETS, ASSETS_MOST = "/assets/", 32 * 2**20
 """Gradio's own files, and the bytes of them that are kept compressed."""
-_HASHED = re.compile(r"-[\w-]{8}\.(js|css)$")
+_HASHED = re.compile(r"-[\w-]{8,10}\.(js|css)$")
 """The end of a name that changes with its file."""
 
 Cookies = Mapping[str, str]

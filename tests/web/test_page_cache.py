@@ -232,7 +232,7 @@ async def test_gradios_files_are_asked_for_once() -> None:
     """A name that changes with its file is kept for a year, in every encoding; others are not, nor is what is not there."""
     house = House()
     for encoding in ("identity", "br"):
-        kept = await house.get("/assets/Index-Akn07EZ_.js", **{"accept-encoding": encoding})
+        kept = await house.get("/assets/Index-Akn07EZ_2.js", **{"accept-encoding": encoding})
         assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
         for name in ("a.js", "none.js"):
             reply = await house.get(f"/assets/{name}", **{"accept-encoding": encoding})
