@@ -25,10 +25,11 @@ from benchmarks.figures import Figure, machine, publish, table
 from benchmarks.programs import service
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.engine.schedule import PollSchedule
 from dreamina_ui.jobs import HOLDER, State
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.storage.allowances import Limits
 from tests.filled import past_job
 
@@ -176,10 +177,10 @@ async def _all(waiting: Sequence[Any]) -> dict[str, float]:
 @asynccontextmanager
 async def engine_at(base: str, folder: Path, sigma: float, median_s: float) -> AsyncIterator[Engine]:
     """An engine that has learned from 30 jobs of the same durations."""
-    card = load_card(BUNDLED_CARD)
+    card = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
     engine = Engine(
         EngineSettings(
-            card=card,
+            models=Models([card]),
             data_dir=folder,
             database_url=f"sqlite:///{folder / 'dreamina.sqlite3'}",
             service_base=base,

@@ -1,37 +1,27 @@
-"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` checks one."""
+"""Model cards for the owner: `python -m dreamina_ui.card fetch MODEL_ID` writes one, `… check FILE` checks one, `… models` lists
+what the service offers and whether its cards can be used."""
 
 import asyncio
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from dreamina_ui.cards.model_card import Card, Field, load_card
+from dreamina_ui.cards.media_rules import MEGABYTE
+from dreamina_ui.cards.model_card import Card, Field, card_of, load_card
 from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
 from dreamina_ui.masking import know_settings
-from dreamina_ui.runcomfy.client import RunComfy
+from dreamina_ui.runcomfy.catalogue import Catalogue, file_name, write_card
 from dreamina_ui.settings import Settings
 
-__all__ = ["card_from", "commands", "described"]
+__all__ = ["commands", "described"]
 
-SCHEMA_PLACES = (
-    ("input_schema",),
-    ("schema", "input"),
-    ("schema", "input_schema"),
-    ("schema", "properties", "input"),
-    ("schema",),
-    ("inputs",),
-    ("input",),
-)
-"""Where the input schema may be in a reply about a model; RunComfy does not document it."""
-OUTPUT_PLACES = (("output_schema",), ("schema", "output"), ("schema", "output_schema"))
-WRAPPERS = ("model", "data")
 SHOWN_MOST = 60
+_MEDIA = {"image": "picture", "video": "video", "audio": "sound"}
 
 commands = typer.Typer(
     help="Model cards: what a model takes, and so what the form shows.",
@@ -52,14 +42,14 @@ def fetch(
 ) -> None:
     """Write a model's card from the service's reply about it; free of charge."""
     model_id = model_id.strip("/ ")
-    path = to or Path(re.sub(r"[^A-Za-z0-9._-]+", "-", model_id).strip("-.") + ".json")
+    path = to or Path(file_name(model_id))
     if path.exists() and not replace:
         _refuse(f"That cannot be done: {path} is there already; --replace writes over it.")
     try:
         load_env_file(os.environ)
         know_settings(os.environ)
-        source = card_from(model_id, asyncio.run(_reply(model_id, Settings.from_env(os.environ))))
-        path.write_text(json.dumps(source, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        card = asyncio.run(_catalogue().fetch(model_id))
+        write_card(card, path)
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
     except OSError as error:
@@ -74,27 +64,27 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A card.")])
     _show(file)
 
 
-def card_from(model_id: str, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """The card of the service's reply about a model. Raises `CardError` if the reply has no input schema."""
-    replies = [reply, *(inner for name in WRAPPERS if isinstance(inner := reply.get(name), Mapping))]
-    schema = next(filter(None, (_at(each, place, "properties") for each in replies for place in SCHEMA_PLACES)), None)
-    if schema is None:
-        raise CardError(f"the service's reply about {model_id} holds no input schema; write the card by hand")
-    output = next(filter(None, (_at(each, place) for each in replies for place in OUTPUT_PLACES)), None)
-    names = {"title": ("display_name", "title", "name"), "task": ("category", "task")}
-    texts = {
-        key: str(found)
-        for key, places in names.items()
-        if (found := next((reply[place] for place in places if isinstance(reply.get(place), str)), None))
-    }
-    fps = reply.get("frames_per_second")
-    return {
-        "model_id": model_id,
-        **texts,
-        **({"frames_per_second": fps} if isinstance(fps, int | float) and not isinstance(fps, bool) else {}),
-        "input_schema": {**schema, "type": "object"},
-        **({"output_schema": output} if output else {}),
-    }
+@commands.command()
+def models(
+    search: Annotated[str, typer.Argument(help="Words of ids and titles; without them, all models.")] = "",
+) -> None:
+    """List the service's models, and whether this studio can use their cards; free of charge."""
+    try:
+        load_env_file(os.environ)
+        know_settings(os.environ)
+        found = asyncio.run(_catalogue().listed(search))
+    except DreaminaError as error:
+        _refuse(f"That cannot be done: {error}")
+    usable = 0
+    for source in found:
+        try:
+            card = card_of(str(source.get("model_id", "?")), source)
+        except CardError as error:
+            typer.echo(_plain(f"{source.get('model_id', '?')}: cannot be used: {error}"))
+        else:
+            usable += 1
+            typer.echo(_plain(f"{card.model_id}  {card.title}"))
+    typer.echo(f"{len(found)} models, {usable} of them can be used.")
 
 
 def described(card: Card) -> Iterator[str]:
@@ -107,13 +97,15 @@ def described(card: Card) -> Iterator[str]:
             facts.append("default " + (default if len(default) <= SHOWN_MOST else default[: SHOWN_MOST - 1] + "…"))
         facts += ["required"] if field.required else []
         facts += ["or nothing (null)"] if field.nullable else []
+        facts += [f"for example {field.sample}"] if field.sample else []
+        facts += [f"not checked here: {rule}" for rule in field.unread_rules]
         yield _plain(f"{field.name:<{width}}  {field.title}: {', '.join(facts)}")
 
 
-async def _reply(model_id: str, settings: Settings) -> dict[str, Any]:
-    async with RunComfy(settings.api_base, network=settings.network) as service:
-        # Without a key, the client raises `KeyMissing`.
-        return await service.model(model_id, key=settings.api_key or "")
+def _catalogue() -> Catalogue:
+    settings = Settings.from_env(os.environ)
+    # Without a key, the client raises `KeyMissing`.
+    return Catalogue(settings.api_base, network=settings.network, key=settings.api_key or "")
 
 
 def _show(path: Path) -> None:
@@ -126,21 +118,6 @@ def _show(path: Path) -> None:
         typer.echo("  " + line)
 
 
-def _at(reply: Mapping[str, Any], place: tuple[str, ...], needed: str = "") -> dict[str, Any] | None:
-    """The object at `place`, parsed if it is text; None if there is none, or none with an object named `needed`."""
-    value: Any = reply
-    for name in place:
-        value = value.get(name) if isinstance(value, Mapping) else None
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                value = None
-    if not isinstance(value, dict) or (needed and not isinstance(value.get(needed), dict)):
-        return None
-    return value
-
-
 def _kind(field: Field) -> str:
     if field.kind == "list" and field.item is not None:
         return f"list of: {_kind(field.item)}"
@@ -151,7 +128,7 @@ def _kind(field: Field) -> str:
         "integer": "whole number",
         "number": "number",
         "boolean": "yes or no",
-        "address": "https address",
+        "address": f"{_MEDIA.get(field.media or '', 'file')}, by https address or as a file",
     }
     return names.get(field.kind, "JSON")
 
@@ -165,7 +142,11 @@ def _limits(field: Field) -> Iterator[str]:
         (field.least_items, "at least {} entries"),
         (field.most_items, "at most {} entries"),
     )
-    return (words.format(limit) for limit, words in limits if limit is not None)
+    yield from (words.format(limit) for limit, words in limits if limit is not None)
+    for rule in field.rules:
+        bound = rule.bound / MEGABYTE if rule.quantity == "bytes" else rule.bound
+        unit = "MB" if rule.quantity == "bytes" else rule.quantity.replace("_", " ").removesuffix(" s")
+        yield f"{unit} {'at most' if rule.is_upper else 'at least'} {bound:.6g}"
 
 
 def _refuse(sentence: str) -> NoReturn:

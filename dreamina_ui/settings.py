@@ -27,7 +27,9 @@ KEY_NAMES = ("RUNCOMFY_API_TOKEN", "RUNCOMFY_TOKEN", "RUNCOMFY_API_KEY")
 KEY = re.compile(r"""[!#-&(-_a-~]+""")
 """Visible ASCII without quotes."""
 API_BASE = "https://model-api.runcomfy.net/v1"
-BUNDLED_CARD = Path(__file__).parent / "cards" / "bundled" / "dreamina-3-0-pro-text-to-video.json"
+BUNDLED_CARDS = Path(__file__).parent / "cards" / "bundled"
+DEFAULT_MODELS = ("bytedance/dreamina-3-0/pro/text-to-video", "bytedance/dreamina-3-0/pro/image-to-video")
+MODEL_ID = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+/?", re.ASCII)
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  platforms ask from outside of the container
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
@@ -46,7 +48,8 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     """The URL of PostgreSQL, for several replicas, or of an SQLite file; None is the file in `data_dir`. It may contain a
     password."""
-    model_card: Path = BUNDLED_CARD
+    models: tuple[Path | str, ...] = DEFAULT_MODELS
+    """The models that are offered, the default first: paths of cards, or ids."""
     trusted_output_origins: frozenset[str] = frozenset()
     """Origins (`https://host[:port]`) of outputs, besides the API's own."""
     max_active: int = 100
@@ -119,7 +122,7 @@ class Settings:
             backend=Backend.RUNCOMFY if paid else Backend.SIMULATOR,
             data_dir=read.data_dir("DREAMINA_DATA_DIR"),
             database_url=read.database_url("DREAMINA_DATABASE_URL"),
-            model_card=read.file("DREAMINA_MODEL_CARD", BUNDLED_CARD),
+            models=read.models("DREAMINA_MODEL_CARD", "DREAMINA_MODELS"),
             trusted_output_origins=read.origins("DREAMINA_TRUSTED_OUTPUT_ORIGINS"),
             max_active=read.whole("DREAMINA_MAX_ACTIVE", 100),
             max_active_per_visitor=read.whole("DREAMINA_MAX_ACTIVE_PER_VISITOR", 4),
@@ -269,6 +272,19 @@ class _Reader:
         if not path.is_file():
             raise SettingError(name, str(path), "the path of a readable file")
         return path.absolute()
+
+    def models(self, single: str, several: str) -> tuple[Path | str, ...]:
+        """The card that `single` names, then the models of `several`; the bundled ones if neither is set."""
+        models: list[Path | str] = [self.file(single, BUNDLED_CARDS)] if self.text(single) else []
+        for part in filter(None, (part.strip() for part in self.text(several).split(","))):
+            path = self._path(several, part)
+            if path.is_file():
+                models.append(path.absolute())
+            elif MODEL_ID.fullmatch(part):
+                models.append(part.strip("/"))
+            else:
+                raise SettingError(several, part, "ids such as maker/model, or paths of cards, separated by commas")
+        return tuple(dict.fromkeys(models)) or DEFAULT_MODELS
 
     def _path(self, name: str, value: str) -> Path:
         """The path of `value`; of "", the data folder of this user."""

@@ -17,12 +17,14 @@ from starlette.requests import Request
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.settings import Settings
+from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
+from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
@@ -62,13 +64,13 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        card = load_card(settings.model_card)
+        models = Models(_cards(settings))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
-        self._simulator = _simulator(settings, card) if settings.backend is Backend.SIMULATOR else None
+        self._simulator = _simulator(settings, models) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
-                card=card,
+                models=models,
                 data_dir=settings.data_dir,
                 database_url=settings.database_address,
                 service_base=SIMULATOR_BASE if self._simulator else settings.api_base,
@@ -228,7 +230,7 @@ class Studio:
             hosts=self._hosts,
             folders=[uploads],
             say=_say,
-            named=[field.name for field in self.engine.card.fields],
+            named=[field.name for card in self.engine.models for field in card.fields],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )
@@ -237,11 +239,19 @@ class Studio:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
 
-def _simulator(settings: Settings, card: Card) -> Any:
+def _simulator(settings: Settings, models: Models) -> Any:
     # Only imported when nothing else answers.
     from dreamina_ui.simulator import create_app
 
-    return create_app(settings.data_dir / "simulator", cards=[card.source])
+    return create_app(settings.data_dir / "simulator", cards=[card.source for card in models])
+
+
+def _cards(settings: Settings) -> list[Card]:
+    catalogue = None
+    if settings.backend.needs_key and settings.api_key:
+        catalogue = Catalogue(settings.api_base, network=settings.network, key=settings.api_key)
+    kept = settings.data_dir / "cards"
+    return cards_of(settings.models, bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogue)
 
 
 def _offers_login() -> bool:

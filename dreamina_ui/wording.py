@@ -126,6 +126,11 @@ class Words:
         """One sentence about a problem, which is shown beside the field."""
         return self.say(f"problem.{error.problem}", title=title, **error.facts)
 
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether numbers are written with a comma before their decimals."""
+        return self.language == "de"
+
     def price(self, backend: Backend, usd: float | None, last_usd: float | None = None) -> str:
         """The price of a video; if that is unknown, what the last such video cost, if that is known."""
         if not backend.charges:

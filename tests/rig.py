@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +17,7 @@ import numpy as np
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card, load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock as SystemClock
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.jobs import HOLDER, Job, State
@@ -24,13 +25,13 @@ from dreamina_ui.media.embed import embed_record
 from dreamina_ui.media.kinds import HEAD_BYTES, kind_of
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.record import Records
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.simulator import Fault, QuickRenderer, create_app
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_store import JobStore
 
-CARD = load_card(BUNDLED_CARD)
+CARD = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
 OTHER_CARD = load_card(Path(__file__).parent / "other-card.json")
 """A small card unlike the bundled one, so that no code depends on the bundled one."""
 BASE = "http://simulator.internal/v1"
@@ -186,7 +187,7 @@ def recorded(path: Path, record: Mapping[str, Any]) -> Path:
 def engine_settings(folder: Path, transport: httpx.AsyncBaseTransport | None, **others: Any) -> EngineSettings:
     """An engine's over `folder` and a service behind `transport`, or the network; `others` replace the common ones."""
     common: dict[str, Any] = {
-        "card": CARD,
+        "models": Models([CARD]),
         "data_dir": folder,
         "database_url": sqlite_url(folder),
         "service_base": BASE,
@@ -226,6 +227,7 @@ async def rigged(
     room_needed: int = 0,
     clock: Clock | None = None,
     card: Card = CARD,
+    more_cards: Sequence[Card] = (),
     service_app: Any = None,
 ) -> AsyncIterator[Rig]:
     """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator."""
@@ -235,8 +237,13 @@ async def rigged(
     clip = folder / "clip.mp4"
     if not clip.exists():
         make_clip(clip)
+    cards = [card, *more_cards]
     app = create_app(
-        folder / "simulator", cards=[card.source], queue_s=queue_s, slots=4, render=QuickRenderer(render_s, clip)
+        folder / "simulator",
+        cards=[each.source for each in cards],
+        queue_s=queue_s,
+        slots=4,
+        render=QuickRenderer(render_s, clip),
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)
@@ -246,7 +253,7 @@ async def rigged(
         engine_settings(
             folder,
             gate,
-            card=card,
+            models=Models(cards),
             backend=Backend(backend),
             key=key,
             limits=limits or NO_LIMIT,

@@ -9,21 +9,32 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from dreamina_ui.card import card_from, commands
+from dreamina_ui.card import commands
 from dreamina_ui.cards.model_card import card_of, load_card
 from dreamina_ui.errors import CardError
-from dreamina_ui.settings import KEY_NAMES
+from dreamina_ui.runcomfy.catalogue import Catalogue, card_from, cards_of
+from dreamina_ui.settings import BUNDLED_CARDS, KEY_NAMES
 from tests.servers import SimulatorServer
 
 KEY = "rc-test-key-0123456789"
 CARDS = sorted((Path(__file__).parent / "cards").glob("*.json"))
 SCHEMA = {"properties": {"text": {"type": "string"}}}
+OTHERS: dict[str, dict[str, Any]] = {
+    "maker/dialect/text-to-video": {"scale": {"type": "float", "default": 3.5}, "image_uri": {"type": "string"}},
+    "maker/broken/text-to-video": {"scale": {"type": "number", "maximum": 1, "default": 3.5}},
+}
+"""A model in a dialect of the catalogue's, and one whose schema no studio can load."""
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
     """The simulator over a socket, with four other cards."""
-    options = [part for path in CARDS for part in ("--card", str(path))]
+    folder = tmp_path_factory.mktemp("cards")
+    others = [folder / f"{number}.json" for number in range(len(OTHERS))]
+    for path, (model_id, properties) in zip(others, OTHERS.items(), strict=True):
+        schema = {"type": "object", "properties": properties}
+        path.write_text(json.dumps({"model_id": model_id, "task": "text-to-video", "input_schema": schema}))
+    options = [part for path in (*CARDS, *others) for part in ("--card", str(path))]
     server = SimulatorServer(tmp_path_factory.mktemp("service"), "--token", KEY, *options)
     server.start()
     yield server
@@ -65,6 +76,20 @@ def test_fetch_makes_a_card_of_the_model(path: Path, env: pytest.MonkeyPatch, tm
     assert (fetched.model_id, fetched.title) == (own.model_id, own.title)
     assert tuple(replace(field, unit_s=None) for field in fetched.fields) == fields
     assert all(field.name in result.stdout for field in own.fields)
+
+
+def test_fetch_writes_only_what_can_be_loaded(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A dialect is read; of a schema that is refused no file is left, and a file that is there stays."""
+    result = types("fetch", "maker/dialect/text-to-video", "--to", "card.json")
+    assert result.exit_code == 0, result.output
+    assert "scale      scale: number, default 3.5" in result.stdout
+    assert "image_uri  image_uri: picture, by https address or as a file" in result.stdout
+    assert json.loads((tmp_path / "card.json").read_text())["task"] == "text-to-video"
+    (tmp_path / "card.json").write_text("mine")
+    sentence = refused("fetch", "maker/broken/text-to-video", "--to", "card.json", "--replace")
+    assert "the default of scale is outside its own limits" in sentence
+    assert (tmp_path / "card.json").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 
 def test_the_file_gets_the_models_name(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -141,7 +166,7 @@ def test_check_shows_the_fields() -> None:
         ('{"model_id": "m"}', "has no input_schema of type object"),
         ('{"input_schema": {"type": "object", "properties": {}}}', "has no model_id"),
         (
-            '{"model_id": "m", "input_schema": {"type": "object", "properties": {"a": {"enum": [1, "\\u001b[31m"]}}}}',
+            '{"model_id": "m", "input_schema": {"type": "object", "properties": {"a": {"enum": [1, "1", "\\u001b[31m"]}}}}',
             "a has an enum of mixed kinds",
         ),
     ],
@@ -155,3 +180,41 @@ def test_check_shows_what_is_wrong(text: str, words: str, tmp_path: Path) -> Non
 def test_a_missing_card_is_one_sentence(tmp_path: Path) -> None:
     """A missing or unreadable file is one sentence."""
     assert "is not a readable JSON file" in refused("check", str(tmp_path / "none.json"))
+
+
+def test_models_lists_what_can_be_used(env: pytest.MonkeyPatch) -> None:
+    """Each model is one line, with the reason where its card cannot be used; words choose among them."""
+    result = types("models")
+    assert result.exit_code == 0, result.output
+    *lines, last = result.stdout.splitlines()
+    assert last == f"{len(CARDS) + len(OTHERS)} models, {len(CARDS) + 1} of them can be used."
+    [fault] = [line for line in lines if "cannot be used" in line]
+    assert fault.startswith("maker/broken/text-to-video: cannot be used: ")
+    assert fault.endswith("the default of scale is outside its own limits (3.5)")
+    assert types("models", "dialect").stdout.splitlines()[-1] == "1 models, 1 of them can be used."
+    env.setenv("RUNCOMFY_API_TOKEN", "rc-wrong-key")
+    assert "token" in refused("models")
+
+
+@pytest.mark.parametrize("trouble", ["none", "away", "refused", "broken"])
+def test_a_start_reads_the_cards_of_the_catalogue(service: SimulatorServer, tmp_path: Path, trouble: str) -> None:
+    """They are the service's; kept for a start without it; and else the bundled ones, which always know the frames per second."""
+    dreamina, dialect = (
+        load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json").model_id,
+        "maker/dialect/text-to-video",
+    )
+    kept = tmp_path / "cards"
+    live = cards_of([dialect], bundled=BUNDLED_CARDS, kept=kept, catalogue=Catalogue(service.address, key=KEY))
+    assert [field.kind for field in live[0].fields] == ["number", "address"]
+    catalogues = {
+        "none": None,
+        "away": Catalogue("http://127.0.0.1:9/v1", key=KEY),
+        "refused": Catalogue(service.address, key="rc-wrong-key"),
+        "broken": Catalogue(service.address, key=KEY),
+    }
+    models: list[Path | str] = [dreamina, dialect, CARDS[0]]
+    cards = cards_of(models, bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogues[trouble])
+    assert [card.model_id for card in cards] == [dreamina, dialect, load_card(CARDS[0]).model_id]
+    assert cards[0].frames_per_second == 24
+    with pytest.raises(CardError, match="nothing is known of maker/broken"):
+        cards_of(["maker/broken/text-to-video"], bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogues[trouble])

@@ -41,6 +41,8 @@ PLACES: dict[str, tuple[str, str]] = {
         "tests/test_card_command.py",
         'types("fetch", own.model_id, "--to"',
     ),
+    "python -m dreamina_ui.card models": ("tests/test_card_command.py", 'types("models"'),
+    "python -m dreamina_ui.card models dreamina": ("tests/test_card_command.py", 'types("models", '),
     "python -m dreamina_ui.card check my-model.json": ("tests/test_card_command.py", 'types("check"'),
     "python -m benchmarks": BENCHMARKS,
     "python -m benchmarks --report docs/performance.md": BENCHMARKS,
@@ -80,7 +82,7 @@ DEFAULTS: dict[str, object] = {
     "DREAMINA_OUTPUT_PROXY": "auto",
     "PORT": None,
 }
-IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
+IN_WORDS = {"DREAMINA_MODEL_CARD", "DREAMINA_MODELS", "DREAMINA_DATA_DIR", "DREAMINA_DATABASE_URL", "DREAMINA_SECRET"}
 
 
 def relative(path: Path) -> str:

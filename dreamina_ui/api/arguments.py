@@ -7,16 +7,18 @@ choose from; everything else is in the descriptions, for the model to read. The 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dreamina_ui.api.job_json import WORDS
 from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.names import same_name, similar_name
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.cards.values import value_of, written
 from dreamina_ui.errors import InvalidInput
 
-__all__ = ["PAGE", "arguments_of", "input_schema", "whole_number"]
+__all__ = ["PAGE", "arguments_of", "fields_of_models", "input_schema", "whole_number"]
 
 _TYPES = {"text": "string", "address": "string", "json": "string", "boolean": "boolean"}
 _NUMBERS = {"integer": "integer", "number": "number"}
@@ -35,6 +37,34 @@ def input_schema(fields: Iterable[Field], specs: Mapping[str, Any] | None = None
     properties = {field.name: _property(field, (specs or {}).get(field.name)) for field in fields}
     required = [field.name for field in fields if field.required]
     return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def fields_of_models(models: Iterable[Card]) -> list[Field]:
+    """The fields of all models, each name once.
+
+    Where models differ, a field takes what any of them takes: the values of a call are checked by the card of its model.
+    """
+    cards = list(models)
+    named: dict[str, list[Field]] = {}
+    for card in cards:
+        for field in card.fields:
+            named.setdefault(field.name, []).append(field)
+    return [_common(fields, len(cards)) for fields in named.values()]
+
+
+def _common(fields: Sequence[Field], count: int) -> Field:
+    first = fields[0]
+    required = len(fields) == count and all(field.required for field in fields)
+    if all(field == first for field in fields) and len(fields) == count:
+        return first
+    kinds = {field.kind for field in fields}
+    only = "" if len(fields) == count else WORDS.say("mcp.input.some")
+    described = replace(first, required=required, description=" ".join(filter(None, (first.description, only))))
+    if kinds == {"choice"} and len({type(choice) for field in fields for choice in field.choices}) == 1:
+        return replace(described, choices=tuple(dict.fromkeys(choice for field in fields for choice in field.choices)))
+    if len(kinds) == 1 and "choice" not in kinds:
+        return replace(described, most_characters=None, least=None, most=None, step=None)
+    return replace(described, kind="json", choices=(), default=None)
 
 
 def arguments_of(fields: Sequence[Field], values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

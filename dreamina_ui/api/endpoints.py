@@ -1,16 +1,20 @@
-"""The five public endpoints of Gradio's API. Their inputs have the names of the model card's fields."""
+"""The public endpoints of Gradio's API.
+
+The inputs of `/generate` and `/submit` have the names of the default model's fields; `/run` takes any model's by name.
+"""
 
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
 import gradio as gr
 
 from dreamina_ui.api.arguments import PAGE, whole_number
-from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, view_address
+from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, model_json, view_address
 from dreamina_ui.cards.model_card import Field
+from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError
+from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.saved_files import PROGRAM_PATH
@@ -30,16 +34,33 @@ class _Endpoints:
 
         The job goes on when the caller disconnects; /job returns it.
         """
-        job = await self._submit(values)
-        try:
-            async for snapshot in self._engine.watch(HOLDER, job.job_id):
-                yield await self._job_and_video(snapshot)
-        except DreaminaError as error:
-            raise api_error(error) from None
+        *inputs, request = values
+        async for response in self._watch(await self._submit(self._named(inputs), request)):
+            yield response
 
     async def submit(self, *values: Any) -> dict[str, Any]:
         """Start a video and return its job at once; /job returns its status later."""
-        return await job_response(self._engine, await self._submit(values), self._callers.now())
+        *inputs, request = values
+        job = await self._submit(self._named(inputs), request)
+        return await job_response(self._engine, job, self._callers.now())
+
+    async def run(
+        self,
+        model: str,
+        settings: dict[str, Any],
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+        """As /generate, with any model of /models: its model_id (empty is the default's), and its settings by their names."""
+        job = await self._submit(settings, request, model)
+        async for response in self._watch(job):
+            yield response
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The models that /run takes, the default first: the JSON Schema of their settings, and the price of the default ones.
+
+        The price is in US dollars; null is unknown.
+        """
+        return [await model_json(self._engine, card) for card in self._engine.models]
 
     async def job(
         self,
@@ -79,17 +100,26 @@ class _Endpoints:
             raise api_error(error) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
 
-    async def _submit(self, values: tuple[Any, ...]) -> Job:
-        *inputs, request = values
-        named = {
-            field.name: value for field, value in zip(_required_first(self._engine.card.fields), inputs, strict=True)
-        }
+    def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:
+        fields = _required_first(self._engine.card.fields)
+        return {field.name: value for field, value in zip(fields, inputs, strict=True)}
+
+    async def _watch(self, job: Job) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
         try:
+            async for snapshot in self._engine.watch(HOLDER, job.job_id):
+                yield await self._job_and_video(snapshot)
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def _submit(self, values: Any, request: gr.Request, model: str | None = None) -> Job:
+        try:
+            if not isinstance(values, Mapping):
+                raise InvalidInput("settings", "not_object", "settings: no object", given=shown(values))
             # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             [job] = await self._engine.submit(
-                self._callers.visitor(request), named, key=key, click_id=click_id, call_id=call_id
+                self._callers.visitor(request), values, model=model, key=key, click_id=click_id, call_id=call_id
             )
             return job
         except DreaminaError as error:
@@ -115,7 +145,7 @@ class _Endpoints:
 
 
 def add_endpoints(engine: Engine, callers: Callers) -> None:
-    """Add the five endpoints to the Gradio blocks that are open."""
+    """Add the endpoints to the Gradio blocks that are open."""
     endpoints = _Endpoints(engine, callers)
     job, video = dict[str, Any], dict[str, Any] | None
 
@@ -128,7 +158,15 @@ def add_endpoints(engine: Engine, callers: Callers) -> None:
 
     _set_signature(generate, engine.card.fields, tuple[job, video], endpoints.generate.__doc__)  # type: ignore[valid-type]
     _set_signature(submit, engine.card.fields, job, endpoints.submit.__doc__)
-    for function in (generate, submit, endpoints.job, endpoints.cancel, endpoints.history):
+    for function in (
+        generate,
+        submit,
+        endpoints.job,
+        endpoints.cancel,
+        endpoints.history,
+        endpoints.models,
+        endpoints.run,
+    ):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
 
 

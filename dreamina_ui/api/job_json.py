@@ -1,10 +1,11 @@
-"""A job and an error as JSON, as the endpoints and the MCP tools return them."""
+"""A job, a model and an error as JSON, as the endpoints and the MCP tools return them."""
 
 import json
 from typing import Any
 
 import gradio as gr
 
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job
@@ -12,7 +13,7 @@ from dreamina_ui.media.library import SavedFile
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.wording import Words, iso_time
 
-__all__ = ["KEY_HEADER", "WORDS", "api_error", "job_json", "job_response", "problem_json", "view_address"]
+__all__ = ["KEY_HEADER", "WORDS", "api_error", "job_json", "job_response", "model_json", "problem_json", "view_address"]
 
 KEY_HEADER = "X-RunComfy-Key"
 """The header for a caller's own key, which sends, polls and pays for the job. The key stays in memory, for that job alone."""
@@ -60,7 +61,23 @@ async def job_response(engine: Engine, job: Job, now: float) -> dict[str, Any]:
     files = [
         {"url": download_address(job, file), "media_type": file.kind.media_type} for file in await engine.files(job)
     ]
-    return {**job_json(job, now, None if job.ended else await engine.history.usual_s(job.payload)), "files": files}
+    return {
+        **job_json(job, now, None if job.ended else await engine.history.usual_s(job.model_id, job.payload)),
+        "files": files,
+    }
+
+
+async def model_json(engine: Engine, card: Card) -> dict[str, Any]:
+    """A model that the studio offers; `price_usd` is that of its default settings, None where it is not known."""
+    usual = {field.name: field.default for field in card.fields}
+    return {
+        "model_id": card.model_id,
+        "title": card.title,
+        "task": card.source.get("task"),
+        "is_default": card is engine.models.default,
+        "price_usd": await engine.estimate_usd(card, usual),
+        "input_schema": card.source["input_schema"],
+    }
 
 
 def download_address(job: Job, file: SavedFile) -> str:

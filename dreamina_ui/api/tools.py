@@ -1,9 +1,9 @@
-"""The four MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
+"""The five MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -13,10 +13,13 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
-from dreamina_ui.api.arguments import PAGE, arguments_of, input_schema, whole_number
-from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, problem_json, view_address
+from dreamina_ui.api.arguments import PAGE, arguments_of, fields_of_models, input_schema, whole_number
+from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
 from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.names import same_name
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
@@ -35,7 +38,9 @@ _JOB_ID = Field("job_id", "job_id", WORDS.say("mcp.job_id"), "text", required=Tr
 _KEY = Field(
     "idempotency_key", "idempotency_key", WORDS.say("mcp.idempotency_key"), "text", required=False, default=None
 )
+_SEARCH = Field("search", "search", WORDS.say("mcp.search"), "text", required=False, default=None)
 _KEY_MOST = 200
+MODEL = "model"
 Tool = Callable[[dict[str, Any], Request], Awaitable[dict[str, Any]]]
 
 
@@ -48,18 +53,25 @@ class Tools:
         self._now = now
         self._wait_s = wait_s
         self._tools: dict[str, Tool] = {
+            "list_models": self._models,
             "generate_video": self._generate,
             "job_status": self._status,
             "cancel_job": self._cancel,
             "list_videos": self._list,
         }
-        fields = engine.card.fields
+        self._fields = fields_of_models(engine.models)
+        taken = {field.name for field in self._fields}
+        self._of_call = [field for field in (_model_field(engine.models), _KEY) if field.name not in taken]
         self._arguments: dict[str, Sequence[Field]] = {
-            "generate_video": fields if engine.card.field(_KEY.name) else [*fields, _KEY],
+            "list_models": [_SEARCH],
+            "generate_video": [*self._fields, *self._of_call],
             "job_status": [_JOB_ID],
             "cancel_job": [_JOB_ID],
             "list_videos": PAGE,
         }
+        self._specs: dict[str, Any] = {}
+        for card in reversed(list(engine.models)):
+            self._specs |= card.source["input_schema"]["properties"]
         self._server: Server[Any, Request] = Server("dreamina-ui", instructions=WORDS.say("mcp.instructions"))
         self._server.list_tools()(self.list_tools)  # type: ignore[no-untyped-call]
         # The card validates the values: its errors are one sentence each.
@@ -87,6 +99,7 @@ class Tools:
         )
         model = self._engine.card.title
         return [
+            self._tool("list_models", read),
             self._tool("generate_video", make, model=model, price=await self._price()),
             self._tool("job_status", read),
             self._tool("cancel_job", cancel),
@@ -95,14 +108,14 @@ class Tools:
 
     def _tool(self, name: str, annotations: types.ToolAnnotations, **values: object) -> types.Tool:
         description = WORDS.say(f"mcp.{name}", **values)
-        inputs = input_schema(self._arguments[name], self._engine.card.source["input_schema"]["properties"])
+        inputs = input_schema(self._arguments[name], self._specs)
         return types.Tool(name=name, description=description, inputSchema=inputs, annotations=annotations)
 
     async def _price(self) -> str:
         if not self._engine.backend.charges:
             return WORDS.say("mcp.price.free")
-        usual = {field.name: field.default for field in self._engine.card.fields}
-        usd = await self._engine.estimate_usd(usual)
+        card = self._engine.card
+        usd = await self._engine.estimate_usd(card, {field.name: field.default for field in card.fields})
         return WORDS.say("mcp.price.unknown") if usd is None else WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
@@ -112,7 +125,7 @@ class Tools:
                 return _error_result(
                     {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", given=ascii(name[:40])[1:-1])}
                 )
-            values, ignored = arguments_of(self._arguments[name], arguments)
+            values, ignored = arguments_of(self._arguments_of(name, arguments), arguments)
             answer = await self._tools[name](values, request)
             if ignored:
                 said = WORDS.say("mcp.ignored", names=", ".join(ignored))
@@ -125,11 +138,26 @@ class Tools:
             LOG.exception("a tool failed")
             return _error_result(problem_json(DreaminaError()))
 
+    def _arguments_of(self, name: str, arguments: Mapping[str, Any]) -> Sequence[Field]:
+        """The arguments of a call; those of `generate_video` are of the model that it names. Raises `InvalidInput`."""
+        if name != "generate_video":
+            return self._arguments[name]
+        call, _ = arguments_of(
+            self._of_call, {given: arguments[given] for given in arguments if same_name(given, MODEL)}
+        )
+        return [*self._engine.models.find(call.get(MODEL)).fields, *self._of_call]
+
+    async def _models(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        words = str(values.get(_SEARCH.name) or "").casefold().split()
+        found = [card for card in self._engine.models if all(word in _named(card) for word in words)]
+        return {"models": [await model_json(self._engine, card) for card in found]}
+
     async def _generate(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         key, owner = request.headers.get(KEY_HEADER), self._owner(request)
         call_key = values.pop(_KEY.name, None)
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
-        [job] = await self._engine.submit(owner, values, call_id=call_id, key=key)
+        model = values.pop(MODEL, None) if MODEL in {field.name for field in self._of_call} else None
+        [job] = await self._engine.submit(owner, values, model=model, call_id=call_id, key=key)
         try:
             async with asyncio.timeout(self._wait_s):
                 changes = 0
@@ -204,6 +232,16 @@ class Tools:
                 words = WORDS.say("mcp.first", message=words, job_id=job.job_id)
             related = str(context.request_id)
             await context.session.send_progress_notification(token, changes, None, words, related_request_id=related)
+
+
+def _named(card: Card) -> str:
+    return f"{card.model_id} {card.title} {card.source.get('task', '')}".casefold()
+
+
+def _model_field(models: Models) -> Field:
+    ids = tuple(card.model_id for card in models)
+    default = models.default.model_id
+    return Field(MODEL, MODEL, WORDS.say("mcp.model"), "choice", required=False, default=default, choices=ids)
 
 
 def _is_not_disconnect(record: logging.LogRecord) -> bool:

@@ -117,13 +117,15 @@ def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
     return _planned(card, filled, shared)
 
 
-def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collection[str] = ()) -> Plan:
+def plan_csv(
+    card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collection[str] = (), *, comma: bool = False
+) -> Plan:
     """One job for each row of a table whose first row names fields of the card.
 
     `data` is UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs separate cells, or what a line such as
     "sep=;" at the start says. An empty cell is the value in `shared`, or else the card's default. A row's line is its first
     one. Where bytes or columns leave a doubt, the plan has a question and no payloads, until one of its answers is in
-    `agreed`.
+    `agreed`. `comma` is as for `value_of`.
     """
     if data.startswith(WORKBOOKS):
         return _refused(0, "workbook")
@@ -177,7 +179,9 @@ def plan_csv(card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collect
         problems.append(LineProblem(too_long[0], None, "too_many_cells", facts))
     problems += [LineProblem(line, None, "quotes") for line, cells in rows if cells is None]
     planned = [
-        (line, _row(columns.fields, cells)) for line, cells in rows if cells is not None and len(cells) <= len(header)
+        (line, _row(columns.fields, cells, comma))
+        for line, cells in rows
+        if cells is not None and len(cells) <= len(header)
     ]
     return _planned(card, planned, shared, problems)
 
@@ -316,9 +320,10 @@ def _filled(cells: Sequence[str] | None) -> Iterator[int]:
     return (at for at, cell in enumerate(cells or ()) if cell)
 
 
-def _row(columns: Sequence[Field | None], cells: Sequence[str]) -> dict[str, Any]:
+def _row(columns: Sequence[Field | None], cells: Sequence[str], comma: bool) -> dict[str, Any]:
     """The values of a row; what an empty cell means is not in it."""
-    given = ((column, value_of(column, cell)) for column, cell in zip(columns, cells, strict=False) if column and cell)
+    filled = ((column, cell) for column, cell in zip(columns, cells, strict=False) if column and cell)
+    given = ((column, value_of(column, cell, comma=comma)) for column, cell in filled)
     return {column.name: value for column, value in given if value is not None or column.nullable}
 
 

@@ -1,14 +1,18 @@
 """Makes a typed field of each property of a card's JSON Schema. Pure.
 
 A schema can say the same thing in several ways: `nullable: true`, `type: [x, "null"]` or `anyOf` with null; `$ref` and
-single `allOf` in generated schemas. `plain_schema` rewrites them to one form, for the fields and for the validator.
+single `allOf` in generated schemas. `plain_schema` rewrites them to one form, for the fields and for the validator. What no
+draft of JSON Schema knows has gone before (`dialect.py`).
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dreamina_ui.cards.dialect import MEDIA_FORMATS, media_form
+from dreamina_ui.cards.media_rules import MediaRule, rules_of
 from dreamina_ui.errors import CardError
 
 __all__ = ["Field", "Kind", "field_of", "kind_of_value", "plain_schema"]
@@ -18,7 +22,6 @@ Kind = Literal["text", "choice", "integer", "number", "boolean", "address", "lis
 REFERENCES_MOST = 20
 """The longest chain of references; a longer one is a circle."""
 _KINDS: Mapping[str, Kind] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
-_ADDRESS_FORMATS = ("uri", "url", "iri", "http-url", "uri-reference")
 _ANNOTATIONS = ("title", "description", "default", "nullable", "examples", "deprecated", "$comment")
 
 
@@ -46,6 +49,14 @@ class Field:
     item: "Field | None" = None
     least_items: int | None = None
     most_items: int | None = None
+    media: str | None = None
+    """What an address leads to, of the values of `MEDIA_FORMATS`; for a list, those of its entries."""
+    rules: tuple[MediaRule, ...] = ()
+    """What the model wants of such a file."""
+    unread_rules: tuple[str, ...] = ()
+    """What the card also says of it, and is not understood."""
+    sample: str | None = None
+    """An address that the card has as an example; it is only shown."""
     unit_s: float | None = None
     """Seconds of video in one unit of the value, for a number of frames or of seconds."""
 
@@ -63,6 +74,8 @@ def plain_schema(card: str, schema: Mapping[str, Any]) -> dict[str, Any]:
             raise CardError(f"{card}: {name} is not described by an object")
         _check_references(card, spec, schema)
         inner, nullable = _plain(card, name, spec, schema)
+        inner, also = _without_null(media_form(name, inner))
+        nullable = nullable or also
         properties[name] = _with_null(inner) if nullable else inner
     missing = [str(name) for name in schema.get("required", ()) if name not in properties]
     if missing:
@@ -77,24 +90,30 @@ def field_of(card: str, name: str, spec: Mapping[str, Any], required: bool) -> F
     nullable = nullable or None in spec.get("enum", ())
     item = _item(card, name, spec)
     kind = _kind(spec, choices, item)
-    default = spec.get("default")
+    is_list = kind == "list" and item is not None
+    rules, unread_rules = rules_of(spec.get("validations")) if kind == "address" else ((), ())
+    if is_list and item is not None:
+        rules, unread_rules = item.rules, item.unread_rules
     return Field(
         name=name,
         title=str(spec.get("title") or name),
         description=str(spec.get("description") or ""),
         kind=kind,
         required=required,
-        # Services write "" for no address.
-        default=None if kind == "address" and default == "" else default,
+        default=spec.get("default"),
         choices=choices,
         most_characters=spec.get("maxLength"),
         least=_bound(spec, "minimum", "exclusiveMinimum", kind, +1),
         most=_bound(spec, "maximum", "exclusiveMaximum", kind, -1),
         step=spec.get("multipleOf"),
         nullable=nullable,
-        item=item if kind == "list" else None,
+        item=item if is_list else None,
         least_items=spec.get("minItems") if kind == "list" else None,
         most_items=spec.get("maxItems") if kind == "list" else None,
+        media=MEDIA_FORMATS[spec["format"]] if kind == "address" else item.media if is_list and item else None,
+        rules=rules,
+        unread_rules=unread_rules,
+        sample=_sample(spec.get("examples")),
     )
 
 
@@ -113,7 +132,7 @@ def _kind(spec: Mapping[str, Any], choices: tuple[Any, ...], item: Field | None)
     if item is not None and item.kind not in ("list", "json"):
         return "list"
     kind = spec.get("type")
-    if kind == "string" and spec.get("format") in _ADDRESS_FORMATS:
+    if kind == "string" and spec.get("format") in MEDIA_FORMATS:
         return "address"
     # A value of several types has to be written as JSON.
     if not isinstance(kind, str) or any(name in spec for name in ("anyOf", "oneOf", "allOf", "not", "if")):
@@ -129,9 +148,19 @@ def _choices(card: str, name: str, spec: Mapping[str, Any]) -> tuple[Any, ...]:
     kinds = {kind_of_value(choice) for choice in choices}
     if not choices:
         raise CardError(f"{card}: {name} has an empty enum")
-    if len(kinds) > 1 or "structure" in kinds:
-        raise CardError(f"{card}: {name} has an enum of mixed kinds: all choices are texts, or all are numbers")
+    texts = {choice if isinstance(choice, str) else json.dumps(choice) for choice in choices}
+    if "structure" in kinds or (len(kinds) > 1 and len(texts) < len(choices)):
+        raise CardError(
+            f"{card}: {name} has an enum of mixed kinds: a link or a table could not tell its choices apart"
+        )
     return choices
+
+
+def _sample(examples: Any) -> str | None:
+    """The first example, if it is the address of a file, or a list of such."""
+    first = examples[0] if isinstance(examples, list) and examples else None
+    first = first[0] if isinstance(first, list) and first else first
+    return first if isinstance(first, str) and first.startswith("https://") and first.isprintable() else None
 
 
 def _item(card: str, name: str, spec: Mapping[str, Any]) -> Field | None:

@@ -28,16 +28,18 @@ def link_of(card: Card, payload: Mapping[str, Any]) -> str:
     return "?" + urlencode(given, quote_via=quote, safe="", errors="replace") if given else ""
 
 
-def values_from(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], InvalidInput | None]:
+def values_from(
+    card: Card, query: Mapping[str, str], *, comma: bool = False
+) -> tuple[dict[str, Any], InvalidInput | None]:
     """The valid values of a link by field name, and the first fault of the others.
 
-    Ignores parameters that are not fields of the card.
+    Ignores parameters that are not fields of the card. `comma` is as for `value_of`.
     """
     with within(LINK_S):
-        return _checked(card, query)
+        return _checked(card, query, comma)
 
 
-def _checked(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], InvalidInput | None]:
+def _checked(card: Card, query: Mapping[str, str], comma: bool) -> tuple[dict[str, Any], InvalidInput | None]:
     values: dict[str, Any] = {}
     first: InvalidInput | None = None
     for field in card.fields:
@@ -49,7 +51,7 @@ def _checked(card: Card, query: Mapping[str, str]) -> tuple[dict[str, Any], Inva
             message = f"{field.name}: {len(text)} characters, at most {limit}"
             first = first or InvalidInput(field.name, "too_long", message, given=len(text), limit=limit)
             continue
-        value = value_of(field, text)
+        value = value_of(field, text, comma=comma)
         if value is None and not field.nullable:
             continue
         if fault := card.fault_of(field, value):

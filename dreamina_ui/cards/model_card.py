@@ -12,8 +12,17 @@ import jsonschema
 import referencing
 from jsonschema.protocols import Validator
 
+from dreamina_ui.cards.dialect import normal_schema
 from dreamina_ui.cards.fields import Field, field_of, plain_schema
-from dreamina_ui.cards.problems import PROBLEMS, bad_address, not_sendable, problem_of, reason_of, shown
+from dreamina_ui.cards.problems import (
+    ADDRESS_CHECKER,
+    PROBLEMS,
+    bad_address,
+    not_sendable,
+    problem_of,
+    reason_of,
+    shown,
+)
 from dreamina_ui.cards.validator import CHECK_S, CardValidator, TooSlow, check_patterns, within
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import CardError, InvalidInput
@@ -31,7 +40,10 @@ _SIZE = re.compile(r"(\d{2,5})\s*[×xX]\s*(\d{2,5})")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One model. `frames_per_second` is None if the card has none; `validator` checks against the input schema."""
+    """One model. `frames_per_second` is None if the card has none; `validator` checks against the input schema.
+
+    `source` is the card's JSON, with its input schema in the normal form.
+    """
 
     model_id: str
     title: str
@@ -186,13 +198,18 @@ def load_card(path: Path) -> Card:
 def card_of(name: str, source: Any) -> Card:
     """The card of the JSON in a file called `name`. Raises `CardError`."""
     schema = source.get("input_schema") if isinstance(source, dict) else None
-    if not isinstance(schema, dict) or schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
+    try:
+        schema = normal_schema(schema, source) if isinstance(schema, dict) else None
+    except RecursionError as error:
+        raise CardError(f"{name}: its input_schema is nested too deep") from error
+    if schema is None or schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         raise CardError(f"{name} has no input_schema of type object with properties")
     if not isinstance(source.get("model_id"), str) or not source["model_id"].strip("/ "):
         raise CardError(f"{name} has no model_id")
     try:
         CardValidator.check_schema(schema)
         check_patterns(schema)
+        source = {**source, "input_schema": schema}
         schema = plain_schema(name, schema)
     except jsonschema.SchemaError as error:
         raise CardError(f"{name}: {error.json_path}: {reason_of(error)}") from error
@@ -201,7 +218,7 @@ def card_of(name: str, source: Any) -> Card:
     except RecursionError as error:
         raise CardError(f"{name}: its input_schema is nested too deep") from error
     # With its default registry, a validator would download what a card refers to.
-    validator = CardValidator(schema, registry=referencing.Registry())
+    validator = CardValidator(schema, registry=referencing.Registry(), format_checker=ADDRESS_CHECKER)
     required = schema.get("required", [])
     fields = tuple(field_of(name, each, spec, each in required) for each, spec in schema["properties"].items())
     fps = source.get("frames_per_second")

@@ -8,10 +8,15 @@ from urllib.parse import urlsplit
 
 import jsonschema
 
+from dreamina_ui.cards.dialect import MEDIA_FORMATS
 from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.file_names import is_named
+from dreamina_ui.cards.media_rules import RULE_PROBLEMS
+from dreamina_ui.cards.values import inexact, is_inexact
+from dreamina_ui.config.open_net import INSIDE, why_not_host
 from dreamina_ui.errors import InvalidInput, Quoted
 
-__all__ = ["PROBLEMS", "bad_address", "not_sendable", "problem_of", "reason_of", "shown"]
+__all__ = ["ADDRESS_CHECKER", "PROBLEMS", "bad_address", "not_sendable", "problem_of", "reason_of", "shown"]
 
 PROBLEMS = (
     "missing",
@@ -29,7 +34,19 @@ PROBLEMS = (
     "not_number",
     "not_boolean",
     "not_address",
+    "inside_address",
+    "file_address",
+    "not_exact",
+    "file_gone",
+    "not_image",
+    "not_video",
+    "not_audio",
+    "not_media",
+    "data_most",
+    "body_most",
+    *RULE_PROBLEMS,
     "no_upload",
+    "not_object",
     "not_list",
     "too_many_items",
     "too_few_items",
@@ -81,7 +98,7 @@ def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> I
         return InvalidInput(field.name, "not_allowed", message, given=shown(value), allowed=allowed)
     if field.kind == "json":
         return _json_problem(field, value, error)
-    if keyword == "type":
+    if keyword in ("type", "format"):
         return _wrong_kind(field, value)
     if keyword in _LENGTHS:
         problem, words = _LENGTHS[keyword]
@@ -99,7 +116,9 @@ def _wrong_kind(field: Field, value: Any) -> InvalidInput:
         return InvalidInput(
             field.name, "no_upload", f"{field.name}: no file can be handed in here, only an https address"
         )
-    problem = f"not_{field.kind}"
+    if field.kind == "number" and isinstance(value, str) and is_inexact(value):
+        return _not_exact(field, value)
+    problem = address_problem(value) or "not_address" if field.kind == "address" else f"not_{field.kind}"
     message = f"{field.name}: {_said(value)} is not a {_EXPECTED[field.kind]}"
     return InvalidInput(field.name, problem, message.replace("a https", "an https"), given=shown(value))
 
@@ -109,7 +128,7 @@ def bad_address(field: Field, value: Any) -> InvalidInput | None:
     if field.kind == "list" and field.item is not None and isinstance(value, list):
         item = replace(field.item, name=field.name)
         return next((problem for each in value if (problem := bad_address(item, each))), None)
-    if field.kind == "address" and not _is_address(value):
+    if field.kind == "address" and address_problem(value) is not None:
         return _wrong_kind(field, value)
     return None
 
@@ -123,6 +142,8 @@ def not_sendable(field: Field, value: Any) -> InvalidInput | None:
     """The problem of a value that cannot be written as JSON: a lone surrogate, NaN or infinity."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return _not_exact(field, shown(value))  # what writes JSON here takes no more
     except UnicodeEncodeError:
         return InvalidInput(field.name, "invalid", f"{field.name}: holds half a character (a lone surrogate)")
     except (TypeError, ValueError, RecursionError):
@@ -167,19 +188,49 @@ def _json_problem(field: Field, value: Any, error: jsonschema.ValidationError) -
             return InvalidInput(field.name, "not_json", message, line=fault.lineno, column=fault.colno)
         except (ValueError, RecursionError):
             pass
+    if error.validator == "format" and (problem := address_problem(error.instance)):
+        given = shown(error.instance)
+        return InvalidInput(field.name, problem, f"{field.name}: {_said(error.instance)}: {problem}", given=given)
+    if isinstance(value, str) and (text := inexact(value)):
+        return _not_exact(field, text)
     reason = reason_of(error)
     return InvalidInput(field.name, "not_fitting", f"{field.name}: {reason}", reason=reason)
 
 
-def _is_address(value: Any) -> bool:
+def _not_exact(field: Field, text: str) -> InvalidInput:
+    return InvalidInput(
+        field.name, "not_exact", f"{field.name}: {shown(text)} cannot be sent exactly", given=shown(text)
+    )
+
+
+def address_problem(value: Any) -> str | None:
+    """What is wrong with the address of a file, of `PROBLEMS`, or None. A file that was handed in here is named, and may be."""
+    if is_named(value):
+        return None
     if not isinstance(value, str) or len(value) > ADDRESS_MOST or not value.isprintable() or " " in value:
-        return False
+        return "not_address"
     try:
         parts = urlsplit(value)
         # Reading an invalid port raises ValueError.
-        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None and parts.port != 0
+        is_address = bool(parts.hostname) and parts.username is None and parts.port != 0
+        host = (
+            (parts.hostname or "").encode("idna").decode() if not (parts.hostname or "").isascii() else parts.hostname
+        )
     except ValueError:
-        return False
+        return "not_address"
+    if parts.scheme == "file":
+        return "file_address"
+    if parts.scheme != "https" or not is_address or not host:
+        return "not_address"
+    reason = why_not_host(host.rstrip("."), bracketed="[" in parts.netloc)
+    # A name without a dot is one of the network that this machine is in.
+    return None if reason is None else "inside_address" if reason == INSIDE or "." not in host else "not_address"
+
+
+ADDRESS_CHECKER = jsonschema.FormatChecker(formats=())
+"""Checks the addresses of files, also within other JSON."""
+for _format in MEDIA_FORMATS:
+    ADDRESS_CHECKER.checks(_format)(lambda value: not isinstance(value, str) or address_problem(value) is None)
 
 
 def _at_top(error: jsonschema.ValidationError) -> jsonschema.ValidationError:

@@ -18,6 +18,7 @@ import regex
 from jsonschema import Draft202012Validator
 
 from dreamina_ui.cards.fields import kind_of_value
+from dreamina_ui.cards.file_names import is_named
 
 __all__ = ["CHECK_S", "CardValidator", "TooSlow", "check_patterns", "within"]
 
@@ -90,6 +91,15 @@ def _timed(keyword: Keyword) -> Keyword:
     return check
 
 
+def _unless_named(keyword: Keyword) -> Keyword:
+    """A rule for addresses says nothing of a file that was handed in here, in whose place something else is sent."""
+
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        return () if is_named(instance) else keyword(validator, value, instance, schema)
+
+    return check
+
+
 def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
     if validator.is_type(instance, "string") and not _is_found(pattern, instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
@@ -158,8 +168,9 @@ def _multiple_of(_validator: Any, step: Any, value: Any, _schema: Any) -> Iterat
 
 _OWN: Mapping[str, Keyword] = {
     "additionalProperties": _additional_properties,
+    **{name: _unless_named(Draft202012Validator.VALIDATORS[name]) for name in ("maxLength", "minLength")},
     "multipleOf": _multiple_of,
-    "pattern": _pattern,
+    "pattern": _unless_named(_pattern),
     "patternProperties": _pattern_properties,
     "uniqueItems": _unique_items,
 }

@@ -7,11 +7,22 @@ means the same everywhere.
 import json
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 from dreamina_ui.cards.fields import Field, kind_of_value
 
-__all__ = ["content_for", "is_plain", "read_value", "value_of", "written", "written_for"]
+__all__ = [
+    "beyond_browsers",
+    "content_for",
+    "inexact",
+    "is_inexact",
+    "is_plain",
+    "read_value",
+    "value_of",
+    "written",
+    "written_for",
+]
 
 DEPTH_MOST = 32
 """How deep lists and objects may be nested in each other."""
@@ -25,6 +36,11 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 _RATIO = re.compile(r"0*(\d{1,3})[:/x]0*(\d{1,3})(?::00)?", re.ASCII)
 """Also "16x9"; and "16:09" or "16:09:00", which a spreadsheet makes of 16:9 because it looks like a time."""
 _SECONDS = re.compile(r"([\d.,]+)(?:s|sec|secs|second|seconds|sek|sekunde|sekunden|秒)\.?", re.ASCII)
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+,\d{1,40}", re.ASCII)
+"""Where the comma is the decimal one: "1.250,5"."""
+_NUMERALS = re.compile(r'"(?:[^"\\]|\\.)*"|(-?\d[\d.eE+-]*)', re.ASCII)
+SAFE_MOST = 2**53 - 1
+"""A browser cannot tell larger whole numbers apart."""
 _PART = re.compile(r"[\w:.]+")
 _AS_TYPED: dict[int, str | int | None] = {0x2212: "-"} | {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 """The minus of the form's own hint, and the wide letters and digits of East Asian keyboards."""
@@ -48,9 +64,10 @@ def written_for(field: Field, value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str) if field.kind == "json" else written(value)
 
 
-def value_of(field: Field, given: Any) -> Any:
+def value_of(field: Field, given: Any, *, comma: bool = False) -> Any:
     """The value that `given` means for a field: text from anywhere, or any JSON value.
 
+    With `comma`, whoever wrote it writes decimals with a comma: "1,250" then is no doubt, and "0,5" in a list is one number.
     None means that nothing is given: the default, or null where the field takes null. What cannot be read is returned
     unchanged; the card's check refuses it. A value of the field is returned unchanged, except that text of a field of the
     kind `json` is parsed.
@@ -58,11 +75,11 @@ def value_of(field: Field, given: Any) -> Any:
     if field.kind == "text":
         return None if field.nullable and isinstance(given, str) and not given.strip() else given
     if isinstance(given, str):
-        return _of_text(field, given)
+        return _of_text(field, given, comma)
     if field.kind == "choice":
-        return _choice(field, given)
+        return _choice(field, given, comma)
     if field.kind == "list" and field.item is not None and isinstance(given, list):
-        return [value_of(field.item, each) if each is not None else None for each in given]
+        return [value_of(field.item, each, comma=comma) if each is not None else None for each in given]
     if field.kind == "integer" and isinstance(given, float) and given.is_integer():
         return int(given)  # JSON has one type of number, and forms send whole ones as floats
     if field.kind == "boolean" and kind_of_value(given) == "number" and given in (0, 1):
@@ -70,24 +87,26 @@ def value_of(field: Field, given: Any) -> Any:
     return given
 
 
-def read_value(field: Field, content: Any) -> Any:
-    """The value of a field from the `content` of its control in the form.
+def read_value(field: Field, content: Any, *, comma: bool = False) -> Any:
+    """The value of a field from the `content` of its control in the form; `comma` as for `value_of`.
 
     An empty control means None; but "" for a text that cannot be left out, and [] for a list with a default.
     """
     if not isinstance(content, str):
-        return None if content == [] and field.can_be_empty else value_of(field, content)
+        return None if content == [] and field.can_be_empty else value_of(field, content, comma=comma)
     if field.kind == "text":
         return None if not content and field.can_be_empty else content
     if field.kind == "choice" and content in field.choices:
         return content
     if content.strip():
-        return value_of(field, content)
+        return value_of(field, content, comma=comma)
     return [] if field.kind == "list" and field.default and not (field.required or field.nullable) else None
 
 
 def content_for(field: Field, value: Any) -> Any:
     """The content of a field's control for a value: the inverse of `read_value`."""
+    if field.kind == "choice" and beyond_browsers(field) and value is not None:
+        return written(value)
     if field.kind == "json":
         return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2, default=str)
     if field.kind == "list" and not (field.item and field.item.kind == "choice"):
@@ -97,6 +116,27 @@ def content_for(field: Field, value: Any) -> Any:
     if field.kind in ("integer", "number"):
         return "" if value is None else written(value)
     return value
+
+
+def beyond_browsers(field: Field) -> bool:
+    """Whether a choice is a number that a browser would change: its control then has it as text."""
+    return any(
+        isinstance(choice, int | float) and not isinstance(choice, bool) and abs(choice) > SAFE_MOST
+        for choice in field.choices
+    )
+
+
+def is_inexact(text: str) -> bool:
+    """Whether text is a number that cannot be sent as it is written: beyond 64 bits, or with more digits than a number keeps."""
+    text = text.strip().translate(_AS_TYPED)
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text.replace(",", "."))):
+        return False
+    return _number(False, text, True) is None
+
+
+def inexact(text: str) -> str | None:
+    """The first number in a JSON text that cannot be sent as it is written, or None."""
+    return next((found[1] for found in _NUMERALS.finditer(text) if found[1] and is_inexact(found[1])), None)
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
@@ -120,7 +160,7 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     return True
 
 
-def _of_text(field: Field, given: str, quotes: int = QUOTES_MOST) -> Any:
+def _of_text(field: Field, given: str, comma: bool, quotes: int = QUOTES_MOST) -> Any:
     text = given.strip()
     if field.kind == "choice" and (given in field.choices or text in field.choices):
         return given if given in field.choices else text
@@ -128,14 +168,14 @@ def _of_text(field: Field, given: str, quotes: int = QUOTES_MOST) -> Any:
         return None
     if field.kind == "json":
         return _json(text)
-    if field.kind == "choice" and (choice := _choice(field, text)) in field.choices:
+    if field.kind == "choice" and (choice := _choice(field, text, comma)) in field.choices:
         return choice
     if text.casefold() in _NOTHING:
         return None
     if field.kind == "list" and field.item is not None:
-        return _list(field.item, text)
+        return _list(field.item, text, comma)
     if quotes and len(text) >= 2 and text[0] == text[-1] == '"':
-        inner = _of_text(field, text[1:-1], quotes - 1)
+        inner = _of_text(field, text[1:-1], comma, quotes - 1)
         return text if isinstance(inner, str) and inner not in field.choices and field.kind != "address" else inner
     if field.kind == "address":
         return text
@@ -143,29 +183,36 @@ def _of_text(field: Field, given: str, quotes: int = QUOTES_MOST) -> Any:
     if field.kind == "boolean":
         return _BOOLEANS.get(plain.casefold(), text)
     if field.kind in ("integer", "number"):
-        number = _number(field.kind == "integer", plain)
-        if number is None and field.unit_s is not None and (seconds := _seconds(plain)) is not None:
+        number = _number(field.kind == "integer", plain, comma)
+        if number is None and field.unit_s is not None and (seconds := _seconds(plain, comma)) is not None:
             number = round(seconds / field.unit_s) if field.kind == "integer" else seconds / field.unit_s
         return text if number is None else number
     return text
 
 
-def _number(is_integer: bool, text: str) -> int | float | None:
+def _number(is_integer: bool, text: str, comma: bool = False) -> int | float | None:
+    """The number that is written, exactly; None for everything else."""
     if is_integer:
-        plain = _INTEGER.fullmatch(text) and not _THOUSANDS.fullmatch(text)
+        plain = _INTEGER.fullmatch(text) and not (_THOUSANDS.fullmatch(text) and not (comma and "," in text))
         return int(re.split("[.,]", text)[0]) if plain else None
-    if not _NUMBER.fullmatch(text) or ("," in text and _THOUSANDS.fullmatch(text)):
+    if comma and _GROUPED.fullmatch(text):
+        text = text.replace(".", "")
+    if not _NUMBER.fullmatch(text) or ("," in text and not comma and _THOUSANDS.fullmatch(text)):
         return None
-    number = float(text.replace(",", "."))
-    return number if math.isfinite(number) else None
+    exact = Decimal(text.replace(",", "."))
+    if exact == exact.to_integral_value() and abs(exact) < 2**64:
+        number: int | float = int(exact)
+        return number if abs(number) > SAFE_MOST else float(exact)
+    number = float(exact)
+    return number if math.isfinite(number) and Decimal(repr(number)) == exact else None
 
 
-def _seconds(text: str) -> float | None:
+def _seconds(text: str, comma: bool = False) -> float | None:
     found = _SECONDS.fullmatch(_plain(text))
-    return _number(False, found[1]) if found else None
+    return _number(False, found[1], comma) if found else None
 
 
-def _choice(field: Field, given: Any) -> Any:
+def _choice(field: Field, given: Any, comma: bool = False) -> Any:
     """The one choice that is meant: by itself, by a part of it ("16:9", "1920x1088"), or by its label ("5 s", "1080p")."""
     for choice in field.choices:
         if kind_of_value(choice) == kind_of_value(given) and choice == given:
@@ -178,8 +225,8 @@ def _choice(field: Field, given: Any) -> Any:
         lambda choice: _plain(written(choice)) == plain,
         lambda choice: isinstance(choice, str) and _has_part(choice, plain),
         lambda choice: isinstance(choice, bool) and choice is _BOOLEANS.get(plain),
-        lambda choice: kind_of_value(choice) == "number" and choice == _number(False, text.translate(_AS_TYPED)),
-        lambda choice: _is_length(field, choice, plain),
+        lambda choice: kind_of_value(choice) == "number" and choice == _number(False, text.translate(_AS_TYPED), comma),
+        lambda choice: _is_length(field, choice, plain, comma),
         lambda choice: plain.rstrip("p").isdecimal() and _plain(written(choice)).rstrip("p") == plain.rstrip("p"),
     ):
         alike = [choice for choice in field.choices if is_meant(choice)]
@@ -197,23 +244,27 @@ def _has_part(choice: str, plain: str) -> bool:
     )
 
 
-def _is_length(field: Field, choice: Any, plain: str) -> bool:
+def _is_length(field: Field, choice: Any, plain: str, comma: bool) -> bool:
     """Whether a choice lasts as many seconds as the text says, exactly or as its label rounds them."""
-    seconds, frames = _seconds(plain), _number(False, written(choice))
+    seconds, frames = _seconds(plain, comma), _number(False, written(choice))
     if field.unit_s is None or seconds is None or frames is None:
         return False
     lasts = frames * field.unit_s
     return abs(seconds - lasts) < 0.05 or (lasts >= 1 and seconds == round(lasts))
 
 
-def _list(item: Field, text: str) -> Any:
-    """The entries of a list: a JSON array, or one entry on each line; numbers also between semicolons or commas."""
+def _list(item: Field, text: str, comma: bool) -> Any:
+    """The entries of a list: a JSON array, or one entry on each line; numbers also between semicolons or commas.
+
+    Where the comma is the decimal one, it is between two numbers only with a blank behind it.
+    """
     if text.startswith("[") and isinstance(given := _json(text), list):
         return [value_of(item, each) if each is not None else None for each in given]
     ends = r"\n"
     if item.kind in ("integer", "number"):
-        ends = r"[\n;]" if re.search(r"[\n;]", text) else ","  # beside a semicolon, a comma is a decimal one
-    return [value_of(item, part.strip()) for part in re.split(ends, text) if part.strip()]
+        # Beside a semicolon, a comma is a decimal one.
+        ends = r"[\n;]" if re.search(r"[\n;]", text) else r",\s" if comma else ","
+    return [value_of(item, part.strip(), comma=comma) for part in re.split(ends, text) if part.strip()]
 
 
 def _lines(values: list[Any]) -> str:
@@ -229,8 +280,13 @@ def _json(text: str) -> Any:
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is no JSON")
 
+    def exact(numeral: str) -> float:
+        if is_inexact(numeral):
+            refuse(numeral)
+        return float(numeral)
+
     try:
-        value = json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse, parse_float=exact)
     except (ValueError, RecursionError):
         return text
     return value if is_plain(value) else text

@@ -13,6 +13,7 @@ import httpx
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
@@ -47,8 +48,8 @@ __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
 class EngineSettings:
     """All that an engine depends on; everything below `deadline_s` has a default that suits the app."""
 
-    card: Card
-    """The model that videos are made with."""
+    models: Models
+    """The models that videos are made with."""
     data_dir: Path
     """The folder for saved files and lock files."""
     database_url: str
@@ -90,7 +91,8 @@ class Engine:
     """
 
     def __init__(self, settings: EngineSettings) -> None:
-        self.card = card = settings.card
+        self.models = models = settings.models
+        self.card = models.default
         self.backend = backend = settings.backend
         self._clock = clock = settings.clock
         self._passed = passed = settings.passed
@@ -159,7 +161,7 @@ class Engine:
             clean=partial(empty_bin, self.queries, self.library, clock),
         )
         self._submission = Submission(
-            card=card,
+            models=models,
             backend=backend,
             store=self.store,
             library=self.library,
@@ -167,8 +169,8 @@ class Engine:
             keys=self.keys,
             clock=clock,
         )
-        self._prices = Prices(self.service, card, clock)
-        self.history = History(card=card, backend=backend, queries=self.queries, durations=durations, clock=clock)
+        self._prices = Prices(self.service, clock)
+        self.history = History(backend=backend, queries=self.queries, durations=durations, clock=clock)
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
@@ -199,6 +201,7 @@ class Engine:
         visitor_id: str,
         values: Mapping[str, Any],
         *,
+        model: str | None = None,
         count: int = 1,
         click_id: str | None = None,
         call_id: str | None = None,
@@ -206,16 +209,17 @@ class Engine:
     ) -> list[Job]:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
-        `values` are by field name; a field that is None or absent takes the card's default. A random seed is drawn for each
-        of the `count` (1 to 4) variations; a given seed is counted up. The same `click_id` of the same visitor gives the
-        same jobs again; so does the same `call_id`, whoever asks, for the same values. The jobs go with the visitor's own
-        `key`, if one is given here or kept for the visitor, and else with the shared one. Raises `InvalidInput`,
-        `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`, `AlreadyUsed` for a click whose videos
-        are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `StoreError`; then nothing was sent.
+        `values` are by field name of the `model`, an id (None is the default model); a field that is None or absent takes the
+        card's default. A random seed is drawn for each of the `count` (1 to 4) variations; a given seed is counted up. The same
+        `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the same model and
+        values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else with the shared
+        one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`,
+        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or
+        `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
-            visitor_id, values, count=count, click_id=click_id, call_id=call_id, key=own
+            visitor_id, self.models.find(model), values, count=count, click_id=click_id, call_id=call_id, key=own
         )
         await self._passed("after_click")
         await self.supervisor.sweep()
@@ -304,21 +308,25 @@ class Engine:
         await self.supervisor.sweep()
         return resumed
 
-    async def estimate_usd(self, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
+    async def estimate_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
         """What such a video would cost, or None where the service does not say, or nobody's key is here to ask with."""
         if not self.backend.charges:
             return 0.0
-        return await self._prices.estimate_usd(values, self.keys.for_price(visitor_id))
+        return await self._prices.estimate_usd(card, values, self.keys.for_price(visitor_id))
 
-    async def last_cost_usd(self, values: Mapping[str, Any], visitor_id: str) -> float | None:
+    async def last_cost_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str) -> float | None:
         """What the visitor's last such video cost, with the key that would pay for the next one; None if that is not known."""
-        return await self.history.last_cost_usd(visitor_id, values, own_key=self.keys.has(visitor_id))
+        return await self.history.last_cost_usd(visitor_id, card.model_id, values, own_key=self.keys.has(visitor_id))
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""
-        made = self._submission.made(job.visitor_id, job.payload, click_id=f"resume {job.job_id} {job.version}")
+        click_id = f"resume {job.job_id} {job.version}"
         again = replace(
-            made,
+            self._submission.made(job.visitor_id, self.card, job.payload, click_id=click_id),
+            model_id=job.model_id,  # which need not be offered any more
+            width=job.width,
+            height=job.height,
+            duration_s=job.duration_s,
             state=State.IN_QUEUE,
             request_id=job.request_id,
             submitted_at=self._clock.now(),

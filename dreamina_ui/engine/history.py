@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
 from dreamina_ui.errors import JobNotFound, StoreError
@@ -27,7 +26,6 @@ OFFSET_MOST = 2**31 - 1
 class History:
     """Everything goes by the visitor's id, except what is shared."""
 
-    card: Card
     backend: Backend
     queries: JobQueries
     durations: Durations
@@ -73,20 +71,20 @@ class History:
             return False
         return True
 
-    async def usual_s(self, values: Mapping[str, Any]) -> float | None:
+    async def usual_s(self, model_id: str, values: Mapping[str, Any]) -> float | None:
         """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""
-        return (await self.durations.of(self.backend, self.card.model_id, values)).usual_s
+        return (await self.durations.of(self.backend, model_id, values)).usual_s
 
-    async def last_cost_usd(self, visitor_id: str, values: Mapping[str, Any], *, own_key: bool) -> float | None:
+    async def last_cost_usd(
+        self, visitor_id: str, model_id: str, values: Mapping[str, Any], *, own_key: bool
+    ) -> float | None:
         """US dollars that the visitor's newest video of this model and length cost, with the same kind of key.
 
         None where that is not known. Only the visitor's own: what others pay is theirs to tell, and may be another price.
         """
         frames = values.get("frames")
         frames = frames if isinstance(frames, int) else None
-        return await self.queries.last_cost_usd(
-            visitor_id, str(self.backend), self.card.model_id, frames, own_key=own_key
-        )
+        return await self.queries.last_cost_usd(visitor_id, str(self.backend), model_id, frames, own_key=own_key)
 
 
 def _within(limit: int, offset: int) -> dict[str, int]:

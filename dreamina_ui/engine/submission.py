@@ -9,6 +9,7 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.cards.aside import checked, checked_all
 from dreamina_ui.cards.batches import BATCH_MOST
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.errors import DreaminaError, InvalidInput
@@ -25,7 +26,7 @@ CLICK_ID_MOST = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    card: Card
+    models: Models
     store: JobStore
     library: Library
     limits: Limits
@@ -36,6 +37,7 @@ class Submission:
     async def click(
         self,
         visitor_id: str,
+        card: Card,
         values: Mapping[str, Any],
         *,
         count: int,
@@ -44,29 +46,25 @@ class Submission:
         key: str | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
-        payload = await checked(self.card, values)
+        payload = await checked(card, values)
         if not 1 <= count <= VARIATIONS_MOST:
             raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
         key = await self._check_can_make(visitor_id, key)
-        seeded = [self.card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
+        seeded = [card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
         click_id = call_id or _kept(click_id)
         made = [
-            self.made(visitor_id, payload, click_id=click_id, variation=number) for number, payload in enumerate(seeded)
+            self.made(visitor_id, card, payload, click_id=click_id, variation=number)
+            for number, payload in enumerate(seeded)
         ]
         jobs = await self._add(made, key, is_call=call_id is not None)
-        if call_id is not None and not self._has_same_settings(payload, jobs[0]):
+        if call_id is not None and not _has_same_settings(card, payload, jobs[0]):
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 
-    def _has_same_settings(self, payload: Mapping[str, Any], job: Job) -> bool:
-        """Whether the job was made of this payload; where its seed is random, any seed fits."""
-        drawn = self.card.with_seed(payload, lambda most: 0) != self.card.with_seed(payload, lambda most: 1)
-        others = {"seed": job.payload.get("seed")} if drawn else {}
-        return {**payload, **others} == dict(job.payload)
-
     async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
-        payloads = await checked_all(self.card, batch[: BATCH_MOST + 1])
+        card = self.models.default
+        payloads = await checked_all(card, batch[: BATCH_MOST + 1])
         if not 1 <= len(payloads) <= BATCH_MOST:
             raise InvalidInput("batch", "not_allowed", f"batch: {len(batch)} videos are not 1 to {BATCH_MOST}")
         if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
@@ -76,7 +74,8 @@ class Submission:
         made = [
             self.made(
                 visitor_id,
-                self.card.with_seed(payload, self.clock.draw),
+                card,
+                card.with_seed(payload, self.clock.draw),
                 created_at=at,
                 click_id=batch_id,
                 variation=number,
@@ -86,18 +85,18 @@ class Submission:
         ]
         return await self._add(made, key)
 
-    def made(self, visitor_id: str, payload: Mapping[str, Any], **values: Any) -> Job:
+    def made(self, visitor_id: str, card: Card, payload: Mapping[str, Any], **values: Any) -> Job:
         """A new job for a payload that is checked and has its seed. Does not write its row."""
-        width, height = self.card.size(payload) or (None, None)
+        width, height = card.size(payload) or (None, None)
         standard = {"created_at": self.clock.now(), "width": width, "height": height}
         return Job(
             job_id=secrets.token_hex(16),
             share_id=secrets.token_hex(16),
             visitor_id=visitor_id,
             backend=self.backend,
-            model_id=self.card.model_id,
+            model_id=card.model_id,
             payload=payload,
-            duration_s=self.card.duration_s(payload),
+            duration_s=card.duration_s(payload),
             **{**standard, **values},
         )
 
@@ -133,6 +132,13 @@ class Submission:
         own = await self.keys.for_click(visitor_id, key)
         await self.library.check_room()
         return own
+
+
+def _has_same_settings(card: Card, payload: Mapping[str, Any], job: Job) -> bool:
+    """Whether the job was made of this model and payload; where its seed is random, any seed fits."""
+    drawn = card.with_seed(payload, lambda most: 0) != card.with_seed(payload, lambda most: 1)
+    others = {"seed": job.payload.get("seed")} if drawn else {}
+    return card.model_id == job.model_id and {**payload, **others} == dict(job.payload)
 
 
 def _kept(click_id: str | None) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -163,6 +163,18 @@ class RunComfy:
     async def model(self, model_id: str, *, key: str | None) -> dict[str, Any]:
         """All that the service says about a model, as it says it. Raises `ServiceError`, after at most three tries."""
         return await self._get(self._model_url(model_id), key, lambda reply: dict(reply.body), "model")
+
+    async def models(self, *, search: str, limit: int, offset: int, key: str | None) -> list[dict[str, Any]]:
+        """A page of the catalogue: what the service says of each model, its schema included. Raises `ServiceError`."""
+        query = urlencode({"search": search, "include_schema": "true", "limit": limit, "offset": offset})
+
+        def read(reply: Reply) -> list[dict[str, Any]]:
+            models = reply.body.get("models")
+            if not isinstance(models, list):
+                raise UnreadableReply("no list of models")
+            return [dict(each) for each in models if isinstance(each, Mapping)]
+
+        return await self._get(f"{self._base}/models?{query}", key, read, "model")
 
     def _model_url(self, model_id: str) -> str:
         parts = model_id.split("/")

@@ -11,23 +11,24 @@ from dreamina_ui.runcomfy.client import Price, RunComfy
 __all__ = ["Prices"]
 
 KEPT_S = 3600.0
+UNKNOWN = Price(None, None, "")
 
 
 class Prices:
-    """Asks for the price of a model once an hour at most."""
+    """Asks for the price of each model once an hour at most."""
 
-    def __init__(self, service: RunComfy, card: Card, clock: Clock) -> None:
+    def __init__(self, service: RunComfy, clock: Clock) -> None:
         self._service = service
-        self._card = card
         self._clock = clock
-        self._price: tuple[float, Price] | None = None
+        self._prices: dict[str, tuple[float, Price]] = {}
 
-    async def estimate_usd(self, values: Mapping[str, Any], key: str | None) -> float | None:
+    async def estimate_usd(self, card: Card, values: Mapping[str, Any], key: str | None) -> float | None:
         """None where the service does not say; without a key it is not asked, and what is known is told."""
-        if key is not None and (self._price is None or self._clock.now() - self._price[0] > KEPT_S):
+        asked_at, price = self._prices.get(card.model_id, (None, UNKNOWN))
+        if key is not None and (asked_at is None or self._clock.now() - asked_at > KEPT_S):
             try:
-                price = await self._service.price(self._card.model_id, key=key)
+                price = await self._service.price(card.model_id, key=key)
             except ServiceError:
-                price = Price(None, None, "")
-            self._price = (self._clock.now(), price)
-        return self._price[1].estimate_usd(self._card.duration_s(values) or 0.0) if self._price else None
+                price = UNKNOWN
+            self._prices[card.model_id] = (self._clock.now(), price)
+        return price.estimate_usd(card.duration_s(values) or 0.0)

@@ -176,7 +176,8 @@ class Catalogue:
         body = {
             "model_id": card.model_id,
             "display_name": card.title,
-            "category": card.task,
+            "kind": "model",
+            "categories": [card.task] if card.task else [],
             "base_price_usd": self._price_usd,
             "price_unit": self._price_unit,
             "pricing_note": paid if self._price_usd else "simulated, free",
@@ -188,7 +189,7 @@ class Catalogue:
         """A page of the catalogue by `search`, `category`, `kind`, `include_schema`, `limit` and `offset`."""
         limit, offset = _count(query, "limit", 50), _count(query, "offset", 0)
         word = query.get("search", "").casefold()
-        task = query.get("category") or query.get("kind")
+        task = query.get("category") or (None if query.get("kind") == "model" else query.get("kind"))
         found = [
             card.model_id
             for card in self._cards.values()

@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card, Field, seed_most
-from dreamina_ui.cards.values import content_for, read_value, written
+from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.uploads import MEDIA_ENDINGS
@@ -38,11 +38,11 @@ class Form:
     uploads: Mapping[str, gr.UploadButton]
     """By field name, for address fields, if the app has a public address."""
 
-    def values(self, contents: Mapping[Component, Any]) -> dict[str, Any]:
-        """The values by field name, from the contents of the controls."""
+    def values(self, contents: Mapping[Component, Any], *, comma: bool = False) -> dict[str, Any]:
+        """The values by field name, from the contents of the controls; `comma` is as for `value_of`."""
         fields = {field.name: field for field in self.card.fields}
         return {
-            name: read_value(fields[name], contents[control])
+            name: read_value(fields[name], contents[control], comma=comma)
             for name, control in self.controls.items()
             if control in contents
         }
@@ -161,7 +161,7 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
     if field.kind == "text":
         return _text(field, common)
     if field.kind == "address":
-        return gr.Textbox(lines=1, max_lines=1, placeholder="https://", html_attributes=TYPED, **common)
+        return gr.Textbox(lines=1, max_lines=1, placeholder=field.sample or "https://", html_attributes=TYPED, **common)
     if field.kind == "list" and field.item is not None and field.item.kind == "choice":
         choices = _choices_of(card, field.item, fixed, False)
         return gr.Dropdown(choices, multiselect=True, **{**common, "value": field.default or []})
@@ -175,7 +175,10 @@ def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field"
 
 
 def _choices_of(card: Card, field: Field, fixed: Fixed, may_be_none: bool) -> list[tuple[Any, Any]]:
-    choices = [(choice_label(card, field, choice), choice) for choice in field.choices]
+    choices = [
+        (choice_label(card, field, choice), written(choice) if beyond_browsers(field) else choice)
+        for choice in field.choices
+    ]
     return [*choices, (fixed.text("answer.none"), "")] if may_be_none and "" not in field.choices else choices
 
 

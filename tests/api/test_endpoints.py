@@ -13,10 +13,12 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from tests.rig import make_clip
+from dreamina_ui.settings import BUNDLED_CARDS
+from tests.rig import OTHER_CARD, make_clip
 from tests.servers import ROOT, Server, SimulatorServer
 
 KEY = "rc-test-key-0123456789"
+OTHER = ROOT / "tests" / "other-card.json"
 JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
@@ -30,7 +32,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     """The simulator over a socket, with a key, a price, and a ready clip instead of rendering."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    options = ("--token", KEY, "--queue", "0.5", "--quick", "2", "--clip", str(clip), "--price", "0.05")
+    cards = ("--card", str(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json"), "--card", str(OTHER))
+    options = ("--token", KEY, "--queue", "0.5", "--quick", "2", "--clip", str(clip), "--price", "0.05", *cards)
     server = SimulatorServer(folder, *options)
     server.start()
     yield server
@@ -39,8 +42,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -> Iterator[Server]:
-    """The studio with a key: to it, the simulator over a socket is RunComfy."""
-    server = Server(tmp_path_factory.mktemp("studio"), RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
+    """The studio with a key and two models: to it, the simulator over a socket is RunComfy."""
+    service_settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address}
+    models = f"bytedance/dreamina-3-0/pro/text-to-video, {OTHER}"
+    server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_MODELS=models, **service_settings)
     server.start()
     yield server
     server.stop()
@@ -142,11 +147,59 @@ def test_history_is_the_visitors_own(studio: Server) -> None:
     assert bob.predict(api_name="/history") == []
 
 
-def test_only_the_five_endpoints_are_public(client: Client) -> None:
+def test_every_model_of_the_studio_runs(client: Client, service: SimulatorServer) -> None:
+    """`/models` lists the models with schema and price; `/run` makes a video with the one that is named, or the default one."""
+    listed = client.predict(api_name="/models")
+    assert [(model["model_id"], model["is_default"]) for model in listed] == [
+        ("bytedance/dreamina-3-0/pro/text-to-video", True),
+        (OTHER_CARD.model_id, False),
+    ]
+    assert listed[1]["input_schema"] == OTHER_CARD.source["input_schema"]
+    assert listed[0]["price_usd"] == pytest.approx(0.05 * 121 / 24)
+    before = len(ledger(service))
+    *_, (job, video) = client.submit(
+        model=OTHER_CARD.model_id, settings={"text": "a boat", "steps": 3}, api_name="/run"
+    )
+    assert (job["state"], job["model_id"], job["settings"]["steps"]) == ("succeeded", OTHER_CARD.model_id, 3)
+    assert video
+    job, _ = client.predict(model="", settings={"prompt": "a lighthouse"}, api_name="/run")
+    assert job["model_id"] == listed[0]["model_id"]
+    made = ledger(service)[before:]
+    assert [request["model_id"] for request in made][:1] == [OTHER_CARD.model_id]
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "field", "words"),
+    [
+        ("nobody/nothing", {"text": "x"}, "model", "“nobody/nothing” is not one of bytedance/dreamina"),
+        (7, {"text": "x"}, "model", "model: 7 is not one of"),
+        (OTHER_CARD.model_id, {"prompt": "x"}, "prompt", "prompt: this model has no such field."),
+        (OTHER_CARD.model_id, {"text": "x", "steps": 51}, "steps", "steps: 51, at most 50."),
+        (OTHER_CARD.model_id, "a boat", "settings", "settings: “a boat” is no object of settings by their names."),
+        (OTHER_CARD.model_id, None, "settings", "settings: null is no object of settings by their names."),
+    ],
+)
+def test_bad_calls_of_run_are_one_sentence(
+    client: Client, service: SimulatorServer, model: object, settings: object, field: str, words: str
+) -> None:
+    """Neither an unknown model nor settings of another one are sent."""
+    before = len(ledger(service))
+    with pytest.raises(AppError) as caught:
+        client.predict(model=model, settings=settings, api_name="/run")
+    problem = json.loads(str(caught.value))
+    assert (problem["code"], problem["field"]) == ("invalid_input", field)
+    assert words in problem["message"]
+    assert len(ledger(service)) == before
+
+
+def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     """The page's own events are not part of the API."""
     described = client.view_api(return_format="dict", print_info=False)
     assert isinstance(described, dict)
-    assert set(described["named_endpoints"]) == {"/generate", "/submit", "/job", "/cancel", "/history"}
+    assert set(described["named_endpoints"]) == {
+        *("/generate", "/submit", "/job", "/cancel", "/history"),
+        *("/models", "/run"),
+    }
     assert not described["unnamed_endpoints"]
     parameters = described["named_endpoints"]["/generate"]["parameters"]
     assert [parameter["parameter_name"] for parameter in parameters] == ["prompt", "aspect_ratio", "frames", "seed"]

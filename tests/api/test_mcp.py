@@ -1,4 +1,4 @@
-"""The MCP server of a started app, called by the official client: four tools, and only the client's own jobs."""
+"""The MCP server of a started app, called by the official client: five tools, and only the client's own jobs."""
 
 import asyncio
 import json
@@ -16,13 +16,15 @@ from mcp.client.streamable_http import streamable_http_client
 
 from dreamina_ui.api.tools import Tools
 from dreamina_ui.jobs import HOLDER
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.web.visitors import Visitors
 from tests.api.tool_schemas import faults_of_tool
-from tests.rig import make_clip, rigged
+from tests.rig import CARD, OTHER_CARD, make_clip, rigged
 from tests.servers import ROOT, Server, SimulatorServer
 
 KEY, OWN, OTHER = "rc-test-key-0123456789", "rc-own-key-0123456789", "rc-other-key-0123456789"
-TOOLS = ["generate_video", "job_status", "cancel_job", "list_videos"]
+TOOLS = ["list_models", "generate_video", "job_status", "cancel_job", "list_videos"]
+OTHER_PATH = ROOT / "tests" / "other-card.json"
 SCHEMA = json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8"))
 TRANSCRIPT = ROOT / "docs" / "mcp.md"
 
@@ -32,7 +34,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     """The simulator over a socket, with a key and a price, and a queue that gives time to cancel."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    options = ("--token", KEY, "--queue", "1", "--quick", "1", "--clip", str(clip), "--price", "0.05")
+    cards = ("--card", str(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json"), "--card", str(OTHER_PATH))
+    options = ("--token", KEY, "--queue", "1", "--quick", "1", "--clip", str(clip), "--price", "0.05", *cards)
     server = SimulatorServer(folder, *options)
     server.start()
     yield server
@@ -41,9 +44,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -> Iterator[Server]:
-    """To this studio the simulator over a socket is RunComfy, and MCP is on."""
-    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address, "DREAMINA_MCP": "on"}
-    server = Server(tmp_path_factory.mktemp("studio"), **settings)
+    """To this studio the simulator over a socket is RunComfy; it has two models, and MCP is on."""
+    service_settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.address, "DREAMINA_MCP": "on"}
+    models = f"{CARD.model_id}, {OTHER_PATH}"
+    server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_MODELS=models, **service_settings)
     server.start()
     yield server
     server.stop()
@@ -90,7 +94,7 @@ def request_count(service: SimulatorServer) -> int:
     return len(service.control("ledger", KEY)["requests"])
 
 
-def test_there_are_four_tools(studio: Server) -> None:
+def test_there_are_five_tools(studio: Server) -> None:
     """None of the page's events is a tool; the card's fields are the inputs, and the price is stated."""
 
     async def list_tools() -> list[types.Tool]:
@@ -99,11 +103,14 @@ def test_there_are_four_tools(studio: Server) -> None:
 
     tools = asyncio.run(list_tools())
     assert [tool.name for tool in tools] == TOOLS
-    inputs = tools[0].inputSchema
-    assert list(inputs["properties"]) == ["prompt", "aspect_ratio", "frames", "seed", "idempotency_key"]
-    assert inputs["required"] == ["prompt"]
+    inputs = tools[1].inputSchema
+    fields = dict.fromkeys(field.name for card in (CARD, OTHER_CARD) for field in card.fields)
+    assert list(inputs["properties"]) == [*fields, "model", "idempotency_key"]
+    assert "required" not in inputs, "no field is required by both models"
+    assert inputs["properties"]["model"]["enum"] == [CARD.model_id, OTHER_CARD.model_id]
+    assert "Only some models take this" in inputs["properties"]["steps"]["description"]
     assert "121 (5 s), 241 (10 s). Default: 121." in inputs["properties"]["frames"]["description"]
-    assert "0.25 US dollars of real money" in str(tools[0].description)
+    assert "0.25 US dollars of real money" in str(tools[1].description)
     for tool in tools:
         assert not faults_of_tool(tool.name, str(tool.description), tool.inputSchema)
 
@@ -131,9 +138,38 @@ def test_generate_reports_progress_and_returns_the_video(studio: Server, service
     assert request_count(service) == before + 1
 
 
+def test_every_model_of_the_studio_makes_videos(studio: Server, service: SimulatorServer) -> None:
+    """`list_models` names them; the arguments of a call are those of the model that it names, by another writing, too."""
+
+    async def call() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        async with mcp_client(studio) as session:
+            models = content_of(await session.call_tool("list_models", {}))["models"]
+            assert content_of(await session.call_tool("list_models", {"search": "other MODEL"}))["models"] == models[1:]
+            values = {"Model": OTHER_CARD.model_id, "text": "a boat", "frames": 121}
+            return models, content_of(await session.call_tool("generate_video", values))
+
+    models, answer = asyncio.run(call())
+    assert [model["model_id"] for model in models] == [CARD.model_id, OTHER_CARD.model_id]
+    assert (answer["job"]["state"], answer["job"]["model_id"]) == ("succeeded", OTHER_CARD.model_id)
+    assert answer["job"]["settings"]["text"] == "a boat"
+    assert answer["ignored_arguments"] == ["frames"], "another model's argument is said, and not sent"
+
+
 @pytest.mark.parametrize(
     ("tool", "values", "field", "words"),
     [
+        (
+            "generate_video",
+            {"model": "x/y", "prompt": "x"},
+            "model",
+            f"model: “x/y” is not one of {CARD.model_id}, {OTHER_CARD.model_id}.",
+        ),
+        (
+            "generate_video",
+            {"model": OTHER_CARD.model_id, "text": "x" * 41},
+            "text",
+            "text: 41 characters, at most 40.",
+        ),
         ("generate_video", {}, "prompt", "prompt: please fill this in."),
         ("generate_video", {"prompt": 3}, "prompt", "prompt: 3 is not a text."),
         ("generate_video", {"prompt": "x", "frames": 5}, "frames", "frames: 5 is not one of 121, 241."),

@@ -274,11 +274,10 @@ def card_with(**properties: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (card_with(a={"enum": ["x", 1]}), "a has an enum of mixed kinds"),
+        (card_with(a={"enum": ["1", 1]}), "a has an enum of mixed kinds"),
         (card_with(a={"enum": [{}, []]}), "a has an enum of mixed kinds"),
         (card_with(a={"enum": []}), "a has an empty enum"),
         (card_with(a={"type": "string", "pattern": "("}), "is not a 'regex'"),
-        (card_with(a={"type": "string", "format": "uri", "default": "http://x/"}), "the default of a is outside"),
         (card_with(a={"type": "array", "items": {"type": "integer"}, "default": ["x"]}), "the default of a is outside"),
         (card_with(a={"type": "number", "multipleOf": 0.5, "default": 0.7}), "the default of a is outside"),
         (card_with(a={"type": "object", "required": ["x"], "default": {}}), "the default of a is outside"),

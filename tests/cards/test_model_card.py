@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dreamina_ui.cards.model_card import PROBLEMS, SEED_MOST, load_card
 from dreamina_ui.errors import CardError, InvalidInput
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 
-CARD = load_card(BUNDLED_CARD)
+CARD = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
 GOOD = {"prompt": "a lighthouse", "aspect_ratio": "1088×1920(9:16)", "frames": 241, "seed": 7}
 
 

@@ -9,11 +9,12 @@ import httpx
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.media.library import Library
-from dreamina_ui.settings import BUNDLED_CARD
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
@@ -21,7 +22,7 @@ from tests.rig import SECRET
 
 __all__ = ["CARD", "VALUES", "Headless", "headless", "sqlite_url"]
 
-CARD = load_card(BUNDLED_CARD)
+CARD = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
 VALUES = {"aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
 """The prompt is missing: each click has its own, by which the service's ledger is read."""
 
@@ -54,7 +55,7 @@ async def headless(
     """A start over whatever lies in `folder`; the key makes it the paid service's."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = EngineSettings(
-        card=CARD,
+        models=Models([CARD]),
         data_dir=folder,
         database_url=url or sqlite_url(folder),
         service_base=base,

@@ -123,11 +123,11 @@ def test_refusals(curl: Curl) -> None:
 
 
 def test_the_model_and_the_catalogue(curl: Curl) -> None:
-    """The bundled card is in the catalogue, with its price."""
+    """The bundled cards are in the catalogue, with their price."""
     code, model = curl(MODEL)
     assert (code, model["base_price_usd"], model["price_unit"]) == (200, 0.1, "second")
     _, catalogue = curl("models")
-    assert catalogue["total"] == 1
+    assert catalogue["total"] == 2
 
 
 def test_restart_after_a_kill_resumes_requests(tmp_path: Path, clip: Path) -> None:

@@ -235,17 +235,22 @@ class Batch:
         return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=False)
 
     async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
-        return await planned(self._callers.visitor(request), partial(self._plan, contents))
+        return await planned(
+            self._callers.visitor(request), partial(self._plan, contents, self._callers.words(request))
+        )
 
-    def _plan(self, contents: Mapping[Any, Any]) -> Plan:
+    def _plan(self, contents: Mapping[Any, Any], words: Words) -> Plan:
         """The payloads or problems of the inputs; blocks, because it reads the file."""
         card, mode = self._engine.card, contents[self.mode]
         fields = {field.name: field for field in card.fields}
-        shared = {name: read_value(fields[name], contents[control]) for name, control in self.shared.items()}
+        comma = words.decimal_comma
+        shared = {
+            name: read_value(fields[name], contents[control], comma=comma) for name, control in self.shared.items()
+        }
         if mode == "csv":
             path = contents[self.csv]
             agreed = str(contents[self.agreed] or "").split("\n")
-            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed)
+            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed, comma=comma)
         if mode == "sweep":
             prompt = str(contents[self.sweep_prompt] or "")
             if card.prompt and card.prompt.required and not prompt.strip():
@@ -261,7 +266,7 @@ class Batch:
             return {**self._empty_update(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
             return {**self._empty_update(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
-        prices = [await self._engine.estimate_usd(payload, visitor_id) for payload in plan.payloads]
+        prices = [await self._engine.estimate_usd(self._engine.card, payload, visitor_id) for payload in plan.payloads]
         known = [usd for usd in prices if usd is not None]
         if len(known) == len(prices):
             price = words.price(self._engine.backend, sum(known))
@@ -279,7 +284,7 @@ class Batch:
         """What the last such video cost, where all of the plan are of one length."""
         if len({payload.get("frames") for payload in plan.payloads}) > 1:
             return None
-        return await self._engine.last_cost_usd(plan.payloads[0], visitor_id)
+        return await self._engine.last_cost_usd(self._engine.card, plan.payloads[0], visitor_id)
 
     def _empty_update(self, words: Words) -> Update:
         return {

@@ -109,12 +109,12 @@ class Compose:
         try:
             jobs = await self._engine.submit(
                 self._callers.known_visitor(request),
-                self.form.values(contents),
+                self.form.values(contents, comma=words.decimal_comma),
                 count=self._count(contents),
                 click_id=click_id or None,
             )
         except (VisitorUnknown, VisitorLost) as error:
-            link = link_of(self._engine.card, self.form.values(contents))
+            link = link_of(self._engine.card, self.form.values(contents, comma=words.decimal_comma))
             return None, {**clear, self.refusal: problem_html(unknown_visitor_html(error, words, link))}
         except InvalidInput as error:
             return None, {**clear, **self.show_problem(error, words)}
@@ -184,7 +184,7 @@ class Compose:
 
     def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""
-        values, problem = values_from(self._engine.card, query)
+        values, problem = values_from(self._engine.card, query, comma=words.decimal_comma)
         if problem is None:
             return self.fill(values)
         field = self._engine.card.field(problem.field)
@@ -195,12 +195,15 @@ class Compose:
     async def show_price(self, request: gr.Request, *values: Any) -> Markup:
         contents = dict(zip(self.price_inputs, values, strict=True))
         visitor_id, words = self._callers.visitor(request), self._callers.words(request)
-        return await self.price_html(visitor_id, self.form.values(contents), words, self._count(contents))
+        given = self.form.values(contents, comma=words.decimal_comma)
+        return await self.price_html(visitor_id, given, words, self._count(contents))
 
     async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
-        usd, usual_s = await self._engine.estimate_usd(values, visitor_id), await self._engine.history.usual_s(values)
+        card = self._engine.card
+        usd = await self._engine.estimate_usd(card, values, visitor_id)
+        usual_s = await self._engine.history.usual_s(card.model_id, values)
         usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
-        last_usd = await self._engine.last_cost_usd(values, visitor_id) if usd is None else None
+        last_usd = await self._engine.last_cost_usd(card, values, visitor_id) if usd is None else None
         price = words.price(self._engine.backend, None if usd is None else usd * count, last_usd)
         return _PRICE.format(price=price, usual=usual)
 

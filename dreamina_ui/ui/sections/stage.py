@@ -188,7 +188,7 @@ class Stage:
 
     async def _status_update(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
         """The outputs that change while a job runs."""
-        usual_s = None if job.ended else await self._engine.history.usual_s(job.payload)
+        usual_s = None if job.ended else await self._engine.history.usual_s(job.model_id, job.payload)
         return {
             self.status: status_html(job, self._callers.now(), words, usual_s),
             self.variations: variations_html(jobs, job.job_id, words),

@@ -1,0 +1,59 @@
+"""The models that one studio offers."""
+
+from collections.abc import Iterator, Sequence
+
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.names import similar_name
+from dreamina_ui.cards.problems import shown
+from dreamina_ui.errors import CardError, InvalidInput
+
+__all__ = ["Models"]
+
+ALLOWED_MOST = 12
+"""More names than these are too long for a sentence."""
+
+
+class Models:
+    """Model cards by their id; the first is the default. Raises `CardError` if there is none, or two of one id."""
+
+    def __init__(self, cards: Sequence[Card]) -> None:
+        self._cards = {card.model_id: card for card in cards}
+        if not cards:
+            raise CardError("no model is named")
+        if len(self._cards) < len(cards):
+            ids = [card.model_id for card in cards]
+            twice = next(model_id for model_id in ids if ids.count(model_id) > 1)
+            raise CardError(f"{twice} is named twice")
+
+    def __iter__(self) -> Iterator[Card]:
+        return iter(self._cards.values())
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    @property
+    def default(self) -> Card:
+        return next(iter(self))
+
+    def get(self, model_id: str) -> Card | None:
+        return self._cards.get(model_id)
+
+    def find(self, model_id: object = None) -> Card:
+        """The card of a model; the default for None or an empty text. Raises `InvalidInput` for the field `model`."""
+        if model_id is None or model_id == "":
+            return self.default
+        found = self._cards.get(model_id.strip().strip("/")) if isinstance(model_id, str) else None
+        if found is None:
+            given = shown(model_id)
+            raise InvalidInput(
+                "model", "not_allowed", f"model: {given} is not offered", given=given, allowed=self._allowed(given)
+            )
+        return found
+
+    def _allowed(self, given: str) -> str:
+        """The ids that a sentence lists; of very many, the one that is probably meant, or the first ones."""
+        ids = list(self._cards)
+        if len(ids) <= ALLOWED_MOST:
+            return ", ".join(ids)
+        meant = similar_name(ids, given)
+        return meant or ", ".join(ids[:ALLOWED_MOST]) + ", …"

@@ -1,0 +1,66 @@
+"""Several models in one engine: each job is of its own, with the values, durations and price of that model."""
+
+from pathlib import Path
+
+import pytest
+
+from dreamina_ui.cards.model_card import card_of
+from dreamina_ui.errors import InvalidInput
+from dreamina_ui.jobs import HOLDER, State
+from tests.rig import CARD, OTHER_CARD, VALUES, rigged
+
+pytestmark = pytest.mark.anyio
+TEXT = {"text": "a boat"}
+
+
+async def test_each_job_is_of_its_model(tmp_path: Path) -> None:
+    """The model's own card checks the values; what one took is not what the other one takes; a restart changes nothing."""
+    async with rigged(tmp_path, more_cards=[OTHER_CARD]) as rig:
+        [other] = await rig.engine.submit("ann", TEXT, model=OTHER_CARD.model_id)
+        [first] = await rig.engine.submit("ann", VALUES)
+        assert (other.model_id, other.payload["steps"]) == (OTHER_CARD.model_id, 20)
+        assert (first.model_id, first.width) == (CARD.model_id, 1440)
+        ended = [await rig.finish(job) for job in (other, first)]
+        assert [job.state for job in ended] == [State.SUCCEEDED] * 2
+        assert {record.model_id for record in rig.simulator.ledger.records.values()} == {
+            CARD.model_id,
+            OTHER_CARD.model_id,
+        }
+        for _ in range(4):
+            await rig.finish((await rig.engine.submit("ann", TEXT, model=OTHER_CARD.model_id))[0])
+        assert await rig.engine.history.usual_s(OTHER_CARD.model_id, other.payload) is not None
+        assert await rig.engine.history.usual_s(CARD.model_id, first.payload) is None
+    async with rigged(tmp_path) as rig:
+        assert (await rig.engine.job(HOLDER, other.job_id)).model_id == OTHER_CARD.model_id
+
+
+@pytest.mark.parametrize(("model", "values"), [("nobody/nothing", TEXT), (None, TEXT), (OTHER_CARD.model_id, VALUES)])
+async def test_values_of_another_model_are_refused(
+    tmp_path: Path, model: str | None, values: dict[str, object]
+) -> None:
+    async with rigged(tmp_path, more_cards=[OTHER_CARD]) as rig:
+        with pytest.raises(InvalidInput):
+            await rig.engine.submit("ann", values, model=model)
+        assert rig.accepted == 0
+
+
+async def test_a_call_again_with_another_model_is_refused(tmp_path: Path) -> None:
+    """The same name of a call is the same video, never another model's."""
+    twin = {**OTHER_CARD.source, "model_id": "somebody/twin"}
+    async with rigged(tmp_path, card=OTHER_CARD, more_cards=[card_of("twin", twin)]) as rig:
+        [job] = await rig.engine.submit("ann", TEXT, call_id="call-1")
+        assert [job.job_id] == [again.job_id for again in await rig.engine.submit("ann", TEXT, call_id="call-1")]
+        with pytest.raises(InvalidInput) as caught:
+            await rig.engine.submit("ann", TEXT, model="somebody/twin", call_id="call-1")
+        assert caught.value.problem == "key_reused"
+
+
+async def test_a_resumed_job_keeps_a_model_that_is_not_offered_any_more(tmp_path: Path) -> None:
+    """What was given up is watched again as the model's that made it, whatever the studio offers now."""
+    async with rigged(tmp_path, card=OTHER_CARD, render_s=50.0, deadline_s=10.0) as rig:
+        [job] = await rig.engine.submit("ann", TEXT)
+        ended = await rig.finish(job)
+        assert ended.can_resume
+    async with rigged(tmp_path, more_cards=[]) as rig:
+        resumed = await rig.engine.resume("ann", job.job_id)
+        assert (resumed.model_id, resumed.payload) == (OTHER_CARD.model_id, ended.payload)
