@@ -4,7 +4,7 @@
 // All scripts run in the page's head, before its body and before Gradio.
 //
 // Needs:
-// - .contain: Gradio's box around the page. Gradio limits the media queries of our styles to what is inside.
+// - .contain: Gradio's box around the page. The media queries of our styles hold for what is inside.
 // - data-words='{"key": "A sentence with {count}"}': on an element, the sentences that its script shows.
 // - .history-root .posters > [data-job]: the posters of the history (posters.js makes them).
 // - `js="() => dreamina.later(5)"`: on Gradio's event that opens the page, with so many outputs.
