@@ -27,7 +27,7 @@ from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
+from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
@@ -43,7 +43,7 @@ from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.input_files import InputRoutes
-from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
+from dreamina_ui.web.page_response import PageCache, PageFiles, PageHead, PageScripts
 from dreamina_ui.web.saved_files import SavedFiles
 from dreamina_ui.web.server import address_of, listening, serve
 from dreamina_ui.web.sub_path import SubPath
@@ -115,6 +115,7 @@ class Studio:
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(self.engine, callers, self.engine.allowances.left, login=login)
+        self._page_files = PageFiles(*page_files(self.blocks), own=page_styles(sorted((ASSETS / "css").glob("*.css"))))
         self._failure: Exception | None = None
         self.app = self._app()
 
@@ -166,7 +167,7 @@ class Studio:
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
-                Middleware(PageHead, html=self._scripts.tag),
+                Middleware(PageHead, start=self._scripts.tag + self._page_files.start, end=self._page_files.end),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
             routes=[
@@ -174,6 +175,7 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
+                *self._page_files.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
                 *self._input_routes.routes,
             ],
@@ -192,7 +194,6 @@ class Studio:
             mcp_server=False,  # Gradio's own, which the environment could turn on, would offer the page's events
             theme=studio_theme(),
             i18n=self._translations,
-            css_paths=sorted((ASSETS / "css").glob("*.css")),
             favicon_path=str(ASSETS / "logo.svg"),
             footer_links=["api"],
         )

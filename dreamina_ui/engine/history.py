@@ -37,9 +37,12 @@ class History:
     async def page(
         self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None
     ) -> tuple[list[Job], int]:
-        """A visitor's jobs, newest first, at most 100 at once; and how many are found in all."""
-        limit, offset = min(max(limit, 1), PAGE_MOST), min(max(offset, 0), OFFSET_MOST)
-        return await self.queries.page(visitor_id, _plain(search or Search()), limit=limit, offset=offset)
+        """A visitor's jobs, newest first, at most 100 at once; and how many are found in all, as far as they are counted."""
+        return await self.queries.page(visitor_id, _plain(search or Search()), **_within(limit, offset))
+
+    async def listed(self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None) -> list[Job]:
+        """The same jobs without their count, which takes longer the more there are."""
+        return await self.queries.listed(visitor_id, _plain(search or Search()), **_within(limit, offset))
 
     async def siblings(self, job: Job) -> list[Job]:
         """The variations of the click that made this job, itself included; the videos of a batch are not variations."""
@@ -108,6 +111,10 @@ class History:
         frames = values.get("frames")
         frames = frames if isinstance(frames, int) else None
         return await self.queries.last_cost_usd(visitor_id, str(self.backend), model_id, frames, own_key=own_key)
+
+
+def _within(limit: int, offset: int) -> dict[str, int]:
+    return {"limit": min(max(limit, 1), PAGE_MOST), "offset": min(max(offset, 0), OFFSET_MOST)}
 
 
 def _plain(search: Search) -> Search:

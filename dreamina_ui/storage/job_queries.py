@@ -13,8 +13,9 @@ from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
 
-__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
+__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
+THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
 """So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
 
@@ -64,8 +65,14 @@ _NEWEST = (
     .limit(sa.bindparam("most"))
     .offset(sa.bindparam("after"))
 )
-_COUNT = sa.select(sa.func.count()).select_from(jobs)
-_PAGE, _PAGE_COUNT = _NEWEST.where(_MINE), _COUNT.where(_MINE)
+
+
+def _count_of(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    some = sa.select(jobs.c.job_id).where(*conditions).limit(sa.bindparam("counted"))
+    return sa.select(sa.func.count()).select_from(some.subquery())
+
+
+_PAGE, _PAGE_COUNT = _NEWEST.where(_MINE), _count_of(_MINE)
 _OF_CLICK = sa.select(jobs).where(_MINE, jobs.c.click_id == sa.bindparam("of_click")).order_by(jobs.c.variation)
 _OF_BATCH = sa.select(jobs).where(_MINE, jobs.c.batch_id == sa.bindparam("of_batch")).order_by(jobs.c.variation)
 _LAST_BATCH = (
@@ -83,19 +90,29 @@ class JobQueries:
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
     ) -> tuple[list[Job], int]:
-        """A page of the jobs that match, newest first, and the count of all of them."""
+        """A page of the jobs that match, newest first, and the count of all of them, up to one more than `counted_most`."""
         conditions = _conditions(search or Search())
         page = _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
-        count = _COUNT.where(_MINE, *conditions) if conditions else _PAGE_COUNT
+        count = _count_of(_MINE, *conditions) if conditions else _PAGE_COUNT
         mine = {"of_visitor": visitor_id}
+        counted = {**mine, "counted": counted_most(offset + limit) + 1}
 
         def work(connection: sa.Connection) -> tuple[list[Job], int]:
             shown = [job_of(row) for row in connection.execute(page, {**mine, "most": limit, "after": offset})]
             if offset == 0 and len(shown) < limit:  # these are all
                 return shown, len(shown)
-            return shown, connection.scalar(count, mine) or 0
+            return shown, connection.scalar(count, counted) or 0
 
         return await self._database.read(work)
+
+    async def listed(
+        self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
+    ) -> list[Job]:
+        """The page alone: nothing is counted."""
+        conditions = _conditions(search or Search())
+        query = _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
+        values = {"of_visitor": visitor_id, "most": limit, "after": offset}
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
@@ -298,6 +315,11 @@ class Overview:
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+
+def counted_most(reach: int) -> int:
+    """How far jobs are counted for a page that ends at the job of this number: to the next full thousand."""
+    return -(-reach // THOUSAND) * THOUSAND
 
 
 def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:

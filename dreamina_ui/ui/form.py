@@ -82,7 +82,7 @@ def build_form(card: Card, fixed: Fixed) -> Form:
                 controls[field.name], buttons[field.name], notes[field.name] = build_media(card, field, fixed)
             problems[field.name] = _problem(field)
             if field.name == "prompt":
-                gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
+                gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips", js_on_load=None)
             continue
         with gr.Row(elem_classes="pair", equal_height=False):
             for field in group:
@@ -144,7 +144,7 @@ def _variations(fixed: Fixed) -> gr.Radio:
 
 
 def _problem(field: Field) -> gr.HTML:
-    return gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem")
+    return gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem", js_on_load=None)
 
 
 def _seed(field: Field, card: Card, fixed: Fixed) -> Component:

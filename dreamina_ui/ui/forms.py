@@ -9,6 +9,7 @@ from gradio.components import Component
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.ui.form import CHOICES_SHOWN, Form, build_form
+from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.translations import Fixed
 
 __all__ = ["Forms"]
@@ -31,7 +32,7 @@ class Forms:
         self.picker: gr.Radio | gr.Dropdown = (
             gr.Radio(choices, **common) if len(choices) <= CHOICES_SHOWN else gr.Dropdown(choices, **common)
         )
-        self.shown = gr.Textbox(models.default.model_id, visible="hidden", elem_id="model-shown", label="model")
+        self.shown = kept_text("model-shown", models.default.model_id)
         """The model whose form is shown, which at a pick is the one before."""
         self._forms: dict[str, Form] = {}
         self._groups: dict[str, gr.Column] = {}

@@ -4,10 +4,11 @@ For each session, Gradio describes all components anew (25 ms of processor time,
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
 """
 
+import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from inspect import iscoroutinefunction, signature
@@ -25,8 +26,8 @@ from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
 from gradio.components.base import _Keywords
-from gradio.data_classes import FileData
-from gradio.routes import file_upload_statuses
+from gradio.data_classes import BlocksConfigDict, FileData
+from gradio.routes import BUILD_PATH_LIB, file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
@@ -43,7 +44,11 @@ __all__ = [
     "SavedVideo",
     "StudioBlocks",
     "events_of",
+    "kept_number",
+    "kept_text",
     "mount_page",
+    "page_files",
+    "page_styles",
     "upload_folder",
     "value_in",
 ]
@@ -69,6 +74,8 @@ LOGIN_CHECK = "login_check"
 OFTEN_ASKED = ("/gradio_api/queue/join", "/gradio_api/queue/data")
 CALM_S, PROGRESS_S = 0.005, 1.0
 """Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
+DESCRIBED = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
+"""What programs can read about a component that is a value of an endpoint."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
 """What takes its input as it is: no file is named in it, no file is made of it."""
 VALUE_REFUSED = "A value is not of the kind that its field takes."
@@ -118,6 +125,22 @@ class StudioBlocks(gr.Blocks):
         super().__init__(*values, **options)
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
+        self.shown_later: list[Block] = []
+
+    def show_later(self, parts: Sequence[Block]) -> None:
+        """Make these, which are invisible at first, when the browser has drawn all others (`assets/js/dreamina.js`)."""
+        self.shown_later = list(parts)
+        self.load(
+            None,
+            outputs=self.shown_later,
+            js=f"() => window.dreamina.later({len(parts)})",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def get_config_file(self) -> BlocksConfigDict:
+        """The description from which the browser makes the page, without what it would make and never show."""
+        return _lean(super().get_config_file())
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
@@ -167,6 +190,42 @@ class StudioBlocks(gr.Blocks):
             done = await super().postprocess_data(fewer, values if len(values) > 1 else values[0], state)
             answers |= {block._id: value for block, value in zip(others, done, strict=True)}
         return [answers.get(block._id, gr.skip()) for block in block_fn.outputs]
+
+
+def _lean(config: BlocksConfigDict) -> BlocksConfigDict:
+    """What Gradio's browser side makes for each value of an endpoint, and describes for each component, is for no page.
+
+    Nor is the state of a call that shows no progress: Gradio writes it to each of its outputs, twice for each call, and for each
+    searches the whole page. Programs read the same description; of it they use the endpoints alone.
+    """
+    endpoints = {component["id"] for component in config["components"] if component["type"] == "api"}
+    for component in config["components"]:
+        if component["id"] in endpoints:
+            component["props"]["visible"] = False
+        else:
+            for name in DESCRIBED:
+                component.pop(name, None)
+    pages: list[Any] = [config, *config["page"].values()]
+    for page in pages:
+        children = page["layout"]["children"]
+        page["layout"]["children"] = [child for child in children if child["id"] not in endpoints]
+    for event in config["dependencies"]:
+        if event["show_progress"] == "hidden" and event["targets"]:
+            event["show_progress_on"] = []
+    return config
+
+
+def kept_text(name: str, value: str = "") -> gr.Textbox:
+    """A text that the page keeps and never shows: events set it, read it, and run at its change, and nothing is drawn for it.
+
+    (What is `visible="hidden"` is drawn and measured like any other field.)
+    """
+    return gr.Textbox(value, visible=False, container=False, elem_id=name, label=name)
+
+
+def kept_number(name: str) -> gr.Number:
+    """A whole number that the page keeps and never shows, 0 at first."""
+    return gr.Number(0, precision=0, visible=False, container=False, elem_id=name, label=name)
 
 
 def is_display_update(value: Any) -> bool:
@@ -228,6 +287,81 @@ def _checked_at_once(depends: Any) -> Any:
 
 async def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
+
+
+_ENTRY = re.compile(r'src="\./assets/([^"]+\.js)"')
+_NEEDED = re.compile(r"m\.f=\[([^\]]*)\]")
+_LOADED = r"import\(`\./([^`]+)`\)[^`]{0,60}?,__vite__mapDeps\(\[([\d,]*)\]\)"
+
+
+def page_files(blocks: StudioBlocks) -> tuple[list[Path], list[Path]]:
+    """Gradio's scripts and styles that the browser needs before the page can be used, in the order in which it asks for them.
+
+    Each script names the next ones, and those of a component are asked for one component after the other: five round trips, while
+    nothing is shown. Empty where Gradio's files are not built as they were: then the page takes longer.
+    """
+    folder = Path(BUILD_PATH_LIB)
+    types = {"state" if part["type"] == "api" else part["type"] for part in _made(blocks)}
+    page = (folder.parent / "index.html").read_text(encoding="utf-8")
+    entry = _ENTRY.search(page)
+    if entry is None:
+        return [], []
+    files = dict.fromkeys([entry[1]])
+    for start, next_one in ((entry[1], "[a-zA-Z]+-"), ("Index-", "Blocks-"), ("core-", "")):
+        script = next((name for name in files if name.startswith(start)), None)
+        if script is None:
+            return [], []
+        text = (folder / script).read_text(encoding="utf-8")
+        listed = _NEEDED.search(text)
+        names = [name.strip('"').removeprefix("./") for name in listed[1].split(",")] if listed else []
+        loads = [_component_load(text, kind) for kind in sorted(types)] if not next_one else re.findall(_LOADED, text)
+        for name, numbers in filter(None, loads):
+            if re.match(next_one, name):
+                files |= dict.fromkeys([name, *(names[int(number)] for number in filter(None, numbers.split(",")))])
+    found = [folder / name for name in files]
+    styles = [file for file in found if file.suffix == ".css" and file.name not in page]
+    return [file for file in found if file.suffix == ".js"], styles
+
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_RULE = re.compile(r"([^{}]+)\{((?:[^{}]|\{[^{}]*\})*)\}")
+CONTAINER = f".gradio-container.gradio-container-{gr.__version__.replace('.', '-')} .contain"
+
+
+def page_styles(files: Iterable[Path]) -> str:
+    """Our styles as Gradio's browser side would write them: each rule, and again for what is inside the page's container, which
+    puts it before Gradio's own rules; those of a media query only the second way.
+
+    Done in the browser, it takes as long as all of the page's layout.
+    """
+    text = _COMMENT.sub("", "\n".join(file.read_text(encoding="utf-8") for file in files))
+    return "\n".join(_placed(head.strip(), body.strip()) for head, body in _RULE.findall(text))
+
+
+def _placed(head: str, body: str) -> str:
+    if head.startswith("@media"):
+        return f"{head} {{ {' '.join(_contained(*rule) for rule in _RULE.findall(body))} }}"
+    rule = f"{head} {{ {body} }}"
+    return rule if head.startswith("@") else f"{rule}\n{_contained(head, body)}"
+
+
+def _contained(selectors: str, body: str) -> str:
+    is_dark = ".dark" in selectors
+    parts = (part.strip() for part in selectors.replace(".dark", "", 1).split(","))
+    start = f".dark {CONTAINER}" if is_dark else CONTAINER
+    return f"{', '.join(f'{start} {part}' for part in parts)} {{ {body.strip()} }}"
+
+
+def _component_load(text: str, kind: str) -> tuple[str, str] | None:
+    found = re.search(rf"\b{kind}:\{{[^{{}}]*?component:\(\)=>\w+\(\(\)=>{_LOADED}", text)
+    return (found[1], found[2]) if found else None
+
+
+def _made(blocks: StudioBlocks) -> Iterator[Any]:
+    """The components whose files the browser loads when it opens the page: others are loaded when they are shown."""
+    later = {block._id for block in blocks.shown_later}
+    parts = blocks.config["components"]
+    return (part for part in parts if part["props"].get("visible", True) is not False or part["id"] in later)
 
 
 def value_in(event: gr.EventData, name: str) -> Any:

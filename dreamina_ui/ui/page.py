@@ -54,7 +54,11 @@ class Page:
     ) -> None:
         self._engine = engine
         self._callers = callers
-        gr.HTML(fixed.fragment("header", partial(header_html, engine.models, engine.backend)), elem_classes="header")
+        gr.HTML(
+            fixed.fragment("header", partial(header_html, engine.models, engine.backend)),
+            elem_classes="header",
+            js_on_load=None,
+        )
         self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
@@ -67,20 +71,26 @@ class Page:
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
                 self.batch = Batch(engine, callers, fixed)
         self.history = History(engine, callers, fixed)
-        gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
-        gr.HTML(fixed.fragment("connection", connection_html), elem_classes="notify")
+        self.words = gr.HTML(
+            fixed.fragment("words", lambda words: keys_html(words) + connection_html(words)),
+            visible=False,
+            elem_id="keys",
+            js_on_load=None,
+        )
 
     def _build_examples(self, fixed: Fixed) -> gr.HTML:
         card = self._engine.card
-        fitting = [name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)]
+        self._fitting = fitting = [
+            name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)
+        ]
         return gr.HTML(
             fixed.fragment("examples", lambda words: examples_html(words, fitting)),
             elem_id="examples",
             js_on_load=EXAMPLES_SCRIPT,
-            visible=bool(fitting),
+            visible=False,
         )
 
-    def connect(self, blocks: gr.Blocks) -> None:
+    def connect(self, blocks: StudioBlocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
         account = self.account
@@ -91,6 +101,9 @@ class Page:
         history.connect(quiet)
         keep_draft(blocks, "form", compose.forms.drafted, compose.accepted)
         keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
+        examples = [self.examples] if self._fitting else []
+        # Nobody needs these for the first click: they are made when the form has been drawn.
+        blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
         blocks.load(
             self.open,
             inputs=stage.opening,
@@ -198,12 +211,12 @@ class Page:
 
     async def _newest(self, visitor_id: str, seen: Any) -> str | None:
         """The newest job that runs, or else the newest video, if it is not among those that were seen."""
-        running, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=RUNNING))
+        running = await self._engine.history.listed(visitor_id, 1, search=Search(state=RUNNING))
         if running:
             return running[0].job_id
         if not isinstance(seen, list):
             return None
-        ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
+        ready = await self._engine.history.listed(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
         return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
@@ -306,13 +319,13 @@ def build_page(
     left: AllowanceOf | None = None,
     *,
     login: bool = False,
-) -> tuple[gr.Blocks, gr.I18n]:
+) -> tuple[StudioBlocks, gr.I18n]:
     """The app as Gradio blocks, with the page's private events and the public endpoints; and its fixed texts.
 
     `left` returns a visitor's allowance. With `login` there is a button to sign in with Hugging Face.
     """
     fixed = Fixed()
-    blocks: gr.Blocks
+    blocks: StudioBlocks
     # Gradio checks every hour, and deletes uploads that are older than an hour: they are read once.
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)

@@ -31,6 +31,20 @@ for (const name of ["click", "keydown", "input", "change"])
 PLAYS = """(video => video && video.readyState >= 2 && video.currentTime > 0 && !video.paused)(
   document.querySelector("#player video"))"""
 
+FIRST_FRAME = """
+(() => {
+  const look = () => {
+    const button = document.querySelector("#generate");
+    const box = document.querySelector("#field-prompt textarea");
+    if (!button || button.disabled || !box) return requestAnimationFrame(look);
+    box.value = "typed at once";
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    button.click();
+  };
+  look();
+})()"""
+"""Types and clicks in the first frame that has the form."""
+
 
 def status(page: Page, state: str) -> Locator:
     return page.locator(f"#status [data-state={state}]")
@@ -53,6 +67,32 @@ def restarted(page: Page, server: Server) -> None:
     page.goto("about:blank")  # an open page loads itself again as soon as the server is back, in the middle of `goto`
     server.start()
     page.goto(server.address)
+
+
+def test_the_first_frame_of_the_form_takes_a_click(context: BrowserContext, quick_server: Server) -> None:
+    """What is typed and clicked at once is sent, and stays; what the page makes later is there, too."""
+    context.add_init_script(FIRST_FRAME)
+    problems: list[str] = []
+    page = opened(context, quick_server, problems)
+    expect(page.locator("#facts")).to_contain_text("typed at once")
+    expect(page.locator("#history .poster")).to_have_count(1)
+    expect(page.locator("#field-prompt textarea")).to_have_value("typed at once")
+    for later in ("#history-search", "#examples", "#settings-file", "#notify", "#price b"):
+        expect(page.locator(later).first).to_be_visible()
+    assert problems == []
+
+
+def test_the_head_names_the_files_of_gradio(context: BrowserContext, quick_server: Server) -> None:
+    """An opened page has loaded the scripts of Gradio that its head names, no other; of its styles one: the rest is in ours."""
+    page = opened(context, quick_server, [])
+    expect(page.locator("#settings-file")).to_be_visible()
+    html = page.request.get(quick_server.address).text()
+    loaded = page.evaluate(
+        "performance.getEntriesByType('resource').map(({ name }) => name.match(/assets\\/(.+)/)?.[1] ?? '')"
+    )
+    scripts = {name for name in loaded if name.endswith(".js")}
+    assert scripts == set(re.findall(r'rel="modulepreload" crossorigin href="\./assets/([^"]+)"', html))
+    assert [name.partition("-")[0] for name in loaded if name.endswith(".css")] == ["index"]
 
 
 @pytest.mark.timeout(600)

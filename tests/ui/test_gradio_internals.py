@@ -29,7 +29,10 @@ from dreamina_ui.ui.gradio_internals import (
     PageStates,
     StudioBlocks,
     events_of,
+    kept_text,
     mount_page,
+    page_files,
+    page_styles,
     upload_folder,
     value_in,
 )
@@ -299,3 +302,59 @@ def test_what_gradio_asks_a_thread_for_after_each_call_is_only_its_statistics() 
     assert "with utils.MatplotlibBackendMananger():" in Path(gradio.route_utils.__file__).read_text()
     with gradio.utils.MatplotlibBackendMananger():
         pass
+
+
+def test_the_browser_is_told_to_make_only_what_is_shown() -> None:
+    """Nothing is made for an endpoint's values, and a call without progress names no component that shows it; each component that
+    an event may fill is still there."""
+
+    def double(number: float) -> float:
+        return 2 * number
+
+    with StudioBlocks() as blocks:
+        kept, shown, button = kept_text("kept"), gr.HTML(), gr.Button()
+        button.click(lambda: None, outputs=[kept, shown], show_progress="hidden")
+        button.click(lambda: None, outputs=shown)
+        gr.api(double)
+    config: Any = blocks.get_config_file()
+    parts = {part["id"]: part for part in config["components"]}
+    assert [parts[each["id"]]["type"] for each in config["layout"]["children"]] == ["textbox", "html", "button"]
+    assert all(part["props"]["visible"] is False for part in parts.values() if part["type"] == "api")
+    assert [event["show_progress_on"] for event in config["dependencies"]] == [[], None, None]
+    assert parts[kept._id]["props"]["visible"] is False
+    assert [part["type"] for part in parts.values() if "api_info" in part] == ["api", "api"]
+
+
+def test_the_files_of_a_page() -> None:
+    """Those of what is shown at first or a moment later, each once, and none of what waits for a click; the first is Gradio's."""
+    with StudioBlocks() as blocks:
+        gr.Textbox()
+        gr.Video(visible=False)
+        later = gr.Dropdown(visible=False)
+    alone, _ = page_files(blocks)
+    blocks.shown_later = [later]
+    scripts, styles = page_files(blocks)
+    assert alone[0].name.startswith("index-")
+    assert set(alone) < set(scripts)
+    assert len({*scripts, *styles}) == len(scripts) + len(styles) < 60
+    assert all(file.is_file() for file in [*scripts, *styles])
+    assert {file.suffix for file in scripts} == {".js"}
+    assert {file.suffix for file in styles} == {".css"}
+
+
+def test_our_styles_as_gradio_would_write_them(tmp_path: Path) -> None:
+    """Each rule as it is and inside the page's container; the dark theme's mark stays outside; a media query only inside."""
+    file = tmp_path / "a.css"
+    file.write_text(
+        "/* a { } */ .a, .b > i { color: red; }\n.dark .a { color: blue; }\n"
+        "@media (max-width: 9px) { .a { color: green; } .b { top: 0; } }\n@keyframes k { from { top: 0; } to { top: 1px; } }"
+    )
+    inside = f".gradio-container.gradio-container-{gr.__version__.replace('.', '-')} .contain"
+    assert page_styles([file]).split("\n") == [
+        ".a, .b > i { color: red; }",
+        f"{inside} .a, {inside} .b > i {{ color: red; }}",
+        ".dark .a { color: blue; }",
+        f".dark {inside} .a {{ color: blue; }}",
+        f"@media (max-width: 9px) {{ {inside} .a {{ color: green; }} {inside} .b {{ top: 0; }} }}",
+        "@keyframes k { from { top: 0; } to { top: 1px; } }",
+    ]

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
+from dreamina_ui.ui.gradio_internals import StudioBlocks
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -16,9 +16,10 @@ from tests.rig import VALUES, Rig, rigged
 pytestmark = pytest.mark.anyio
 
 
-def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, gr.Blocks]:
+def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, StudioBlocks]:
     """With `id_first`, the components of the click ids are created before all others."""
-    with gr.Blocks(analytics_enabled=False) as blocks:
+    blocks: StudioBlocks
+    with StudioBlocks(analytics_enabled=False) as blocks:
         page = Page(rig.engine, Callers(Visitors("a-secret-of-16-or-more")), Fixed(), None, login=False)
         if id_first:
             page.compose.click_id._id, page.batch.click_id._id = -2, -1

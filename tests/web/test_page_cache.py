@@ -230,6 +230,17 @@ async def test_the_cache_is_bounded() -> None:
     assert await visit("/0") == PAGES_MOST + 2
 
 
+async def test_gradios_files_are_asked_for_once() -> None:
+    """A name that changes with its file is kept for a year, in every encoding; others are not, nor is what is not there."""
+    app = CountingApp()
+    for encoding in ("identity", "br"):
+        kept = await app.get("/assets/Index-Akn07EZ_2.js", **{"accept-encoding": encoding})
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+        for name in ("a.js", "none.js"):
+            reply = await app.get(f"/assets/{name}", **{"accept-encoding": encoding})
+            assert "cache-control" not in reply.headers
+
+
 async def test_gradios_files_are_compressed_once() -> None:
     """Gradio would do it for each request; a file that is not there, or a part of one, is left to it."""
     app = CountingApp()

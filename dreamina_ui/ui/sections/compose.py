@@ -19,6 +19,7 @@ from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from dreamina_ui.ui.form import Form
 from dreamina_ui.ui.forms import Forms
+from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
@@ -44,11 +45,13 @@ class Compose:
         self._dropped = DroppedFiles()
         self.forms = Forms(engine.models, fixed)
         with gr.Row(elem_classes="before-click", equal_height=True):
-            self.price = gr.HTML("", elem_id="price")
-            gr.HTML(
+            self.price = gr.HTML("", visible=False, elem_id="price", js_on_load=None)
+            self._bell = gr.HTML(
                 fixed.fragment("notify", notify_html),
                 elem_classes="notify",
                 min_width=40,
+                visible=False,
+                js_on_load=None,
             )
         with gr.Row(elem_classes="actions"):
             self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
@@ -57,14 +60,19 @@ class Compose:
             str(fixed.text("fill_from_file")),
             file_types=list(RECORD_ENDINGS),
             elem_id="settings-file",
+            visible=False,
             size="sm",
             type="filepath",
         )
-        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
+        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem", js_on_load=None)
         # A script sets this at each click: a double click has the same id.
-        self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+        self.click_id = kept_text("click-id")
         # The last click that was accepted: what it sent is no draft any more.
-        self.accepted = gr.Textbox(visible="hidden", elem_id="accepted", label="accepted")
+        self.accepted = kept_text("accepted")
+
+    @property
+    def later(self) -> list[Any]:
+        return [self.price, self._bell, self.file]
 
     @property
     def filled(self) -> list[Any]:

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.job_queries import RUNNING, Search
+from dreamina_ui.storage.job_queries import RUNNING, Search, counted_most
 from dreamina_ui.ui.form import choice_label
-from dreamina_ui.ui.gradio_internals import value_in
+from dreamina_ui.ui.gradio_internals import kept_number, kept_text, value_in
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -64,13 +64,21 @@ class History:
         self._callers = callers
         self._posters = Posters(engine.models)
         all_option = (fixed.text("filter.all"), "")
+        with gr.Column(visible=False) as self.section:
+            self._build(fixed, all_option)
+        self._newest: dict[str, object] = {}
+
+    def _build(self, fixed: Fixed, all_option: tuple[Any, Any]) -> None:
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(
             fixed.fragment("history.title", lambda words: title.format(words.say("history.title"))),
             elem_classes="section-title",
+            js_on_load=None,
         )
         with gr.Row(elem_classes="filters", equal_height=True):
-            self.words = gr.Textbox(label=fixed.text("search"), elem_id="history-search", scale=4, min_width=180)
+            self.words = gr.Textbox(
+                label=fixed.text("search"), elem_id="history-search", max_lines=1, scale=4, min_width=180
+            )
             states = [
                 (fixed.text(f"state.{state}"), state) for state in (RUNNING, *map(str, State)) if state in _FILTERED
             ]
@@ -79,19 +87,18 @@ class History:
             )
             self.ratio = self._choices("aspect_ratio", all_option, fixed)
             self.frames = self._choices("frames", all_option, fixed)
-            models = [(card.title, card.model_id) for card in engine.models]
+            models = [(card.title, card.model_id) for card in self._engine.models]
             self.model = gr.Dropdown(
                 [all_option, *models], value="", label=fixed.text("field.model"), scale=1, min_width=120,
                 visible=len(models) > 1,
             )  # fmt: skip
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
         # Not a `gr.State`, for which each page would need a second stream.
-        self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
-        self.stale = gr.Textbox(visible="hidden", elem_id="history-stale", label="stale")
-        self._newest: dict[str, object] = {}
+        self.offset = kept_number("history-offset")
+        self.stale = kept_text("history-stale")
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
-            self.place = gr.HTML("", elem_id="page-place")
+            self.place = gr.HTML("", elem_id="page-place", js_on_load=None)
             self.older = gr.Button(fixed.text("page.next"), elem_id="older", size="sm")
 
     @property
@@ -159,11 +166,14 @@ class History:
                 del self._newest[page]
         if not is_newest:  # the page has asked again since
             return [gr.skip() for _ in self.outputs]
-        first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
+        first, last, most = max(at, 0) + 1, max(at, 0) + len(jobs), counted_most(max(at, 0) + PAGE)
+        place = {"first": first, "last": last, "count": min(count, most)}
         return [
             self._posters.html(jobs, texts, searched=search != Search()),
             gr.update(visible=count > PAGE),
-            Markup('<p class="place">{}</p>').format(texts.say("page.place", first=first, last=last, count=count)),
+            Markup('<p class="place">{}</p>').format(
+                texts.say("page.place.more" if count > most else "page.place", **place)
+            ),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
         ]

@@ -12,7 +12,7 @@ from dreamina_ui.cards.links import link_of
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui.gradio_internals import SavedVideo, value_in
+from dreamina_ui.ui.gradio_internals import SavedVideo, kept_text, value_in
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import (
@@ -46,7 +46,7 @@ class Stage:
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen")
+        self.screen = gr.HTML(fixed.fragment("empty", empty_html), visible=False, elem_id="screen", js_on_load=None)
         self.player = SavedVideo(
             visible=False,
             autoplay=True,
@@ -56,9 +56,9 @@ class Stage:
             buttons=[],
             elem_id="player",
         )
-        self.undecodable = gr.HTML("", elem_id="undecodable")
-        self.status = gr.HTML("", elem_id="status")
-        self.variations = gr.HTML("", elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
+        self.undecodable = gr.HTML("", visible=False, elem_id="undecodable", js_on_load=None)
+        self.status = gr.HTML("", visible=False, elem_id="status", js_on_load=None)
+        self.variations = gr.HTML("", visible=False, elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
         with gr.Group(visible=False, elem_id="uncertain") as self.uncertain, gr.Row(equal_height=True):
             self.request_id = gr.Textbox(
                 label=fixed.text("adopt.field"),
@@ -70,9 +70,11 @@ class Stage:
             self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
         self.resume = gr.Button(fixed.text("resume"), visible=False, elem_id="resume")
         # What kept the buttons above from doing what they say.
-        self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+        self.adoption = gr.HTML(
+            "", visible=False, elem_id="problem-request-id", elem_classes="problem", js_on_load=None
+        )
         with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
-            self.links = gr.HTML("", elem_id="links")
+            self.links = gr.HTML("", elem_id="links", js_on_load=None)
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
             # Shown where a model takes a picture.
@@ -84,19 +86,23 @@ class Stage:
                 visible=any(field.media == "image" for card in engine.models for field in card.fields),
             )
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
-        self.facts = gr.HTML("", elem_id="facts")
-        self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        self.facts = gr.HTML("", visible=False, elem_id="facts", js_on_load=None)
+        self.current = kept_text("current")
         # Filled in by the browser when the page is opened.
-        self.opening = gr.Textbox(visible="hidden", elem_id="opening", label="opening")
+        self.opening = kept_text("opening")
         # Filled in by the browser when a frame is used: where the player stands, in seconds.
-        self.stands_at = gr.Textbox(visible="hidden", elem_id="stands-at", label="stands at")
+        self.stands_at = kept_text("stands-at")
         # Changes when an ended job on the stage goes on, so that it is watched again.
-        self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
+        self.again_for = kept_text("again-for")
 
     @property
     def outputs(self) -> list[Any]:
         shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.facts, self.links]
         return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
+
+    @property
+    def later(self) -> list[Any]:
+        return [self.screen, self.undecodable, self.status, self.variations, self.facts]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         by_id, changed = [self.current, self.request_id], [self.adoption, self.again_for]
