@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import statistics
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.driver import API, Page, Visitor, Wire
+from benchmarks.driver import API, BATCH, Kind, Page, Visitor, Wire
 from benchmarks.programs import OURS, Measured, Program, service
 
 __all__ = ["Load", "Outcome", "Untended", "run", "track"]
@@ -21,14 +22,21 @@ __all__ = ["Load", "Outcome", "Untended", "run", "track"]
 AT_ONCE = 32
 """Calls at the same time while the jobs without watchers are sent."""
 WINDOW_S = 30.0
+MIX = [Kind.STAY] * 20
+MIX[2::5] = [Kind.RELOAD] * 4
+MIX[4::10] = [Kind.BATCH] * 2
+MIX[11] = Kind.LEAVE
+LEFT_AT = (0.2, 0.8)
+"""When those who reload or leave do so, as shares of a usual job's length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """So many visitors who arrive evenly within a time, with a job each whose length is log-normal. In seconds.
+    """So many visitors who arrive evenly within a time; their jobs take times that are log-normal, in seconds.
 
     Before them, `warm_up` jobs of the same lengths run unmeasured, so that a program can learn durations and load what it
-    loads at the first use.
+    loads at the first use. Each video has `size_mb` million bytes; None is 2.6 kB. With `is_mixed`, of 20 visitors 4 reload
+    their page in the middle, 2 run a batch, and 1 goes away; the others wait for their one video.
     """
 
     visitors: int
@@ -36,24 +44,40 @@ class Load:
     median_s: float
     sigma: float
     warm_up: int = 40
+    size_mb: int | None = None
+    is_mixed: bool = False
 
-    @property
-    def patience_s(self) -> float:
-        """Long enough for a program that serves 40 at a time."""
-        return 60 + self.within_s + 1.5 * self.median_s * (self.visitors / 40 + 2)
+    def patience_s(self, name: str) -> float:
+        """How long one visitor of a program stays at most: long enough for one that serves 40 at a time."""
+        turns = self.visitors / 40 + 2 if name == "naive" else 2
+        return 60 + self.within_s + 1.5 * self.median_s * turns
+
+    def visitor(self, number: int, page: Page, address: str) -> Visitor:
+        """The same one for the same number."""
+        kind = MIX[number % len(MIX)] if self.is_mixed else Kind.STAY
+        pause_s = random.Random(number).uniform(*LEFT_AT) * self.median_s  # noqa: S311  a time, no secret
+        return Visitor(self.warm_up + number, page, address, kind, pause_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a load. Times in seconds, one for each visitor who got the video; memory in MB."""
+    """What became of a load. Times in seconds, one for each visitor who got the video; memory in MB.
+
+    Those who went away are visitors, but do not await anything.
+    """
 
     visitors: int
+    awaiting: int
     late_s: list[float]
-    """From the service's end of the job to the message with the video."""
+    """From the service's end of the job to the message with the video; of the last one of a batch."""
+    loaded_s: list[float]
+    """From the same to the whole video in the player."""
     sent_s: list[float]
     """From the click to the job's arrival at the service."""
     newcomers_s: list[float]
     problems: Counter[str]
+    charged: float
+    """Jobs that the service has made, by the videos that were wanted."""
     polls: float
     messages: float
     cpu_s: float
@@ -95,28 +119,36 @@ class Newcomers:
 
 async def run(name: str, folder: Path, load: Load) -> Outcome:
     """One of `PROGRAMS` before a service of its own. Raises `RuntimeError` if not even the first jobs succeed."""
-    async with _serving(name, folder, load.median_s, load.sigma) as (program, address, origin):
+    async with _serving(name, folder, load.median_s, load.sigma, load.size_mb) as (program, address, origin):
         page = await _page(address)
+        patience_s = load.patience_s(name)
         first = [Visitor(number, page, address) for number in range(load.warm_up)]
-        await _arrive(first, min(load.within_s, load.warm_up / 10), load.patience_s)
+        await _arrive(first, min(load.within_s, load.warm_up / 10), patience_s)
         if problems := [visitor.problem for visitor in first if visitor.problem]:
             raise RuntimeError(f"{name}: {len(problems)} of the first {load.warm_up} jobs failed: {problems[0]}")
-        visitors = [Visitor(load.warm_up + number, page, address) for number in range(load.visitors)]
+        visitors = [load.visitor(number, page, address) for number in range(load.visitors)]
         newcomers = Newcomers()
         cpu_s, driver_s, began = program.cpu_s, time.process_time(), time.monotonic()
         beside = asyncio.create_task(newcomers.come(program, address))
-        await _arrive(visitors, load.within_s, load.patience_s)
+        await _arrive(visitors, load.within_s, patience_s)
         wall_s, driver_s, cpu_s = time.monotonic() - began, time.process_time() - driver_s, program.cpu_s - cpu_s
         beside.cancel()
         jobs = {job["prompt"]: job for job in await _jobs(origin)}
-        got = [(one, one.news_at, jobs[one.prompt]) for one in visitors if one.news_at and one.prompt in jobs]
+        awaiting = [one for one in visitors if one.kind is not Kind.LEAVE]
+        got = [one for one in awaiting if one.news_at and all(prompt in jobs for prompt in one.prompts)]
+        ends = {one.number: max(jobs[prompt]["done_at"] for prompt in one.prompts) for one in got}
+        wanted = sum(BATCH if one.kind is Kind.BATCH else 1 for one in visitors)
+        made = len(jobs) - load.warm_up
         return Outcome(
             visitors=load.visitors,
-            late_s=[news_at - job["done_at"] for _, news_at, job in got],
-            sent_s=[job["submitted_at"] - visitor.clicked_at for visitor, _, job in got],
+            awaiting=len(awaiting),
+            late_s=[(one.news_at or 0.0) - ends[one.number] for one in got],
+            loaded_s=[one.loaded_at - ends[one.number] for one in got if one.loaded_at],
+            sent_s=[min(jobs[prompt]["submitted_at"] for prompt in one.prompts) - one.clicked_at for one in got],
             newcomers_s=newcomers.waited_s,
             problems=Counter(visitor.problem for visitor in visitors if visitor.problem),
-            polls=statistics.fmean(job["polls"] for _, _, job in got) if got else 0.0,
+            charged=made / wanted,
+            polls=statistics.fmean(job["polls"] for job in jobs.values()) if jobs else 0.0,
             messages=statistics.fmean(visitor.messages for visitor in visitors),
             cpu_s=cpu_s / load.visitors,
             peak_mb=program.peak_mb + newcomers.children_mb,
@@ -151,9 +183,11 @@ async def track(folder: Path, count: int, median_s: float, window_s: float = WIN
 
 
 @asynccontextmanager
-async def _serving(name: str, folder: Path, median_s: float, sigma: float) -> AsyncIterator[tuple[Program, str, str]]:
+async def _serving(
+    name: str, folder: Path, median_s: float, sigma: float, size_mb: int | None = None
+) -> AsyncIterator[tuple[Program, str, str]]:
     """The program, its address, and the service's; both end with it."""
-    served = service(folder, median_s, sigma)
+    served = service(folder, median_s, sigma, size_mb=size_mb)
     base = served.start()
     try:
         program = Program(name, folder, base)

@@ -3,8 +3,10 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.clips import real_clip
 from tests.rig import make_clip
 from tests.servers import Process, free_port
 
@@ -32,8 +34,11 @@ class Measured(Process):
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of processor time of all its threads, and of children that have ended."""
+        """Seconds of processor time of all its threads, of its children, and of those that have ended."""
         own = processor_s(self.pid)
+        for child in self._children:
+            with suppress(OSError):
+                own += processor_s(child)
         # Behind the name, which may hold anything: the 14th and 15th are those of children that have ended.
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
         return own + (int(fields[13]) + int(fields[14])) / TICKS
@@ -45,15 +50,16 @@ class Measured(Process):
 
     @property
     def children_mb(self) -> float:
-        """What its children hold now, in MB."""
-        threads = Path(f"/proc/{self.pid}/task").iterdir()
+        """What its children hold now, in MB; what they share, with it or each other, is divided among them."""
+        return sum(map(_share, self._children))
+
+    @property
+    def _children(self) -> list[int]:
         children: list[int] = []
-        for thread in threads:
-            try:
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            with suppress(OSError):  # the thread has ended
                 children += map(int, (thread / "children").read_text().split())
-            except OSError:
-                continue  # the thread has ended
-        return sum(_status(child, "VmRSS") for child in children)
+        return children
 
 
 class Program(Measured):
@@ -71,18 +77,32 @@ class Program(Measured):
             # Gradio would look for a free port from 7860 on, as would every other program of its kind.
             "GRADIO_SERVER_PORT": str(free_port()),
             "TMPDIR": str(folder / "tmp"),
+            # Where Gradio finds ffmpeg, it looks into each video of the peers, and converts some.
+            "PATH": str(folder / "tmp"),
         }
         command = ["app.py"] if name == OURS else ["-m", f"benchmarks.peers.{name}"]
         super().__init__(folder / "server.log", [sys.executable, *command], settings)
 
 
-def service(folder: Path, median_s: float, sigma: float, queued: float | None = None) -> Measured:
-    """The fake service, with its log in `folder`; its address ends in /v1."""
+def service(
+    folder: Path, median_s: float, sigma: float, queued: float | None = None, *, size_mb: int | None = None
+) -> Measured:
+    """The fake service, with its log in `folder`; its address ends in /v1. Its videos have 2.6 kB, or `size_mb` million bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    clip = make_clip(folder / "clip.mp4")
+    clip = make_clip(folder / "clip.mp4") if size_mb is None else real_clip(size_mb)
     options = ["--clip", str(clip), "--median", str(median_s), "--sigma", str(sigma)]
     options += [] if queued is None else ["--queued", str(queued)]
     return Measured(folder / "service.log", [sys.executable, "-m", "benchmarks.fake_service", *options], {})
+
+
+def _share(pid: int) -> float:
+    """A process's memory in MB, what is shared divided; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    found = [line.split()[1] for line in lines if line.startswith("Pss:")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def _status(pid: int, name: str) -> float:

@@ -14,6 +14,8 @@ POINTS = (
     "before_rename",
     "after_rename",
     "after_succeeded",
+    "before_poster",
+    "after_poster",
 )
 
 

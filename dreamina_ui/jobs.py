@@ -108,6 +108,8 @@ class Job:
     #: The saved files: what follows the share id in their names (".mp4", "-2.image.png"). Empty in old rows.
     files: tuple[str, ...] = ()
     remarks: tuple[Failure, ...] = ()
+    #: Its video is saved and shown; the poster is still to be made.
+    poster_due: bool = False
     #: Why it failed; of an unfinished job, why it is on hold until `not_before`.
     failure: Failure | None = None
     not_before: float | None = None
@@ -130,6 +132,11 @@ class Job:
     @property
     def ended(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is going to change by itself: it has ended, and its poster is made or cannot be."""
+        return self.ended and not self.poster_due
 
     def move(self, state: State, **changes: Any) -> Self:
         """The job in `state`, with `changes`. Keeping the state is always legal.

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
+from dreamina_ui.cards.links import MODEL
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.config.folders import make_folder
@@ -26,20 +27,26 @@ from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, upload_folder
+from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
 from dreamina_ui.ui.theme import studio_theme
-from dreamina_ui.web.call_check import CallCheck, Sessions
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
+from dreamina_ui.web.checks.bodies import BodyTime
+from dreamina_ui.web.checks.calls import CallCheck
+from dreamina_ui.web.checks.connections import ConnectionLimits
+from dreamina_ui.web.checks.sessions import Sessions
+from dreamina_ui.web.checks.signing_in import SigningIn
+from dreamina_ui.web.checks.upload_form import VIDEO_MOST
+from dreamina_ui.web.checks.upload_quota import UploadQuota
+from dreamina_ui.web.checks.uploads import Uploads
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.input_files import InputRoutes
-from dreamina_ui.web.page_response import PageCache, PageHead, PageScripts
+from dreamina_ui.web.page_response import PageCache, PageFiles, PageHead, PageScripts
 from dreamina_ui.web.saved_files import SavedFiles
-from dreamina_ui.web.server import BodyTime, address_of, listening, serve
+from dreamina_ui.web.server import address_of, listening, serve
 from dreamina_ui.web.sub_path import SubPath
-from dreamina_ui.web.uploads import VIDEO_MOST, UploadQuota, Uploads
 from dreamina_ui.web.visitors import ChosenLanguage, VisitorCookie, Visitors
 from dreamina_ui.wording import LANGUAGES, Words
 
@@ -47,6 +54,8 @@ __all__ = ["Studio"]
 
 SWITCH_S = 0.001
 """A thread of the database gives the interpreter up at each statement, and under load gets it back only after this."""
+CONNECTIONS_OF_PAGE, OTHER_CONNECTIONS = 2, 1_000
+"""A page that watches holds one, and asks for files by others."""
 COLLECTED_AFTER = (2_000, 20, 20)
 """What the page is made of, a million objects, is never garbage: it is set aside. And a thousand visitors are no reason to check
 through everything again and again."""
@@ -106,6 +115,7 @@ class Studio:
         self._login = login = _offers_login()
         callers = Callers(self._visitors, login=login)
         self.blocks, self._translations = build_page(self.engine, callers, self.engine.allowances.left, login=login)
+        self._page_files = PageFiles(*page_files(self.blocks), own=page_styles(sorted((ASSETS / "css").glob("*.css"))))
         self._failure: Exception | None = None
         self.app = self._app()
 
@@ -117,7 +127,12 @@ class Studio:
         with closing(listening(self.settings.server_name, self.settings.server_port)) as listener:
             name, meaning = (Words().say(f"badge.{self.settings.backend}{part}") for part in ("", ".meaning"))
             line = f"Dreamina UI: {address_of(listener)} ({name}: {meaning})"
-            serve(self.app, listener, when_ready=lambda: print(line, flush=True))  # noqa: T201  what a start is for
+            serve(
+                self.app,
+                listener,
+                when_ready=lambda: print(line, flush=True),  # noqa: T201  what a start is for
+                limits=ConnectionLimits(open=CONNECTIONS_OF_PAGE * self.settings.max_watchers + OTHER_CONNECTIONS),
+            )
         if self._failure:
             raise self._failure
 
@@ -148,10 +163,11 @@ class Studio:
                     uploads=uploads,
                     say=_say,
                 ),
+                *([Middleware(SigningIn, say=_say)] if self._login else []),
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
-                Middleware(PageHead, html=self._scripts.tag),
+                Middleware(PageHead, start=self._scripts.tag + self._page_files.start, end=self._page_files.end),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
             routes=[
@@ -159,6 +175,7 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
+                *self._page_files.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
                 *self._input_routes.routes,
             ],
@@ -177,7 +194,6 @@ class Studio:
             mcp_server=False,  # Gradio's own, which the environment could turn on, would offer the page's events
             theme=studio_theme(),
             i18n=self._translations,
-            css_paths=sorted((ASSETS / "css").glob("*.css")),
             favicon_path=str(ASSETS / "logo.svg"),
             footer_links=["api"],
         )
@@ -224,7 +240,7 @@ class Studio:
             hosts=self._hosts,
             folders=[uploads],
             say=_say,
-            named=[field.name for card in self.engine.models for field in card.fields],
+            named=[MODEL, *(field.name for card in self.engine.models for field in card.fields)],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )

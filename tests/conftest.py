@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     else:
         slow_files = {item.path for item in items if id(item) in left_out}
         items.sort(key=lambda item: item.path not in slow_files)
+
+
+def pytest_collection_finish() -> None:
+    """The imported modules and the thousands of tests stay to the end: no garbage collection looks at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_beyond_fast(config: pytest.Config, item: pytest.Item) -> bool:

@@ -83,7 +83,7 @@ class Outside(httpcore.AsyncNetworkBackend):
         return await httpcore.AnyIOBackend().connect_tcp("127.0.0.1", self.port, timeout)
 
     def transport(self, *, trust: bool = True) -> PinnedTransport:
-        tls = ssl.create_default_context()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks names and certificates, and trusts nobody yet
         if trust:
             authority().configure_trust(tls)
         return PinnedTransport(look_up=self.look_up, backend=self, tls=tls)

@@ -124,6 +124,13 @@ class Rig:
                 self.seen.append(snapshot)
         return snapshot
 
+    async def settle(self, job: Job) -> Job:
+        """The job when it has ended and its poster is made."""
+        async with asyncio.timeout(30):
+            async for jobs in self.engine.watch_click(HOLDER, job.job_id):
+                job = next(each for each in jobs if each.job_id == job.job_id)
+        return job
+
     async def until(self, job: Job, state: State) -> Job:
         async with asyncio.timeout(30):
             async for snapshot in self.engine.watch(HOLDER, job.job_id):
@@ -172,6 +179,13 @@ def poster_of(library: Library, job: Job | str) -> Path:
 async def saved(library: Library, share_id: str, url: str) -> tuple[int | None, int | None, float | None]:
     """Save one output; gives its width, height and duration."""
     _, facts = await library.save(share_id, 1, url)
+    return facts.width, facts.height, facts.duration_s
+
+
+async def saved_with_poster(library: Library, share_id: str, url: str) -> tuple[int | None, int | None, float | None]:
+    """The same, and the poster is made as well."""
+    file, _ = await library.save(share_id, 1, url)
+    facts = await library.add_poster(file)
     return facts.width, facts.height, facts.duration_s
 
 

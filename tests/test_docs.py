@@ -55,6 +55,7 @@ PLACES: dict[str, tuple[str, str]] = {
             ("watchers", "watchers", '"benchmarks.watchers"'),
             ("start", "small", '"start"'),
             ("page", "small", '"page"'),
+            ("saving", "small", '"saving"'),
             ("playing", "small", '"playing"'),
             ("simulator", "simulator", '"benchmarks.simulator"'),
             ("growth", "growth", '"benchmarks.growth"'),

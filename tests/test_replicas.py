@@ -1,20 +1,26 @@
 """Two replicas behind docs/nginx.conf, on one PostgreSQL and one data folder, as docs/scaling.md says."""
 
 import json
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from dreamina_ui.web.visitors import COOKIE
 from tests.nginx import running
 from tests.rig import make_clip
+from tests.security.gradio_wire import Talker
 from tests.servers import ROOT, Server, SimulatorServer, free_port, wait_for
 
 KEY = "a-key-of-the-simulator"
 RENDER_S = 1
+LIMIT = 6
+"""Videos a day of one visitor."""
 TAKEN_OVER_WITHIN_S = 120
 ANSWER_HELD_S = 600
 """Longer than any of these tests."""
@@ -55,6 +61,8 @@ def replicas(tmp_path: Path, service: SimulatorServer, postgres_url: str) -> Ite
                 DREAMINA_DATABASE_URL=postgres_url,
                 DREAMINA_SECRET="the same secret for both replicas",
                 DREAMINA_ALLOWED_HOSTS="studio.example.com",
+                DREAMINA_DAILY_LIMIT_PER_VISITOR=str(LIMIT),
+                DREAMINA_MAX_ACTIVE_PER_VISITOR="50",
                 RUNCOMFY_API_TOKEN=KEY,
                 RUNCOMFY_MODEL_API_BASE=service.address,
             )
@@ -160,3 +168,39 @@ def test_a_browser_keeps_its_replica(tmp_path: Path, replicas: list[Server]) -> 
         assert drawn.headers["set-cookie"].startswith(("dreamina_replica=one;", "dreamina_replica=two;"))
         assert program.get("/config", headers={"Host": "studio.example.com"}).status_code == 200
         assert program.get("/config", headers={"Host": "other.example.com"}).status_code == 403
+
+
+def test_two_replicas_are_one_studio_for_who_attacks_it(service: SimulatorServer, replicas: list[Server]) -> None:
+    """A cookie of one is the same visitor at the other. Parallel calls at both with one id are one paid job, and many with ids of
+    their own are paid up to the limit. What is deleted at one is gone at the other at once, and its id stays used there."""
+    with Talker(replicas[0].address) as here, Talker(replicas[1].address, here.http.cookies) as there:
+        both, values = [here, there], ["a kite over dunes", "1440×1440(1:1)", 121, 7]
+        assert COOKIE not in there.http.get("/").headers.get("set-cookie", "")
+
+        def clicked(number: int, name: str) -> str:
+            return both[number % 2].call("submit", values, **{"Idempotency-Key": name})[1]
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda number: clicked(number, "one-call-of-the-test"), range(12)))
+            job_ids = {found for answer in answers for found in re.findall(r'"job_id": "(\w+)"', answer)}
+            assert len(job_ids) == 1, answers
+            wait_for(lambda: accepted(service))
+            answers = list(pool.map(lambda number: clicked(number, f"call-{number}-of-the-test"), range(3 * LIMIT)))
+        taken = sum('"job_id"' in answer for answer in answers)
+        assert taken == LIMIT - 1, answers
+        wait_for(lambda: len(accepted(service)) == LIMIT)
+
+        [job_id] = job_ids
+        wait_for(lambda: '"succeeded"' in there.call("job", [job_id])[1])
+        [name] = re.findall(r'"path": "(dreamina/[^"]+)"', there.call("job", [job_id])[1])
+        address = f"/gradio_api/file={name}"
+        assert [each.http.get(address).status_code for each in both] == [200, 200]
+        delete = next(event for event in here.events() if event.name == "delete")
+        for stranger in (Talker(replicas[1].address), here):
+            with stranger if stranger is not here else nullcontext():
+                assert stranger.ask(delete, delete.data(), "deleting", {"job_ids": [job_id]})
+            found = [each.http.get(address).status_code for each in both]
+            assert found == ([404, 404] if stranger is here else [200, 200])
+        for talker in both:
+            assert "already_used" in talker.call("submit", values, **{"Idempotency-Key": "one-call-of-the-test"})[1]
+        assert len(accepted(service)) == LIMIT

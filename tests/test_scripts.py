@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.page_response import ADDRESS, PageHead, PageScripts
+from dreamina_ui.web.page_response import ADDRESS, PageFiles, PageHead, PageScripts
 from tests.servers import ROOT
 
 FOLDER = ROOT / "assets" / "js"
@@ -59,7 +59,7 @@ def test_every_attribute_is_in_the_markup() -> None:
             assert name in markup or f'"{name}"' in code or f"dataset.{camel} =" in code, name
 
 
-async def ask(scripts: PageScripts, address: str, encoding: str = "identity") -> httpx.Response:
+async def ask(scripts: PageScripts | PageFiles, address: str, encoding: str = "identity") -> httpx.Response:
     transport = httpx.ASGITransport(Starlette(routes=scripts.routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as browser:
         return await browser.get(address, headers={"Accept-Encoding": encoding})
@@ -101,17 +101,40 @@ async def test_the_address_changes_with_the_scripts(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_the_page_loads_the_scripts_first() -> None:
-    """The tag is at the start of the page's head, and in no other response."""
+    """What is added is at the start and at the end of the page's head, and in no other response."""
     html = "<!doctype html><html><head><title>a</title></head></html>"
 
     async def page(_request: Request) -> HTMLResponse:
         return HTMLResponse(html)
 
     app = Starlette(
-        routes=[Route("/", page), Route("/other", page)], middleware=[Middleware(PageHead, html="<script></script>")]
+        routes=[Route("/", page), Route("/other", page)],
+        middleware=[Middleware(PageHead, start="<script></script>", end="<link>")],
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
         reply = await browser.get("/")
-        assert reply.text == html.replace("<head>", "<head><script></script>")
+        assert reply.text == html.replace("<head>", "<head><script></script>").replace("</head>", "<link></head>")
         assert int(reply.headers["content-length"]) == len(reply.content)
         assert (await browser.get("/other")).text == html
+
+
+@pytest.mark.anyio
+async def test_the_styles_are_one_response(tmp_path: Path) -> None:
+    """Gradio's and ours, in this order; files that Gradio's name are where they were; each of Gradio's is switched off."""
+    for name, text in (("a.css", "a { background: url(./x.svg) }"), ("b.css", "b { color: red }")):
+        (tmp_path / name).write_text(text)
+    files = PageFiles([tmp_path / "a.js"], [tmp_path / "a.css", tmp_path / "b.css"], own="c { color: blue }")
+    [address] = re.findall(r'<link rel="stylesheet" href="(dreamina/styles\.css\?v=[0-9a-f]{16})">', files.end)
+    assert f'<link rel="preload" as="style" href="{address}">' in files.start
+    assert '<link rel="modulepreload" crossorigin href="./assets/a.js">' in files.start
+    assert re.findall(r'<link rel="stylesheet" disabled href="\./assets/(\w+)\.css">', files.end) == ["a", "b"]
+    reply = await ask(files, f"/{address}")
+    assert reply.text == "a { background: url(../assets/x.svg) }\nb { color: red }\nc { color: blue }"
+    assert reply.headers["content-type"].startswith("text/css")
+
+
+def test_without_files_of_gradio_the_page_names_ours() -> None:
+    """Gradio's own files may be built otherwise one day: the page then finds them step by step."""
+    files = PageFiles([], [], own="c { color: blue }")
+    assert "assets" not in files.start + files.end
+    assert "dreamina/styles.css" in files.end

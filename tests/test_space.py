@@ -1,29 +1,22 @@
 """A Space: its card, and a start from the folder that `scripts/space` prepares."""
 
-import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from base64 import b64decode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 import yaml
 from huggingface_hub import SpaceCard
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 from packaging.requirements import Requirement
 
 from tests.chromium import browsing
+from tests.oauth import HOST, Provider, held_by, signed_in, variables
 from tests.servers import ROOT, free_port, wait_for
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
@@ -121,116 +114,10 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "app.py").is_file()
 
 
-class Provider(ThreadingHTTPServer):
-    """An OpenID provider: signs one account in, by whatever code it is asked with."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), ProviderAnswers)
-        self.base = f"http://127.0.0.1:{self.server_port}"
-        self.key = RSAKey.generate_key(2048)
-        self.nonce = ""
-
-    def answer(self, path: str) -> dict[str, Any]:
-        if path == "/.well-known/openid-configuration":
-            places = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
-            ends = {f"{name}_endpoint": f"{self.base}/oauth/{place}" for name, place in places.items()}
-            return {"issuer": self.base, "jwks_uri": f"{self.base}/keys", **ends}
-        if path == "/keys":
-            return {"keys": [self.key.as_dict(private=False)]}
-        if path == "/oauth/token":
-            told = {"iss": self.base, "aud": CLIENT, "sub": "ann-1", "nonce": self.nonce, **ACCOUNT}
-            now = int(time.time())
-            signed = jwt.encode({"alg": "RS256"}, {**told, "iat": now, "exp": now + 600}, self.key)
-            return {"access_token": "access", "token_type": "bearer", "expires_in": 600, "id_token": signed}
-        return {}
-
-
-class ProviderAnswers(BaseHTTPRequestHandler):
-    server: Provider
-
-    def do_GET(self) -> None:
-        body = json.dumps(self.server.answer(self.path)).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.do_GET()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing."""
-
-
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     with Provider() as serving:
-        thread = threading.Thread(target=serving.serve_forever)
-        thread.start()
         yield serving
-        serving.shutdown()
-        thread.join()
-
-
-CLIENT = "11111111-2222-3333-4444-555555555555"
-ACCOUNT = {
-    "name": "Ann",
-    "preferred_username": "ann",
-    "profile": "https://huggingface.co/ann",
-    "picture": "https://huggingface.co/avatars/ann.svg",
-}
-HOST = "ann-studio.hf.space"
-
-
-def variables(provider: Provider) -> dict[str, str]:
-    """What Hugging Face sets in a Space with `hf_oauth` on the smallest hardware."""
-    return {
-        "SYSTEM": "spaces",
-        "SPACE_ID": "ann/studio",
-        "SPACE_HOST": HOST,
-        "SPACE_AUTHOR_NAME": "ann",
-        "SPACE_REPO_NAME": "studio",
-        "SPACE_TITLE": "Dreamina UI",
-        "SPACE_SUBDOMAIN": "ann-studio",
-        "SPACE_CREATOR_USER_ID": "0123456789abcdef01234567",
-        "ACCELERATOR": "none",
-        "CPU_CORES": "2",
-        "MEMORY": "16Gi",
-        "GRADIO_ALLOW_FLAGGING": "never",
-        "GRADIO_NUM_PORTS": "1",
-        "GRADIO_THEME": "huggingface",
-        "GRADIO_SSR_MODE": "True",
-        "PYTHONUNBUFFERED": "1",
-        "TQDM_POSITION": "-1",
-        "TQDM_MININTERVAL": "1",
-        "OAUTH_CLIENT_ID": CLIENT,
-        "OAUTH_CLIENT_SECRET": "a-secret-of-the-space",
-        "OAUTH_SCOPES": "openid profile",
-        "OPENID_PROVIDER_URL": provider.base,
-    }
-
-
-def signed_in(browser: httpx.Client, provider: Provider) -> dict[str, Any]:
-    """Sign in as a browser does, and give what the session then holds."""
-    leaving = browser.get("/login/huggingface")
-    assert leaving.status_code == 302, leaving.text
-    assert leaving.headers["location"].startswith(f"{provider.base}/oauth/authorize?")
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(leaving.headers["location"]).query).items()}
-    back = urlsplit(asked["redirect_uri"])
-    assert (back.scheme, back.netloc, back.path) == ("https", HOST, "/login/callback")
-    provider.nonce = asked["nonce"]
-    session = leaving.cookies["session"]
-    query = {"code": "a-code", "state": asked["state"]}
-    returned = browser.get("/login/callback", params=query, headers={"Cookie": f"session={session}"})
-    assert (returned.status_code, returned.headers["location"]) == (307, "/"), returned.text
-    session = returned.cookies["session"]
-    assert browser.get("/", headers={"Cookie": f"session={session}"}).status_code == 200
-    held: dict[str, Any] = json.loads(b64decode(session.split(".")[0]))
-    return held
 
 
 def problems_of_page(port: int) -> list[str]:
@@ -294,7 +181,7 @@ def test_a_space_starts_from_its_folder(space: Path, tmp_path: Path, provider: P
             assert browser.get("/healthz").json()["status"] == "ok"
             example = next((copy / "assets" / "examples").glob("*.webp"))
             assert browser.get(f"/dreamina/examples/{example.name}").content == example.read_bytes()
-            session = signed_in(browser, provider)
+            session = held_by(signed_in(browser, provider))
             assert session["oauth_info"]["userinfo"]["preferred_username"] == "ann"
         assert problems_of_page(port) == []
     finally:

@@ -10,20 +10,23 @@
 // - #batch-zip: the button for the zip.
 // - `js="window.dreamina.batchStates"` and `js="window.dreamina.batchZip"`: on Gradio's events.
 // Makes:
-// - data-state: on each row.
+// - data-state: on each row; data-pictured: where its picture was shown.
 (() => {
   "use strict";
 
   const { all, download, find, observe, make, wordsOf, write } = dreamina;
   const rows = () => all("#batch-table tr[data-job]");
-  let latest = null; // { states, notes, made }
+  let latest = null; // { states, notes, made, due }
 
   function show() {
     const shown = rows();
     // The states may arrive before their table.
     if (!latest || shown.length !== latest.states.length) return;
     const say = wordsOf(find("#batch-table [data-words]"));
-    shown.forEach((row, at) => fill(row, latest.states[at], latest.notes[at] ?? "", latest.made[at], say));
+    shown.forEach((row, at) => {
+      fill(row, latest.states[at], latest.notes[at] ?? "", latest.made[at], say);
+      if (latest.states[at] === "succeeded" && !latest.due.includes(at)) showPicture(row, latest.made[at]);
+    });
     write(find("#batch-zip"), { disabled: !shown.some((row) => row.dataset.state === "succeeded") });
   }
 
@@ -38,15 +41,20 @@
   // `made`: the name of the download, the kind of file, and the end of its picture's name. The server sends it for a file that
   // is no MP4 video.
   function showFile(row, made, say) {
-    const [name, kind, end] = made ?? [row.dataset.name, "", ".webp"];
-    if (end) {
-      const src = row.dataset.poster.replace(/\.webp$/, end);
-      row.querySelector(".batch-open").prepend(make("img", { src, alt: "", "data-poster": kind }));
-    }
+    const [name] = made ?? [row.dataset.name];
     const address = `dreamina/video/${row.dataset.share}`;
     const label = `${say("download")}: ${name}`;
     row.querySelector(".state").append(
       make("a", { "class": "action", href: address, download: name, "aria-label": label }, say("download")));
+  }
+
+  // Once: what cannot be loaded is replaced by missing-poster.js.
+  function showPicture(row, made) {
+    const [, kind, end] = made ?? ["", "", ".webp"];
+    if (!end || row.dataset.pictured) return;
+    row.dataset.pictured = "yes";
+    const src = row.dataset.poster.replace(/\.webp$/, end);
+    row.querySelector(".batch-open").prepend(make("img", { src, alt: "", "data-poster": kind }));
   }
 
   observe(show, "data-state", "disabled");

@@ -58,7 +58,8 @@
       restored.add(part);
       const linked = search === location.search ? new URLSearchParams() : new URLSearchParams(location.search);
       return names.map((name, at) => {
-        const value = linked.has(name.replace(FIELD, "")) ? undefined : values[name];
+        // Behind the @ is the number of another model than the default.
+        const value = linked.has(name.replace(FIELD, "").split("@")[0]) ? undefined : values[name];
         return value !== undefined && isAllowed(value, choices[at]) ? value : undefined;
       });
     },

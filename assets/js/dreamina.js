@@ -4,15 +4,17 @@
 // All scripts run in the page's head, before its body and before Gradio.
 //
 // Needs:
-// - .contain: Gradio's box around the page. Gradio limits the media queries of our styles to what is inside.
+// - .contain: Gradio's box around the page. The media queries of our styles hold for what is inside.
 // - data-words='{"key": "A sentence with {count}"}': on an element, the sentences that its script shows.
 // - .history-root .posters > [data-job]: the posters of the history (posters.js makes them).
+// - `js="() => dreamina.later(5)"`: on Gradio's event that opens the page, with so many outputs.
 // Makes:
 // - #said: a live region for screen readers, for messages away from the focus.
 window.dreamina = (() => {
   "use strict";
 
   const YEAR_S = 31536000;
+  const UNSEEN_MS = 300;
   const find = (selector) => document.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
   const targetOf = (event) => (event.target instanceof Element ? event.target : null);
@@ -87,6 +89,21 @@ window.dreamina = (() => {
     reactAll();
   });
 
+  // -- what waits until the form is seen
+
+  // A page that nobody looks at has no frames.
+  const shown = () =>
+    new Promise((resolve) => {
+      requestAnimationFrame(() => setTimeout(resolve));
+      setTimeout(resolve, UNSEEN_MS);
+    });
+
+  // Shows so many of Gradio's components, once the browser has drawn what was there before them.
+  async function later(count) {
+    await shown();
+    return Array.from({ length: count }, () => ({ __type__: "update", visible: true }));
+  }
+
   // -- changes of texts that people and Gradio write
 
   const WRITTEN = "dreamina:written";
@@ -148,7 +165,7 @@ window.dreamina = (() => {
   }
 
   return {
-    all, announce, connect, download, find, observe, observeText, home, keepCookie, make, posters, prefersLessMotion, publish,
-    loadValue, saveValue, send, targetOf, wordsOf, write, writeAttribute,
+    all, announce, connect, download, find, observe, observeText, home, keepCookie, later, make, posters, prefersLessMotion, publish,
+    loadValue, saveValue, send, shown, targetOf, wordsOf, write, writeAttribute,
   };
 })();

@@ -21,6 +21,7 @@
   const { find, observe, make, wordsOf } = dreamina;
   // A number is the kind of the first file of a finished job; a word is the state of a job without a file.
   const VIDEO = 0, SOUND = 2, NO_FILE = 4;
+  const POSTER_DUE = 2; // beside 1, of what can be selected
   const KINDS = ["video", "picture", "sound", "file"];
   const PICTURED = /\.(mp4|webm|mov|3gp|mkv|avi|flv|ts|mpg|wmv|ogv|image\.\w+)$/; // the files that have a picture
   const PROMPT_MOST = 160; // characters of a prompt on its poster
@@ -59,7 +60,7 @@
   }
 
   function posterOf(item, { folder, titles, say }) {
-    const [job, share, stateAndEnd, isPickable, word, prompt, ...values] = item;
+    const [job, share, stateAndEnd, pickable, word, prompt, ...values] = item;
     const [state, end] = Array.isArray(stateAndEnd) ? stateAndEnd : [stateAndEnd, ".mp4"];
     const from = JSON.stringify([item, folder, titles, say("pick")]);
     const known = made.get(job);
@@ -79,11 +80,11 @@
     const button = node.querySelector("[data-open]");
     button.setAttribute("title", shown);
     button.replaceChildren(
-      pictureOf(state, file, end, say),
+      pictureOf(state, file, end, say, pickable === POSTER_DUE),
       make("span", { "class": "poster-state" }, word),
       make("span", { "class": "poster-prompt" }, shown));
     node.querySelector(".poster-pick")?.remove();
-    if (isPickable) {
+    if (pickable) {
       const label = say("pick", { prompt: short(prompt, LABEL_MOST) });
       const box = make("input", { type: "checkbox", "data-pick": "", "aria-label": label });
       node.append(make("label", { "class": "poster-pick" }, box));
@@ -91,11 +92,12 @@
     return node;
   }
 
-  function pictureOf(state, file, end, say) {
+  function pictureOf(state, file, end, say, isDue) {
     const kind = KINDS[state];
     if (!kind) return make("span", { "class": state === NO_FILE ? "poster-blank kind-none" : "poster-blank", "aria-hidden": "true" });
     const name = say(`kind.${kind}`);
     if (state === SOUND || !PICTURED.test(end)) return make("span", { "class": `poster-blank kind-${kind}` }, make("span", {}, name));
+    if (isDue) return make("span", { "class": "poster-blank" }, make("span", {}, name));
     const src = `${file}${end.replace(/\..*$/, "")}.webp`;
     return make("img", { alt: "", loading: "lazy", decoding: "async", src, "data-poster": name });
   }

@@ -8,7 +8,7 @@
 (() => {
   "use strict";
 
-  const { all, observe, loadValue, saveValue } = dreamina;
+  const { all, observe, loadValue, saveValue, shown } = dreamina;
   const STORED = "dreamina_seen";
   const MOST = 200;
   const seen = () => JSON.parse(loadValue(STORED) ?? "[]");
@@ -28,7 +28,9 @@
   document.addEventListener("visibilitychange", note);
   observe(note, "data-state", "data-job", "data-runs");
 
-  dreamina.opening = () => {
+  // The form is shown first; what the server then sends is drawn below and beside it.
+  dreamina.opening = async () => {
+    await shown();
     // Without a list, nothing would tell a first visit from one whose storage is refused.
     const known = loadValue(STORED) === null ? null : seen();
     if (!known) saveValue(STORED, "[]");

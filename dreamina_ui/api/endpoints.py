@@ -99,7 +99,7 @@ class _Endpoints:
         """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
         try:
             limit, offset = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
-            jobs, _ = await self._engine.history.page(self._callers.visitor(request), limit, offset)
+            jobs = await self._engine.history.listed(self._callers.visitor(request), limit, offset)
         except DreaminaError as error:
             raise api_error(error) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]

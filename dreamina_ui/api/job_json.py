@@ -62,7 +62,7 @@ async def job_response(engine: Engine, job: Job, now: float) -> dict[str, Any]:
         {"url": download_address(job, file), "media_type": file.kind.media_type} for file in await engine.files(job)
     ]
     return {
-        **job_json(job, now, None if job.ended else await engine.history.usual_s(job.model_id, job.payload)),
+        **job_json(job, now, None if job.ended else await engine.history.expected_s(job)),
         "files": files,
     }
 

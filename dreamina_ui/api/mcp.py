@@ -6,11 +6,10 @@ A session is memory that anybody can have, so it is counted: for an address, and
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
@@ -20,7 +19,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.web.call_check import body_again, read_body
+from dreamina_ui.web.checks.addresses import asking_address
+from dreamina_ui.web.checks.bodies import body_again, read_body
 from dreamina_ui.web.visitors import Visitors
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class SessionCount:
             if status == 404 or (scope["method"] == "DELETE" and 0 < status < 400):
                 self._open.pop(name, None)
             return
-        name = self._begin(_address(scope, headers, self._behind_proxy), headers.get(KEY_HEADER))
+        address, _ = asking_address(scope, headers, behind_proxy=self._behind_proxy)
+        name = self._begin(address, headers.get(KEY_HEADER))
         if name is None:
             error = {"code": -32600, "message": WORDS.say("guard.mcp.sessions")}
             refusal = JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 429)
@@ -196,28 +197,6 @@ async def _reported(
 
     await app(scope, receive, send_and_look)
     return status
-
-
-def _address(scope: Scope, headers: Headers, behind_proxy: bool) -> str:
-    """Who asks: the network's address, or what the proxies say; of several, the one nearest to us that is of the open net."""
-    said = [part.strip() for part in headers.get("x-forwarded-for", "").split(",")] if behind_proxy else []
-    client = scope.get("client") or ("",)
-    found = [address for part in (client[0], *said) if (address := _network(part)) is not None]
-    outside = [address for address, is_global in found if is_global]
-    return (outside or [address for address, _ in found] or [""])[-1]
-
-
-def _network(text: str) -> tuple[str, bool] | None:
-    """An IPv4 address, or the part of an IPv6 address that one household has; and whether it is of the open net."""
-    text = text.strip().removeprefix("[").partition("]")[0]
-    if text.count(":") == 1:  # with a port
-        text = text.partition(":")[0]
-    with suppress(ValueError):
-        address = ip_address(text)
-        if address.version == 6 and address.ipv4_mapped is None:
-            return str(ip_network(f"{address}/64", strict=False)), address.is_global
-        return str(address), address.is_global
-    return None
 
 
 class _Endpoint:

@@ -180,7 +180,7 @@ class Tools:
 
     async def _list(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         limit, offset = (whole_number(field, values.get(field.name)) for field in PAGE)
-        jobs, _ = await self._engine.history.page(self._owner(request), limit, offset)
+        jobs = await self._engine.history.listed(self._owner(request), limit, offset)
         return {"videos": [await self._response(job, request) for job in jobs]}
 
     async def _job_id(self, values: dict[str, Any], request: Request) -> str:

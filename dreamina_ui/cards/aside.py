@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.validator import TooSlow, within
 
-__all__ = ["checked", "checked_all", "planned"]
+__all__ = ["checked", "checked_all", "compared", "planned"]
 
 T = TypeVar("T")
 AT_ONCE_S = 0.01
 """Seconds of processor time that the event loop may spend on the values of one click."""
 _slow = ThreadPoolExecutor(1, "slow checks")
 _plans = ThreadPoolExecutor(1, "plans")
+_records = ThreadPoolExecutor(1, "records")
 _turns: dict[str, asyncio.Lock] = {}
 
 
@@ -39,13 +40,22 @@ async def checked_all(card: Card, batch: Sequence[Mapping[str, Any]]) -> list[di
 
 async def planned(visitor_id: str, plan: Callable[[], T]) -> T:
     """What `plan` gives. Of one visitor's plans, all but one wait outside, so that many do not hold up another visitor's."""
-    turn = _turns.setdefault(visitor_id, asyncio.Lock())
+    return await _in_turn(f"plan {visitor_id}", _plans, plan)
+
+
+async def compared(visitor_id: str, compare: Callable[[], T]) -> T:
+    """What `compare` makes of the values that a visitor's file brought; of one visitor's files, one at a time."""
+    return await _in_turn(f"record {visitor_id}", _records, compare)
+
+
+async def _in_turn(name: str, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    turn = _turns.setdefault(name, asyncio.Lock())
     try:
         async with turn:
-            return await _run(_plans, plan)
+            return await _run(pool, work)
     finally:
-        if not turn.locked() and _turns.get(visitor_id) is turn:
-            del _turns[visitor_id]
+        if not turn.locked() and _turns.get(name) is turn:
+            del _turns[name]
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

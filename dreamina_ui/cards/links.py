@@ -5,11 +5,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.validator import within
 from dreamina_ui.cards.values import value_of, written_for
 from dreamina_ui.errors import InvalidInput
 
-__all__ = ["link_of", "values_from"]
+__all__ = ["link_of", "model_from", "values_from"]
 
 LINK_S = 0.05
 """Seconds of processor time to check the values of a link, which is done while others wait."""
@@ -17,15 +18,32 @@ TEXT_MOST = 10_000
 """Characters of one value in a link; a longer one is refused."""
 
 
-def link_of(card: Card, payload: Mapping[str, Any]) -> str:
-    """`?prompt=…&seed=…`: the required values, and those that differ from the card's defaults."""
-    given = {
+MODEL = "model"
+"""The parameter that names a model, where no field of its card is called so."""
+
+
+def link_of(card: Card, payload: Mapping[str, Any], *, is_default: bool = True) -> str:
+    """`?prompt=…&seed=…`: the required values, and those that differ from the card's defaults; and the model, if it is not the
+    default one.
+    """
+    named = {} if is_default or card.field(MODEL) else {MODEL: card.model_id}
+    given = named | {
         field.name: written_for(field, value)
         for field in card.fields
         if ((value := payload.get(field.name)) is not None or (field.nullable and field.name in payload))
         and (field.required or value != field.default)
     }
     return "?" + urlencode(given, quote_via=quote, safe="", errors="replace") if given else ""
+
+
+def model_from(models: Models, query: Mapping[str, str]) -> tuple[Card, InvalidInput | None]:
+    """The model that a link is for, by default the default one; and the fault, if the link names one that is not offered."""
+    if any(card.field(MODEL) for card in models):
+        return models.default, None
+    try:
+        return models.find(query.get(MODEL)), None
+    except InvalidInput as fault:
+        return models.default, fault
 
 
 def values_from(

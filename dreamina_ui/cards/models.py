@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.names import similar_name
 from dreamina_ui.cards.problems import shown
@@ -34,6 +35,15 @@ class Models:
     @property
     def default(self) -> Card:
         return next(iter(self))
+
+    @property
+    def fields(self) -> list[tuple[Card, Field]]:
+        """The fields of all models, each name once: as the first model has it that has one."""
+        named: dict[str, tuple[Card, Field]] = {}
+        for card in self:
+            for field in card.fields:
+                named.setdefault(field.name, (card, field))
+        return list(named.values())
 
     def get(self, model_id: str) -> Card | None:
         return self._cards.get(model_id)

@@ -21,6 +21,7 @@ from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.polling import Durations, PollLimiter
+from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
@@ -29,9 +30,11 @@ from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
+from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
@@ -114,6 +117,7 @@ class Engine:
         self.library = Library(
             settings.data_dir / "videos",
             records=records,
+            checked=Checked(settings.data_dir / "checked"),
             trusted_origins={origin, *settings.trusted_origins},
             mounts={origin: settings.transport} if settings.transport else None,
             network=settings.output_network,
@@ -141,6 +145,7 @@ class Engine:
             service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
         )
         self.updates = Updates(self.store, self.keys, clock, wake)
+        self.posters = Posters(library=self.library, store=self.store, updates=self.updates, clock=clock, passed=passed)
         self.worker = Worker(
             service=self.service,
             sender=Sender(
@@ -157,6 +162,7 @@ class Engine:
                 records=records,
                 updates=self.updates,
                 keys=self.keys,
+                posters=self.posters,
                 clock=clock,
                 passed=passed,
             ),
@@ -189,7 +195,10 @@ class Engine:
             clock=clock,
         )
         self._prices = Prices(self.service, clock)
-        self.history = History(backend=backend, queries=self.queries, durations=durations, clock=clock)
+        self._moves = Moves(settings.data_dir / "moves", records)
+        self.history = History(
+            backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
+        )
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
@@ -207,17 +216,14 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, self.database.close)
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
-            await rebuild(self.store, self.library, self._records)
+            await rebuild(self.store, self.library, self._records, self._moves)
+            await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
-
-    async def _clean(self) -> None:
-        await empty_bin(self.queries, self.library, self._clock)
-        await self.inputs.tidy(await self.queries.files())
 
     async def submit(
         self,
@@ -352,6 +358,11 @@ class Engine:
     async def last_cost_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str) -> float | None:
         """What the visitor's last such video cost, with the key that would pay for the next one; None if that is not known."""
         return await self.history.last_cost_usd(visitor_id, card.model_id, values, own_key=self.keys.has(visitor_id))
+
+    async def _clean(self) -> None:
+        await empty_bin(self.queries, self.library, self._clock)
+        await self.inputs.tidy(await self.queries.files())
+        await self.posters.make_left()
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""

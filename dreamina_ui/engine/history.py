@@ -9,9 +9,11 @@ from typing import Any
 from dreamina_ui.backends import Backend
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polling import Durations
+from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.library import SHARE_ID, Library
+from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
 from dreamina_ui.storage.job_queries import JobQueries, Search
 from dreamina_ui.storage.job_store import JobStore, can_be_an_id
@@ -30,13 +32,17 @@ class History:
     queries: JobQueries
     durations: Durations
     clock: Clock
+    moves: Moves
 
     async def page(
         self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None
     ) -> tuple[list[Job], int]:
-        """A visitor's jobs, newest first, at most 100 at once; and how many are found in all."""
-        limit, offset = min(max(limit, 1), PAGE_MOST), min(max(offset, 0), OFFSET_MOST)
-        return await self.queries.page(visitor_id, _plain(search or Search()), limit=limit, offset=offset)
+        """A visitor's jobs, newest first, at most 100 at once; and how many are found in all, as far as they are counted."""
+        return await self.queries.page(visitor_id, _plain(search or Search()), **_within(limit, offset))
+
+    async def listed(self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None) -> list[Job]:
+        """The same jobs without their count, which takes longer the more there are."""
+        return await self.queries.listed(visitor_id, _plain(search or Search()), **_within(limit, offset))
 
     async def siblings(self, job: Job) -> list[Job]:
         """The variations of the click that made this job, itself included; the videos of a batch are not variations."""
@@ -60,17 +66,40 @@ class History:
         return await self.queries.restore(visitor_id, list(filter(can_be_an_id, job_ids)))
 
     async def follow(self, former: str, visitor_id: str) -> bool:
-        """Move the history of a visitor to the one that it has become; False if the database is away, so that it has to be tried
-        again. What waits unsent for the former visitor's own key is cancelled."""
+        """Move the history of a visitor to the one that it has become; False if it has to be tried again: the database is away,
+        or the disk is full. What waits unsent for the former visitor's own key is cancelled."""
         try:
+            _, count = await self.queries.page(former, Search(), limit=1, offset=0)
+            if count:
+                await asyncio.to_thread(self.moves.add, former, visitor_id)
             await self.queries.follow(former, visitor_id, self.clock.now())
-        except StoreError:
+        except (StoreError, OSError):
             return False
         return True
 
     async def usual_s(self, model_id: str, values: Mapping[str, Any]) -> float | None:
         """Seconds such a video usually takes from sending to ready: the median of recent ones; None without any."""
         return (await self.durations.of(self.backend, model_id, values)).usual_s
+
+    async def expected_s(self, job: Job) -> float | None:
+        """Seconds from the click in which this job is probably ready; None where nothing is known.
+
+        The simulator renders one video after the other, so what is before this one in its queue counts; a video of a length that
+        it has not rendered yet is estimated.
+        """
+        if self.backend is not Backend.SIMULATOR:
+            return await self.usual_s(job.model_id, job.payload)
+        learned = await self.durations.of(self.backend, job.model_id, job.payload)
+        frames = job.payload.get("frames")
+        work_s = learned.schedule.usual_s or (RENDER_S + frames * FRAME_S if isinstance(frames, int) else None)
+        if work_s is None:
+            return learned.usual_s
+        if job.started_at is not None:
+            return job.started_at - job.created_at + work_s
+        # Whoever is next may have nobody before it; where others are in the queue, one is half rendered.
+        place = job.queue_position or 1
+        before = place - 0.5 if place > 1 else 0.0
+        return job.elapsed_s(self.clock.now()) + (before + 1.0) * work_s
 
     async def last_cost_usd(
         self, visitor_id: str, model_id: str, values: Mapping[str, Any], *, own_key: bool
@@ -84,32 +113,39 @@ class History:
         return await self.queries.last_cost_usd(visitor_id, str(self.backend), model_id, frames, own_key=own_key)
 
 
+def _within(limit: int, offset: int) -> dict[str, int]:
+    return {"limit": min(max(limit, 1), PAGE_MOST), "offset": min(max(offset, 0), OFFSET_MOST)}
+
+
 def _plain(search: Search) -> Search:
     """Without what no database takes: NUL, halves of surrogate pairs, numbers out of range."""
-    words, state, ratio = (
+    words, state, ratio, model_id = (
         "".join(letter if letter.isprintable() else " " for letter in text)
-        for text in (search.words, search.state, search.aspect_ratio)
+        for text in (search.words, search.state, search.aspect_ratio, search.model_id)
     )
     frames = search.frames if search.frames is None or abs(search.frames) <= OFFSET_MOST else -1
-    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames)
+    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames, model_id=model_id)
 
 
 log = logging.getLogger(__name__)
 ADDED_AT_ONCE = 200
+RENDER_S, FRAME_S = 1.0, 0.045
+"""What the simulator takes on one core for its start and for a frame, roughly, until it has rendered some videos here."""
 
 
-async def rebuild(store: JobStore, library: Library, records: Records) -> int:
+async def rebuild(store: JobStore, library: Library, records: Records, moves: Moves | None = None) -> int:
     """Make a row for each video in the library that has none; gives how many. Files without a record are left alone."""
     known = await store.share_ids()
     # Only names that are given here: a copy, or a file that somebody put there, is no other job.
     ours = [share_id for share_id in await asyncio.to_thread(library.share_ids) if SHARE_ID.fullmatch(share_id)]
     missing = [share_id for share_id in ours if share_id not in known]
+    owners = await asyncio.to_thread(moves.latest) if moves and missing else {}
     added = 0
     for start in range(0, len(missing), ADDED_AT_ONCE):
         part = missing[start : start + ADDED_AT_ONCE]
         found = await asyncio.to_thread(library.records, part)
         jobs = [
-            job
+            replace(job, poster_due=Posters.are_due(files[0], facts))
             for share_id, (record, files, facts) in found.items()
             if (
                 job := records.job_from(
@@ -117,7 +153,9 @@ async def rebuild(store: JobStore, library: Library, records: Records) -> int:
                 )
             )
         ]
-        added += await store.restore(jobs)
+        added += await store.restore(
+            [replace(job, visitor_id=owners.get(job.visitor_id, job.visitor_id)) for job in jobs]
+        )
     if added:
         log.warning("the database did not know %d videos; their history was rebuilt from the files", added)
     return added

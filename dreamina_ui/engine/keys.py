@@ -43,7 +43,7 @@ VISITORS_MOST, JOBS_MOST, CHECKS_MOST = 1_000, 5_000, 1_000
 """Beyond these, the keys that were used longest ago are forgotten; their jobs wait until they are brought again."""
 KEY_MOST = 512
 TRIES_S = 600.0
-TRIES_EACH, TRIES_IN_ALL = 10, 100
+TRIES_EACH, TRIES_IN_ALL = 10, 300
 """Keys that were not accepted within `TRIES_S`, of one visitor and of all; then the service is asked for no more."""
 
 
@@ -119,6 +119,9 @@ class Keys:
         if not self.offered:
             return None
         own = key or self.of_visitor(visitor_id)
+        if own is not None and key is None and not await self._store.has_own_key(visitor_id):
+            own = None  # it was forgotten at another replica
+            self._visitors.pop(visitor_id, None)
         if own is None and await self.is_lost(visitor_id):
             raise OwnKeyLost
         if own is None and self._shared is None:

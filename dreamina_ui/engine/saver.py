@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.keys import Keys
+from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.errors import (
     DownloadFailed,
@@ -59,6 +60,7 @@ class Saver:
     records: Records
     updates: Updates
     keys: Keys
+    posters: Posters
     clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
 
@@ -160,6 +162,7 @@ class Saver:
             finished_at=self.clock.now(),
             files=tuple(file.suffix for file, _ in kept),
             remarks=tuple(remarks),
+            poster_due=any(self.posters.are_due(file, facts) for file, facts in kept),
             cost_usd=job.cost_usd,
             width=first.width if first else None,
             height=first.height if first else None,
@@ -171,6 +174,7 @@ class Saver:
         for remark in job.remarks:
             log.warning("job %s: %s: %s", job.job_id, remark.code, remark.message)
         await self.passed("after_succeeded")
+        self.posters.make(job)
         return job
 
     async def _ask_cost(self, job: Job) -> Job:

@@ -23,7 +23,7 @@ DELAY_S, DELAY_OF_S = 0.35, 60.0
 SPREAD = 0.35
 """The standard deviation of log durations that is supposed before there are any; it weighs as much as one duration."""
 SPREAD_LEAST = 0.02
-OUTLIERS = 0.05
+OUTLIERS = 0.02
 """The share of jobs that are supposed to follow no rule: their durations spread four times as wide."""
 OUTLIER_SPREAD = 4.0
 FAR = 3.0

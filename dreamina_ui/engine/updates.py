@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 CALM_S = 0.4
 """A watcher of several jobs hears of changes at most this often: nobody can read a shorter state. An end is told at once."""
+POSTER_AWAITED_S = 1.0
+"""After so long without the poster of an ended job, its watchers are told once more that it has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -172,16 +174,24 @@ class Updates:
                 yield job
 
     async def watch_all(self, jobs: Sequence[Job]) -> AsyncIterator[list[Job]]:
-        """All of them, in their order, at each change of one, until all have ended."""
+        """All of them, in their order, at each change of one, until all have ended and have their posters.
+
+        The same jobs come twice where a poster takes long: whoever waits with something for it need not wait any more.
+        """
         job_ids = [job.job_id for job in jobs]
         with self._subscribed(job_ids) as subscription:
             # Read again, now that no change can be missed.
             current = {job.job_id: job for job in await self._store.get_many(job_ids)}
             latest = [current.get(job.job_id, job) for job in jobs]
             yield latest
-            while not all(job.ended for job in latest):
-                latest = await subscription.newer_than(latest)
-                latest = await subscription.calm(latest, CALM_S)
+            while not all(job.settled for job in latest):
+                if any(job.poster_due for job in latest):
+                    newer = await _newer_than(latest, subscription, POSTER_AWAITED_S)
+                    yield newer
+                    if newer is not latest:
+                        latest = newer
+                        continue
+                latest = await _newer_than(latest, subscription)
                 yield latest
 
     @contextmanager
@@ -197,3 +207,13 @@ class Updates:
                 watchers.discard(subscription)
                 if not watchers:
                     del self._watchers[job_id]
+
+
+async def _newer_than(latest: list[Job], subscription: Subscription, patience_s: float | None = None) -> list[Job]:
+    """The jobs after the next changes; the same list after `patience_s` without one."""
+    try:
+        async with asyncio.timeout(patience_s):
+            changed = await subscription.newer_than(latest)
+    except TimeoutError:
+        return latest
+    return await subscription.calm(changed, CALM_S)

@@ -117,8 +117,7 @@ class Fetcher:
 
     async def _take_whole(self, data: bytes, take: Take) -> None:
         self._check_size(len(data))
-        for start in range(0, len(data), PIECE):
-            await take(data[start : start + PIECE])
+        await _take_all([data], take)
 
     async def _receive(self, reply: httpx.Response, take: Take) -> None:
         if reply.status_code != httpx.codes.OK:
@@ -129,25 +128,34 @@ class Fetcher:
         expected = int(length) if length.isascii() and length.isdigit() else None
         if expected is not None:
             self._check_size(expected)
-        gathered, received = bytearray(), 0
+        gathered: list[bytes] = []
+        held = received = 0
         assert isinstance(reply.stream, httpx.AsyncByteStream)
         async for chunk in reply.stream:
             received += len(chunk)
             self._check_size(received)
-            gathered += chunk
-            if received <= HEAD_BYTES and is_web_page(bytes(gathered)):
+            if held + len(chunk) > PIECE:
+                await _take_all(gathered, take)
+                held = 0
+            gathered.append(chunk)
+            held += len(chunk)
+            if received <= HEAD_BYTES and is_web_page(b"".join(gathered)):
                 raise NotAnOutput("a web page")  # such a page may have no end
-            while len(gathered) >= PIECE:
-                await take(bytes(gathered[:PIECE]))
-                del gathered[:PIECE]
         if expected is not None and expected != received:
             raise DownloadFailed(f"{received} of {expected} bytes came")
-        if gathered:
-            await take(bytes(gathered))
+        await _take_all(gathered, take)
 
     def _check_size(self, size: int) -> None:
         if size > self._size_most:
             raise OutputRefused(f"larger than {self._size_most // 2**20} MB")
+
+
+async def _take_all(gathered: list[bytes], take: Take) -> None:
+    """Hand these chunks to `take`, and empty the list."""
+    data = b"".join(gathered)
+    gathered.clear()
+    for start in range(0, len(data), PIECE):
+        await take(data[start : start + PIECE])
 
 
 def _decoded(url: str) -> bytes:

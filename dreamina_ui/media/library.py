@@ -29,11 +29,20 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.addresses import origin_of
+from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.examine import CUT_SHORT, Facts
 from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
 from dreamina_ui.media.pinned import PinnedTransport
-from dreamina_ui.media.reading import Stopped, read_output, saved_facts, saved_record, start_reading, write_with_record
+from dreamina_ui.media.reading import (
+    Stopped,
+    make_poster,
+    read_output,
+    saved_facts,
+    saved_record,
+    start_reading,
+    write_with_record,
+)
 from dreamina_ui.media.record import Records
 
 __all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
@@ -54,8 +63,6 @@ _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
 """The endings of files whose rows do not name them yet."""
 _FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
 """In the order in which the files of one job are shown."""
-NAMES_MOST = 20_000
-"""Names of files that are remembered, so that their records are read once."""
 _IN_USE = (".picture.part", ".recorded.part", ".record.part")
 
 
@@ -82,7 +89,8 @@ class Library:
     """`folder` holds nothing but videos and posters; `trusted_origins` may also be plain http or of this machine.
 
     An output has at most `size_most` bytes and `time_most_s` seconds; `network` is the way to the open net, or
-    `transport` in its place. `records` seals what files of earlier versions tell of their makers.
+    `transport` in its place. `records` seals what files of earlier versions tell of their makers,
+    `checked` are those that tell nothing.
     """
 
     def __init__(
@@ -90,6 +98,7 @@ class Library:
         folder: Path,
         *,
         records: Records | None = None,
+        checked: Checked | None = None,
         trusted_origins: Collection[str] = (),
         mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
         room_needed: int = ROOM_NEEDED,
@@ -101,7 +110,7 @@ class Library:
     ) -> None:
         self.folder = folder
         self._records = records
-        self._without_maker: dict[str, None] = {}
+        self._checked = checked or Checked()
         self._room_needed = room_needed
         self._passed = passed
         self._fetcher = Fetcher(
@@ -167,26 +176,46 @@ class Library:
             await asyncio.to_thread(_remove, [part, *(part.with_suffix(ending) for ending in _IN_USE)])
         return saved, facts
 
+    def without_poster(self, job: Job) -> list[SavedFile]:
+        """The saved videos of a job that have no poster; blocks."""
+        files = (file for file in self.files(job) if file.kind.family is Family.VIDEO)
+        return [file for file in files if not file.poster.exists()]
+
+    async def add_poster(self, file: SavedFile) -> Facts:
+        """Make the poster of a saved file; the facts say whether it has one now. Raises `LibraryError`."""
+        picture = self.folder / f".{file.poster.stem}.{secrets.token_hex(4)}.part"
+        try:
+            with _disk_errors():
+                facts = await make_poster(file.path, file.kind, picture, width=POSTER_WIDTH)
+                if facts.has_poster:
+                    await asyncio.to_thread(_place_poster, picture, file)
+        finally:
+            await asyncio.to_thread(_remove, [picture])
+        return facts
+
     def share_ids(self) -> list[str]:
         """The share ids of all saved files; blocks."""
         return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
 
+    def is_prepared(self, path: Path) -> bool:
+        """Whether it is known that `prepare_to_share` has nothing to do."""
+        return self._checked.remembers(path.name)
+
     def prepare_to_share(self, path: Path) -> None:
         """Seal what a file of an earlier version tells of its maker, before it leaves; blocks. Its picture and sound stay."""
         file = _saved_file(path)
-        if file is None or self._records is None or path.name in self._without_maker:
+        if file is None or self._records is None or self.is_prepared(path):
             return
         try:
+            if not path.is_file() or self._checked.knows(path):
+                return
             record = saved_record([path], [])
             renewed = self._records.without_maker(path.name[:32], record) if record else None
             if renewed is not None:
                 self._replace_record(file, renewed)
+            self._checked.add(path)
         except OSError as error:  # of a full disk, for one: a video is shown all the same, and this is tried again
             log.warning("the record in %s could not be renewed: %s", path.name, error.strerror)
-            return
-        self._without_maker[path.name] = None
-        while len(self._without_maker) > NAMES_MOST:
-            self._without_maker.pop(next(iter(self._without_maker)), None)
 
     def _replace_record(self, file: SavedFile, record: Mapping[str, Any]) -> None:
         part = file.path.with_name(f".{file.path.name[:32]}.{secrets.token_hex(4)}.part")
@@ -260,10 +289,9 @@ class Library:
         with _disk_errors():
             await asyncio.to_thread(part.touch, exist_ok=False)
             await self._fetcher.fetch(url, take)
-            await asyncio.to_thread(_flush, part)
 
     async def _prepare(self, part: Path, record: Mapping[str, Any] | None, at_last: bool) -> Facts:
-        """Tell what came, make its poster, and put the record in or beside it. Raises `NotAnOutput`.
+        """Tell what came, make the poster of a picture, and put the record in or beside the file. Raises `NotAnOutput`.
 
         What cannot be read within limits stays as it came, with its record beside it.
         """
@@ -295,6 +323,8 @@ class Library:
             path = self.folder / f"{stem}{facts.kind.ending}"
             part.replace(path)
             flush_folder(self.folder)
+        with suppress(OSError):  # what this version writes tells nothing; else it is opened when it is shown
+            self._checked.add(path)
         saved = _saved_file(path)
         assert saved is not None
         return saved
@@ -312,16 +342,23 @@ def _kind_of(part: Path) -> Kind:
 
 
 def _finish(part: Path, record: Mapping[str, Any] | None, *, has_poster: bool, is_recorded: bool) -> None:
-    """Flush what was made beside `part`, and put it in its place; a record that is not in it is written beside it."""
+    """Flush what is going to have a name; a record that is not in the file is written beside it."""
     picture, recorded, beside = (part.with_suffix(ending) for ending in _IN_USE)
     if has_poster:
         _flush(picture)
     if is_recorded:
-        _flush(recorded)
         recorded.replace(part)
     elif record is not None:
         beside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
         _flush(beside)
+    _flush(part)
+
+
+def _place_poster(picture: Path, file: SavedFile) -> None:
+    _flush(picture)
+    picture.replace(file.poster)
+    if not file.path.exists():  # removed meanwhile, with the files that it had then
+        file.poster.unlink(missing_ok=True)
 
 
 def _stem(share_id: str, number: int) -> str:

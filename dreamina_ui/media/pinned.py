@@ -12,6 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
+from typing import Any
 
 import httpcore
 import httpx
@@ -25,6 +26,7 @@ __all__ = ["TRUSTED", "LookUp", "PinnedTransport", "look_up"]
 TRUSTED = "dreamina_trusted"
 """The extension of a request that marks one to a trusted origin; it is connected to without judging its numbers."""
 TRIED_MOST = 4
+READ_MOST = 2**18
 CONNECTIONS_MOST, KEPT_MOST, KEPT_S = 100, 4, 5.0
 
 LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -49,7 +51,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._network = network
-        self._backend = backend or httpcore.AnyIOBackend()
+        self._backend = _Large(backend or httpcore.AnyIOBackend())
         self._tls = tls or network.tls()
         self._judged = _pool(self._tls, _Judging(self._backend, look_up))
         self._trusted = _pool(self._tls, self._backend)
@@ -130,6 +132,48 @@ class _Judging(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class _Large(httpcore.AsyncNetworkBackend):
+    """Connections that give as many bytes at once as have come; httpcore asks for 64 kB, and works as long for each 64 kB."""
+
+    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
+        self._network = network
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _LargeStream(await self._network.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class _LargeStream(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max(max_bytes, READ_MOST), timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _LargeStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 class _Body(httpx.AsyncByteStream):

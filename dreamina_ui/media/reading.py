@@ -1,6 +1,7 @@
 """Reads files of others in processes with limits: outputs, which were paid for, and files that visitors drop.
 
-Neither waits for the other: they have processes of their own, and so have the threads that wait for them.
+Neither waits for the other: they have processes of their own, and so have the threads that wait for them. Posters, which
+nobody waits for, are made in processes of low priority.
 """
 
 import asyncio
@@ -24,7 +25,9 @@ __all__ = [
     "DroppedFiles",
     "HandedIn",
     "Stopped",
+    "make_poster",
     "output_pool",
+    "poster_pool",
     "read_output",
     "saved_facts",
     "saved_record",
@@ -35,6 +38,8 @@ __all__ = [
 OUTPUTS_AT_ONCE = 2
 OUTPUT_BOUNDS = Bounds(memory=2**30, processor_s=12, wall_s=120.0, file_size=600 * 2**20)
 """A picture of 40 million pixels takes up to 800 MB. The longest part of the time that passes is a copy to a slow disk."""
+POSTER_BOUNDS = Bounds(memory=2**30, processor_s=12, wall_s=120.0, file_size=2**24, niceness=10)
+POSTERS_AT_ONCE_MOST = 4
 SAVED_S = 2
 """Processor time for the facts of a file that is saved already: without them it has no size on the page, and no more."""
 DROPPED_AT_ONCE = 2
@@ -54,6 +59,17 @@ PROBLEM_MOST = 200
 def output_pool() -> Pool:
     """The processes for outputs, of all libraries of this process. They end with it."""
     return _pool("outputs", OUTPUT_BOUNDS, OUTPUTS_AT_ONCE)
+
+
+@cache
+def poster_pool() -> Pool:
+    """The processes for posters: as many as leave a core to everything else."""
+    return _pool("posters", POSTER_BOUNDS, min(max(_cores() - 1, 1), POSTERS_AT_ONCE_MOST))
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
@@ -89,8 +105,8 @@ async def read_output(
 ) -> tuple[Facts, bool]:
     """The facts of the output `part`, and whether a copy of it with the record was written to `recorded`.
 
-    Its poster, at most `width` wide and high, is written to `picture`. A file that is cut short gets no record unless this is
-    the last try. Raises `Stopped` with whatever was written left there, or OSError of the disk.
+    The poster of a picture, at most `width` wide and high, is written to `picture`. A file that is cut short gets no record
+    unless this is the last try. Raises `Stopped` with whatever was written left there, or OSError of the disk.
     """
     answer = await output_pool().run(
         "dreamina_ui.media.tasks:output",
@@ -98,6 +114,20 @@ async def read_output(
         *(record, width, at_last),
     )
     return _facts(answer, kind), answer.get("is_recorded") is True
+
+
+async def make_poster(path: Path, kind: Kind, picture: Path, *, width: int) -> Facts:
+    """Write the poster of a saved file, at most `width` wide and high, to `picture`; the facts say whether there is one.
+
+    Raises OSError of the disk.
+    """
+    try:
+        answer = await poster_pool().run(
+            "dreamina_ui.media.tasks:poster", _absolute(path), kind.ending, _absolute(picture), width
+        )
+        return _facts(answer, kind)
+    except Stopped as error:
+        return Facts(kind, problem=str(error))
 
 
 def saved_facts(path: Path, kind: Kind) -> Facts:

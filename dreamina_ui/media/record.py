@@ -103,6 +103,18 @@ class Records:
         except (KeyError, TypeError, ValueError):
             return None
 
+    def move(self, former: str, visitor_id: str) -> str:
+        """One line, which says to this studio alone that a visitor has become another one."""
+        return self._box.encrypt(json.dumps({"former": former, "visitor_id": visitor_id}).encode()).decode()
+
+    def opened_move(self, line: str) -> tuple[str, str] | None:
+        """The former visitor and the one that it has become; None if the line says nothing."""
+        try:
+            move = json.loads(self._box.decrypt(line.encode()))
+            return _text(move["former"]), _text(move["visitor_id"])
+        except (InvalidToken, KeyError, TypeError, ValueError):
+            return None
+
     def _sealed(self, share_id: str, private: Mapping[str, Any]) -> str:
         # The share id binds it to its file: nobody can put it into a file of their own.
         return self._box.encrypt(json.dumps({"share_id": share_id, **private}).encode()).decode()

@@ -11,10 +11,20 @@ from typing import Any
 
 from dreamina_ui.media.embed import embed_record, read_record, read_record_alone
 from dreamina_ui.media.examine import CUT_SHORT, Facts, examine
-from dreamina_ui.media.kinds import kind_named
+from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.media.pictures import Limits, prepare, write_frame
 
-__all__ = ["facts", "frame", "load_decoders", "output", "picture", "record_of_dropped", "saved_record", "with_record"]
+__all__ = [
+    "facts",
+    "frame",
+    "load_decoders",
+    "output",
+    "picture",
+    "poster",
+    "record_of_dropped",
+    "saved_record",
+    "with_record",
+]
 
 SETTINGS_MOST = 2**16
 """Bytes of the settings in a dropped file. Those of a form come in an event of the page, which takes no more."""
@@ -32,17 +42,24 @@ def load_decoders() -> None:
 def output(
     part: str, ending: str, picture: str, recorded: str, record: Mapping[str, Any] | None, width: int, at_last: bool
 ) -> dict[str, Any]:
-    """Examine the file `part`; write its poster to `picture`, and a copy with the record to `recorded` where it takes one.
+    """Examine the file `part`, and write a copy with the record to `recorded` where it takes one.
 
-    A file that is cut short gets no record unless this is the last try.
+    The poster of a picture is written to `picture`; a video gets its own later, when it is shown already. A file that is cut
+    short gets no record unless this is the last try.
     """
-    found = examine(Path(part), kind_named(ending), Path(picture), width=width)
+    kind = kind_named(ending)
+    found = examine(Path(part), kind, Path(picture) if kind.family is Family.PICTURE else None, width=width)
     is_recorded = (
         record is not None
         and (at_last or found.problem != CUT_SHORT)
         and embed_record(Path(part), Path(recorded), found.kind, record)
     )
     return {**_told(found), "is_recorded": is_recorded}
+
+
+def poster(path: str, ending: str, picture: str, width: int) -> dict[str, Any]:
+    """Write the poster of a saved file to `picture`; gives the facts that are known when a frame is decoded."""
+    return _told(examine(Path(path), kind_named(ending), Path(picture), width=width))
 
 
 def facts(path: str, ending: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import json
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Self, TypeVar
@@ -34,7 +35,8 @@ from dreamina_ui.errors import (
     UnreadableReply,
 )
 from dreamina_ui.retrying import GET_POLICY, RetryBudget
-from dreamina_ui.runcomfy.connections import Connections
+from dreamina_ui.runcomfy.connections import KEPT_S, Connections
+from dreamina_ui.runcomfy.direct import DirectGets
 from dreamina_ui.runcomfy.faults import About, cause_of, fault_in
 from dreamina_ui.runcomfy.replies import (
     REQUEST_ID,
@@ -69,6 +71,7 @@ SUBMIT_TIMEOUT_S = 90.0
 SLOWEST_UPLOAD = 100_000
 """Bytes a second at which an input may still be sent."""
 
+ASKED_OFTEN: Collection[About] = ("status", "result")
 RETRIED = (Unavailable, Unreachable, UnreadableReply, TooManyRequests)
 NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL)
 """A `ProxyError` is one of making the connection: a request has a way to the service only after the proxy's yes."""
@@ -105,13 +108,23 @@ class RunComfy:
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
         self._longest_submit_s = 2 * connect_timeout_s + 2 * submit_timeout_s
         self._proxy = None if transport else network.proxy_of(self._base)
+        # No compression: the cap on a reply must hold for what it unpacks to.
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        tls = None if transport else network.tls()
         self._connections = Connections(
-            transport=transport,
-            tls=None if transport else network.tls(),
-            proxy=self._proxy,
-            timeout=self._timeout,
-            # No compression: the cap on a reply must hold for what it unpacks to.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            transport=transport, tls=tls, proxy=self._proxy, timeout=self._timeout, headers=headers
+        )
+        self._direct = (
+            DirectGets(
+                self._base,
+                tls=tls,
+                headers=headers,
+                connect_timeout_s=connect_timeout_s,
+                read_timeout_s=read_timeout_s,
+                kept_s=KEPT_S,
+            )
+            if tls is not None and self._proxy is None
+            else None
         )
 
     async def __aenter__(self) -> Self:
@@ -121,6 +134,8 @@ class RunComfy:
         await self.aclose()
 
     async def aclose(self) -> None:
+        if self._direct is not None:
+            self._direct.close()
         await self._connections.aclose()
 
     async def submit(self, model_id: str, payload: Mapping[str, Any], *, key: str | None) -> Submitted:
@@ -215,40 +230,61 @@ class RunComfy:
         largest = LARGEST_RESULT if about == "result" else LARGEST_REPLY
         timeout = self._submit_timeout if is_submit else self._timeout
         fault: ServiceError | None = None
-        response: httpx.Response | None = None
-        body = bytearray()
+        came: _Came | None = None
         progress = ProxyProgress()
-        extensions = {"trace": progress} if self._proxy else {}
         try:
-            async with (
-                asyncio.timeout(longest_s),
-                self._connections.client() as client,
-                client.stream(
-                    method, url, headers=headers, content=content, timeout=timeout, extensions=extensions
-                ) as response,
-            ):
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > largest:
-                        body.clear()
-                        break
+            async with asyncio.timeout(longest_s):
+                # Most calls are these: they go the shortest way.
+                if about in ASKED_OFTEN and self._direct is not None and self._direct.is_usable:
+                    answer = await self._direct.get(url, headers, largest=largest)
+                    if answer is not None:
+                        came = _Came(answer.status, _text(answer.headers.get(b"retry-after")), answer.body)
+                        if answer.broken is not None:
+                            raise answer.broken
+                if came is None:
+                    extensions = {"trace": progress} if self._proxy else {}
+                    async with (
+                        self._connections.client() as client,
+                        client.stream(
+                            method, url, headers=headers, content=content, timeout=timeout, extensions=extensions
+                        ) as response,
+                    ):
+                        came = _Came(response.status_code, response.headers.get("Retry-After"), bytearray())
+                        async for chunk in response.aiter_bytes():
+                            came.body += chunk
+                            if len(came.body) > largest:
+                                came.body.clear()
+                                break
         except Exception as error:
             # Not only httpx's own: transports have let an OSError or the RuntimeError of a closed socket by.
-            never_left = isinstance(error, NEVER_LEFT) or (response is None and progress.is_asking_proxy)
+            never_left = isinstance(error, NEVER_LEFT) or (came is None and progress.is_asking_proxy)
             kind = Unreachable if never_left else Unavailable
             text = clean(f"{type(error).__name__}: {error}", key)
             by_proxy = self._proxy is not None
             fault = kind(text, cause=cause_of(error, never_left=never_left, by_proxy=by_proxy))
         # Raised out here, so that no exception's context leads to a request and its headers. A reply that
         # broke off is still read: JSON shows by itself whether it is whole, and a status may say enough.
-        if response is not None:
-            waited = retry_after_s(response.headers.get("Retry-After"), self._clock.now())
-            reply = Reply(response.status_code, _json(body), waited, key, url, self._base)
+        if came is not None:
+            waited = retry_after_s(came.retry_after, self._clock.now())
+            reply = Reply(came.status, _json(came.body), waited, key, url, self._base)
             if reply.body is not None or not reply.ok or fault is None:
                 fault = fault_in(reply, about)
         if fault is not None:
             raise fault
         return reply
+
+
+@dataclass(slots=True)
+class _Came:
+    """A reply, as far as it came."""
+
+    status: int
+    retry_after: str | None
+    body: bytearray
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def retry_after_s(header: str | None, now: float) -> float | None:

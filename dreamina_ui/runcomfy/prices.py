@@ -11,7 +11,7 @@ from dreamina_ui.runcomfy.client import Price, RunComfy
 __all__ = ["Prices"]
 
 KEPT_S = 3600.0
-UNKNOWN = Price(None, None, "")
+UNKNOWN = Price(None, None)
 
 
 class Prices:

@@ -87,10 +87,6 @@ class Status:
     def says_failed(self) -> bool:
         return outcome_of(self.word) is Outcome.FAILED
 
-    @property
-    def says_cancelled(self) -> bool:
-        return self.phase is Phase.CANCELLED
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -114,7 +110,6 @@ class Price:
 
     base_price_usd: float | None
     unit: str | None
-    note: str
 
     def estimate_usd(self, duration_s: float) -> float | None:
         """US dollars for a video of `duration_s` seconds; None when the price does not say."""
@@ -207,7 +202,7 @@ def cancellation_in(reply: Reply) -> Cancellation:
 def price_in(reply: Reply) -> Price:
     unit = re.sub(r"^(?:usd_)?(?:per_)?(?:1_)?", "", snake(reply.text("price_unit")))
     known = UNITS.get(unit) or UNITS.get(unit.removesuffix("s")) or unit or None
-    return Price(usd(reply.get("base_price_usd")), known, reply.text("pricing_note"))
+    return Price(usd(reply.get("base_price_usd")), known)
 
 
 def _request_id_in(reply: Reply) -> str | None:

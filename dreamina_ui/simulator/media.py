@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -19,10 +17,6 @@ _Wave = npt.NDArray[np.float32]
 
 _BT709 = 1
 _LIMITED_RANGE = 1
-# NumPy and x264 release the GIL, so drawing uses the cores that encoding leaves idle.
-_DRAWING_THREADS = 2
-# Frames drawn ahead of the encoder: enough to bridge a key frame, at 3 MB each.
-_AHEAD = 4
 _RATE = 32_000
 """Samples a second."""
 _LOUDEST = 0.25
@@ -42,44 +36,29 @@ def write_mp4(
     height: int,
     frames_per_second: int,
 ) -> None:
-    """Encode the frames `draw` returns for 0, 1, … `frames` - 1; it is called from several threads."""
+    """Encode the frames `draw` returns for 0, 1, … `frames` - 1. One thread does all of it: the other cores are the page's."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=frames_per_second)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # x264's output depends on the number of threads, so it is fixed. A key frame comes every two seconds.
-        # Without a search for the best places of B-frames, encoding takes a tenth less time.
+        # A key frame comes every two seconds. Without a search for the best places of B-frames, encoding takes a tenth less
+        # time.
         stream.options = {
             "preset": "superfast",
             "crf": "21",
-            "threads": "2",
+            "threads": "1",
             "g": str(2 * frames_per_second),
             "b_strategy": "0",
         }
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = _BT709
         context.color_range = _LIMITED_RANGE
-        for number, frame in enumerate(_drawn_ahead(draw, frames)):
+        for number in range(frames):
+            frame = draw(number)
             frame.pts = number
             frame.color_primaries = frame.color_trc = frame.colorspace = _BT709
             frame.color_range = _LIMITED_RANGE
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-def _drawn_ahead(draw: Callable[[int], av.VideoFrame], frames: int) -> Iterator[av.VideoFrame]:
-    """The frames in order; the next few are drawn meanwhile."""
-    with ThreadPoolExecutor(_DRAWING_THREADS, thread_name_prefix="drawing") as threads:
-        waiting: deque[Future[av.VideoFrame]] = deque()
-        try:
-            for number in range(frames):
-                waiting.append(threads.submit(draw, number))
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def still(video: Path, number: int) -> bytes:

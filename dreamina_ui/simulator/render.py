@@ -7,14 +7,12 @@ never slows the studio. Exit code 0, or 1 with one line on stderr.
 import json
 import os
 import sys
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The matrix products are small: threads for them would only slow the encoder down.
+# One core is enough: the others are the page's.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
@@ -29,10 +27,6 @@ from dreamina_ui.simulator.scenes import build_scene
 from dreamina_ui.simulator.scenes.particles import weather
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
-
-
-# More than the distance between two drawing threads.
-_PAINTINGS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class RenderJob:
 
 
 class Drawing:
-    """Draws the frames of a job. A frame depends on its number alone, so threads can share the work."""
+    """Draws the frames of a job. A frame depends on its number alone."""
 
     def __init__(self, job: RenderJob) -> None:
         self._job = job
@@ -73,24 +67,20 @@ class Drawing:
         # With a fast camera fewer frames can be blended.
         calm = reading.camera.kind in ("drift", "macro", "still")
         self._stride = self._scene.stride if calm else max(1, self._scene.stride // 2)
-        self._paintings: dict[int, Future[Array]] = {}
-        self._lock = threading.Lock()
+        self._paintings: dict[int, Array] = {}
         self._weather = weather(self._setting, canvas)
         self._lettering = Lettering(job.prompt, job.width, job.height)
         self._dim = self._lettering.scrim(canvas.width, canvas.height)
         self._grain = Grain(job.width, job.height)
-        self._local = threading.local()
+        self._finish = Finish(self._canvas, self._setting, self._dim)
 
     def frame(self, number: int) -> VideoFrame:
         """The frame of that number, in yuv420p."""
-        if not hasattr(self._local, "finish"):
-            # Its buffers belong to one thread.
-            self._local.finish = Finish(self._canvas, self._setting, self._dim)
         t = number / self._job.frames_per_second
         first, rest = divmod(number, self._stride)
         before = self._painting(first)
         after = self._painting(first + 1) if rest else before
-        frame: VideoFrame = self._local.finish.enlarge(before, after, rest / self._stride)
+        frame: VideoFrame = self._finish.enlarge(before, after, rest / self._stride)
         planes = Planes(frame)
         self._scene.details(planes, t)
         if self._weather:
@@ -101,20 +91,13 @@ class Drawing:
         return frame
 
     def _painting(self, number: int) -> Array:
-        """The light of frame `number * stride`, painted by the first thread that needs it; the last few are kept."""
-        with self._lock:
-            painting = self._paintings.get(number)
-            mine = painting is None
-            if painting is None:
-                painting = self._paintings[number] = Future()
-                for old in sorted(self._paintings)[:-_PAINTINGS_KEPT]:
-                    del self._paintings[old]
-        if mine:
-            try:
-                painting.set_result(self._paint(number * self._stride / self._job.frames_per_second))
-            except BaseException as error:
-                painting.set_exception(error)
-        return painting.result()
+        """The light of frame `number * stride`; the last two are kept, between which frames are blended."""
+        if number not in self._paintings:
+            self._paintings = {
+                kept: self._paintings[kept] for kept in (number - 1, number + 1) if kept in self._paintings
+            }
+            self._paintings[number] = self._paint(number * self._stride / self._job.frames_per_second)
+        return self._paintings[number]
 
     def _paint(self, t: float) -> Array:
         painted = np.empty((3, self._canvas.height, self._canvas.width), dtype=np.float32)

@@ -8,7 +8,7 @@ A job that is made with a request id (to resume it) sends nothing and uses nothi
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -100,7 +100,7 @@ def admit(connection: sa.Connection, made: Sequence[Job], limits: Limits | None)
     Raises `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`.
     """
     first = made[0]
-    if first.request_id is None and connection.execute(_block_of(first.visitor_id)).first():
+    if first.request_id is None and connection.execute(_BLOCK_OF, {"of_visitor": first.visitor_id}).first():
         raise VisitorBlocked
     if limits:
         _check_active(connection, first, len(made), limits)
@@ -147,6 +147,8 @@ class Allowances:
     async def left(self, visitor_id: str) -> Left:
         """What is left for the visitor's next click; never negative, even if a limit was lowered today."""
         today = midnight(self._now())
+        if self._limits.daily_per_visitor is None and self._limits.daily is None:
+            return Left(None, None, today + DAY_S)
 
         def rest(connection: sa.Connection, limit: int | None, *mine: sa.ColumnElement[bool]) -> int | None:
             return None if limit is None else max(0, limit - _used(connection, self._backend, today, *mine))
@@ -204,16 +206,26 @@ def _check_active(connection: sa.Connection, job: Job, more: int, limits: Limits
     if job.batch_id is not None:
         return
     # Jobs on visitors' own keys have a limit of the same size for themselves.
-    active = sa.and_(jobs.c.finished_at.is_(None), jobs.c.own_key.is_(sa.true() if job.own_key else sa.false()))
-    queued = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
-
-    def count(*conditions: sa.ColumnElement[bool]) -> int:
-        return connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(active, *conditions)) or 0
-
-    if count(jobs.c.visitor_id == job.visitor_id, jobs.c.batch_id.is_(None)) + more > limits.active_per_visitor:
+    mine, all_of_them = _ACTIVE[job.own_key]
+    if (connection.scalar(mine, {"of_visitor": job.visitor_id}) or 0) + more > limits.active_per_visitor:
         raise TooManyActive(scope="visitor", limit=limits.active_per_visitor)
-    if count(sa.not_(queued)) + more > limits.active:
+    if (connection.scalar(all_of_them) or 0) + more > limits.active:
         raise TooManyActive(scope="all", limit=limits.active)
+
+
+def _counts_of_active(*, own_key: bool) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """How many jobs of a visitor are active, without those of batches; and how many in all, without those in a queue."""
+    active = sa.and_(jobs.c.finished_at.is_(None), jobs.c.own_key.is_(sa.true() if own_key else sa.false()))
+    queued = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING)
+    count = sa.select(sa.func.count()).select_from(jobs).where(active)
+    return count.where(jobs.c.visitor_id == sa.bindparam("of_visitor"), jobs.c.batch_id.is_(None)), count.where(
+        sa.not_(queued)
+    )
+
+
+# Made once, so that SQLAlchemy compiles them once: they run for each click.
+_ACTIVE = {own_key: _counts_of_active(own_key=own_key) for own_key in (False, True)}
+_BLOCK_OF = sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == sa.bindparam("of_visitor"))
 
 
 def _check_day(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
@@ -234,10 +246,6 @@ def _of_day(backend: str, today: float) -> tuple[sa.ColumnElement[bool], ...]:
 def _used(connection: sa.Connection, backend: str, today: float, *conditions: sa.ColumnElement[bool]) -> int:
     used = sa.select(sa.func.count()).select_from(uses).where(*_of_day(backend, today), *conditions)
     return connection.scalar(used) or 0
-
-
-def _block_of(visitor_id: str) -> sa.Select[tuple[str]]:
-    return sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == visitor_id)
 
 
 def _cancel_waiting(connection: sa.Connection, visitor_id: str, now: float) -> int:

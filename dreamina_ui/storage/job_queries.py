@@ -13,8 +13,9 @@ from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
 
-__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken"]
+__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
+THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
 """So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
 
@@ -27,6 +28,7 @@ class Search:
     state: str = ""
     aspect_ratio: str = ""
     frames: int | None = None
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,30 @@ RUNNING = "running"
 """The value of `Search.state` for all unfinished jobs."""
 
 
+# Made once, so that SQLAlchemy compiles them once: they run for each page, video and poster.
+_MINE = sa.and_(jobs.c.visitor_id == sa.bindparam("of_visitor"), jobs.c.deleted_at.is_(None))
+_NEWEST = (
+    sa.select(jobs)
+    .order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
+    .limit(sa.bindparam("most"))
+    .offset(sa.bindparam("after"))
+)
+
+
+def _count_of(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    some = sa.select(jobs.c.job_id).where(*conditions).limit(sa.bindparam("counted"))
+    return sa.select(sa.func.count()).select_from(some.subquery())
+
+
+_PAGE, _PAGE_COUNT = _NEWEST.where(_MINE), _count_of(_MINE)
+_OF_CLICK = sa.select(jobs).where(_MINE, jobs.c.click_id == sa.bindparam("of_click")).order_by(jobs.c.variation)
+_OF_BATCH = sa.select(jobs).where(_MINE, jobs.c.batch_id == sa.bindparam("of_batch")).order_by(jobs.c.variation)
+_LAST_BATCH = (
+    sa.select(jobs.c.batch_id).where(_MINE, jobs.c.batch_id.is_not(None)).order_by(jobs.c.created_at.desc()).limit(1)
+)
+_IS_SHOWN = sa.select(jobs.c.job_id).where(jobs.c.share_id == sa.bindparam("shared"), jobs.c.deleted_at.is_(None))
+
+
 class JobQueries:
     """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored."""
 
@@ -64,24 +90,29 @@ class JobQueries:
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
     ) -> tuple[list[Job], int]:
-        """A page of the jobs that match, newest first, and the count of all of them."""
-        found = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.deleted_at.is_(None), *_conditions(search or Search()))
-        page = (
-            sa.select(jobs)
-            .where(found)
-            .order_by(jobs.c.created_at.desc(), jobs.c.variation, jobs.c.job_id.desc())
-            .limit(limit)
-            .offset(offset)
-        )
-        count = sa.select(sa.func.count()).select_from(jobs).where(found)
+        """A page of the jobs that match, newest first, and the count of all of them, up to one more than `counted_most`."""
+        conditions = _conditions(search or Search())
+        page = _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
+        count = _count_of(_MINE, *conditions) if conditions else _PAGE_COUNT
+        mine = {"of_visitor": visitor_id}
+        counted = {**mine, "counted": counted_most(offset + limit) + 1}
 
         def work(connection: sa.Connection) -> tuple[list[Job], int]:
-            shown = [job_of(row) for row in connection.execute(page)]
+            shown = [job_of(row) for row in connection.execute(page, {**mine, "most": limit, "after": offset})]
             if offset == 0 and len(shown) < limit:  # these are all
                 return shown, len(shown)
-            return shown, connection.scalar(count) or 0
+            return shown, connection.scalar(count, counted) or 0
 
         return await self._database.read(work)
+
+    async def listed(
+        self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
+    ) -> list[Job]:
+        """The page alone: nothing is counted."""
+        conditions = _conditions(search or Search())
+        query = _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
+        values = {"of_visitor": visitor_id, "most": limit, "after": offset}
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
@@ -90,31 +121,21 @@ class JobQueries:
 
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
         """The variations of one click, in their order."""
-        query = (
-            sa.select(jobs)
-            .where(jobs.c.visitor_id == visitor_id, jobs.c.click_id == click_id, jobs.c.deleted_at.is_(None))
-            .order_by(jobs.c.variation)
+        values = {"of_visitor": visitor_id, "of_click": click_id}
+        return await self._database.read(
+            lambda connection: [job_of(row) for row in connection.execute(_OF_CLICK, values)]
         )
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def of_batch(self, visitor_id: str, batch_id: str) -> list[Job]:
         """The jobs of a batch, in their order."""
-        query = (
-            sa.select(jobs)
-            .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id, jobs.c.deleted_at.is_(None))
-            .order_by(jobs.c.variation)
+        values = {"of_visitor": visitor_id, "of_batch": batch_id}
+        return await self._database.read(
+            lambda connection: [job_of(row) for row in connection.execute(_OF_BATCH, values)]
         )
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def last_batch(self, visitor_id: str) -> str | None:
         """The id of the newest batch that has jobs outside the bin."""
-        query = (
-            sa.select(jobs.c.batch_id)
-            .where(jobs.c.visitor_id == visitor_id, jobs.c.batch_id.is_not(None), jobs.c.deleted_at.is_(None))
-            .order_by(jobs.c.created_at.desc())
-            .limit(1)
-        )
-        return await self._database.read(lambda connection: connection.scalar(query))
+        return await self._database.read(lambda connection: connection.scalar(_LAST_BATCH, {"of_visitor": visitor_id}))
 
     async def taken(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> Taken:
         """How long the newest videos of a kind took, of any visitor; at most `limit` values of each."""
@@ -200,8 +221,8 @@ class JobQueries:
 
     async def is_shown(self, share_id: str) -> bool:
         """Whether there is a job with this share id outside the bin."""
-        query = sa.select(jobs.c.job_id).where(jobs.c.share_id == share_id, jobs.c.deleted_at.is_(None))
-        return await self._database.read(lambda connection: connection.execute(query).first() is not None)
+        values = {"shared": share_id}
+        return await self._database.read(lambda connection: connection.execute(_IS_SHOWN, values).first() is not None)
 
     async def has_file(self, visitor_id: str, digest: str) -> bool:
         """Whether a job of this visitor, in the bin or not, was made with the file of this digest."""
@@ -296,6 +317,11 @@ class Overview:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
 
+def counted_most(reach: int) -> int:
+    """How far jobs are counted for a page that ends at the job of this number: to the next full thousand."""
+    return -(-reach // THOUSAND) * THOUSAND
+
+
 def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
     conditions = [jobs.c.prompt.contains(word, autoescape=True) for word in search.words.lower().split()[:20]]
     if search.state == RUNNING:
@@ -306,6 +332,8 @@ def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
         conditions.append(jobs.c.aspect_ratio == search.aspect_ratio)
     if search.frames is not None:
         conditions.append(jobs.c.frames == search.frames)
+    if search.model_id:
+        conditions.append(jobs.c.model_id == search.model_id)
     return conditions
 
 

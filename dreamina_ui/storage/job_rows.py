@@ -47,6 +47,7 @@ jobs = sa.table(
     sa.column("outputs", sa.Text),
     sa.column("files", sa.Text),
     sa.column("remarks", sa.Text),
+    sa.column("poster_due", sa.Boolean),
     sa.column("failure", sa.Text),
     sa.column("not_before", sa.Double),
     sa.column("cancel_requested", sa.Boolean),
@@ -75,7 +76,7 @@ jobs = sa.table(
 own_keys = sa.table("own_keys", sa.column("visitor_id", sa.Text), sa.column("at", sa.Double))
 used_ids = sa.table("used_ids", sa.column("kind", sa.Text), sa.column("id", sa.Text), sa.column("visitor_id", sa.Text))
 
-_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key")
+_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key", "poster_due")
 _COLUMNS = {"paused": "held"}
 """The columns that are not named like their field of `Job`."""
 _FIELDS = tuple(field.name for field in fields(Job))

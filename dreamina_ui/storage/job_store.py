@@ -1,7 +1,7 @@
 """Stores jobs as rows: once per click, changed only by legal moves and by their owners."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -54,22 +54,28 @@ class JobStore:
 
     async def get(self, job_id: str) -> Job:
         """The job with an id, also in the bin. Raises `JobNotFound`, also for an invalid id."""
-        return await self._one(job_id)
+        return await self._one(job_id, _ANY)
 
     async def shown(self, job_id: str) -> Job:
         """The job with an id, which is not deleted. Raises `JobNotFound`.
 
         An uncertain job is found in the bin as well: it may be paid, and its video can still be adopted.
         """
-        return await self._one(job_id, sa.or_(jobs.c.deleted_at.is_(None), jobs.c.state == State.UNCERTAIN))
+        return await self._one(job_id, _SHOWN)
 
     async def get_many(self, job_ids: Sequence[str]) -> list[Job]:
         """The jobs that exist, in no order."""
-        return await self._all(sa.select(jobs).where(jobs.c.job_id.in_(job_ids)))
+        return await self._all(_MANY, {"of_jobs": list(job_ids)})
 
     async def unfinished(self) -> list[Job]:
         """All jobs that have not ended, oldest first."""
         return await self._all(sa.select(jobs).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at))
+
+    async def without_poster(self, ended_before: float) -> list[Job]:
+        """The jobs that ended before this time and whose posters are still to be made, oldest first."""
+        # As the index has it: SQLite takes no other spelling for the same.
+        due = sa.and_(sa.text("poster_due"), jobs.c.finished_at < ended_before)
+        return await self._all(sa.select(jobs).where(due).order_by(jobs.c.finished_at))
 
     async def share_ids(self) -> set[str]:
         """The share ids of all jobs."""
@@ -158,8 +164,8 @@ class JobStore:
 
     async def has_own_key(self, visitor_id: str) -> bool:
         """Whether the visitor pays with an own key."""
-        note = sa.select(own_keys.c.visitor_id).where(own_keys.c.visitor_id == visitor_id)
-        return await self._database.read(lambda connection: connection.execute(note).first() is not None)
+        values = {"of_visitor": visitor_id}
+        return await self._database.read(lambda connection: connection.execute(_KEY_NOTE, values).first() is not None)
 
     def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None, is_call: bool) -> list[Job]:
         self._database.serialise(connection)
@@ -191,16 +197,16 @@ class JobStore:
 
         return await self._database.run(work)
 
-    async def _one(self, job_id: str, *conditions: sa.ColumnElement[bool]) -> Job:
+    async def _one(self, job_id: str, query: sa.Select[Any]) -> Job:
         if not can_be_an_id(job_id):
             raise JobNotFound
-        found = await self._all(sa.select(jobs).where(jobs.c.job_id == job_id, *conditions))
+        found = await self._all(query, {"of_job": job_id})
         if not found:
             raise JobNotFound
         return found[0]
 
-    async def _all(self, query: sa.Select[Any]) -> list[Job]:
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+    async def _all(self, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[Job]:
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
 
 
 def can_be_an_id(value: object) -> bool:
@@ -225,8 +231,12 @@ def _with_free_click(connection: sa.Connection, job: Job) -> Job:
     return job if taken is None else replace(job, click_id=None, batch_id=None, variation=0)
 
 
-# Made once, so that SQLAlchemy compiles it once.
-_ROW = sa.select(jobs).where(jobs.c.job_id == sa.bindparam("of_job")).with_for_update()
+# Made once, so that SQLAlchemy compiles them once.
+_ANY = sa.select(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
+_SHOWN = _ANY.where(sa.or_(jobs.c.deleted_at.is_(None), jobs.c.state == State.UNCERTAIN))
+_MANY = sa.select(jobs).where(jobs.c.job_id.in_(sa.bindparam("of_jobs", expanding=True)))
+_KEY_NOTE = sa.select(own_keys.c.visitor_id).where(own_keys.c.visitor_id == sa.bindparam("of_visitor"))
+_ROW = _ANY.with_for_update()
 
 
 def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:

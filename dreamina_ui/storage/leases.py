@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
@@ -26,6 +27,20 @@ LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0
 """A dead owner's job is claimed within 15 + 4 seconds; a live owner may miss two renewals."""
 CLAIMED_AT_ONCE = 500
+
+
+_THESE = jobs.c.job_id.in_(sa.bindparam("these", expanding=True))
+_CLAIMED = sa.select(jobs).where(_THESE).order_by(jobs.c.created_at, jobs.c.variation)
+_CAN_RUN = sa.or_(
+    jobs.c.own_key.is_(sa.false()),
+    jobs.c.failure.is_(None),
+    # `job_rows.values_of` writes a failure with its code first.
+    sa.not_(jobs.c.failure.startswith(f'{{"code": "{KeyNeeded.code}"', autoescape=True)),
+    jobs.c.visitor_id.in_(sa.bindparam("keyed_visitors", expanding=True)),
+    jobs.c.job_id.in_(sa.bindparam("keyed_jobs", expanding=True)),
+    jobs.c.created_at < sa.bindparam("keyed_since"),
+)
+"""Not of a job that waits for its visitor's own key, unless the key is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,27 @@ class Leases:
         self._folder = folder
         self._lease_s = lease_s
         self.lock = FileLock(folder / f"{self.owner}.lock", thread_local=False)
+        # Made once, so that SQLAlchemy compiles them once: they run for each click.
+        is_free = sa.or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < database.now)
+        self._queued = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING, is_free)
+        self._waiting = sa.and_(jobs.c.finished_at.is_(None), self._queued, jobs.c.held.is_(sa.false()), _CAN_RUN)
+        self._free = (
+            sa.select(jobs.c.job_id)
+            .where(jobs.c.finished_at.is_(None), is_free, sa.not_(self._queued), _CAN_RUN)
+            .order_by(jobs.c.created_at)
+            .limit(CLAIMED_AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        self._first_of_batches = sa.select(jobs.c.job_id).where(self._waiting).limit(1)
+        self._take = (
+            sa.update(jobs)
+            .where(_THESE)
+            .values(
+                lease_owner=self.owner,
+                lease_until=database.now + lease_s,
+                generation=jobs.c.generation + 1,
+            )
+        )
 
     def open(self) -> None:
         """With SQLite, lock this owner's file and free the jobs of owners whose processes have ended; blocks.
@@ -102,65 +138,42 @@ class Leases:
         Path(self.lock.lock_file).unlink(missing_ok=True)
 
     def _claim(self, connection: sa.Connection, active: int, batch_active: int, keyed: Keyed) -> list[Job]:
-        is_free = sa.or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < self._database.now)
-        queued = sa.and_(jobs.c.batch_id.is_not(None), jobs.c.state == State.WAITING, is_free)
-        free = (
-            sa.select(jobs.c.job_id)
-            .where(jobs.c.finished_at.is_(None), is_free, sa.not_(queued), _can_run(keyed))
-            .order_by(jobs.c.created_at)
-            .limit(CLAIMED_AT_ONCE)
-            .with_for_update(skip_locked=True)
-        )
-        job_ids = list(connection.scalars(free))
-        job_ids += self._next_of_batches(connection, queued, active, batch_active, keyed)
+        mine = {"keyed_visitors": [*keyed.visitor_ids], "keyed_jobs": [*keyed.job_ids], "keyed_since": keyed.since}
+        job_ids = list(connection.scalars(self._free, mine))
+        job_ids += self._next_of_batches(connection, active, batch_active, mine)
         if not job_ids:
             return []
-        connection.execute(
-            sa.update(jobs)
-            .where(jobs.c.job_id.in_(job_ids))
-            .values(
-                lease_owner=self.owner,
-                lease_until=self._database.now + self._lease_s,
-                generation=jobs.c.generation + 1,
-            )
-        )
-        claimed = sa.select(jobs).where(jobs.c.job_id.in_(job_ids)).order_by(jobs.c.created_at, jobs.c.variation)
-        return [job_of(row) for row in connection.execute(claimed)]
+        connection.execute(self._take, {"these": job_ids})
+        return [job_of(row) for row in connection.execute(_CLAIMED, {"these": job_ids})]
 
     def _next_of_batches(
-        self, connection: sa.Connection, queued: sa.ColumnElement[bool], active: int, batch_active: int, keyed: Keyed
+        self, connection: sa.Connection, active: int, batch_active: int, mine: dict[str, Any]
     ) -> list[str]:
         """The ids of the next jobs of batches: the oldest of each visitor, visitors in turn."""
-        waiting = sa.and_(jobs.c.finished_at.is_(None), queued, jobs.c.held.is_(sa.false()), _can_run(keyed))
-        if connection.execute(sa.select(jobs.c.job_id).where(waiting).limit(1)).first() is None:
+        queued, waiting = self._queued, self._waiting
+        if connection.execute(self._first_of_batches, mine).first() is None:
             return []
         self._database.serialise(connection)  # two replicas at once would both fill the same places
         running = sa.and_(jobs.c.finished_at.is_(None), sa.not_(queued))
         places = active - (connection.scalar(sa.select(sa.func.count()).select_from(jobs).where(running)) or 0)
-        mine = sa.select(jobs.c.visitor_id, sa.func.count()).where(running, jobs.c.batch_id.is_not(None))
-        running_of: dict[str, int] = {row[0]: row[1] for row in connection.execute(mine.group_by(jobs.c.visitor_id))}
+        by_visitor = sa.select(jobs.c.visitor_id, sa.func.count()).where(running, jobs.c.batch_id.is_not(None))
+        running_of: dict[str, int] = {
+            row[0]: row[1] for row in connection.execute(by_visitor.group_by(jobs.c.visitor_id))
+        }
         turn = sa.func.row_number().over(
             partition_by=jobs.c.visitor_id, order_by=(jobs.c.created_at, jobs.c.variation, jobs.c.job_id)
         )
         turns = (
             sa.select(jobs.c.job_id, jobs.c.visitor_id, jobs.c.created_at, turn.label("turn")).where(waiting).subquery()
         )
-        candidates = connection.execute(sa.select(turns).where(turns.c.turn <= batch_active)).all()
+        candidates = connection.execute(sa.select(turns).where(turns.c.turn <= batch_active), mine).all()
         # Visitors with the fewest running jobs come first.
         ordered = sorted(candidates, key=lambda row: (running_of.get(row.visitor_id, 0) + row.turn, row.created_at))
         allowed = (row for row in ordered if running_of.get(row.visitor_id, 0) + row.turn <= batch_active)
         chosen = [row.job_id for row in islice(allowed, min(max(places, 0), CLAIMED_AT_ONCE))]
         still = sa.select(jobs.c.job_id).where(jobs.c.job_id.in_(chosen), waiting).with_for_update(skip_locked=True)
-        return list(connection.scalars(still)) if chosen else []
+        return list(connection.scalars(still, mine)) if chosen else []
 
 
 def _free(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> None:
     connection.execute(sa.update(jobs).where(condition).values(lease_owner=None, lease_until=None))
-
-
-def _can_run(keyed: Keyed) -> sa.ColumnElement[bool]:
-    # `job_rows.values_of` writes a failure with its code first.
-    waits_for_key = jobs.c.failure.startswith(f'{{"code": "{KeyNeeded.code}"', autoescape=True)
-    key_is_here = sa.or_(jobs.c.visitor_id.in_(keyed.visitor_ids), jobs.c.job_id.in_(keyed.job_ids))
-    not_waiting = sa.or_(jobs.c.own_key.is_(sa.false()), jobs.c.failure.is_(None), sa.not_(waits_for_key))
-    return sa.or_(not_waiting, key_is_here, jobs.c.created_at < keyed.since)

@@ -161,6 +161,14 @@ MIGRATIONS: Sequence[Migration] = (
             "AND NOT jobs.own_key AND jobs.created_at >= newest.created_at) GROUP BY visitor_id",
         ),
     ),
+    Migration(
+        # A video is shown before its poster is made.
+        "0012_posters",
+        (
+            "ALTER TABLE jobs ADD COLUMN poster_due BOOLEAN NOT NULL DEFAULT FALSE",
+            "CREATE INDEX jobs_poster_due ON jobs (finished_at) WHERE poster_due",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

@@ -1,7 +1,7 @@
 """Drafts: what is typed and chosen is kept by the browser (`assets/js/draft.js`) until it is sent."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -10,9 +10,10 @@ from gradio.components import CheckboxGroup, Component, Dropdown, Radio
 __all__ = ["keep_draft"]
 
 
-def keep_draft(blocks: gr.Blocks, part: str, components: Sequence[Component], accepted: Component) -> None:
-    """Keep what these components hold, for this `part` of the page, until `accepted` changes; nothing of it is sent."""
-    names = json.dumps([component.elem_id for component in components])
+def keep_draft(blocks: gr.Blocks, part: str, drafted: Mapping[str, Component], accepted: Component) -> None:
+    """Keep what these components hold, by their names, for a `part` of the page, until `accepted` changes; nothing is sent."""
+    components = list(drafted.values())
+    names = json.dumps(list(drafted))
     choices = json.dumps([_choices(component) for component in components])
     named = f"{json.dumps(part)}, {names}"
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -12,7 +12,7 @@ from dreamina_ui.cards.model_card import Card, Field, seed_most
 from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed
-from dreamina_ui.web.uploads import MEDIA_ENDINGS
+from dreamina_ui.web.checks.upload_form import MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["Form", "build_control", "build_form", "build_media", "choice_label"]
@@ -39,6 +39,11 @@ class Form:
     """By field name, for fields of media."""
     notes: Mapping[str, gr.HTML]
     """By field name, what was done to a file that was handed in."""
+
+    @property
+    def picture(self) -> Field | None:
+        """The field for the picture that a video begins with: the first one for a picture."""
+        return next((field for field in self.card.fields if field.media == "image"), None)
 
     def values(self, contents: Mapping[Component, Any], *, comma: bool = False) -> dict[str, Any]:
         """The values by field name, from the contents of the controls; `comma` is as for `value_of`."""
@@ -76,7 +81,7 @@ def build_form(card: Card, fixed: Fixed) -> Form:
                 controls[field.name], buttons[field.name], notes[field.name] = build_media(card, field, fixed)
             problems[field.name] = _problem(field)
             if field.name == "prompt":
-                gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips")
+                gr.HTML(fixed.fragment("chips", chips_html), elem_id="chips", js_on_load=None)
             continue
         with gr.Row(elem_classes="pair", equal_height=False):
             for field in group:
@@ -133,7 +138,7 @@ def _variations(fixed: Fixed) -> gr.Radio:
 
 
 def _problem(field: Field) -> gr.HTML:
-    return gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem")
+    return gr.HTML("", visible=False, elem_id=f"problem-{field.name}", elem_classes="problem", js_on_load=None)
 
 
 def _seed(field: Field, card: Card, fixed: Fixed) -> Component:

@@ -4,29 +4,37 @@ For each session, Gradio describes all components anew (25 ms of processor time,
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
 """
 
+import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-from fastapi import FastAPI
+import gradio.queueing
+import gradio.utils
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from gradio.blocks import Block, BlockFunction
 from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
-from gradio.data_classes import FileData
-from gradio.routes import file_upload_statuses
+from gradio.components.base import _Keywords
+from gradio.data_classes import BlocksConfigDict, FileData
+from gradio.routes import BUILD_PATH_LIB, file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
 from dreamina_ui.api.endpoints import TAKING_FILES
 from dreamina_ui.ui.html.shown import Shown
-from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.checks.addresses import ADDRESS
+from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.web.visitors import NEW_VISITOR, VISITOR
 
@@ -36,7 +44,11 @@ __all__ = [
     "SavedVideo",
     "StudioBlocks",
     "events_of",
+    "kept_number",
+    "kept_text",
     "mount_page",
+    "page_files",
+    "page_styles",
     "upload_folder",
     "value_in",
 ]
@@ -58,8 +70,12 @@ DISPLAY_PROPERTIES = frozenset({"__type__", "value", "visible", "interactive"})
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """Components that show their value unchanged."""
 
-CALM_S, PROGRESS_S = 0.01, 1.0
+LOGIN_CHECK = "login_check"
+OFTEN_ASKED = ("/gradio_api/queue/join", "/gradio_api/queue/data")
+CALM_S, PROGRESS_S = 0.005, 1.0
 """Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
+DESCRIBED = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
+"""What programs can read about a component that is a value of an endpoint."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
 """What takes its input as it is: no file is named in it, no file is made of it."""
 VALUE_REFUSED = "A value is not of the kind that its field takes."
@@ -109,6 +125,22 @@ class StudioBlocks(gr.Blocks):
         super().__init__(*values, **options)
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
+        self.shown_later: list[Block] = []
+
+    def show_later(self, parts: Sequence[Block]) -> None:
+        """Make these, which are invisible at first, when the browser has drawn all others (`assets/js/dreamina.js`)."""
+        self.shown_later = list(parts)
+        self.load(
+            None,
+            outputs=self.shown_later,
+            js=f"() => window.dreamina.later({len(parts)})",
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def get_config_file(self) -> BlocksConfigDict:
+        """The description from which the browser makes the page, without what it would make and never show."""
+        return _lean(super().get_config_file())
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
@@ -129,10 +161,15 @@ class StudioBlocks(gr.Blocks):
     async def postprocess_data(
         self, block_fn: BlockFunction, predictions: list[Any] | dict[Any, Any], state: SessionState | None
     ) -> list[Any]:
-        """`predictions` by component, as our handlers give them, or an endpoint's; others go to Gradio as they are."""
+        """`predictions` by component or in the order of the outputs, as our handlers give them, or an endpoint's; others go to
+        Gradio as they are."""
         if block_fn.outputs and all(isinstance(block, Api) for block in block_fn.outputs):
             # Gradio would take the path of a file in it for one on this disk, and give an absolute path in its place.
             return list(predictions) if len(block_fn.outputs) > 1 else [predictions]
+        outputs = block_fn.outputs
+        is_in_order = isinstance(predictions, list | tuple) and len(predictions) == len(outputs) == len(set(outputs))
+        if is_in_order and not any(value is _Keywords.FINISHED_ITERATING for value in predictions):
+            predictions = dict(zip(outputs, predictions, strict=True))
         is_by_component = isinstance(predictions, dict) and all(isinstance(key, Block) for key in predictions)
         if not is_by_component or len(block_fn.outputs) < 2:
             return await super().postprocess_data(block_fn, predictions, state)
@@ -145,14 +182,50 @@ class StudioBlocks(gr.Blocks):
                 answers[component._id] = component.answer(value)
             else:
                 changed[component._id] = value
-        outputs = [block for block in block_fn.outputs if block._id in changed]
-        if outputs:
+        others = [block for block in outputs if block._id in changed]
+        if others:
             fewer = copy(block_fn)
-            fewer.outputs = outputs
-            values = [changed[block._id] for block in outputs]
+            fewer.outputs = others
+            values = [changed[block._id] for block in others]
             done = await super().postprocess_data(fewer, values if len(values) > 1 else values[0], state)
-            answers |= {block._id: value for block, value in zip(outputs, done, strict=True)}
+            answers |= {block._id: value for block, value in zip(others, done, strict=True)}
         return [answers.get(block._id, gr.skip()) for block in block_fn.outputs]
+
+
+def _lean(config: BlocksConfigDict) -> BlocksConfigDict:
+    """What Gradio's browser side makes for each value of an endpoint, and describes for each component, is for no page.
+
+    Nor is the state of a call that shows no progress: Gradio writes it to each of its outputs, twice for each call, and for each
+    searches the whole page. Programs read the same description; of it they use the endpoints alone.
+    """
+    endpoints = {component["id"] for component in config["components"] if component["type"] == "api"}
+    for component in config["components"]:
+        if component["id"] in endpoints:
+            component["props"]["visible"] = False
+        else:
+            for name in DESCRIBED:
+                component.pop(name, None)
+    pages: list[Any] = [config, *config["page"].values()]
+    for page in pages:
+        children = page["layout"]["children"]
+        page["layout"]["children"] = [child for child in children if child["id"] not in endpoints]
+    for event in config["dependencies"]:
+        if event["show_progress"] == "hidden" and event["targets"]:
+            event["show_progress_on"] = []
+    return config
+
+
+def kept_text(name: str, value: str = "") -> gr.Textbox:
+    """A text that the page keeps and never shows: events set it, read it, and run at its change, and nothing is drawn for it.
+
+    (What is `visible="hidden"` is drawn and measured like any other field.)
+    """
+    return gr.Textbox(value, visible=False, container=False, elem_id=name, label=name)
+
+
+def kept_number(name: str) -> gr.Number:
+    """A whole number that the page keeps and never shows, 0 at first."""
+    return gr.Number(0, precision=0, visible=False, container=False, elem_id=name, label=name)
 
 
 def is_display_update(value: Any) -> bool:
@@ -173,11 +246,122 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     # remembers, by pandas.
     queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
+    # And a thread is asked for them; they are nothing but a look whether there are enough new calls.
+    gradio.queueing.run_sync = _at_once  # type: ignore[assignment]
+    # For plots, which this page has none of, Gradio tries to import matplotlib twice for each message; where it is not
+    # installed, each try looks through all of Python's folders.
+    gradio.utils.MatplotlibBackendMananger = nullcontext  # type: ignore[assignment, misc]
     gr.mount_gradio_app(app, blocks, "/", **options)
     blocks.state_session_capacity = SESSIONS_MOST
     states = PageStates()
     states.set_blocks(blocks)
-    app.routes[-1].app.state_holder = states  # type: ignore[attr-defined]
+    mounted = app.routes[-1].app  # type: ignore[attr-defined]
+    mounted.state_holder = states
+    _speed_up_routes(mounted)
+
+
+def _speed_up_routes(app: FastAPI) -> None:
+    """What each call of the page asks for is found first: each of sixty other addresses would be compared with it, twice.
+
+    And for each request Gradio asks a thread whether somebody has logged in, which only looks at a value that is there.
+    """
+    for included in app.router.routes:
+        routes: list[Any] = getattr(getattr(included, "original_router", None), "routes", [])
+        routes.sort(key=lambda route: getattr(route, "path", "") not in OFTEN_ASKED)
+        for route in routes:
+            if isinstance(route, APIRoute):
+                route.dependencies[:] = map(_checked_at_once, route.dependencies)
+
+
+def _checked_at_once(depends: Any) -> Any:
+    check = depends.dependency
+    if getattr(check, "__name__", "") != LOGIN_CHECK or iscoroutinefunction(check):
+        return depends
+    user = signature(check).parameters["user"].default  # told by what is asynchronous already
+
+    async def login_check(user: Any = user) -> Any:
+        return check(user)
+
+    return Depends(login_check)
+
+
+async def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+_ENTRY = re.compile(r'src="\./assets/([^"]+\.js)"')
+_NEEDED = re.compile(r"m\.f=\[([^\]]*)\]")
+_LOADED = r"import\(`\./([^`]+)`\)[^`]{0,60}?,__vite__mapDeps\(\[([\d,]*)\]\)"
+
+
+def page_files(blocks: StudioBlocks) -> tuple[list[Path], list[Path]]:
+    """Gradio's scripts and styles that the browser needs before the page can be used, in the order in which it asks for them.
+
+    Each script names the next ones, and those of a component are asked for one component after the other: five round trips, while
+    nothing is shown. Empty where Gradio's files are not built as they were: then the page takes longer.
+    """
+    folder = Path(BUILD_PATH_LIB)
+    types = {"state" if part["type"] == "api" else part["type"] for part in _made(blocks)}
+    page = (folder.parent / "index.html").read_text(encoding="utf-8")
+    entry = _ENTRY.search(page)
+    if entry is None:
+        return [], []
+    files = dict.fromkeys([entry[1]])
+    for start, next_one in ((entry[1], "[a-zA-Z]+-"), ("Index-", "Blocks-"), ("core-", "")):
+        script = next((name for name in files if name.startswith(start)), None)
+        if script is None:
+            return [], []
+        text = (folder / script).read_text(encoding="utf-8")
+        listed = _NEEDED.search(text)
+        names = [name.strip('"').removeprefix("./") for name in listed[1].split(",")] if listed else []
+        loads = [_component_load(text, kind) for kind in sorted(types)] if not next_one else re.findall(_LOADED, text)
+        for name, numbers in filter(None, loads):
+            if re.match(next_one, name):
+                files |= dict.fromkeys([name, *(names[int(number)] for number in filter(None, numbers.split(",")))])
+    found = [folder / name for name in files]
+    styles = [file for file in found if file.suffix == ".css" and file.name not in page]
+    return [file for file in found if file.suffix == ".js"], styles
+
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_RULE = re.compile(r"([^{}]+)\{((?:[^{}]|\{[^{}]*\})*)\}")
+CONTAINER = f".gradio-container.gradio-container-{gr.__version__.replace('.', '-')} .contain"
+
+
+def page_styles(files: Iterable[Path]) -> str:
+    """Our styles as Gradio's browser side would write them: each rule, and again for what is inside the page's container, which
+    puts it before Gradio's own rules; those of a media query only the second way.
+
+    Done in the browser, it takes as long as all of the page's layout.
+    """
+    text = _COMMENT.sub("", "\n".join(file.read_text(encoding="utf-8") for file in files))
+    return "\n".join(_placed(head.strip(), body.strip()) for head, body in _RULE.findall(text))
+
+
+def _placed(head: str, body: str) -> str:
+    if head.startswith("@media"):
+        return f"{head} {{ {' '.join(_contained(*rule) for rule in _RULE.findall(body))} }}"
+    rule = f"{head} {{ {body} }}"
+    return rule if head.startswith("@") else f"{rule}\n{_contained(head, body)}"
+
+
+def _contained(selectors: str, body: str) -> str:
+    is_dark = ".dark" in selectors
+    parts = (part.strip() for part in selectors.replace(".dark", "", 1).split(","))
+    start = f".dark {CONTAINER}" if is_dark else CONTAINER
+    return f"{', '.join(f'{start} {part}' for part in parts)} {{ {body.strip()} }}"
+
+
+def _component_load(text: str, kind: str) -> tuple[str, str] | None:
+    found = re.search(rf"\b{kind}:\{{[^{{}}]*?component:\(\)=>\w+\(\(\)=>{_LOADED}", text)
+    return (found[1], found[2]) if found else None
+
+
+def _made(blocks: StudioBlocks) -> Iterator[Any]:
+    """The components whose files the browser loads when it opens the page: others are loaded when they are shown."""
+    later = {block._id for block in blocks.shown_later}
+    parts = blocks.config["components"]
+    return (part for part in parts if part["props"].get("visible", True) is not False or part["id"] in later)
 
 
 def value_in(event: gr.EventData, name: str) -> Any:
@@ -239,6 +423,8 @@ class OpenCalls:
         self._monotonic = monotonic
         self._read_at: dict[str, float] = {}
         self._tidied_at = float("-inf")
+        self._open_most: dict[str | None, int] = {}
+        """By visitor, how many calls are open at most: those that were there when it was last counted, and those since."""
 
     def knows(self, name: str) -> bool:
         """Whether a session of this name, or a call, is answered or waits to be."""
@@ -246,17 +432,31 @@ class OpenCalls:
         waiting = name in queue.pending_messages_per_session or name in queue.event_ids_to_events
         return waiting or any(name in calls for calls in queue.pending_event_ids_session.values())
 
-    def has_room(self, session: str, visitor_id: str | None) -> bool:
-        """Whether one more call may come: of this session, of this visitor (None without a cookie), and at all."""
+    def has_room(self, session: str, visitor_id: str | None, address: str = "") -> bool:
+        """Whether one more call may come: of this session, of this visitor (None without a cookie), of this address of the open
+        net, which may have half of what all may have, and at all."""
         queue = self._blocks._queue
         if len(queue.pending_event_ids_session.get(session, ())) >= SESSION_CALLS_MOST:
             return False
         running = list(queue.event_ids_to_events.values())
         if len(running) >= self._most + WAITING_MOST:
             return False
-        if visitor_id is None:
-            return sum(1 for call in running if NEW_VISITOR in call.request.scope) < STRANGER_CALLS_MOST
-        return sum(1 for call in running if call.request.scope.get(VISITOR) == visitor_id) < VISITOR_CALLS_MOST
+        # Counted anew only where there may be too many: with a thousand people, it is a thousand calls to look at.
+        if address and len(running) >= STRANGER_CALLS_MOST // 2:
+            here = [call.request.scope for call in running if call.request.scope.get(ADDRESS) == address]
+            if len(here) >= (self._most + WAITING_MOST) // 2:
+                return False
+            if visitor_id is None and sum(_is_of(scope, None) for scope in here) >= STRANGER_CALLS_MOST // 2:
+                return False
+        limit = STRANGER_CALLS_MOST if visitor_id is None else VISITOR_CALLS_MOST
+        count = self._open_most.pop(visitor_id, limit)
+        if count >= limit:
+            count = sum(_is_of(call.request.scope, visitor_id) for call in running)
+        if count < limit:
+            self._open_most[visitor_id] = count + 1
+        if len(self._open_most) > SESSIONS_MOST:
+            del self._open_most[next(iter(self._open_most))]
+        return count < limit
 
     def tidy(self) -> None:
         """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
@@ -287,6 +487,10 @@ class OpenCalls:
         for kept in (file_upload_statuses._signals, file_upload_statuses._statuses):
             for name in list(kept)[: max(0, len(kept) - UPLOADS_MOST)]:
                 del kept[name]
+
+
+def _is_of(scope: Mapping[str, Any], visitor_id: str | None) -> bool:
+    return NEW_VISITOR in scope if visitor_id is None else scope.get(VISITOR) == visitor_id
 
 
 class PageStates(StateHolder):

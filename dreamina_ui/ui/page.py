@@ -18,11 +18,12 @@ from dreamina_ui.ui.gradio_internals import StudioBlocks, value_in
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import header_html
 from dreamina_ui.ui.html.keyboard import keys_html
+from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
 from dreamina_ui.ui.sections.account import Account, AllowanceOf
 from dreamina_ui.ui.sections.batch import Batch
 from dreamina_ui.ui.sections.compose import Compose
-from dreamina_ui.ui.sections.history import History
+from dreamina_ui.ui.sections.history import Draws, History
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -32,7 +33,7 @@ __all__ = ["Page", "build_page"]
 NEW_S = 5.0
 """Seconds: a younger job is not in the history of the page yet, nor in the number of videos left."""
 STANDS_AT = (
-    """(job, at, content) => [job, String(document.querySelector("#player video")?.currentTime ?? 0), content]"""
+    """(job, at, ...others) => [job, String(document.querySelector("#player video")?.currentTime ?? 0), ...others]"""
 )
 LONGEST_S = 86_400.0
 JUST_ENDED_S = 60.0
@@ -53,7 +54,11 @@ class Page:
     ) -> None:
         self._engine = engine
         self._callers = callers
-        gr.HTML(fixed.fragment("header", partial(header_html, engine.card, engine.backend)), elem_classes="header")
+        gr.HTML(
+            fixed.fragment("header", partial(header_html, engine.models, engine.backend)),
+            elem_classes="header",
+            js_on_load=None,
+        )
         self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
@@ -66,20 +71,26 @@ class Page:
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
                 self.batch = Batch(engine, callers, fixed)
         self.history = History(engine, callers, fixed)
-        gr.HTML(fixed.fragment("keys", keys_html), elem_id="keys")
-        gr.HTML(fixed.fragment("connection", connection_html), elem_classes="notify")
+        self.words = gr.HTML(
+            fixed.fragment("words", lambda words: keys_html(words) + connection_html(words)),
+            visible=False,
+            elem_id="keys",
+            js_on_load=None,
+        )
 
     def _build_examples(self, fixed: Fixed) -> gr.HTML:
         card = self._engine.card
-        fitting = [name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)]
+        self._fitting = fitting = [
+            name for name, example in EXAMPLES.items() if all(card.field(field) for field in example)
+        ]
         return gr.HTML(
             fixed.fragment("examples", lambda words: examples_html(words, fitting)),
             elem_id="examples",
             js_on_load=EXAMPLES_SCRIPT,
-            visible=bool(fitting),
+            visible=False,
         )
 
-    def connect(self, blocks: gr.Blocks) -> None:
+    def connect(self, blocks: StudioBlocks) -> None:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
         account = self.account
@@ -88,8 +99,11 @@ class Page:
         compose.connect(quiet)
         stage.connect(quiet)
         history.connect(quiet)
-        keep_draft(blocks, "form", compose.price_inputs, compose.accepted)
-        keep_draft(blocks, "batch", batch.drafted, batch.accepted)
+        keep_draft(blocks, "form", compose.forms.drafted, compose.accepted)
+        keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
+        examples = [self.examples] if self._fitting else []
+        # Nobody needs these for the first click: they are made when the form has been drawn.
+        blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
         blocks.load(
             self.open,
             inputs=stage.opening,
@@ -100,7 +114,7 @@ class Page:
                 compose.price,
                 *account.outputs,
                 *history.outputs,
-                *compose.controls,
+                *compose.forms.outputs,
                 *compose.messages,
                 *stage.outputs,
             ],
@@ -144,15 +158,13 @@ class Page:
         if self._engine.backend.charges:
             # What the last video cost may be known now.
             watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price, **quiet)
-        filled = [*compose.controls, compose.refusal]
-        stage.reuse.click(self.reuse, inputs=stage.current, outputs=filled, **quiet)
-        stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=filled, **quiet)
-        if picture := compose.picture:
-            control = compose.form.controls[picture.name]
+        stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.filled, **quiet)
+        stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.filled, **quiet)
+        if pictures := compose.forms.pictures:
             stage.use_frame.click(
                 self.use_frame,
-                inputs=[stage.current, stage.stands_at, control],
-                outputs=[control, compose.form.problems[picture.name], compose.form.notes[picture.name]],
+                inputs=[stage.current, stage.stands_at, compose.forms.picker, *pictures.values()],
+                outputs=[*compose.filled, *compose.forms.picture_messages],
                 js=STANDS_AT,
                 **quiet,
             )
@@ -163,7 +175,9 @@ class Page:
             js="window.dreamina.deleting",
             **quiet,
         )
-        self.examples.select(self.fill_from_example, outputs=compose.controls, **quiet)
+        self.examples.select(
+            self.fill_from_example, inputs=compose.forms.picker, outputs=compose.forms.outputs, **quiet
+        )
 
     async def open(self, opening: str, request: gr.Request) -> Update:
         """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
@@ -174,11 +188,13 @@ class Page:
         """
         facts = _parsed(opening)
         words, query = self._callers.words(request), dict(request.query_params)
-        shown = await self.history.show("", "", "", "", 0, request)
+        shown = await self.history.show("", "", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
-        defaults = {field.name: field.default for field in self._engine.card.fields}
-        update[self.compose.price] = await self.compose.price_html(self._callers.visitor(request), defaults, words)
+        card = self._engine.card
+        defaults = {field.name: field.default for field in card.fields}
+        visitor_id = self._callers.visitor(request)
+        update[self.compose.price] = await self.compose.price_html(visitor_id, card, defaults, words)
         if not facts.get("has_draft"):
             update |= self.compose.fill_from_link(query, words)
         update |= self.compose.show_visitor_problem(request)
@@ -195,12 +211,12 @@ class Page:
 
     async def _newest(self, visitor_id: str, seen: Any) -> str | None:
         """The newest job that runs, or else the newest video, if it is not among those that were seen."""
-        running, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=RUNNING))
+        running = await self._engine.history.listed(visitor_id, 1, search=Search(state=RUNNING))
         if running:
             return running[0].job_id
         if not isinstance(seen, list):
             return None
-        ready, _ = await self._engine.history.page(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
+        ready = await self._engine.history.listed(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
         return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
@@ -210,7 +226,7 @@ class Page:
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change of the job on the stage, until it ends or another one is shown.
 
-        The history is updated for a new job, and whenever a job of the click ends.
+        The history is updated for a new job, and whenever a job of the click ends or gets its poster.
         """
         words, is_resent = self._callers.words(request), self._callers.is_resent(request)
         now = self._callers.now()
@@ -218,28 +234,27 @@ class Page:
             yield self.stage.empty(words) | self._buttons(None)
             return
         try:
-            ended_before: int | None = None
-            async for update, job, ended in self.stage.watch(job_id, request):
-                is_new = ended_before is None and now - job.created_at < NEW_S
-                just_ended = ended_before is None and (is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S)
-                if is_new or just_ended or ended_before not in (None, ended):
+            draws, is_first = Draws(), True
+            async for update, job, progress in self.stage.watch(job_id, request):
+                is_new = is_first and now - job.created_at < NEW_S
+                just_ended = is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S
+                if draws.now(progress, at_first=is_new or just_ended):
                     update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
-                ended_before = ended
+                is_first = False
                 yield update | self._buttons(job)
         except DreaminaError as error:
             yield self.stage.show_error(error, words) | self._buttons(None)
 
     async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
-        """Relay each change in the batch's table; the history is updated when one of its jobs ends."""
+        """Relay each change in the batch's table; the history is updated when one of its jobs ends or gets its poster."""
         if not batch_id:
             return
-        ended_before: int | None = None
-        async for update, ended in self.batch.watch(batch_id, request):
-            if ended != ended_before:
+        draws = Draws()
+        async for update, progress in self.batch.watch(batch_id, request):
+            if draws.now(progress, at_first=True):
                 update |= self.history.refreshed()
-            ended_before = ended
             yield update
 
     async def show_on_stage(self, event: gr.EventData) -> Update:
@@ -259,26 +274,36 @@ class Page:
 
     async def reuse_with_new_seed(self, job_id: str, request: gr.Request) -> Update:
         """Fill the form with the job's settings and the default seed."""
-        seed = self._engine.card.field("seed")
-        return await self.compose.fill_from_job(job_id, request, **({"seed": seed.default} if seed else {}))
+        return await self.compose.fill_from_job(job_id, request, new_seed=True)
 
-    async def use_frame(self, job_id: str, at_s: str, content: str, request: gr.Request) -> Update:
-        """Put the frame that the player shows into the form, as the picture that a video begins with."""
-        picture = self.compose.picture
-        if picture is None:
-            return {}
-        frame = self._engine.frame(self._callers.visitor(request), job_id, _seconds(at_s), picture)
-        return await self.compose.hand_in(picture, content, request, frame)
+    async def use_frame(self, request: gr.Request, job_id: str, at_s: str, model_id: str, *contents: Any) -> Update:
+        """Put the frame that the player shows into the form, as the picture that a video begins with.
+
+        It is the picked model's form, if that takes a picture; else the first that does, with the video's prompt.
+        """
+        visitor_id, forms = self._callers.visitor(request), self.compose.forms
+        form, update = forms.of(model_id), Update()
+        try:
+            if form.picture is None:
+                form = next(each for each in forms.all if each.picture)
+                job = await self._engine.job(visitor_id, job_id)
+                update = self.compose.fill({"prompt": job.prompt}, form.card.model_id)
+            field = form.picture
+            assert field is not None
+            content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
+            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field)
+            return update | await self.compose.hand_in(form, field, content, request, frame)
+        except DreaminaError as error:
+            return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
 
     async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Delete the job on the stage; it can be restored."""
         await self._engine.history.delete(self._callers.visitor(request), [job_id])
         return {self.stage.current: "", **self.history.refreshed()}
 
-    async def fill_from_example(self, event: gr.EventData) -> Update:
-        """Fill the form with an example; nothing is sent."""
-        example = EXAMPLES.get(str(value_in(event, "name")), {})
-        return self.compose.fill(example) or dict.fromkeys(self.compose.controls, gr.skip())
+    async def fill_from_example(self, model_id: str, event: gr.EventData) -> Update:
+        """Fill the form with an example, as far as its model has such fields; nothing is sent."""
+        return self.compose.fill(EXAMPLES.get(str(value_in(event, "name")), {}), model_id)
 
     def _buttons(self, job: Job | None) -> Update:
         is_being_sent = job is not None and job.state in (State.WAITING, State.SUBMITTING)
@@ -294,13 +319,13 @@ def build_page(
     left: AllowanceOf | None = None,
     *,
     login: bool = False,
-) -> tuple[gr.Blocks, gr.I18n]:
+) -> tuple[StudioBlocks, gr.I18n]:
     """The app as Gradio blocks, with the page's private events and the public endpoints; and its fixed texts.
 
     `left` returns a visitor's allowance. With `login` there is a button to sign in with Hugging Face.
     """
     fixed = Fixed()
-    blocks: gr.Blocks
+    blocks: StudioBlocks
     # Gradio checks every hour, and deletes uploads that are older than an hour: they are read once.
     with StudioBlocks(
         title="Dreamina UI", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)

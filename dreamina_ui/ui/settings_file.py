@@ -5,16 +5,13 @@ from typing import Any
 
 from dreamina_ui.cards.model_card import Card
 
-__all__ = ["SETTINGS_PROBLEMS", "settings_of"]
-
-SETTINGS_PROBLEMS = ("no_settings", "other_model", "invalid", "busy", "too_much")
-"""What can be wrong with a file, or with the moment. Each has a sentence."""
+__all__ = ["settings_of"]
 
 
 def settings_of(card: Card, record: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
-    """The values of a file's record that fit the card, by field name, and one of `SETTINGS_PROBLEMS` or None.
+    """The values of a file's record that fit the card, by field name, and what is wrong or None.
 
-    With `other_model` and `invalid`, the values are those that fit.
+    With `other_model` and `invalid`, the values are those that fit; with `no_settings` there are none.
     """
     settings = record.get("settings") if record else None
     if record is None or not isinstance(settings, dict) or not settings:

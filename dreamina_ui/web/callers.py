@@ -12,6 +12,7 @@ import gradio as gr
 from starlette.requests import Request
 
 from dreamina_ui.errors import VisitorLost, VisitorUnknown
+from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.visitors import KEY_VISITOR, NEW_VISITOR, Visitors
 from dreamina_ui.wording import Words
 
@@ -87,6 +88,12 @@ class Callers:
         visitor_id, raw = self.known_visitor(request), request.request
         made: str | None = raw.scope.get(KEY_VISITOR) if raw is not None else None
         return visitor_id if made is None or (self._login and _signed_in(request, self.now())) else made
+
+    def address(self, request: gr.Request) -> str:
+        """The address of the open net that asks; an empty text where there is none."""
+        raw = request.request
+        address: str = raw.scope.get(ADDRESS, "") if raw is not None else ""
+        return address
 
     def is_resent(self, request: gr.Request) -> bool:
         """Whether the page sends this call again because the connection broke before the answer came."""

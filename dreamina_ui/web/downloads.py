@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -26,7 +26,7 @@ from dreamina_ui.media.library import SHARE_ID, Library, SavedFile
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.web.callers import zone_of
-from dreamina_ui.web.saved_files import file_response
+from dreamina_ui.web.saved_files import LargeFile, file_response
 
 __all__ = ["ZIPPED_MOST", "Downloads"]
 
@@ -78,7 +78,7 @@ class Downloads:
         shown = kind.inline and request.query_params.get("inline") == "1"
         headers = {**_ASKED_AGAIN, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
         media_type = kind.media_type if kind.inline else "application/octet-stream"
-        response = FileResponse(video.file.path, media_type=media_type, headers=headers, stat_result=video.stat)
+        response = LargeFile(video.file.path, media_type=media_type, headers=headers, stat_result=video.stat)
         return file_response(request, response)
 
     async def _serve_zip(self, request: Request) -> Response:

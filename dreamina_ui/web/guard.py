@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.media.kinds import KINDS
-from dreamina_ui.web.call_check import refusal
+from dreamina_ui.web.checks.addresses import ADDRESS, asking_address
+from dreamina_ui.web.checks.calls import refusal
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
 __all__ = ["Guard"]
@@ -117,6 +118,8 @@ class Guard:
             return
         scope = self._believed(scope)
         headers = Headers(scope=scope)
+        address, is_outside = asking_address(scope, headers, behind_proxy=self._behind_proxy)
+        scope[ADDRESS] = address if is_outside else ""
         hosts = [host for host in (_first(headers, "x-forwarded-host"), headers.get("host")) if host]
         foreign = self._is_foreign(scope, headers, hosts)
         send = self._with_headers(send, foreign)

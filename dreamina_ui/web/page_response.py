@@ -7,9 +7,10 @@ compressed once, and therefore well.
 
 import asyncio
 import hashlib
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,35 +26,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.config.hosts import Hosts
 
-__all__ = ["ADDRESS", "PageCache", "PageHead", "PageScripts", "with_head"]
+__all__ = ["ADDRESS", "PageCache", "PageFiles", "PageHead", "PageScripts", "with_head"]
 
-ADDRESS = "/dreamina/scripts.js"
+ADDRESS, STYLES = "/dreamina/scripts.js", "/dreamina/styles.css"
+_URL = re.compile(r"url\(([\"']?)\./")
 FIRST = "dreamina.js"
 """The script with the helpers that the other scripts use."""
 MAX_AGE_S = 31_536_000
 
 
-class PageScripts:
-    """Serves all scripts of a folder as one file without comments, whose address changes with its content.
+class _OneFile:
+    """Serves a text at an address that changes with it, so that browsers need never ask again."""
 
-    Otherwise the page would wait for more than twenty responses before it starts.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        first = folder / FIRST
-        files = [first, *sorted(set(folder.glob("*.js")) - {first})]
-        self._plain = rjsmin.jsmin("\n".join(file.read_text(encoding="utf-8") for file in files)).encode()
-        self._compressed = brotli.compress(self._plain, mode=brotli.MODE_TEXT)
+    def __init__(self, path: str, media_type: str, text: str) -> None:
+        self._path, self._media_type = path, media_type
+        self._plain = text.encode()
+        self._compressed = _compressed(self._plain, GOOD)
         self._version = hashlib.sha256(self._plain).hexdigest()[:16]
 
     @property
-    def tag(self) -> str:
-        """The script element, without `async` or `defer`: the scripts run before Gradio's, which call their functions."""
-        return f'<script src="{ADDRESS.removeprefix("/")}?v={self._version}"></script>'
+    def address(self) -> str:
+        """Relative to the page."""
+        return f"{self._path.removeprefix('/')}?v={self._version}"
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(ADDRESS, self._serve, name="dreamina_scripts")]
+        return [Route(self._path, self._serve, name=self._path)]
 
     async def _serve(self, request: Request) -> Response:
         # During an update of the replicas, one may get a request for the scripts of another version, which is not cached.
@@ -65,24 +63,70 @@ class PageScripts:
         content = self._plain
         if "br" in request.headers.get("accept-encoding", ""):
             content, headers["Content-Encoding"] = self._compressed, "br"
-        return Response(content, media_type="text/javascript", headers=headers)
+        return Response(content, media_type=self._media_type, headers=headers)
+
+
+class PageScripts(_OneFile):
+    """All scripts of a folder as one file without comments.
+
+    Otherwise the page would wait for more than twenty responses before it starts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        first = folder / FIRST
+        files = [first, *sorted(set(folder.glob("*.js")) - {first})]
+        text = rjsmin.jsmin("\n".join(file.read_text(encoding="utf-8") for file in files))
+        super().__init__(ADDRESS, "text/javascript", text)
+
+    @property
+    def tag(self) -> str:
+        """The script element, without `async` or `defer`: the scripts run before Gradio's, which call their functions."""
+        return f'<script src="{self.address}"></script>'
+
+
+class PageFiles(_OneFile):
+    """What the page needs, named in its head: Gradio's scripts, and its styles and our `own` ones as one file.
+
+    Gradio's browser side finds out step by step which files it needs, and asks for no style that the page names already.
+    """
+
+    def __init__(self, scripts: Sequence[Path], styles: Sequence[Path], own: str = "") -> None:
+        self._names = [file.name for file in scripts], [file.name for file in styles]
+        texts = (file.read_text(encoding="utf-8") for file in styles)
+        super().__init__(
+            STYLES, "text/css", "\n".join([*(_URL.sub(rf"url(\1..{ASSETS}", text) for text in texts), own])
+        )
+
+    @property
+    def start(self) -> str:
+        """For the start of the head: what is to be loaded at once, the styles first, because the page's scripts wait for them."""
+        scripts, _ = self._names
+        first = f'<link rel="preload" as="style" href="{self.address}">' if self._plain else ""
+        return first + "".join(f'<link rel="modulepreload" crossorigin href=".{ASSETS}{name}">' for name in scripts)
+
+    @property
+    def end(self) -> str:
+        """For the end of the head, behind Gradio's first styles: all others. A style that is switched off is not loaded."""
+        _, styles = self._names
+        marks = "".join(f'<link rel="stylesheet" disabled href=".{ASSETS}{name}">' for name in styles)
+        return f'<link rel="stylesheet" href="{self.address}">{marks}' if self._plain else ""
 
 
 class PageHead:
-    """Middleware: adds `html` at the start of the page's head."""
+    """Middleware: adds HTML at the start of the page's head, and at its end."""
 
-    def __init__(self, app: ASGIApp, html: str) -> None:
+    def __init__(self, app: ASGIApp, start: str, end: str = "") -> None:
         self._app = app
-        self._html = html
+        self._added = start, end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and scope["path"] == "/"
-        await self._app(scope, receive, with_head(send, self._html) if is_page else send)
+        await self._app(scope, receive, with_head(send, *self._added) if is_page else send)
 
 
-def with_head(send: Send, html: str) -> Send:
-    """A `send` that adds `html` at the start of a page's head, and changes no other response."""
-    added = b"<head>" + html.encode()
+def with_head(send: Send, at_start: str, at_end: str = "") -> Send:
+    """A `send` that adds HTML at the start and at the end of a page's head, and changes no other response."""
+    added = (b"<head>", b"<head>" + at_start.encode()), (b"</head>", at_end.encode() + b"</head>")
     start: Message | None = None
 
     async def send_with_head(message: Message) -> None:
@@ -91,7 +135,9 @@ def with_head(send: Send, html: str) -> Send:
             start = message  # the content length is known only with the body
             return
         if start is not None and message["type"] == "http.response.body":
-            body = message.get("body", b"").replace(b"<head>", added, 1)
+            body = message.get("body", b"")
+            for place, html in added:
+                body = body.replace(place, html, 1)
             headers = MutableHeaders(scope=start)
             if "content-length" in headers:
                 grown = len(body) - len(message.get("body", b""))
@@ -111,8 +157,9 @@ PAGES_MOST = 32
 """There is one page for each language, and for each sub-path that a proxy tells."""
 PACKED_MOST = 8
 """Compressed pages for names that are not in the settings: any number is one by which this program may be reached."""
-FAST, BEST = 4, 11
-"""Qualities of brotli: the fast one takes a few milliseconds, the best one a fifth of a second."""
+FAST, GOOD, BEST = 4, 9, 11
+"""Qualities of brotli: the fast one takes a few milliseconds, the good one twenty, the best one a fifth of a second: the start of
+the program waits for our own files."""
 FAST_EACH_S, BEST_EACH_S = 1.0, 10.0
 """Seconds between two compressions for such names; meanwhile pages are sent as they are."""
 KEPT = {"/": "text/html", "/config": "application/json"}
@@ -121,6 +168,8 @@ PLACE = "studio.invalid"
 """The host that pages are rendered for; each request gets its own in its place."""
 ASSETS, ASSETS_MOST = "/assets/", 32 * 2**20
 """Gradio's own files, and the bytes of them that are kept compressed."""
+_HASHED = re.compile(r"-[\w-]{8,10}\.(js|css)$")
+"""The end of a name that changes with its file."""
 
 Cookies = Mapping[str, str]
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -166,6 +215,8 @@ class PageCache:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        if is_read and _is_asset(scope["path"]) and _HASHED.search(scope["path"]):
+            send = _lasting(send)
         if is_read and scope["path"] in KEPT:
             await self._send_page(scope, receive, send)
         elif is_read and _is_asset(scope["path"]) and _takes_brotli(scope) and not _is_conditional(scope):
@@ -284,6 +335,17 @@ async def _send(page: _Page, scope: Scope, send: Send) -> None:
     headers = [*page.headers, (b"content-length", str(len(page.body)).encode())]
     await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
     await send({"type": "http.response.body", "body": page.body if scope["method"] == "GET" else b""})
+
+
+def _lasting(send: Send) -> Send:
+    """A `send` by which a file that never changes is not asked for again. Gradio leaves that to the browser's guess."""
+
+    async def send_lasting(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
+            MutableHeaders(scope=message)["Cache-Control"] = f"public, max-age={MAX_AGE_S}, immutable"
+        await send(message)
+
+    return send_lasting
 
 
 def _brotli(headers: list[tuple[bytes, bytes]], body: bytes) -> _Page:

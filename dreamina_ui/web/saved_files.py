@@ -19,7 +19,15 @@ from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.media.library import Library
 from dreamina_ui.storage.job_queries import JobQueries
 
-__all__ = ["EXAMPLES_ADDRESS", "PROGRAM_PATH", "SAVED_ADDRESS", "SavedFiles", "file_response", "saved_address"]
+__all__ = [
+    "EXAMPLES_ADDRESS",
+    "PROGRAM_PATH",
+    "SAVED_ADDRESS",
+    "LargeFile",
+    "SavedFiles",
+    "file_response",
+    "saved_address",
+]
 
 SAVED_ADDRESS, EXAMPLES_ADDRESS = "dreamina/saved/", "dreamina/examples/"
 """Relative to the page."""
@@ -30,6 +38,15 @@ _EXAMPLE_NAME = re.compile(r"[a-z-]+\.webp")
 _NO_SNIFF = {"X-Content-Type-Options": "nosniff"}
 _SAVED = {**_NO_SNIFF, "Cache-Control": "private, no-cache"}
 _EXAMPLE = {**_NO_SNIFF, "Cache-Control": "private, max-age=86400"}
+
+
+class LargeFile(FileResponse):
+    """In pieces of 256 kB: for each, a thread is asked, which costs as much as to send 64 kB, Starlette's size of a piece.
+
+    A response holds one piece at a time, however slowly it is taken.
+    """
+
+    chunk_size = 2**18
 
 
 class SavedFiles:
@@ -58,7 +75,7 @@ class SavedFiles:
         except StoreError:
             return Response(status_code=503, headers={"Cache-Control": "no-store"})
         path = self._library.folder / name
-        if path.suffix != ".webp":
+        if path.suffix != ".webp" and not self._library.is_prepared(path):
             await asyncio.to_thread(self._library.prepare_to_share, path)
         return await _shown(request, path, _SAVED)
 
@@ -89,7 +106,7 @@ async def _shown(request: Request, path: Path, headers: Mapping[str, str]) -> Re
         stat = await asyncio.to_thread(path.stat)
     except OSError:
         return _not_found()
-    return file_response(request, FileResponse(path, media_type=kind.media_type, headers=headers, stat_result=stat))
+    return file_response(request, LargeFile(path, media_type=kind.media_type, headers=headers, stat_result=stat))
 
 
 def _not_found() -> Response:

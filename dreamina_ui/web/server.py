@@ -1,102 +1,29 @@
-"""The web server: takes an address and serves the app there until the program is asked to stop; ends requests that dawdle."""
+"""The web server: takes an address and serves the app there until the program is asked to stop."""
 
-import asyncio
 import logging
 import signal
 import socket
-import time
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import uvicorn
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp
 
 from dreamina_ui.errors import SettingError
+from dreamina_ui.web.checks.connections import BoundedProtocol, ConnectionLimits, Connections
 
-__all__ = ["BodyTime", "address_of", "listening", "serve"]
+__all__ = ["address_of", "listening", "serve"]
 
 PORTS = range(7860, 7960)
 """Tried one after the other where no port is set. A Space expects the first of them."""
 LOCAL = "127.0.0.1"
-HEAD_MOST = 64 * 2**10
-"""Bytes of a request's line and headers, and of what stands between the pieces of its body."""
 GRACE_S = 3
 """Seconds that open connections get to end by themselves when the program stops: a page holds an event stream for as
 long as it is open, a player may hold a download."""
-
-
-PAUSE_MOST_S = 30.0
-"""Seconds between two pieces of a body: a phone in a tunnel may be silent for some."""
-BYTES_PER_S_LEAST = 2_000
-"""On average, after the first pause: the slowest mobile networks carry five times as much."""
-BODY_MOST_S = 3600.0
-
-
-class BodyTime:
-    """Middleware: ends a request whose body comes too slowly, with 408. Only the time that is waited for it counts.
-
-    `say` gives the sentence of a key; `now` is a clock that never goes back.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        say: Callable[[Request, str], str],
-        *,
-        pause_most_s: float = PAUSE_MOST_S,
-        bytes_per_s_least: float = BYTES_PER_S_LEAST,
-        body_most_s: float = BODY_MOST_S,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._app = app
-        self._say = say
-        self._pause_most_s = pause_most_s
-        self._bytes_per_s_least = bytes_per_s_least
-        self._body_most_s = body_most_s
-        self._now = now
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        waited, size, is_whole, is_late, has_begun = 0.0, 0, False, False, False
-
-        async def receive_in_time() -> Message:
-            nonlocal waited, size, is_whole, is_late
-            if is_late:
-                return {"type": "http.disconnect"}
-            if is_whole:
-                return await receive()
-            may_take = min(self._pause_most_s + size / self._bytes_per_s_least, self._body_most_s)
-            began = self._now()
-            try:
-                async with asyncio.timeout(min(self._pause_most_s, may_take - waited)):
-                    message = await receive()
-            except TimeoutError:
-                is_late = True
-                return {"type": "http.disconnect"}
-            waited += self._now() - began
-            size += len(message.get("body", b""))
-            is_whole = not message.get("more_body", False)
-            return message
-
-        async def send_unless_late(message: Message) -> None:
-            nonlocal has_begun
-            if not is_late or has_begun:
-                has_begun = True
-                await send(message)
-
-        try:
-            await self._app(scope, receive_in_time, send_unless_late)
-        except Exception:
-            if not is_late:
-                raise
-        if is_late and not has_begun:
-            sentence = self._say(Request(scope), "guard.slow")
-            await PlainTextResponse(sentence, 408, headers={"Connection": "close"})(scope, receive, send)
+FILES_BESIDE = 400
+"""Files and connections that the program itself has open: the database, the service, what is saved."""
 
 
 def listening(name: str | None, port: int | None) -> socket.socket:
@@ -126,16 +53,24 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, listener: socket.socket, *, when_ready: Callable[[], None]) -> None:
+def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    when_ready: Callable[[], None],
+    limits: ConnectionLimits | None = None,
+) -> None:
     """Serve until SIGTERM or Ctrl+C, and until the app's lifespan has ended. Calls `when_ready` once it answers.
 
     If the lifespan cannot begin, this returns without a word; the app knows why.
     """
+    limits = limits or ConnectionLimits()
+    connections = Connections(replace(limits, open=_room_for(limits.open)))
     config = uvicorn.Config(
         app,
         lifespan="on",
         ws="none",
-        http=_BoundedProtocol,
+        http=BoundedProtocol.within(connections),  # type: ignore[arg-type]
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
     )
@@ -143,36 +78,20 @@ def serve(app: ASGIApp, listener: socket.socket, *, when_ready: Callable[[], Non
         _Server(config, when_ready).run([listener])
 
 
-class _BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, which by itself keeps a request's headers however many and long they are."""
+def _room_for(connections: int) -> int:
+    """How many of so many connections may be open at once: each takes a file of the process, and jobs need some, too."""
+    if sys.platform == "win32":  # no such limit
+        return connections
+    import resource
 
-    _unread = 0
-
-    def data_received(self, data: bytes) -> None:
-        self._unread += len(data)
-        super().data_received(data)
-        if self._unread > HEAD_MOST and not self.transport.is_closing():
-            self.send_400_response("The request's headers are too large.")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # what follows the body would be added to headers that were checked before
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._unread, self._in_head = 0, False
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._unread = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._unread = 0
-        super().on_message_complete()
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_BESIDE
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        with suppress(ValueError, OSError):  # a system may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections if allowed == resource.RLIM_INFINITY else max(1, min(connections, allowed - FILES_BESIDE))
 
 
 class _Server(uvicorn.Server):

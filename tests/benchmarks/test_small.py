@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
     ("name", "figures"),
     [
         ("start", ["from the start to the first page", "memory at rest"]),
-        ("saving", ["processor time of a file", "facts and poster", "the record", "wall time"]),
+        ("saving", ["processor time of all", "until it is shown", "its poster, at low priority"]),
         ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
         ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
     ],

@@ -4,12 +4,16 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from gradio.utils import diff
 
-from benchmarks.driver import Page
+from benchmarks.driver import Kind, Page, patched
 from benchmarks.fake_service import FakeService, Lengths, Request
+from benchmarks.load import Load
 
 ROOT = Path(__file__).parents[2]
 SERVICE = "http://127.0.0.1:1"
@@ -21,19 +25,28 @@ BODY = b'{"prompt": "visitor 7"}'
 )
 @pytest.mark.timeout(180)
 def test_the_benchmark_of_watchers_runs_and_writes_its_tables(tmp_path: Path) -> None:
-    """Visitors of both kinds of app get their videos, every figure has its unit, and nothing is left behind."""
+    """Visitors of both kinds of app get their videos, whatever they do; every figure has its unit, and nothing is left behind."""
     page = tmp_path / "performance.md"
-    page.write_text("Before\n<!-- watchers: begin -->\nold\n<!-- watchers: end -->\nAfter\n")
-    command = [sys.executable, "-m", "benchmarks.watchers", "--report", str(page)]
-    tiny = ["--visitors", "3", "--within", "1", "--seconds", "1", "--warm-up", "1", "--programs", "ours,tuned"]
+    page.write_text("Before\n<!-- watchers, 300: begin -->\nold\n<!-- watchers, 300: end -->\nAfter\n")
+    command = [sys.executable, "-m", "benchmarks.watchers", "--part", "300", "--report", str(page)]
+    tiny = ["--visitors", "12", "--within", "1", "--seconds", "1", "--warm-up", "1", "--size", "0"]
     env = os.environ | {"TMPDIR": str(tmp_path), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([*command, *tiny], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert [part.strip() for part in lines[0].split("|")[2:4]] == ["tuned", "ours"]
     assert re.search(r"got their video *\| *100\.0 % *\| *100\.0 % *\|", lines[2])
-    assert all(len(re.findall(r"\d (%|s|ms|MB|polls|messages) *\|", line)) >= 2 for line in lines[2:])
-    for what in ("95 %", "newcomer", "peak memory", "processor time", "polls", "load driver"):
+    assert all(len(re.findall(r"\d (%|s|ms|MB|polls|messages|videos) *\|", line)) >= 2 for line in lines[2:])
+    for what in (
+        "95 %",
+        "in the player",
+        "newcomer",
+        "charged",
+        "peak memory",
+        "processor time",
+        "polls",
+        "load driver",
+    ):
         assert any(what in line for line in lines), what
     assert lines[-1] in page.read_text()
     assert not list(tmp_path.glob("dreamina-watchers-*"))
@@ -47,9 +60,9 @@ def test_the_service_finishes_a_job_when_its_time_has_passed() -> None:
     ]
 
 
-def test_the_service_keeps_a_record_of_each_job() -> None:
+def test_the_service_keeps_a_record_of_each_job(tmp_path: Path) -> None:
     """Whose job it is, by its prompt; when it came and ends; how often somebody asked."""
-    service = FakeService(Lengths(60.0), b"a video")
+    service = FakeService(Lengths(60.0), tmp_path / "clip.mp4")
     service.origin = SERVICE
     status, told = service.answer("POST", "/v1/models/any/model", BODY)
     assert status == 200
@@ -64,16 +77,16 @@ def test_the_service_keeps_a_record_of_each_job() -> None:
     assert (job["prompt"], job["polls"], job["done_at"] - job["submitted_at"]) == ("visitor 7", 2, pytest.approx(60.0))
 
 
-def test_a_finished_job_names_its_video() -> None:
+def test_a_finished_job_names_its_video(tmp_path: Path) -> None:
     """The result has the address of a video of the service's own."""
-    service = FakeService(Lengths(0.0), b"a video")
+    service = FakeService(Lengths(0.0), tmp_path / "clip.mp4")
     service.origin = SERVICE
     _, told = service.answer("POST", "/v1/models/any/model", BODY)
     assert isinstance(told, dict)
     _, result = service.answer("GET", str(told["result_url"]).removeprefix(SERVICE) + "?include_cost=true", b"")
     assert isinstance(result, dict)
     assert result["status"] == "succeeded"
-    assert service.answer("GET", result["output"]["video"].removeprefix(SERVICE), b"") == (200, b"a video")
+    assert service.answer("GET", result["output"]["video"].removeprefix(SERVICE), b"") == (200, tmp_path / "clip.mp4")
 
 
 def test_lengths_are_the_same_for_every_program() -> None:
@@ -97,11 +110,45 @@ def test_the_driver_finds_what_a_click_leads_to() -> None:
             {"id": 0, "targets": [[1, "click"]], "trigger_after": None, "backend_fn": True, "api_name": "start"},
             {"id": 1, "targets": [[2, "change"]], "trigger_after": None, "backend_fn": True, "api_name": "watch"},
             {"id": 2, "targets": [[None, "then"]], "trigger_after": 0, "backend_fn": True, "api_name": "show"},
+            {"id": 3, "targets": [[9, "load"]], "trigger_after": None, "backend_fn": True, "api_name": "open"},
         ],
     }
     page = Page(config)
     assert page.fired(page.ids["generate"], "click") == [0]
     assert page.fired(page.ids["current"], "change") == [1]
     assert page.after(0) == [2]
+    assert page.opening == [3]
     assert page.trigger(1) == 2
     assert page.beats
+
+
+def test_the_driver_puts_differences_together_as_the_page_does() -> None:
+    """What Gradio tells of a changed answer gives that answer again."""
+    values: list[object] = [
+        "",
+        "a",
+        "ab",
+        {"value": "x", "visible": True},
+        {"value": "xy"},
+        ["a", "b"],
+        ["a"],
+        [1, {"b": 2}],
+    ]
+    for before, after in pairwise(values):
+        assert patched(before, diff(before, after)) == after  # type: ignore[no-untyped-call]
+    assert patched("as it is", []) == "as it is"
+
+
+def test_visitors_behave_as_people_do() -> None:
+    """Of twenty, four reload the page, two run a batch, one goes away; always the same ones."""
+    page = Page({"connect_heartbeat": False, "components": [], "dependencies": []})
+    load = Load(20, 1, 18, 0.15, is_mixed=True)
+    visitors = [load.visitor(number, page, SERVICE) for number in range(20)]
+    assert Counter(visitor.kind for visitor in visitors) == {
+        Kind.STAY: 13,
+        Kind.RELOAD: 4,
+        Kind.BATCH: 2,
+        Kind.LEAVE: 1,
+    }
+    assert visitors == [load.visitor(number, page, SERVICE) for number in range(20)]
+    assert all(0 < visitor.pause_s < 18 for visitor in visitors)

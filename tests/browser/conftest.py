@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -13,7 +13,6 @@ from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
 KEY = "rc-test-key-0123456789"
-Theme = Literal["light", "dark"]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def quick_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulato
     """A service over a socket that sends a ready clip instead of rendering."""
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
-    options = ("--token", KEY, "--slots", "2", "--queue", "1.5", "--quick", "1.5", "--clip", str(clip))
+    options = ("--token", KEY, "--slots", "2", "--queue", "0.5", "--quick", "0.5", "--clip", str(clip))
     service = SimulatorServer(folder, *options)
     service.start()
     yield service
@@ -64,7 +63,15 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+def calm_context(browser: Browser, **options: Any) -> BrowserContext:
+    """A context in which a video plays only once: one that repeats costs processor time as long as its page is open."""
+    context = browser.new_context(**options)
+    context.add_init_script("document.addEventListener('playing', ({ target }) => (target.loop = false), true)")
+    return context
+
+
 def opened(context: BrowserContext, server: Server, problems: list[str]) -> Page:
+    """Open the page in a new tab. Errors of scripts and requests to another origin are added to `problems`."""
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
     allowed = (server.address, "data:", "blob:")
@@ -84,6 +91,24 @@ def page(context: BrowserContext, server: Server) -> Iterator[Page]:
     """The opened page. A script's error on it, or a request to another origin, fails the test."""
     problems: list[str] = []
     yield opened(context, server, problems)
+    assert problems == []
+
+
+@pytest.fixture(scope="module")
+def page_of_the_file(browser: Browser, quick_server: Server) -> Iterator[tuple[Page, list[str]]]:
+    context = calm_context(browser, viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
+    problems: list[str] = []
+    yield opened(context, quick_server, problems), problems
+    context.close()
+
+
+@pytest.fixture
+def shared_page(page_of_the_file: tuple[Page, list[str]]) -> Iterator[Page]:
+    """One page of one visitor for all tests of a file, because a new page costs more than most of what is looked at on it. A
+    test finds the form and the history as the one before has left them, and checks what it changes itself."""
+    page, problems = page_of_the_file
+    problems.clear()
+    yield page
     assert problems == []
 
 

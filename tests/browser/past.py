@@ -10,11 +10,11 @@ from tests.filled import known_visitor, write_past
 from tests.rig import make_clip
 from tests.servers import Server
 
-__all__ = ["asked", "known", "posters", "visited", "with_past"]
+__all__ = ["known", "posters", "search_for", "visit", "visited", "with_past"]
 
 
 def known(context: BrowserContext, server: Server) -> str:
-    """Makes the browser a visitor of the program; gives the visitor's id."""
+    """Make the browser a visitor of the program; gives the visitor's id."""
     visitor_id, cookie = known_visitor(server.data)
     context.add_cookies([{"name": COOKIE, "value": cookie, "url": server.address}])
     return visitor_id
@@ -33,16 +33,21 @@ def visited(context: BrowserContext, server: Server, query: str = "", problems: 
     """Open the page with a query, and wait until it is filled. Script errors are added to `problems`."""
     page = context.new_page()
     page.on("pageerror", lambda error: None if problems is None else problems.append(str(error)))
+    visit(page, server, query)
+    return page
+
+
+def visit(page: Page, server: Server, query: str = "") -> None:
+    """As `visited`, in an open tab, where a page costs less than in a new one."""
     page.goto(f"{server.address}/{query}")
     page.wait_for_selector("#history .history-root")
-    return page
 
 
 def posters(page: Page) -> Locator:
     return page.locator("#history .poster")
 
 
-def asked(page: Page, words: str) -> None:
+def search_for(page: Page, words: str) -> None:
     """Type the words into the search."""
     box = page.locator("#history-search input, #history-search textarea")
     box.fill(words)

@@ -38,9 +38,16 @@ def no_faults(service: SimulatorServer) -> None:
     urllib.request.urlopen(clear).close()
 
 
-def sent(page: Page) -> None:
-    """Wait until a job is on the stage, in any state: some last only a second."""
-    expect(page.locator("#status .status[data-job]")).to_be_visible()
+@contextmanager
+def new_job(page: Page, state: str = "") -> Iterator[None]:
+    """What is done inside this context makes a job; wait until it is in the history, and on the stage in this state, or in
+    any: some last only a second."""
+    shown = page.locator("#status .status")
+    last = shown.get_attribute("data-job") if shown.count() else ""
+    yield
+    in_state = f"[data-state={state}]" if state else ""
+    page.wait_for_selector(f"#status .status[data-job]{in_state}:not([data-job='{last}'])")
+    expect(page.locator(f"#history [data-job='{shown.get_attribute('data-job')}']")).to_be_attached()
 
 
 def reached(page: Page, state: str) -> None:
@@ -49,10 +56,9 @@ def reached(page: Page, state: str) -> None:
 
 def generate(page: Page, state: str, prompt: str = PROMPT) -> None:
     """Click, and wait until a new job is in this state."""
-    last = page.locator("#status .status").get_attribute("data-job") if page.locator("#status .status").count() else ""
-    page.fill("#field-prompt textarea", prompt)
-    page.click("#generate")
-    page.wait_for_selector(f"#status .status[data-state={state}]:not([data-job='{last}'])")
+    with new_job(page, state):
+        page.fill("#field-prompt textarea", prompt)
+        page.click("#generate")
 
 
 def ready(page: Page) -> None:

@@ -6,10 +6,12 @@ The markup of Gradio's components (a text box, a button) is written here in a sh
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from playwright.sync_api import Page, Route
 
+from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html
@@ -26,7 +28,17 @@ from dreamina_ui.wording import Words
 from tests.filled import POSTER, past_job
 from tests.rig import CARD
 
-__all__ = ["ADDRESS", "JOBS", "SCRIPTS", "WORDS", "draw_history", "draw_status", "in_state", "open_still_page"]
+__all__ = [
+    "ADDRESS",
+    "JOBS",
+    "SCRIPTS",
+    "WORDS",
+    "draw_history",
+    "draw_jobs",
+    "draw_status",
+    "in_state",
+    "open_still_page",
+]
 
 ADDRESS = "http://127.0.0.1/"
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -124,9 +136,7 @@ def open_still_page(page: Page, clips: Mapping[str, bytes]) -> None:
 
     def answer(route: Route) -> None:
         name = route.request.url.removeprefix(ADDRESS).partition("?")[0]
-        if name.endswith(".js"):
-            route.fulfill(path=ASSETS / "js" / Path(name).name)
-        elif name.endswith(".webp"):
+        if name.endswith(".webp"):
             route.fulfill(path=POSTER)
         elif name.endswith(".mp4"):
             _serve_part(route, clips[Path(name).stem])
@@ -135,7 +145,7 @@ def open_still_page(page: Page, clips: Mapping[str, bytes]) -> None:
         else:
             route.fulfill(body=_page(), content_type="text/html")
 
-    page.route("**/*", answer)
+    page.context.route("**/*", answer)
     page.add_init_script(PATCH)
     start(page)
 
@@ -148,7 +158,11 @@ def start(page: Page) -> None:
 
 
 def draw_history(page: Page, *job_ids: str) -> None:
-    html = Posters(CARD).html([JOBS[job_id] for job_id in job_ids], WORDS)
+    draw_jobs(page, [JOBS[job_id] for job_id in job_ids])
+
+
+def draw_jobs(page: Page, jobs: Sequence[Job]) -> None:
+    html = Posters(Models([CARD])).html(jobs, WORDS)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#history", html])
 
 
@@ -158,6 +172,7 @@ def draw_status(page: Page, job: Job, elapsed_s: float = 50.0, usual_s: float | 
     page.evaluate("([selector, html]) => draw(selector, html)", ["#status", html])
 
 
+@cache
 def _page() -> str:
     # Not in the studio's order, because only the first script has a fixed place.
     first = ASSETS / "js" / "dreamina.js"
@@ -165,9 +180,10 @@ def _page() -> str:
     job = JOBS["job1"]
     file = Shown(1, FOLDER / "SHARE1.mp4", kind_named(".mp4"), "a-lighthouse-7.mp4", 1000, None)
     return _PAGE.format(
-        scripts="\n".join(f'<script src="js/{path.name}"></script>' for path in scripts),
+        # In the page itself, because Python would have to answer a request for each of them.
+        scripts="\n".join(f"<script>{path.read_text()}//# sourceURL=js/{path.name}\n</script>" for path in scripts),
         styles="".join(f"<style>{path.read_text()}</style>" for path in sorted((ASSETS / "css").glob("*.css"))),
-        header=header_html(CARD, "simulator", WORDS),
+        header=header_html(Models([CARD]), "simulator", WORDS),
         chips=chips_html(WORDS),
         notify=notify_html(WORDS),
         undecodable=undecodable_html(job, file, "player", WORDS),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from gradio_client import Client
@@ -11,27 +10,16 @@ from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 from tests.browser.conftest import KEY, opened
 from tests.browser.states import status_fixed
-from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
 WRONG = "rc-canary-wrong-0123456789"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServer]:
-    """A service that soon has a video ready."""
-    folder = tmp_path_factory.mktemp("service")
-    options = ("--token", KEY, "--queue", "0.5", "--quick", "0.5", "--clip", str(make_clip(folder / "clip.mp4")))
-    service = SimulatorServer(folder, *options)
-    service.start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def server(tmp_path: Path, service: SimulatorServer) -> Iterator[Server]:
-    """A studio without a key of its own."""
-    server = Server(tmp_path, DREAMINA_BACKEND="runcomfy", RUNCOMFY_MODEL_API_BASE=service.address)
+def server(tmp_path_factory: pytest.TempPathFactory, quick_service: SimulatorServer) -> Iterator[Server]:
+    """A studio without a key of its own. The last test of this file stops it."""
+    settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": quick_service.address}
+    server = Server(tmp_path_factory.mktemp("keyless"), **settings)
     server.start()
     yield server
     with suppress(ProcessLookupError):
@@ -49,62 +37,6 @@ def enter(page: Page, key: str) -> None:
     page.click("#key-save")
 
 
-def test_own_key_pays_and_job_waits_for_it_after_a_restart(
-    context: BrowserContext, server: Server, service: SimulatorServer
-) -> None:
-    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video. After a
-    restart the job waits for it, and the stage says so. The key is in no answer, storage, cookie, log or file."""
-    problems: list[str] = []
-    received: list[bytes] = []
-
-    def keep(response: Response) -> None:
-        with suppress(Exception):  # a stream that is still open, or a redirect, has no body to give
-            received.append(response.body())
-
-    page = opened(context, server, problems)
-    page.on("response", keep)
-    before = paid(service)
-    page.click("#generate")
-    expect(page.locator("#refusal")).to_contain_text("Use my own key")
-
-    enter(page, WRONG)
-    expect(page.locator("#key-told")).to_contain_text("refused the key")
-    expect(page.locator("#key input")).to_have_value("")
-    assert page.locator("#key input").get_attribute("type") == "password"
-    assert page.locator("#key input").get_attribute("autocomplete") == "off"
-
-    enter(page, KEY)
-    expect(page.locator("#key-told")).to_contain_text("Your key is in use")
-    expect(page.locator("#key input")).to_have_value("")
-    with status_fixed(service, "in_queue"):
-        page.click("#generate")
-        expect(page.locator("#status [data-state=in_queue]")).to_be_visible()
-        page.close()
-        server.stop(kill=True)
-    server.start()
-    page = opened(context, server, problems)
-    page.on("response", keep)
-    expect(page.locator("#status")).to_contain_text("your own key, which the server no longer has")
-    expect(page.locator("#key-told")).to_contain_text("Your own key is no longer here")
-    page.click("#generate")
-    expect(page.locator("#refusal")).to_contain_text("Your own key is no longer here")
-    enter(page, KEY)
-    expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
-    assert paid(service) == before + 1
-
-    shown = page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + repr(context.cookies())
-    server.stop()
-    files = [path for path in server.data.rglob("*") if path.is_file()]
-    assert files
-    for key in (KEY, WRONG):
-        assert key not in shown
-        assert key not in server.log
-        assert not [body for body in received if key.encode() in body]
-        assert not [path for path in files if key.encode() in path.read_bytes()]
-    assert "Traceback" not in server.log
-    assert problems == []
-
-
 def test_a_visitor_cannot_use_another_visitors_key(browser: Browser, context: BrowserContext, server: Server) -> None:
     """A visitor's key makes no video for another visitor, who does not see that there is one."""
     page = opened(context, server, [])
@@ -118,9 +50,9 @@ def test_a_visitor_cannot_use_another_visitors_key(browser: Browser, context: Br
     other.close()
 
 
-def test_a_program_sends_its_key_in_a_header(server: Server, service: SimulatorServer) -> None:
+def test_a_program_sends_its_key_in_a_header(server: Server, quick_service: SimulatorServer) -> None:
     """The header `X-RunComfy-Key` is accepted or refused for each call, and is in no answer and not in the API's description."""
-    before = paid(service)
+    before = paid(quick_service)
     with pytest.raises(AppError, match="There is no RunComfy key"):
         Client(server.address, verbose=False).predict(prompt="a lighthouse", api_name="/submit")
     wrong = Client(server.address, verbose=False, headers={"X-RunComfy-Key": WRONG})
@@ -129,7 +61,63 @@ def test_a_program_sends_its_key_in_a_header(server: Server, service: SimulatorS
     client = Client(server.address, verbose=False, headers={"X-RunComfy-Key": KEY}, download_files=False)
     answers = list(client.submit(prompt="a lighthouse", api_name="/generate"))
     assert answers[-1][0]["state"] == "succeeded"
-    assert paid(service) == before + 1
+    assert paid(quick_service) == before + 1
     assert KEY not in repr(answers) + repr(client.view_api(return_format="dict", print_info=False))
     assert KEY not in server.log
     assert "Traceback" not in server.log
+
+
+def test_own_key_pays_and_job_waits_for_it_after_a_restart(
+    context: BrowserContext, server: Server, quick_service: SimulatorServer
+) -> None:
+    """Without a key nothing is sent; a wrong one is refused at its field; the right one makes the video. After a
+    restart the job waits for it, and the stage says so. The key is in no answer, storage, cookie, log or file."""
+    problems: list[str] = []
+    received: list[bytes] = []
+
+    def keep(response: Response) -> None:
+        with suppress(Exception):  # a stream that is still open, or a redirect, has no body to give
+            received.append(response.body())
+
+    page = opened(context, server, problems)
+    page.on("response", keep)
+    before = paid(quick_service)
+    page.click("#generate")
+    expect(page.locator("#refusal")).to_contain_text("Use my own key")
+
+    enter(page, WRONG)
+    expect(page.locator("#key-told")).to_contain_text("refused the key")
+    expect(page.locator("#key input")).to_have_value("")
+    assert page.locator("#key input").get_attribute("type") == "password"
+    assert page.locator("#key input").get_attribute("autocomplete") == "off"
+
+    enter(page, KEY)
+    expect(page.locator("#key-told")).to_contain_text("Your key is in use")
+    expect(page.locator("#key input")).to_have_value("")
+    with status_fixed(quick_service, "in_queue"):
+        page.click("#generate")
+        expect(page.locator("#status [data-state=in_queue]")).to_be_visible()
+        page.close()
+        server.stop(kill=True)
+    server.start()
+    page = opened(context, server, problems)
+    page.on("response", keep)
+    expect(page.locator("#status")).to_contain_text("your own key, which the server no longer has")
+    expect(page.locator("#key-told")).to_contain_text("Your own key is no longer here")
+    page.click("#generate")
+    expect(page.locator("#refusal")).to_contain_text("Your own key is no longer here")
+    enter(page, KEY)
+    expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
+    assert paid(quick_service) == before + 1
+
+    shown = page.content() + page.evaluate("JSON.stringify([localStorage, sessionStorage])") + repr(context.cookies())
+    server.stop()
+    files = [path for path in server.data.rglob("*") if path.is_file()]
+    assert files
+    for key in (KEY, WRONG):
+        assert key not in shown
+        assert key not in server.log
+        assert not [body for body in received if key.encode() in body]
+        assert not [path for path in files if key.encode() in path.read_bytes()]
+    assert "Traceback" not in server.log
+    assert problems == []

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import KEY, opened
+from tests.browser.conftest import KEY, calm_context, opened
+from tests.browser.still_page import WORDS
 from tests.servers import Server, SimulatorServer
 
 MANY = 15
@@ -15,7 +16,13 @@ MANY = 15
 
 
 @pytest.fixture
-def batch(quick_page: Page) -> Page:
+def batch(shared_page: Page) -> Page:
+    return shown(shared_page)
+
+
+@pytest.fixture
+def new_batch(quick_page: Page) -> Page:
+    """As `batch`, on a page of its own."""
     return shown(quick_page)
 
 
@@ -36,7 +43,7 @@ def narrow_server(tmp_path_factory: pytest.TempPathFactory, quick_service: Simul
 
 @pytest.fixture
 def narrow(browser: Browser, narrow_server: Server) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    context = calm_context(browser, viewport={"width": 1366, "height": 900})
     problems: list[str] = []
     yield shown(opened(context, narrow_server, problems))
     context.close()
@@ -45,7 +52,7 @@ def narrow(browser: Browser, narrow_server: Server) -> Iterator[Page]:
 
 def shown(page: Page) -> Page:
     page.get_by_role("tab", name="Batch").click()
-    expect(page.locator("#batch-lines")).to_be_visible()
+    expect(page.locator("#batch-mode")).to_be_visible()
     return page
 
 
@@ -54,6 +61,7 @@ def rows(page: Page, state: str = "") -> Locator:
 
 
 def send(page: Page, lines: str, count: int) -> None:
+    page.get_by_label(WORDS.say("batch.mode.lines")).check()
     page.fill("#batch-lines textarea", lines)
     expect(page.locator("#batch-plan")).to_contain_text(f"Videos: {count}")
     page.click("#batch-start")
@@ -62,6 +70,9 @@ def send(page: Page, lines: str, count: int) -> None:
 
 def with_table(page: Page, folder: Path, data: bytes, name: str = "batch.csv") -> None:
     page.get_by_label("A table (CSV)").check()
+    earlier = page.locator("#batch-csv").get_by_label("Clear")
+    if earlier.is_visible():
+        earlier.click()
     path = folder / name
     path.write_bytes(data)
     page.locator("#batch-csv input[type=file]").set_input_files(path)
@@ -103,21 +114,21 @@ def test_batch_with_an_invalid_line_is_not_sent(batch: Page, tmp_path: Path) -> 
     expect(batch.locator("#batch-start")).to_be_disabled()
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"PK\x03\x04" + bytes(30), "save it as “CSV UTF-8”"),
-        (b"prompt\n" + b"a boat\n" * 10_000, "10,000 videos are too many"),
-        (b"prompt\n" + b"<img src=x onerror='window.pwned=1'>" * 40 + b"\n", "characters, at most 800"),
-    ],
-)
-def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path, data: bytes, words: str) -> None:
-    """Unknown columns, a wrong encoding, 10,000 lines and markup get one sentence each, and no markup runs."""
-    with_table(batch, tmp_path, data)
-    expect(batch.locator("#batch-plan")).to_contain_text(words)
-    expect(batch.locator("#batch-plan li")).to_have_count(1)
-    expect(batch.locator("#batch-start")).to_be_disabled()
-    assert batch.evaluate("window.pwned") is None
+BAD_TABLES = [
+    (b"PK\x03\x04" + bytes(30), "save it as “CSV UTF-8”"),
+    (b"prompt\n" + b"a boat\n" * 10_000, "10,000 videos are too many"),
+    (b"prompt\n" + b"<img src=x onerror='window.pwned=1'>" * 40 + b"\n", "characters, at most 800"),
+]
+
+
+def test_a_bad_table_gets_one_sentence(batch: Page, tmp_path: Path) -> None:
+    """Another kind of file, 10,000 lines and markup get one sentence each, one after the other, and no markup runs."""
+    for data, words in BAD_TABLES:
+        with_table(batch, tmp_path, data)
+        expect(batch.locator("#batch-plan")).to_contain_text(words)
+        expect(batch.locator("#batch-plan li")).to_have_count(1)
+        expect(batch.locator("#batch-start")).to_be_disabled()
+        assert batch.evaluate("window.pwned") is None
 
 
 def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> None:
@@ -138,47 +149,47 @@ def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> No
     expect(batch.locator("#batch-start")).to_be_enabled()
 
 
-def test_sweep_makes_every_combination(batch: Page) -> None:
+def test_empty_sweep_shows_no_error(new_batch: Page) -> None:
+    """An empty form shows no problem, and there is nothing to send."""
+    new_batch.get_by_label("One prompt, many settings").check()
+    expect(new_batch.locator("#batch-prompt")).to_be_visible()
+    new_batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
+    expect(new_batch.locator("#batch-plan .batch-empty")).to_be_visible()
+    expect(new_batch.locator(".batch-problems")).to_have_count(0)
+    expect(new_batch.locator("#batch-start")).to_be_disabled()
+
+
+def test_sweep_makes_every_combination(new_batch: Page) -> None:
     """Two ratios, one length and three seeds are six videos, each in a row of the plan."""
-    batch.get_by_label("One prompt, many settings").check()
-    batch.fill("#batch-prompt textarea", "A fox in the forest")
-    batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
-    batch.locator("#batch-aspect_ratio").get_by_label("1:1 ").check()
-    batch.fill("#batch-seeds textarea, #batch-seeds input", "1, 2, 3")
-    expect(batch.locator("#batch-plan")).to_contain_text("Videos: 6")
-    expect(batch.locator("#batch-plan tbody tr")).to_have_count(6)
+    new_batch.get_by_label("One prompt, many settings").check()
+    new_batch.fill("#batch-prompt textarea", "A fox in the forest")
+    new_batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
+    new_batch.locator("#batch-aspect_ratio").get_by_label("1:1 ").check()
+    new_batch.fill("#batch-seeds textarea, #batch-seeds input", "1, 2, 3")
+    expect(new_batch.locator("#batch-plan")).to_contain_text("Videos: 6")
+    expect(new_batch.locator("#batch-plan tbody tr")).to_have_count(6)
 
 
 def test_batch_that_is_already_sent_can_be_cancelled_but_not_paused(
-    batch: Page, quick_service: SimulatorServer
+    new_batch: Page, quick_service: SimulatorServer
 ) -> None:
     """Two videos that are sent at once have the same buttons: Pause says that it is too late, Cancel cancels them, and no
     button moves under the pointer."""
     quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
-    send(batch, "A red kite\nA blue sea", 2)
-    expect(rows(batch, "submitting")).to_have_count(2)
-    batch.click("#batch-pause")
-    expect(batch.locator("#batch-trouble")).to_contain_text("cannot be paused")
-    box = batch.locator("#batch-cancel").bounding_box()
+    send(new_batch, "A red kite\nA blue sea", 2)
+    expect(rows(new_batch, "submitting")).to_have_count(2)
+    new_batch.click("#batch-pause")
+    expect(new_batch.locator("#batch-trouble")).to_contain_text("cannot be paused")
+    box = new_batch.locator("#batch-cancel").bounding_box()
     assert box is not None
     at = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
-    batch.mouse.click(*at)
+    new_batch.mouse.click(*at)
     under = "([x, y]) => document.elementFromPoint(x, y).closest('button, a, input')?.id ?? ''"
-    expect(batch.locator("#batch-cancel")).to_be_disabled()
-    assert batch.evaluate(under, at) == "batch-cancel"
-    expect(rows(batch, "cancelled")).to_have_count(2)
-    expect(batch.locator("#batch-trouble")).to_be_hidden()
-    assert batch.evaluate(under, at) == "batch-cancel"
-
-
-def test_empty_sweep_shows_no_error(batch: Page) -> None:
-    """An empty form shows no problem, and there is nothing to send."""
-    batch.get_by_label("One prompt, many settings").check()
-    expect(batch.locator("#batch-prompt")).to_be_visible()
-    batch.locator("#batch-aspect_ratio").get_by_label("16:9").check()
-    expect(batch.locator("#batch-plan .batch-empty")).to_be_visible()
-    expect(batch.locator(".batch-problems")).to_have_count(0)
-    expect(batch.locator("#batch-start")).to_be_disabled()
+    expect(new_batch.locator("#batch-cancel")).to_be_disabled()
+    assert new_batch.evaluate(under, at) == "batch-cancel"
+    expect(rows(new_batch, "cancelled")).to_have_count(2)
+    expect(new_batch.locator("#batch-trouble")).to_be_hidden()
+    assert new_batch.evaluate(under, at) == "batch-cancel"
 
 
 def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:

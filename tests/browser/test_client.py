@@ -6,13 +6,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.html.batch import states_json
-from tests.browser.still_page import ADDRESS, JOBS, WORDS, draw_history, draw_status, in_state, open_still_page, start
+from tests.browser.still_page import (
+    ADDRESS,
+    JOBS,
+    WORDS,
+    draw_history,
+    draw_jobs,
+    draw_status,
+    in_state,
+    open_still_page,
+    start,
+)
 from tests.rig import make_clip
 
+VIEWPORT: ViewportSize = {"width": 1366, "height": 900}
 VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
 IN_STEP = (
     f"(frames) => {{ const [one, two] = {VIDEOS}; return Math.abs(one.currentTime - two.currentTime) <= frames / 24 }}"
@@ -68,16 +79,47 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {name: make_clip(folder / f"{name}.mp4", frames).read_bytes() for name, frames in lengths.items()}
 
 
-@pytest.fixture
-def client(context: BrowserContext, clips: dict[str, bytes]) -> Iterator[Page]:
-    """The still page; a script's error fails the test."""
-    problems: list[str] = []
+def opened(context: BrowserContext, clips: dict[str, bytes], problems: list[str]) -> Page:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.add_init_script(SILENT)
     open_still_page(page, clips)
+    return page
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, clips: dict[str, bytes]) -> Iterator[tuple[Page, list[str]]]:
+    """One tab for this file, because a new one costs more than most tests."""
+    context = browser.new_context(viewport=VIEWPORT)
+    problems: list[str] = []
+    yield opened(context, clips, problems), problems
+    context.close()
+
+
+@pytest.fixture
+def client(tab: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The still page, opened anew without what an earlier test has stored; a script's error fails the test."""
+    page, problems = tab
+    page.unroute_all()
+    page.context.clear_cookies()
+    tools = page.context.new_cdp_session(page)
+    tools.send("Storage.clearDataForOrigin", {"origin": ADDRESS, "storageTypes": "local_storage"})
+    tools.detach()
+    page.set_viewport_size(VIEWPORT)
+    page.emulate_media(reduced_motion="no-preference")
+    page.mouse.move(0, 0)
+    start(page)
+    problems.clear()
     yield page
+    assert problems == []
+
+
+@pytest.fixture
+def timed(context: BrowserContext, clips: dict[str, bytes]) -> Iterator[Page]:
+    """As `client`, in a tab of its own, for a test with a fake clock: Playwright cannot take it away again."""
+    problems: list[str] = []
+    yield opened(context, clips, problems)
     assert problems == []
 
 
@@ -205,19 +247,19 @@ def test_delete_on_the_stage_can_be_undone(client: Page) -> None:
     assert client.evaluate("events") == [["history", "undo", {"job_ids": ["job3"]}]]
 
 
-def test_undo_disappears_after_twelve_seconds_unless_hovered(client: Page) -> None:
+def test_undo_disappears_after_twelve_seconds_unless_hovered(timed: Page) -> None:
     """The time does not run while the pointer is over the bar."""
-    client.clock.install()
-    pick(client, "job1")
-    client.click("[data-do=delete]")
-    bar = client.locator(".undo-bar")
+    timed.clock.install()
+    pick(timed, "job1")
+    timed.click("[data-do=delete]")
+    bar = timed.locator(".undo-bar")
     bar.hover()
-    client.clock.run_for(20_000)
+    timed.clock.run_for(20_000)
     expect(bar).to_be_visible()
-    client.mouse.move(5, 5)
-    client.clock.run_for(11_000)
+    timed.mouse.move(5, 5)
+    timed.clock.run_for(11_000)
     expect(bar).to_be_visible()
-    client.clock.run_for(1_500)
+    timed.clock.run_for(1_500)
     expect(bar).to_be_hidden()
 
 
@@ -421,26 +463,26 @@ RUNNING = JOBS["job5"]
 ENDINGS = [(State.SUCCEEDED, "✓"), (State.FAILED, "✗"), (State.CANCELLED, "✗"), (State.UNCERTAIN, "✗")]
 
 
-@pytest.mark.parametrize(("state", "mark"), ENDINGS)
-def test_title_shows_progress_and_outcome(client: Page, state: State, mark: str) -> None:
+def test_title_shows_progress_and_outcome(timed: Page) -> None:
     """The title has the elapsed time, then the outcome, and is plain again after the page was visible for three seconds."""
-    stopped(client)
-    ended = in_state(RUNNING, state)
-    title = f"{mark} {WORDS.state_word(state)} · Dreamina UI"
-    draw_status(client, RUNNING, 42)
-    expect(client).to_have_title(f"● 0:42 {WORDS.state_line(RUNNING)} · Dreamina UI")
-    client.clock.run_for(1_100)
-    expect(client).to_have_title(f"● 0:43 {WORDS.state_line(RUNNING)} · Dreamina UI")
-    hide(client, True)
-    draw_status(client, ended)
-    expect(client).to_have_title(title)
-    client.clock.run_for(60_000)
-    expect(client).to_have_title(title)
-    hide(client, False)
-    client.clock.run_for(2_000)
-    expect(client).to_have_title(title)
-    client.clock.run_for(1_500)
-    expect(client).to_have_title("Dreamina UI")
+    stopped(timed)
+    for state, mark in ENDINGS:
+        running = replace(RUNNING, job_id=f"job that ends as {state}")
+        title = f"{mark} {WORDS.state_word(state)} · Dreamina UI"
+        draw_status(timed, running, 42)
+        expect(timed).to_have_title(f"● 0:42 {WORDS.state_line(running)} · Dreamina UI")
+        timed.clock.run_for(1_100)
+        expect(timed).to_have_title(f"● 0:43 {WORDS.state_line(running)} · Dreamina UI")
+        hide(timed, True)
+        draw_status(timed, in_state(running, state))
+        expect(timed).to_have_title(title)
+        timed.clock.run_for(60_000)
+        expect(timed).to_have_title(title)
+        hide(timed, False)
+        timed.clock.run_for(2_000)
+        expect(timed).to_have_title(title)
+        timed.clock.run_for(1_500)
+        expect(timed).to_have_title("Dreamina UI")
 
 
 def test_opening_an_old_video_does_not_notify(client: Page) -> None:
@@ -587,23 +629,23 @@ def test_phrase_with_regex_characters_is_matched_literally(client: Page) -> None
 
 
 @pytest.mark.parametrize("has_clipboard", [True, False])
-def test_copy_link(client: Page, has_clipboard: bool) -> None:
+def test_copy_link(timed: Page, has_clipboard: bool) -> None:
     """The whole address goes to the clipboard, also where the clipboard's interface is missing; the button says so."""
     if not has_clipboard:
-        client.evaluate(
+        timed.evaluate(
             "read = navigator.clipboard.readText.bind(navigator.clipboard);"
             "Object.defineProperty(navigator, 'clipboard', { value: undefined })"
         )
     else:
-        client.evaluate("read = navigator.clipboard.readText.bind(navigator.clipboard)")
-    client.clock.install()
-    button = client.locator("[data-copy^='?video']")
+        timed.evaluate("read = navigator.clipboard.readText.bind(navigator.clipboard)")
+    timed.clock.install()
+    button = timed.locator("[data-copy^='?video']")
     button.click()
     expect(button).to_have_text("Copied")
-    assert client.evaluate("read()") == ADDRESS + "?video=SHARE1"
-    client.clock.run_for(100)
-    expect(client.locator("#said")).to_have_text("Copied")
-    client.clock.run_for(2_000)
+    assert timed.evaluate("read()") == ADDRESS + "?video=SHARE1"
+    timed.clock.run_for(100)
+    expect(timed.locator("#said")).to_have_text("Copied")
+    timed.clock.run_for(2_000)
     expect(button).to_have_text("Copy link")
 
 
@@ -662,8 +704,11 @@ def test_batch_table_shows_new_states(client: Page) -> None:
     expect(row.locator(".batch-state")).to_have_text(WORDS.state_word(State.IN_PROGRESS))
     expect(client.locator("[data-job=row1] .batch-note")).to_have_text(WORDS.explain(JOBS["job4"]))
     expect(zipped).to_be_disabled()
-    client.evaluate("text => dreamina.batchStates(text)", states_json([JOBS["job1"], JOBS["job6"]], WORDS))
+    due = [replace(JOBS[name], poster_due=True) for name in ("job1", "job6")]
+    client.evaluate("text => dreamina.batchStates(text)", states_json(due, WORDS))
     expect(row.locator("a")).to_have_attribute("href", "dreamina/video/ROW5")
+    expect(row.locator("img")).to_have_count(0)
+    client.evaluate("text => dreamina.batchStates(text)", states_json([JOBS["job1"], JOBS["job6"]], WORDS))
     expect(row.locator("img")).to_have_count(1)
     expect(zipped).to_be_enabled()
     client.evaluate("row => row.setAttribute('data-state', '')", row.element_handle())
@@ -674,28 +719,28 @@ def test_batch_table_shows_new_states(client: Page) -> None:
     assert download.value.url == ADDRESS + "dreamina/zip?video=ROW1&video=ROW5"
 
 
-def test_the_clock_ticks_only_while_a_job_runs(client: Page) -> None:
+def test_the_clock_ticks_only_while_a_job_runs(timed: Page) -> None:
     """It ticks once a second, with the rest of the usual time; before and after that no timer runs."""
-    stopped(client)
-    client.evaluate(TIMERS)
-    client.clock.run_for(60_000)
-    assert client.evaluate("timers") == []
-    clock, estimate = client.locator("#status .clock"), client.locator("#status .estimate")
-    draw_status(client, RUNNING, 5.5, usual_s=8.0)
+    stopped(timed)
+    timed.evaluate(TIMERS)
+    timed.clock.run_for(60_000)
+    assert timed.evaluate("timers") == []
+    clock, estimate = timed.locator("#status .clock"), timed.locator("#status .estimate")
+    draw_status(timed, RUNNING, 5.5, usual_s=8.0)
     expect(clock).to_have_text("0:05")
     expect(estimate).to_have_text(WORDS.say("estimate.left", time="0:03"))
-    client.evaluate("timers.length = 0")
-    client.clock.run_for(10_000)
+    timed.evaluate("timers.length = 0")
+    timed.clock.run_for(10_000)
     expect(clock).to_have_text("0:15")
     expect(estimate).to_have_text(WORDS.say("estimate.over"))
-    assert 10 <= len(client.evaluate("timers")) <= 30
-    draw_status(client, in_state(RUNNING, State.FAILED))
+    assert 10 <= len(timed.evaluate("timers")) <= 30
+    draw_status(timed, in_state(RUNNING, State.FAILED))
     expect(clock).to_have_text("0:50")
-    client.clock.run_for(10_000)
-    client.evaluate("timers.length = 0")
-    client.clock.run_for(60_000)
+    timed.clock.run_for(10_000)
+    timed.evaluate("timers.length = 0")
+    timed.clock.run_for(60_000)
     expect(clock).to_have_text("0:50")
-    assert client.evaluate("timers") == []
+    assert timed.evaluate("timers") == []
 
 
 def test_poster_of_a_running_job_shows_its_state(client: Page) -> None:
@@ -703,6 +748,20 @@ def test_poster_of_a_running_job_shows_its_state(client: Page) -> None:
     draw_status(client, replace(RUNNING, state=State.IN_QUEUE, queue_position=3))
     expect(client.locator("[data-job=job5] .poster-state")).to_have_text(WORDS.say("line.place", place=3))
     expect(client.locator(".poster-state").filter(has_text=WORDS.say("line.place", place=3))).to_have_count(1)
+
+
+def test_a_poster_comes_after_its_video(client: Page) -> None:
+    """Until it is made, its place names the kind of file; its picture is not asked for."""
+    asked: list[str] = []
+    client.on("request", lambda request: asked.append(request.url))
+    draw_jobs(client, [replace(JOBS["job3"], poster_due=True, share_id="LATE")])
+    shown = client.locator(".posters [data-job=job3]")
+    expect(shown.locator(".poster-blank")).to_have_text(WORDS.say("kind.video"))
+    expect(shown.locator("img")).to_have_count(0)
+    assert not [url for url in asked if "LATE" in url]
+    draw_jobs(client, [replace(JOBS["job3"], share_id="LATE")])
+    expect(shown.locator("img")).to_have_attribute("src", re.compile(r"LATE\.webp$"))
+    expect(shown.locator(".poster-blank")).to_have_count(0)
 
 
 def test_missing_poster_is_replaced_by_a_blank(client: Page) -> None:
@@ -737,11 +796,11 @@ def test_a_chip_follows_what_gradio_fills_in(client: Page) -> None:
     expect(client.locator(PAN)).to_have_attribute("aria-pressed", "true")
 
 
-def test_choosing_a_language_sets_a_cookie_and_reloads(client: Page, context: BrowserContext) -> None:
+def test_choosing_a_language_sets_a_cookie_and_reloads(client: Page) -> None:
     """The page reloads with a cookie that names the language."""
     with client.expect_navigation():
         client.click("[data-language=de]")
-    [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_language"]
+    [cookie] = [cookie for cookie in client.context.cookies(ADDRESS) if cookie["name"] == "dreamina_language"]
     assert (cookie["value"], cookie["sameSite"]) == ("de", "Lax")
 
 
@@ -753,29 +812,29 @@ def test_icon_buttons_have_accessible_names(client: Page) -> None:
     expect(client.locator("#lock")).to_have_accessible_name(WORDS.say("lock"))
 
 
-def test_click_id_depends_on_values_and_time(client: Page) -> None:
+def test_click_id_depends_on_values_and_time(timed: Page) -> None:
     """The same values within a second have the same id; other values, or a later click, have another."""
-    stopped(client)
+    stopped(timed)
     ask = "prompt => dreamina.withClickId(prompt, 7, '')"
-    first, again, other = (client.evaluate(ask, prompt) for prompt in ("a", "a", "b"))
+    first, again, other = (timed.evaluate(ask, prompt) for prompt in ("a", "a", "b"))
     assert first[:2] == ["a", 7]
     assert re.fullmatch(r"[0-9a-f]{32}", first[2])
     assert again == first
     assert other[2] != first[2]
-    client.clock.run_for(1_500)
-    assert client.evaluate(ask, "b")[2] not in (first[2], other[2])
+    timed.clock.run_for(1_500)
+    assert timed.evaluate(ask, "b")[2] not in (first[2], other[2])
 
 
-def test_click_without_an_answer_keeps_its_id(client: Page) -> None:
+def test_click_without_an_answer_keeps_its_id(timed: Page) -> None:
     """Pressed again with the same values, it is still the same click, however late."""
-    stopped(client)
+    stopped(timed)
     ask = "prompt => dreamina.withClickId(prompt, '')"
-    first = client.evaluate(ask, "a")
-    client.evaluate("id => document.dispatchEvent(new CustomEvent('dreamina:unanswered', { detail: id }))", first[-1])
-    client.clock.run_for(60_000)
-    assert client.evaluate(ask, "a") == first
-    client.clock.run_for(60_000)
-    assert client.evaluate(ask, "a") != first
+    first = timed.evaluate(ask, "a")
+    timed.evaluate("id => document.dispatchEvent(new CustomEvent('dreamina:unanswered', { detail: id }))", first[-1])
+    timed.clock.run_for(60_000)
+    assert timed.evaluate(ask, "a") == first
+    timed.clock.run_for(60_000)
+    assert timed.evaluate(ask, "a") != first
 
 
 def test_lock_sets_the_last_seed(client: Page) -> None:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import KEY, filled
+from tests.browser.states import generate, new_job, status_fixed
 from tests.browser.still_page import WORDS, open_still_page
 from tests.chromium import FLAGS, WAIT_MS, whole_browser
 from tests.network import Network
@@ -131,7 +132,7 @@ def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserCont
     """A reset, a refused connection, swallowed packets, kill -9 and SIGTERM: without a reload each video is shown, the draft
     is kept, the buttons work, and each click is paid once."""
     clip = make_clip(tmp_path / "clip.mp4")
-    options = ("--token", KEY, "--slots", "2", "--queue", "0.5", "--quick", "5", "--clip", str(clip))
+    options = ("--token", KEY, "--slots", "2", "--queue", "0.5", "--quick", "0.5", "--clip", str(clip))
     service = SimulatorServer(tmp_path, *options)
     service.start()
     server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
@@ -144,20 +145,21 @@ def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserCont
         loads: list[str] = []
         page.on("framenavigated", lambda frame: loads.append(frame.url))
         for clicks, harm in enumerate(("cut", "refuse", "swallow", "kill", "term"), start=1):
-            page.click("#generate")
-            stage(page, "in_progress")
-            page.fill(PROMPT, f"typed before {harm}")
-            if harm == "kill":
-                server.stop(kill=True)
-                server.start()
-            elif harm == "term":
-                server.stop()
-                server.start()
-            else:
-                getattr(network, harm)()
-                page.wait_for_timeout(300)
-                network.mend()
-                page.evaluate("dispatchEvent(new Event('online'))")  # else it would take 30 s until silence is noticed
+            with status_fixed(service, "in_progress"):
+                page.click("#generate")
+                stage(page, "in_progress")
+                page.fill(PROMPT, f"typed before {harm}")
+                if harm == "kill":
+                    server.stop(kill=True)
+                    server.start()
+                elif harm == "term":
+                    server.stop()
+                    server.start()
+                else:
+                    getattr(network, harm)()
+                    page.wait_for_timeout(300)
+                    network.mend()
+                    page.evaluate("dispatchEvent(new Event('online'))")  # else silence is only noticed after 30 s
             stage(page, "succeeded")
             page.wait_for_function(PLAYS)
             expect(page.locator(PROMPT)).to_have_value(f"typed before {harm}")
@@ -256,41 +258,41 @@ def test_without_cookies_nothing_is_sent(
 
 @pytest.mark.parametrize("lost", ["guard.session", "guard.page_changed"])
 def test_lost_cookie_or_changed_page_is_reported_and_reload_repairs_it(
-    quick_page: Page, quick_service: SimulatorServer, lost: str
+    shared_page: Page, quick_service: SimulatorServer, lost: str
 ) -> None:
     """Clicks are refused with one sentence and a Reload button, and no toast; after the reload the text is still there and can
     be sent."""
     before = paid(quick_service)
-    quick_page.fill(PROMPT, "typed before it was lost")
+    shared_page.fill(PROMPT, f"typed before {lost}")
     if lost == "guard.session":
-        quick_page.context.clear_cookies()
+        shared_page.context.clear_cookies()
     else:  # as the scripts of a page say that has the functions in another order
-        quick_page.evaluate("gradio_config.dependencies.forEach((one) => (one.api_name = `${one.api_name}_of_old`))")
-    notice = quick_page.locator("#connection-notice")
+        shared_page.evaluate("gradio_config.dependencies.forEach((one) => (one.api_name = `${one.api_name}_of_old`))")
+    notice = shared_page.locator("#connection-notice")
     for _ in range(2):  # by the second answer, a toast of the first one would be there
-        with quick_page.expect_response("**/queue/join*") as refused:
-            quick_page.click("#generate")
+        with shared_page.expect_response("**/queue/join*") as refused:
+            shared_page.click("#generate")
         assert not refused.value.ok
         expect(notice).to_contain_text(WORDS.say(lost))
-    assert toasts(quick_page) == []
+    assert toasts(shared_page) == []
     assert paid(quick_service) == before
-    with quick_page.expect_navigation():
+    with shared_page.expect_navigation():
         notice.get_by_role("button").click()
-    filled(quick_page)
-    expect(quick_page.locator(PROMPT)).to_have_value("typed before it was lost")
-    quick_page.click("#generate")
-    stage(quick_page, "succeeded")
+    filled(shared_page)
+    expect(shared_page.locator(PROMPT)).to_have_value(f"typed before {lost}")
+    with new_job(shared_page, "succeeded"):
+        shared_page.click("#generate")
 
 
-def test_frozen_tab_shows_the_video_when_it_wakes(quick_page: Page, quick_service: SimulatorServer) -> None:
+def test_frozen_tab_shows_the_video_when_it_wakes(shared_page: Page, quick_service: SimulatorServer) -> None:
     """A video that became ready while the browser had frozen the tab is shown when the tab wakes, without a reload."""
-    page = quick_page
+    page = shared_page
     loads: list[str] = []
     page.on("framenavigated", lambda frame: loads.append(frame.url))
     tools = page.context.new_cdp_session(page)
-    page.click("#generate")
-    stage(page, "in_progress")
-    tools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    with status_fixed(quick_service, "in_progress"):
+        generate(page, "in_progress", "made while nobody looks")
+        tools.send("Page.setWebLifecycleState", {"state": "frozen"})
     wait_for(lambda: quick_service.control("ledger", KEY)["requests"][-1]["state"] == "succeeded")
     tools.send("Page.setWebLifecycleState", {"state": "active"})
     stage(page, "succeeded")

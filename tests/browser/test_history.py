@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.examine import examine
@@ -15,7 +15,8 @@ from dreamina_ui.media.kinds import MP4
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs as table
-from tests.browser.past import asked, known, posters, visited, with_past
+from tests.browser.conftest import calm_context
+from tests.browser.past import known, posters, search_for, visited, with_past
 from tests.browser.states import generate, status_fixed
 from tests.filled import past_job
 from tests.servers import Server, SimulatorServer
@@ -72,9 +73,9 @@ def test_search_and_filters_combine(context: BrowserContext, quick_server: Serve
         expect(page.get_by_role("option")).to_have_count(0)  # a list fades away, and the next one may be open by then
 
     expect(shown).to_have_text(prompts[::-1])
-    asked(page, "night THE")
+    search_for(page, "night THE")
     expect(shown).to_have_text(["The sea at night"])
-    asked(page, "sea")
+    search_for(page, "sea")
     expect(shown).to_have_text(["The sea of clouds", "A calm SEA by day", "The sea at night"])
     choose("Status", "Ready")
     expect(shown).to_have_text(["A calm SEA by day", "The sea at night"])
@@ -107,69 +108,89 @@ def test_history_has_pages_of_24(context: BrowserContext, quick_server: Server, 
     expect(page.locator("#older")).to_be_disabled()
     page.click("#newer")
     expect(place).to_have_text("25–48 of 60")
-    asked(page, "boat")
+    search_for(page, "boat")
     expect(place).to_have_text("1–24 of 60")
     expect(first).to_have_text("Boat number 59")
-    asked(page, "number 7")
+    search_for(page, "number 7")
     expect(posters(page)).to_have_count(6)  # 7, 17, 27 …
     expect(page.locator("#older")).to_be_hidden()
 
 
-def test_selected_videos_are_deleted_and_restored(
-    context: BrowserContext, quick_server: Server, problems: list[str]
-) -> None:
-    """Two of three disappear from the page and from their links; files and rows stay, and undo restores both."""
-    visitor_id = known(context, quick_server)
-    jobs = with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat {number}") for number in range(3)])
-    page = visited(context, quick_server, problems=problems)
+PROMPTS = ["Ein Büro & <b>bei</b> Nacht", "海の灯台", "A boat", "A boat", "A boat that sank"]
+
+
+@pytest.fixture(scope="module")
+def past(browser: Browser, quick_server: Server) -> Iterator[tuple[Page, Sequence[Job], list[str]]]:
+    """The page of one visitor for the tests below, with a job of each prompt; the last one failed."""
+    context = calm_context(browser, viewport={"width": 1366, "height": 900})
+    visitor_id, problems = known(context, quick_server), list[str]()
+    states = [*[State.SUCCEEDED] * 4, State.FAILED]
+    lengths = [121, 121, 121, 241, 121]
+    jobs = [
+        past_job(number, visitor_id, state, prompt=prompt, frames=frames)
+        for number, (prompt, state, frames) in enumerate(zip(PROMPTS, states, lengths, strict=True))
+    ]
+    with_past(quick_server, jobs)
+    yield visited(context, quick_server, problems=problems), jobs, problems
+    context.close()
+
+
+@pytest.fixture
+def past_page(past: tuple[Page, Sequence[Job], list[str]]) -> Iterator[Page]:
+    """The page of `past`, with nothing selected."""
+    page, _, problems = past
+    unpick = page.locator("#history [data-do=unpick]")
+    if unpick.is_visible():
+        unpick.click()
+    yield page
+    assert problems == []
+
+
+@pytest.fixture
+def jobs(past: tuple[Page, Sequence[Job], list[str]]) -> Sequence[Job]:
+    return past[1]
+
+
+def test_selected_videos_are_deleted_and_restored(past_page: Page, jobs: Sequence[Job], quick_server: Server) -> None:
+    """Two of the videos disappear from the page and from their links; files and rows stay, and undo restores both."""
+    page, some = past_page, jobs[:3]
     pick(page, *jobs[:2])
     page.click("#history [data-do=delete]")
     page.hover("#history .undo-bar")  # it stays while the pointer is over it
-    expect(posters(page)).to_have_count(1)
+    expect(page.locator("#history .poster-prompt")).to_have_text(PROMPTS[:1:-1])
     expect(page.locator(".undo-bar")).to_contain_text("2 deleted")
-    assert deleted(quick_server, jobs) == [True, True, False]
-    assert statuses(page, quick_server, jobs) == [404, 404, 200]
-    assert all((quick_server.data / "videos" / f"{job.share_id}.mp4").exists() for job in jobs)
+    assert deleted(quick_server, some) == [True, True, False]
+    assert statuses(page, quick_server, some) == [404, 404, 200]
+    assert all((quick_server.data / "videos" / f"{job.share_id}.mp4").exists() for job in some)
     page.click("#history [data-do=undo]")
-    expect(page.locator("#history .poster-prompt")).to_have_text(["Boat 2", "Boat 1", "Boat 0"])
-    assert deleted(quick_server, jobs) == [False, False, False]
-    assert statuses(page, quick_server, jobs) == [200, 200, 200]
+    expect(page.locator("#history .poster-prompt")).to_have_text(PROMPTS[::-1])
+    assert deleted(quick_server, some) == [False, False, False]
+    assert statuses(page, quick_server, some) == [200, 200, 200]
 
 
-def test_video_on_the_stage_is_deleted_and_restored(
-    context: BrowserContext, quick_server: Server, problems: list[str]
-) -> None:
+def test_video_on_the_stage_is_deleted_and_restored(past_page: Page, jobs: Sequence[Job], quick_server: Server) -> None:
     """Delete clears the stage and removes the poster; undo restores the poster, and a click on it opens the video."""
-    visitor_id = known(context, quick_server)
-    jobs = with_past(quick_server, [past_job(number, visitor_id, prompt=f"Boat {number}") for number in range(2)])
-    page = visited(context, quick_server, problems=problems)
+    page = past_page
     opened = page.locator(f"#history [data-job='{jobs[0].job_id}'] [data-open]")
     opened.click()
-    expect(page.locator("#facts .stage-prompt")).to_have_text("Boat 0")
+    expect(page.locator("#facts .stage-prompt")).to_have_text(PROMPTS[0])
     page.click("#delete")
     page.hover("#history .undo-bar")
-    expect(page.locator("#history .poster-prompt")).to_have_text(["Boat 1"])
+    expect(page.locator("#history .poster-prompt")).to_have_text(PROMPTS[:0:-1])
     expect(page.locator("#screen")).to_contain_text("Your video appears here")
     expect(page.locator("#player video")).to_be_hidden()
     expect(page.locator("#delete")).to_be_hidden()
-    assert deleted(quick_server, jobs) == [True, False]
+    assert deleted(quick_server, jobs[:2]) == [True, False]
     page.click("#history [data-do=undo]")
-    expect(posters(page)).to_have_count(2)
-    assert deleted(quick_server, jobs) == [False, False]
+    expect(posters(page)).to_have_count(len(PROMPTS))
+    assert deleted(quick_server, jobs[:2]) == [False, False]
     opened.click()
     expect(page.locator("#player video")).to_be_visible()
 
 
-def test_selected_videos_are_downloaded_as_zip(
-    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
-) -> None:
+def test_selected_videos_are_downloaded_as_zip(past_page: Page, jobs: Sequence[Job], tmp_path: Path) -> None:
     """The zip contains the selected videos, in the order of selection, with date, prompt and seed as names, and each plays."""
-    visitor_id = known(context, quick_server)
-    prompts = ["Ein Büro & <b>bei</b> Nacht", "海の灯台", "A boat"]
-    jobs = with_past(
-        quick_server, [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(prompts)]
-    )
-    page = visited(context, quick_server, problems=problems)
+    page = past_page
     pick(page, jobs[1], jobs[0])
     with page.expect_download() as download:
         page.click("#history [data-do=zip]")
@@ -183,15 +204,12 @@ def test_selected_videos_are_downloaded_as_zip(
             assert examine(Path(archive.extract(name, tmp_path)), MP4).duration_s == pytest.approx(2.0, abs=0.1)
 
 
-def test_two_videos_are_compared_in_sync(context: BrowserContext, quick_server: Server, problems: list[str]) -> None:
+def test_two_videos_are_compared_in_sync(past_page: Page, jobs: Sequence[Job]) -> None:
     """Both play side by side, the slider moves both, and different settings are marked."""
-    visitor_id = known(context, quick_server)
-    both = [past_job(number, visitor_id, prompt="A boat", frames=frames) for number, frames in enumerate([121, 241])]
-    jobs = with_past(quick_server, both)
-    page = visited(context, quick_server, problems=problems)
-    pick(page, jobs[0])
+    page = past_page
+    pick(page, jobs[2])
     expect(page.locator("#history [data-do=compare]")).to_be_disabled()
-    pick(page, jobs[1])
+    pick(page, jobs[3])
     page.click("#history [data-do=compare]")
     page.wait_for_function(f"{VIDEOS}.length === 2 && {VIDEOS}.every((video) => video.currentTime > 0.2)")
     page.locator("dialog.compare").get_by_role("button", name="Pause").click()
@@ -205,13 +223,9 @@ def test_two_videos_are_compared_in_sync(context: BrowserContext, quick_server: 
     expect(page.locator("dialog.compare")).to_have_count(0)
 
 
-def test_history_shows_running_and_failed_jobs(
-    context: BrowserContext, quick_server: Server, quick_service: SimulatorServer, problems: list[str]
-) -> None:
+def test_history_shows_running_and_failed_jobs(past_page: Page, quick_service: SimulatorServer) -> None:
     """A running job shows its state and cannot be selected; a failed one shows its reason when opened."""
-    visitor_id = known(context, quick_server)
-    with_past(quick_server, [past_job(1, visitor_id, State.FAILED, prompt="A boat that sank")])
-    page = visited(context, quick_server, problems=problems)
+    page = past_page
     with status_fixed(quick_service, "in_progress"):
         generate(page, "in_progress", "A boat under way")
         running = posters(page).first

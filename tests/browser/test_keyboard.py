@@ -1,5 +1,6 @@
-"""From the opened page to the saved file by keyboard alone."""
+"""From the opened page to the saved file with the keyboard alone."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import av
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Theme, filled
+from tests.browser.conftest import calm_context, filled
+from tests.browser.layout import in_the_dark
 from tests.browser.states import PROMPT, generate, ready, status_fixed
 from tests.servers import Server, SimulatorServer
 
@@ -17,12 +19,14 @@ ORDER = ["header", "compose", "stage", "examples", "filters", "history"]
 
 
 def next_stop(page: Page) -> dict[str, Any]:
-    """Press Tab; the focused element must be visible."""
+    """Press Tab; the focused element must be visible, and marked in the light and in the dark."""
     page.keyboard.press("Tab")
     stop: dict[str, Any] | None = page.evaluate(FOCUSED)
     assert stop is not None, "the focus is nowhere"
     assert stop["isVisible"], stop
     assert stop["isMarked"], stop
+    with in_the_dark(page):
+        assert page.evaluate(FOCUSED)["isMarked"], ("dark", stop)
     return stop
 
 
@@ -34,15 +38,19 @@ def tab_to(page: Page, what: str) -> dict[str, Any]:
     raise AssertionError(f"not within {STOPS_MOST} presses: {what}")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_video_is_made_and_saved_by_keyboard(
-    browser: Browser, quick_server: Server, tmp_path: Path, theme: Theme
-) -> None:
-    """Tab, type, choose, Ctrl+Enter, Tab, Enter: the video is on the disk, and no place was out of sight."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme, reduced_motion="reduce")
+@pytest.fixture(scope="module")
+def page(browser: Browser, quick_server: Server) -> Iterator[Page]:
+    """One page for the tests of this file, in the light."""
+    context = calm_context(browser, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page = context.new_page()
-    page.goto(f"{quick_server.address}/?__theme={theme}")
+    page.goto(f"{quick_server.address}/?__theme=light")
     filled(page)
+    yield page
+    context.close()
+
+
+def test_a_video_is_made_and_saved_by_keyboard(page: Page, tmp_path: Path) -> None:
+    """Tab, type, choose, Ctrl+Enter, Tab, Enter: the video is on the disk, and the focus was always visible."""
     tab_to(page, "isPrompt")
     page.keyboard.press("Control+a")
     page.keyboard.type(PROMPT)
@@ -65,17 +73,13 @@ def test_a_video_is_made_and_saved_by_keyboard(
     download.value.save_as(path)
     with av.open(str(path)) as video:
         assert sum(1 for _ in video.decode(video=0)) == 12
-    context.close()
 
 
-def test_focus_moves_in_reading_order(browser: Browser, quick_server: Server) -> None:
+def test_focus_moves_in_reading_order(page: Page) -> None:
     """From the header through the form and the stage to the history; every focused element is visible."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(quick_server.address)
-    filled(page)
-    generate(page, "succeeded")
-    ready(page)
+    if not page.locator("#history .poster-open").count():
+        generate(page, "succeeded")
+        ready(page)
     page.reload()
     page.wait_for_selector("#history .poster-open")
     page.keyboard.press("Tab")
@@ -86,16 +90,11 @@ def test_focus_moves_in_reading_order(browser: Browser, quick_server: Server) ->
     parts = [ORDER.index(stop["part"]) for stop in stops if stop["part"]]
     assert parts == sorted(parts), [stop["name"] for stop in stops]
     assert {"header", "compose", "examples", "filters", "history"} <= {stop["part"] for stop in stops}
-    context.close()
 
 
-def test_escape_cancels_from_the_prompt(browser: Browser, quick_server: Server, quick_service: SimulatorServer) -> None:
+def test_escape_cancels_from_the_prompt(page: Page, quick_service: SimulatorServer) -> None:
     """After Ctrl+Enter in the prompt, Escape cancels the job; in an open list it only closes the list."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(quick_server.address)
-    filled(page)
-    tab_to(page, "isPrompt")
+    page.focus("#field-prompt textarea")
     with status_fixed(quick_service, "in_queue"):
         page.keyboard.press("Control+Enter")
         expect(page.locator("#cancel")).to_be_visible()
@@ -108,17 +107,3 @@ def test_escape_cancels_from_the_prompt(browser: Browser, quick_server: Server, 
             page.keyboard.press("Shift+Tab")
         page.keyboard.press("Escape")
     page.wait_for_selector("#cancel", state="hidden")
-    context.close()
-
-
-def test_icon_buttons_have_accessible_names(browser: Browser, quick_server: Server) -> None:
-    """Buttons with only an icon have a name in the page's language."""
-    context = browser.new_context(locale="de")
-    page = context.new_page()
-    page.goto(quick_server.address)
-    filled(page)
-    expect(page.locator("#dice")).to_have_accessible_name("Zufälligen Seed wählen")
-    expect(page.locator("#lock")).to_have_accessible_name(
-        "Den letzten Seed behalten oder jedes Mal einen neuen zufälligen nehmen"
-    )
-    context.close()

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from dreamina_ui.jobs import Failure, Job
 from dreamina_ui.wording import Words
-from tests.browser.conftest import KEY
-from tests.browser.past import known, visited
+from tests.browser.conftest import KEY, calm_context
+from tests.browser.past import known, visit, visited
 from tests.browser.states import generate, no_faults, reached, ready
 from tests.filled import POSTER, past_job, write_kept
 from tests.media.files import make, movie
@@ -21,42 +20,78 @@ UNDECODABLE = Words().say("undecodable", kind="MP4")
 ADDRESSES = ("https://cdn.test/1.png?sig=1", "javascript:alert(1)", "data:image/png;base64,iVBORw0KGgo=")
 
 
+ALONE = {"width": None, "height": None, "duration_s": 1.0}
+NOTHING_FOUND = Failure("no_file_found", "a web page")
+KEPT: Mapping[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "undecodable": ({".mp4": "mp4-mpeg4", ".webp": ""}, {}),
+    "modern": ({".mp4": "mp4-av1", ".webp": ""}, {}),
+    "two": ({".mp4": "mp4", ".webp": "", "-2.mp4": "mp4-mpeg4", "-2.webp": ""}, {}),
+    "mixed": (
+        {
+            ".webm": "webm-vp9",
+            ".webp": "",
+            "-2.image.gif": "gif-animated",
+            "-3.mp3": "mp3",
+            "-4.avi": "avi",
+            "-5.zip": "zip",
+        },
+        {},
+    ),
+    "sound": ({".flac": "flac"}, ALONE),
+    "no poster": ({".mp4": "mp4"}, {}),
+    "no file": ({}, {"remarks": (NOTHING_FOUND,), "outputs": ADDRESSES, "duration_s": None}),
+}
+"""Finished jobs: files of `tests.media.files` by the ends of their names, a poster where there is no name; and other values."""
+
+
+@pytest.fixture(scope="module")
+def visitor(
+    browser: Browser, quick_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Page, dict[str, Job], list[str]]]:
+    """The page of a visitor with the jobs of `KEPT`, and one whose video has a sound that the browser plays, and no picture."""
+    context, folder = calm_context(browser, reduced_motion="reduce"), tmp_path_factory.mktemp("kept")
+    problems: list[str] = []
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor_id, jobs = known(context, quick_server), {}
+    for number, (name, (files, more)) in enumerate(KEPT.items()):
+        job = replace(past_job(number, visitor_id, prompt=name), **more)
+        made = {end: make(kind, folder / f"{number}{end}") if kind else POSTER for end, kind in files.items()}
+        jobs[name] = write_kept(quick_server.data, job, made)
+    movie(folder / "heard.mp4", codec="mpeg4", options={}, sound_codec="aac", frames=20)
+    heard = past_job(len(KEPT), visitor_id, prompt="only heard")
+    jobs["only heard"] = write_kept(quick_server.data, heard, {".mp4": folder / "heard.mp4", ".webp": POSTER})
+    yield visited(context, quick_server, problems=problems), jobs, problems
+    context.close()
+
+
 @pytest.fixture
-def problems() -> Iterator[list[str]]:
-    """Script errors; a test ends without any."""
-    found: list[str] = []
-    yield found
-    assert found == []
+def page(visitor: tuple[Page, dict[str, Job], list[str]]) -> Iterator[Page]:
+    page, _, problems = visitor
+    yield page
+    assert problems == []
 
 
-def kept(server: Server, visitor_id: str, number: int, files: Mapping[str, str], folder: Path, **more: Any) -> Job:
-    """A finished job whose files are of `tests.media.files`, by the ends of their names; one of no name has a poster."""
-    job = replace(past_job(number, visitor_id, prompt=f"Number {number}"), **more)
-    made = {end: make(name, folder / f"{number}{end}") if name else POSTER for end, name in files.items()}
-    return write_kept(server.data, job, made)
+@pytest.fixture
+def jobs(visitor: tuple[Page, dict[str, Job], list[str]]) -> dict[str, Job]:
+    return visitor[1]
+
+
+def in_history(page: Page, job: Job) -> Locator:
+    return page.locator(f"#history [data-job='{job.job_id}']")
 
 
 def opened(page: Page, job: Job) -> None:
-    page.locator(f"#history [data-job='{job.job_id}'] [data-open]").click()
+    in_history(page, job).locator("[data-open]").click()
     expect(page.locator(f"#status .status[data-job='{job.job_id}']")).to_be_visible()
 
 
 def test_undecodable_video_shows_a_message_in_the_player(
-    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
+    page: Page, jobs: dict[str, Job], quick_server: Server
 ) -> None:
-    """In the player, whether the browser plays its sound or nothing of it; and not under a video that it shows."""
-    visitor_id = known(context, quick_server)
-    names = ("mp4-mpeg4", "mp4-av1")
-    jobs = [kept(quick_server, visitor_id, at, {".mp4": name, ".webp": ""}, tmp_path) for at, name in enumerate(names)]
-    movie(tmp_path / "heard.mp4", codec="mpeg4", options={}, sound_codec="aac", frames=20)
-    heard = write_kept(
-        quick_server.data,
-        past_job(9, visitor_id, prompt="Only heard"),
-        {".mp4": tmp_path / "heard.mp4", ".webp": POSTER},
-    )
-    page = visited(context, quick_server, problems=problems)
+    """Whether the browser plays its sound or nothing of it; and there is none under a video that the browser shows."""
     sentence = page.locator("#undecodable .undecodable")
-    for job, is_shown in ((jobs[0], False), (jobs[1], True), (heard, False)):
+    for name, is_shown in (("undecodable", False), ("modern", True), ("only heard", False)):
+        job = jobs[name]
         opened(page, job)
         expect(page.locator("#player video")).to_be_visible()
         if is_shown:
@@ -70,54 +105,28 @@ def test_undecodable_video_shows_a_message_in_the_player(
         assert download.value.path().read_bytes() == (quick_server.data / "videos" / f"{job.share_id}.mp4").read_bytes()
 
 
-def test_undecodable_video_shows_a_message_in_comparison_and_list(
-    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
-) -> None:
+def test_undecodable_video_shows_a_message_in_comparison_and_list(page: Page, jobs: dict[str, Job]) -> None:
     """Under the one of two that cannot be shown; and under a further video, once it is played."""
-    visitor_id = known(context, quick_server)
-    kept(quick_server, visitor_id, 1, {".mp4": "mp4-mpeg4", ".webp": ""}, tmp_path)
-    both = kept(
-        quick_server, visitor_id, 2, {".mp4": "mp4", ".webp": "", "-2.mp4": "mp4-mpeg4", "-2.webp": ""}, tmp_path
-    )
-    page = visited(context, quick_server, problems=problems)
-    for box in page.locator("#history [data-pick]").all():
-        box.check()
+    for name in ("two", "undecodable"):
+        in_history(page, jobs[name]).locator("[data-pick]").check()
     page.click("[data-do=compare]")
     sentences = page.locator("dialog.compare .undecodable")
     expect(sentences).to_have_count(2)
     expect(page.locator("dialog.compare .undecodable:visible")).to_have_count(1)
     expect(sentences.nth(1)).to_contain_text(UNDECODABLE)
     page.keyboard.press("Escape")
-    opened(page, both)
+    page.click("[data-do=unpick]")
+    opened(page, jobs["two"])
     expect(page.locator("#output-2 .undecodable")).to_be_hidden()
     page.evaluate("document.querySelector('#output-2 video').play().catch(() => {})")
     expect(page.locator("#output-2 .undecodable")).to_be_visible()
     expect(page.locator("#undecodable .undecodable")).to_be_hidden()
 
 
-def test_every_kind_of_file_is_shown(
-    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
-) -> None:
+def test_every_kind_of_file_is_shown(page: Page, jobs: dict[str, Job]) -> None:
     """The first video in the player, and each further file below it with a download; without a video, in its place."""
-    visitor_id = known(context, quick_server)
-    mixed = kept(
-        quick_server,
-        visitor_id,
-        1,
-        {
-            ".webm": "webm-vp9",
-            ".webp": "",
-            "-2.image.gif": "gif-animated",
-            "-3.mp3": "mp3",
-            "-4.avi": "avi",
-            "-5.zip": "zip",
-        },
-        tmp_path,
-    )
-    sound = kept(quick_server, visitor_id, 2, {".flac": "flac"}, tmp_path, width=None, height=None, duration_s=1.0)
-    page = visited(context, quick_server, problems=problems)
-    expect(page.locator("#history .poster .kind-sound")).to_have_count(1)
-    opened(page, mixed)
+    expect(in_history(page, jobs["sound"]).locator(".kind-sound")).to_have_count(1)
+    opened(page, jobs["mixed"])
     page.wait_for_function("document.querySelector('#player video')?.videoWidth > 0")
     expect(page.locator("#facts .outputs > li")).to_have_count(4)
     page.wait_for_function("document.querySelector('#facts .outputs img')?.naturalWidth > 0")
@@ -127,32 +136,25 @@ def test_every_kind_of_file_is_shown(
         with page.expect_download() as download:
             page.locator(f"#output-{number} a.action").click()
         assert f"-{number}." in download.value.suggested_filename
-    opened(page, sound)
+    opened(page, jobs["sound"])
     page.wait_for_function("document.querySelector('#screen .outputs audio')?.duration > 0")
     expect(page.locator("#player")).to_be_hidden()
 
 
-def test_missing_poster_is_replaced_by_a_blank(
-    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
-) -> None:
+def test_missing_poster_is_replaced_by_a_blank(page: Page, jobs: dict[str, Job]) -> None:
     """A blank with the kind of file replaces it, and still opens the video."""
-    job = kept(quick_server, known(context, quick_server), 1, {".mp4": "mp4"}, tmp_path)
-    page = visited(context, quick_server, problems=problems)
-    expect(page.locator("#history .poster .poster-blank")).to_have_text("Video")
-    expect(page.locator("#history .poster img")).to_have_count(0)
-    opened(page, job)
+    poster = in_history(page, jobs["no poster"])
+    poster.scroll_into_view_if_needed()  # a picture that is far away is not asked for
+    expect(poster.locator(".poster-blank")).to_have_text("Video")
+    expect(poster.locator("img")).to_have_count(0)
+    opened(page, jobs["no poster"])
 
 
 def test_job_without_a_file_shows_the_addresses_of_its_result(
-    context: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
+    page: Page, jobs: dict[str, Job], quick_server: Server
 ) -> None:
     """As text to copy, with the sentence in the video's place, and nothing that leads to a missing file."""
-    remarks = (Failure("no_file_found", "a web page"),)
-    job = kept(
-        quick_server, known(context, quick_server), 1, {}, tmp_path, remarks=remarks, outputs=ADDRESSES, duration_s=None
-    )
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = visited(context, quick_server, problems=problems)
+    job = jobs["no file"]
     expect(page.locator("#history .poster.no-file .poster-state")).to_have_text("No file")
     opened(page, job)
     expect(page.locator("#screen .lead")).to_have_text("Finished without a file")
@@ -163,24 +165,25 @@ def test_job_without_a_file_shows_the_addresses_of_its_result(
     expect(page.locator("[data-copy-addresses]")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "\n".join([*ADDRESSES[:2], "data:image/png,…"])
-    page = visited(context, quick_server, f"?video={job.share_id}")
+    visit(page, quick_server, f"?video={job.share_id}")
     expect(page.locator("#status .note")).to_be_visible()
     expect(page.locator(".addresses")).to_have_count(0)
 
 
 @pytest.mark.timeout(180)
-def test_resume_fetches_the_missing_file_of_the_same_job(quick_page: Page, quick_service: SimulatorServer) -> None:
+def test_resume_fetches_the_missing_file_of_the_same_job(page: Page, quick_service: SimulatorServer) -> None:
     """The file could not be fetched; Resume fetches it for the same job, and the player shows it."""
+    before = page.locator("#history .poster").count()
     quick_service.control("faults", KEY, {"on": "output", "kind": "gone_output", "times": None})
     try:
-        generate(quick_page, "succeeded")
-        job = quick_page.locator("#status .status").get_attribute("data-job")
-        expect(quick_page.locator("#screen .lead")).to_have_text("Finished without a file")
+        generate(page, "succeeded")
+        job = page.locator("#status .status").get_attribute("data-job")
+        expect(page.locator("#screen .lead")).to_have_text("Finished without a file")
     finally:
         no_faults(quick_service)
-    quick_page.click("#resume")
-    ready(quick_page)
-    reached(quick_page, "succeeded")
-    assert quick_page.locator("#status .status").get_attribute("data-job") == job
-    expect(quick_page.locator("#resume")).to_be_hidden()
-    expect(quick_page.locator("#history .poster")).to_have_count(1)
+    page.click("#resume")
+    ready(page)
+    reached(page, "succeeded")
+    assert page.locator("#status .status").get_attribute("data-job") == job
+    expect(page.locator("#resume")).to_be_hidden()
+    expect(page.locator("#history .poster")).to_have_count(before + 1)

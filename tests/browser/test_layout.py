@@ -1,56 +1,57 @@
 """The layout from a phone to a projector: what is needed is visible, and nothing moves or flickers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.conftest import KEY, Theme, filled
-from tests.browser.layout import LAPTOP, PROJECTOR, resized
+from tests.browser.conftest import KEY, calm_context, filled
+from tests.browser.layout import LAPTOP, PHONE, PROJECTOR, in_the_dark, resized
 from tests.browser.states import generate, no_faults, reached, ready, status_fixed
 from tests.servers import Server, SimulatorServer, wait_for
 
-View = tuple[int, int, Theme]
-VIEWS: list[View] = [(360, 740, "light"), (1280, 800, "dark"), (1280, 800, "light"), (3840, 2160, "light")]
 BOX = "node => { const { x, y, width, height } = node.getBoundingClientRect(); return [x, y + scrollY, width, height] }"
 
 
-def opened(browser: Browser, server: Server, view: View) -> Page:
-    width, height, theme = view
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce", locale="de"
-    )
+@pytest.fixture(scope="module")
+def page(browser: Browser, quick_server: Server) -> Iterator[Page]:
+    """One page for the tests of this file, in German, on a laptop, in the light."""
+    context = calm_context(browser, viewport=LAPTOP, reduced_motion="reduce", locale="de")
     page = context.new_page()
-    page.goto(f"{server.address}/?__theme={theme}")
+    page.goto(f"{quick_server.address}/?__theme=light")
     filled(page)
-    return page
+    yield page
+    context.close()
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=str)
-def test_generate_button_is_visible_without_scrolling(browser: Browser, quick_server: Server, view: View) -> None:
-    """On a laptop and a projector the button and the picture share the first screen; on a phone the button is whole."""
-    page = opened(browser, quick_server, view)
-    width, height, _ = view
+def expect_button_and_picture_in_view(page: Page, size: ViewportSize) -> None:
     x, y, wide, high = page.locator("#generate").evaluate(BOX)
     assert x >= 0
-    assert x + wide <= width
+    assert x + wide <= size["width"]
     assert high >= 40
-    if width >= 1280:
-        assert y + high <= height
-        _, top, _, tall = page.locator("#screen .screen").evaluate(BOX)
-        assert top >= 0
-        assert top + tall <= height
-    else:
+    if size == PHONE:
         page.locator("#generate").scroll_into_view_if_needed()
         expect(page.locator("#generate")).to_be_in_viewport(ratio=1)
-    page.context.close()
+        page.evaluate("scrollTo(0, 0)")
+    else:
+        assert y + high <= size["height"]
+        _, top, _, tall = page.locator("#screen .screen").evaluate(BOX)
+        assert top >= 0
+        assert top + tall <= size["height"]
 
 
-def test_layout_does_not_move_while_a_job_runs(
-    browser: Browser, quick_server: Server, quick_service: SimulatorServer
-) -> None:
-    """From the queue to the video, the button and the picture keep their places, and the player its node."""
-    page = opened(browser, quick_server, VIEWS[1])
+def test_generate_button_is_visible_without_scrolling(page: Page) -> None:
+    """On a laptop and a projector the button and the picture are on the first screen; on a phone the whole button fits."""
+    for size in (PHONE, LAPTOP, PROJECTOR):
+        with resized(page, size):
+            expect_button_and_picture_in_view(page, size)
+    with in_the_dark(page):
+        expect_button_and_picture_in_view(page, LAPTOP)
+
+
+def test_layout_does_not_move_while_a_job_runs(page: Page, quick_service: SimulatorServer) -> None:
+    """From the queue to the video, the button and the picture keep their places, in the dark too."""
     boxes: dict[tuple[str, int], Any] = {}
 
     def measure(state: str, picture: str) -> None:
@@ -59,15 +60,15 @@ def test_layout_does_not_move_while_a_job_runs(
                 found = [page.locator(selector).evaluate(BOX) for selector in ("#generate", picture)]
                 boxes[state, size["width"]] = found
 
-    with status_fixed(quick_service, "in_queue"):
-        generate(page, "in_queue")
-        measure("queue", "#screen .screen")
-    with status_fixed(quick_service, "in_progress"):
-        reached(page, "in_progress")
-        measure("rendering", "#screen .screen")
-    ready(page)
-    measure("ready", "#player")
-    page.context.close()
+    with in_the_dark(page):
+        with status_fixed(quick_service, "in_queue"):
+            generate(page, "in_queue")
+            measure("queue", "#screen .screen")
+        with status_fixed(quick_service, "in_progress"):
+            reached(page, "in_progress")
+            measure("rendering", "#screen .screen")
+        ready(page)
+        measure("ready", "#player")
     for (state, width), after in boxes.items():
         assert after == [pytest.approx(box, abs=2) for box in boxes["queue", width]], (state, width, boxes)
 
@@ -78,9 +79,8 @@ def four_from(service: SimulatorServer, number: int) -> list[dict[str, Any]]:
     return requests if len(requests) == 4 else []
 
 
-def test_the_player_does_not_flicker(browser: Browser, quick_server: Server, quick_service: SimulatorServer) -> None:
+def test_the_player_does_not_flicker(page: Page, quick_service: SimulatorServer) -> None:
     """While another variation runs, the video on the stage keeps its node and is not loaded again."""
-    page = opened(browser, quick_server, VIEWS[2])
     before = len(quick_service.control("ledger", KEY)["requests"])
     page.locator("#variations label").nth(3).click()
     with status_fixed(quick_service, "in_progress"):
@@ -105,4 +105,3 @@ def test_the_player_does_not_flicker(browser: Browser, quick_server: Server, qui
         True,
         True,
     ]
-    page.context.close()

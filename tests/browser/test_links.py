@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from dreamina_ui.jobs import Job, State
-from tests.browser.past import known, visited, with_past
+from tests.browser.past import known, visit, visited, with_past
 from tests.filled import past_job
 from tests.rig import RECORDS, recorded
 from tests.servers import Server
@@ -45,49 +45,41 @@ def test_a_link_fills_the_form_and_sends_nothing(
     expect(page.locator("#status .status")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("query", "field", "sentence"),
-    [
-        ({"aspect_ratio": "7:5"}, "aspect_ratio", "Aspect ratio: “7:5” is not one of"),
-        ({"frames": "500"}, "frames", "Length: “500” is not one of"),
-        ({"seed": "-9"}, "seed", "Seed: -9, at least -1"),
-        ({"seed": "seven"}, "seed", "Seed: “seven” is not a whole number"),
-    ],
-)
 def test_invalid_value_in_a_link_is_reported_and_the_others_fill_the_form(
-    context: BrowserContext,
-    quick_server: Server,
-    problems: list[str],
-    query: dict[str, str],
-    field: str,
-    sentence: str,
+    context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
     """One sentence beside the field names the value; the field keeps its default, and the others are filled."""
     good = {"prompt": PROMPT, "aspect_ratio": SQUARE, "frames": "241", "seed": "42"}
-    page = visited(context, quick_server, "?" + urlencode({**good, **query}), problems)
-    expect(page.locator(f"#problem-{field}")).to_contain_text(
-        f"The link contains a value that was left out. {sentence}"
-    )
-    expect(page.locator(".field-problem")).to_have_count(1)
-    expect_form(
-        page,
-        prompt=PROMPT,
-        ratio="16:9" if field == "aspect_ratio" else "1:1",
-        length="5 s" if field == "frames" else "10 s",
-        seed="-1" if field == "seed" else "42",
-    )
+    page = visited(context, quick_server, "?" + urlencode(good), problems)
+    for field, value, sentence in (
+        ("aspect_ratio", "7:5", "Aspect ratio: “7:5” is not one of"),
+        ("frames", "500", "Length: “500” is not one of"),
+        ("seed", "-9", "Seed: -9, at least -1"),
+        ("seed", "seven", "Seed: “seven” is not a whole number"),
+    ):
+        visit(page, quick_server, "?" + urlencode({**good, field: value}))
+        expect(page.locator(f"#problem-{field}")).to_contain_text(
+            f"The link contains a value that was left out. {sentence}"
+        )
+        expect(page.locator(".field-problem")).to_have_count(1)
+        expect_form(
+            page,
+            prompt=PROMPT,
+            ratio="16:9" if field == "aspect_ratio" else "1:1",
+            length="5 s" if field == "frames" else "10 s",
+            seed="-1" if field == "seed" else "42",
+        )
 
 
-def shared(context: BrowserContext, server: Server, state: State = State.SUCCEEDED) -> Job:
+def shared(context: BrowserContext, server: Server) -> Job:
     """A video of the browser's visitor, with its record inside."""
-    [job] = with_past(server, [past_job(1, known(context, server), state, prompt=PROMPT)])
-    if state is State.SUCCEEDED:
-        recorded(server.data / "videos" / f"{job.share_id}.mp4", RECORDS.of(job, job.created_at))
+    [job] = with_past(server, [past_job(1, known(context, server), prompt=PROMPT)])
+    recorded(server.data / "videos" / f"{job.share_id}.mp4", RECORDS.of(job, job.created_at))
     return job
 
 
 def received(page: Page) -> dict[str, bytes]:
-    """What the page gets from now on, whole, by address."""
+    """The whole answers that the page gets from now on, by address."""
     bodies: dict[str, bytes] = {}
 
     def take(route: Route) -> None:
@@ -122,10 +114,10 @@ def test_shared_link_shows_the_video_and_nothing_private(
     expect(page.locator("#history .poster")).to_have_count(0)
     assert page.locator("#current input, #current textarea").input_value() == ""
 
-    # The file itself names request and visitor, from which a lost database is made anew; nobody can act by either.
+    # The file contains its request id and visitor id, to rebuild a lost database; with neither can anybody do anything.
     secrets = [job.job_id.encode(), str(job.request_id).encode(), job.visitor_id.encode()]
     assert not [secret for secret in secrets if secret in page.content().encode()]
-    # What was searched is what told of the video: the answer to the page's first event, and the video, among it.
+    # Among the answers that are searched are those about the video: the one to the page's first event, and the file.
     told = [address for address, body in bodies.items() if job.share_id.encode() in body or ".mp4" in address]
     assert {"queue/data" in address for address in told} == {True, False}
     for address, body in bodies.items():
@@ -135,22 +127,20 @@ def test_shared_link_shows_the_video_and_nothing_private(
     stranger.close()
 
 
-@pytest.mark.parametrize("kind", ["unknown", "not an id", "deleted", "failed"])
 def test_link_to_a_missing_video_shows_a_message(
-    context: BrowserContext, quick_server: Server, problems: list[str], kind: str
+    context: BrowserContext, quick_server: Server, problems: list[str]
 ) -> None:
     """A video that never was, was deleted, or was not made: the same one sentence, and a page that works."""
-    job = shared(context, quick_server, State.FAILED if kind == "failed" else State.SUCCEEDED)
-    share_id = {"unknown": "0" * 32, "not an id": "<script>window.pwned = 1</script>"}.get(kind, job.share_id)
-    if kind == "deleted":
-        page = visited(context, quick_server, problems=problems)
-        page.check("#history [data-pick]")
-        page.click("#history [data-do=delete]")
-        expect(page.locator("#history .poster")).to_have_count(0)
-        page.close()
-    page = visited(context, quick_server, "?" + urlencode({"video": share_id}), problems)
-    expect(page.locator("#status .note")).to_have_text(NOT_THERE)
-    expect(page.locator("#status p")).to_have_count(1)
-    expect(page.locator("#player video")).to_be_hidden()
-    expect(page.locator("#generate")).to_be_enabled()
-    assert page.evaluate("window.pwned") is None
+    deleted = shared(context, quick_server)
+    [failed] = with_past(quick_server, [past_job(2, deleted.visitor_id, State.FAILED, prompt=PROMPT)])
+    page = visited(context, quick_server, problems=problems)
+    page.check(f"#history [data-job='{deleted.job_id}'] [data-pick]")
+    page.click("#history [data-do=delete]")
+    expect(page.locator("#history .poster")).to_have_count(1)
+    for share_id in ("0" * 32, "<script>window.pwned = 1</script>", deleted.share_id, failed.share_id):
+        visit(page, quick_server, "?" + urlencode({"video": share_id}))
+        expect(page.locator("#status .note")).to_have_text(NOT_THERE)
+        expect(page.locator("#status p")).to_have_count(1)
+        expect(page.locator("#player video")).to_be_hidden()
+        expect(page.locator("#generate")).to_be_enabled()
+        assert page.evaluate("window.pwned") is None

@@ -121,6 +121,11 @@ def test_process_that_has_grown_is_replaced(pool: Pool) -> None:
     assert call(pool, "echo")[0] != before
 
 
+def test_what_a_call_leaves_is_gone_before_the_next(pool: Pool) -> None:
+    """Also what holds itself, as a decoder's frames do: of 3 MB each, a hundred would fill the process."""
+    assert [call(pool, "hold") for _ in range(4)] == [0, 0, 0, 0]
+
+
 def test_what_is_printed_disturbs_nothing(pool: Pool) -> None:
     assert call(pool, "chatter") == "said"
 

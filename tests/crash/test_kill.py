@@ -11,7 +11,7 @@ from dreamina_ui.crash_points import POINTS
 from tests.crash.trial import CERTAIN, KILLED, Service, Trial, kill_at, kill_at_random, serving
 from tests.servers import wait_for
 
-AGAIN = ("after_click", "after_in_progress", "mid_download", "before_rename")
+AGAIN = ("after_click", "after_in_progress", "mid_download", "before_rename", "before_poster")
 """A job that died there comes past once more; the other points lie behind it."""
 SLOW = {"on": "output", "kind": "slow", "delay_s": 600.0}
 

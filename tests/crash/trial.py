@@ -112,6 +112,8 @@ def _lies_of(row: Row, accepted: Sequence[Mapping[str, Any]], videos: Path) -> I
         case "succeeded":
             if problem := examine(videos / f"{row.share_id}.mp4", MP4).problem:
                 yield f"no playable file ({problem})"
+            if not (videos / f"{row.share_id}.webp").exists():
+                yield "no poster"
             if service != "succeeded" or row.request_id is None:
                 yield "the service did not make it"
         case "uncertain":

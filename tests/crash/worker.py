@@ -7,6 +7,7 @@ every run, so a second run asks for nothing that the first one asked for already
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import POINTS
 from dreamina_ui.jobs import Job
+from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S
 from tests.crash.headless import VALUES, headless
 
@@ -71,13 +73,18 @@ async def work(options: argparse.Namespace) -> None:
             click_id = f"{options.label} {number}"
             values = {**VALUES, "prompt": click_id}
             job_ids += [job.job_id for job in await studio.engine.submit(VISITOR, values, click_id=click_id)]
-        while unfinished := {job.job_id for job in await studio.store.unfinished()}:
+        while unfinished := {job.job_id for job in await unsettled(studio.store)}:
             if not options.until_idle and unfinished.isdisjoint(job_ids):
                 break
             await asyncio.sleep(LOOKED_EVERY_S)
         jobs, _ = await studio.engine.queries.page(VISITOR, limit=1_000_000)
     for job in jobs:
         print(json.dumps(row_of(job)), flush=True)
+
+
+async def unsettled(store: JobStore) -> list[Job]:
+    """What has not ended, or has no poster yet."""
+    return [*await store.unfinished(), *await store.without_poster(math.inf)]
 
 
 def row_of(job: Job) -> dict[str, Any]:

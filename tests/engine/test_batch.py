@@ -402,8 +402,8 @@ async def test_replicas_that_count_at_once_keep_the_limit(replicas: list[tuple[J
     store = replicas[0][0]
     await store.add(in_line(20))
     for _ in range(3):
-        looks = (leases.claim(active=100, batch_active=4) for _ in range(3) for _, leases in replicas)
-        claimed = await asyncio.gather(*looks)
+        claims = (leases.claim(active=100, batch_active=4) for _ in range(3) for _, leases in replicas)
+        claimed = await asyncio.gather(*claims)
         if any(claimed):
             assert names(claimed) == [f"ann-{number}" for number in range(4)]
     await store.change("ann-0", lambda job: replace(job, state=State.SUCCEEDED, finished_at=1.0))

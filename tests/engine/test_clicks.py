@@ -67,9 +67,9 @@ async def test_one_click_many_times_is_one(tmp_path: Path, times: int, count: in
         assert all(ids(answer) == ids(answers[0]) for answer in answers)
         for job in answers[0]:
             assert (await rig.finish(job)).state is State.SUCCEEDED
-        again = await rig.engine.submit("ann", VALUES, count=count, click_id="click-1")
-        assert ids(again) == ids(answers[0])
-        assert {job.state for job in again} == {State.SUCCEEDED}
+        repeated = await rig.engine.submit("ann", VALUES, count=count, click_id="click-1")
+        assert ids(repeated) == ids(answers[0])
+        assert {job.state for job in repeated} == {State.SUCCEEDED}
         assert (rig.gate.posts, rig.accepted, await count_of(rig)) == (count, count, count)
 
 
@@ -77,9 +77,9 @@ async def test_a_retried_click_keeps_what_was_asked_first(tmp_path: Path) -> Non
     """The click is the identity: what else a retry says, also another number of videos, makes nothing new."""
     async with rigged(tmp_path) as rig:
         first = await rig.engine.submit("ann", VALUES, count=2, click_id="click-1")
-        again = await rig.engine.submit("ann", {**VALUES, "prompt": "another"}, count=4, click_id="click-1")
-        assert ids(again) == ids(first)
-        assert {job.payload["prompt"] for job in again} == {VALUES["prompt"]}
+        repeated = await rig.engine.submit("ann", {**VALUES, "prompt": "another"}, count=4, click_id="click-1")
+        assert ids(repeated) == ids(first)
+        assert {job.payload["prompt"] for job in repeated} == {VALUES["prompt"]}
         for job in first:
             await rig.finish(job)
         assert rig.accepted == 2
@@ -92,9 +92,9 @@ async def test_a_click_retried_after_a_restart_is_the_same(tmp_path: Path) -> No
         for job in first:
             await rig.until(job, State.IN_PROGRESS)
     async with rigged(tmp_path) as rig:
-        again = await rig.engine.submit("ann", VALUES, count=2, click_id="click-1")
-        assert ids(again) == ids(first)
-        for job in again:
+        repeated = await rig.engine.submit("ann", VALUES, count=2, click_id="click-1")
+        assert ids(repeated) == ids(first)
+        for job in repeated:
             assert (await rig.finish(job)).state is State.SUCCEEDED
         assert (rig.gate.posts, rig.accepted) == (0, 2)
 
@@ -298,8 +298,8 @@ async def test_an_uncertain_job_is_never_sent_again(tmp_path: Path) -> None:
     clock = Clock()
     clock.at += 86_400
     async with rigged(tmp_path, clock=clock) as rig:
-        [again] = await rig.engine.submit("ann", VALUES, click_id="click-1")
-        assert (again.job_id, again.state) == (job.job_id, State.UNCERTAIN)
+        [repeated] = await rig.engine.submit("ann", VALUES, click_id="click-1")
+        assert (repeated.job_id, repeated.state) == (job.job_id, State.UNCERTAIN)
         await rig.finish(await rig.submit("bob", seed=8))  # what else waits is sent
         assert (rig.gate.posts, (await rig.engine.job(HOLDER, job.job_id)).state) == (1, State.UNCERTAIN)
 
@@ -439,12 +439,12 @@ async def test_an_answer_that_comes_after_a_takeover_is_kept(tmp_path: Path) -> 
     The job is adopted by the answer, runs on, and ends with its video; one POST is in the ledger.
     """
     async with rigged(tmp_path) as rig:
-        held = asyncio.Event()
+        may_go_on = asyncio.Event()
 
         async def hold(request: httpx.Request) -> None:
             if request.method == "POST":
                 rig.gate.before = None
-                await held.wait()
+                await may_go_on.wait()
 
         rig.gate.before = hold
         job = await rig.until(await rig.submit(), State.SUBMITTING)
@@ -463,7 +463,7 @@ async def test_an_answer_that_comes_after_a_takeover_is_kept(tmp_path: Path) -> 
 
             await until(uncertain)
             assert rig.accepted == 0
-            held.set()
+            may_go_on.set()
 
             async def saved() -> bool:
                 return (await other.job(HOLDER, job.job_id)).state is State.SUCCEEDED
@@ -577,8 +577,8 @@ async def test_a_click_that_was_made_again_does_not_break_a_rebuild(tmp_path: Pa
     for path in [*tmp_path.glob(f"{DATABASE}*"), *kept]:
         path.unlink()
     async with rigged(tmp_path) as rig:
-        [again] = await rig.engine.submit("ann", VALUES, click_id="click-0")
-        await rig.finish(again)
+        [repeated] = await rig.engine.submit("ann", VALUES, click_id="click-0")
+        await rig.finish(repeated)
     for path, content in kept.items():
         path.write_bytes(content)
     async with rigged(tmp_path) as rig:

@@ -32,8 +32,9 @@ async def test_from_the_click_to_the_saved_video(tmp_path: Path) -> None:
     """A job passes its states in order, one snapshot per change, and ends with a video and a poster on disk."""
     async with rigged(tmp_path) as rig:
         job = await rig.finish(await rig.submit())
-        assert job.state is State.SUCCEEDED
+        assert (job.state, job.poster_due) == (State.SUCCEEDED, True)
         assert (job.width, job.height, job.duration_s) == (64, 64, 0.5)
+        assert not (await rig.settle(job)).poster_due
         assert video_of(rig.library, job.share_id).stat().st_size > 0
         assert poster_of(rig.library, job.share_id).read_bytes()[8:12] == b"WEBP"
     order = list(State)
@@ -137,7 +138,7 @@ async def test_every_fault_ends_truthfully(
     tmp_path: Path, faults: list[Fault], state: State, code: str | None, accepted: int
 ) -> None:
     """Faults that pass are outlived, the others end the job by their own name, and nothing is sent twice."""
-    async with rigged(tmp_path, *faults) as rig:
+    async with rigged(tmp_path, *faults, deadline_s=300.0 if code == "deadline_passed" else 3600.0) as rig:
         job = await rig.finish(await rig.submit())
         said = job.failure or next(iter(job.remarks), None)
         assert (job.state, said.code if said else None) == (state, code)
@@ -163,9 +164,9 @@ async def test_unfinished_jobs_are_resumed_at_a_start(tmp_path: Path) -> None:
     """A job that was rendering when the program ended is watched and saved by the next start, and not sent again."""
     async with rigged(tmp_path, render_s=60) as rig:
         job = await rig.until(await rig.submit(), State.IN_PROGRESS)
-    async with rigged(tmp_path) as again:
-        job = await again.finish(job)
-        assert (job.state, again.accepted, again.gate.posts) == (State.SUCCEEDED, 1, 0)
+    async with rigged(tmp_path) as restarted:
+        job = await restarted.finish(job)
+        assert (job.state, restarted.accepted, restarted.gate.posts) == (State.SUCCEEDED, 1, 0)
 
 
 async def test_a_stop_waits_for_the_answer_to_a_paid_post(tmp_path: Path) -> None:
@@ -174,9 +175,9 @@ async def test_a_stop_waits_for_the_answer_to_a_paid_post(tmp_path: Path) -> Non
         rig.gate.open.clear()
         job = await rig.until(await rig.submit(), State.SUBMITTING)
         asyncio.get_running_loop().call_later(0.05, rig.gate.open.set)
-    async with rigged(tmp_path) as again:
-        job = await again.finish(job)
-        assert (job.state, again.accepted) == (State.SUCCEEDED, 1)
+    async with rigged(tmp_path) as restarted:
+        job = await restarted.finish(job)
+        assert (job.state, restarted.accepted) == (State.SUCCEEDED, 1)
 
 
 async def test_found_in_the_middle_of_sending_is_uncertain(tmp_path: Path) -> None:

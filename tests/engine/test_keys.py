@@ -105,9 +105,9 @@ async def test_a_key_is_not_accepted_unless_the_service_takes_it(tmp_path: Path)
             with pytest.raises(error):
                 await rig.engine.keys.bring("ann", key)
         nothing: list[Any] = [None, 7, ["x"], {}]
-        for held in nothing:
+        for value in nothing:
             with pytest.raises(KeyMissing):
-                await rig.engine.keys.bring("ann", held)
+                await rig.engine.keys.bring("ann", value)
         with pytest.raises(KeyMissing):
             await rig.submit("ann")
         await rig.engine.keys.bring("ann", ANNS)
@@ -273,8 +273,8 @@ async def test_a_click_that_came_before_keeps_its_key(tmp_path: Path) -> None:
     async with rigged(tmp_path, backend="runcomfy", queue_s=0.5) as rig:
         open_to(rig, ANNS, OTHER)
         [first] = await rig.engine.submit("ann", VALUES, click_id="c", key=ANNS)
-        [again] = await rig.engine.submit("ann", VALUES, click_id="c", key=OTHER)
-        assert again.job_id == first.job_id
+        [repeated] = await rig.engine.submit("ann", VALUES, click_id="c", key=OTHER)
+        assert repeated.job_id == first.job_id
         ended = await rig.finish(first)
         assert set(bearers(rig.gate, ended.request_id)) == {ANNS}
         assert bearers(rig.gate) == [ANNS]
@@ -382,8 +382,21 @@ async def test_a_lost_key_is_asked_for_again_and_never_replaced(tmp_path: Path) 
         assert bearers(rig.gate) == [SHARED, ANNS, ANNS, SHARED]
 
 
+async def test_a_key_that_was_forgotten_at_another_replica_pays_for_nothing(tmp_path: Path) -> None:
+    """It is still in this one's memory: a click, a batch go with the shared key, as the visitor has chosen there."""
+    async with rigged(tmp_path, backend="runcomfy", key=SHARED) as rig:
+        open_to(rig, SHARED, ANNS)
+        await rig.engine.keys.bring("ann", ANNS)
+        assert (await rig.finish(await rig.submit("ann"))).own_key is True
+        await rig.store.forget_own_key("ann")  # what another replica does
+        assert (await rig.finish(await rig.submit("ann"))).own_key is False
+        [batched] = await rig.engine.batches.submit("ann", [VALUES], "batch-1")
+        assert (await rig.finish(batched)).own_key is False
+        assert bearers(rig.gate) == [ANNS, SHARED, SHARED]
+
+
 async def test_refused_keys_are_bounded(tmp_path: Path) -> None:
-    """Of thousands of keys, the service is asked about ten of one visitor and a hundred of all, also when all come at once;
+    """Of thousands of keys, the service is asked about ten of one visitor and three hundred of all, also when all come at once;
     a key that was accepted before stays, and after ten minutes a right one is accepted again."""
     async with rigged(tmp_path, backend="runcomfy", key=SHARED) as rig:
         open_to(rig, SHARED, ANNS)

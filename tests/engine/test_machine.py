@@ -338,12 +338,12 @@ class Machine(RuleBasedStateMachine):
         visitor_id=st.sampled_from(VISITORS),
         count=st.sampled_from([1, 1, 2, 4]),
         times=st.sampled_from([1, 1, 5]),
-        held=st.sampled_from([None, None, "before", "after"]),
+        stopped_at=st.sampled_from([None, None, "before", "after"]),
         fault=st.none() | st.sampled_from(ON_SUBMIT),
     )
-    def click(self, visitor_id: str, count: int, times: int, held: str | None, fault: Fault | None) -> None:
+    def click(self, visitor_id: str, count: int, times: int, stopped_at: str | None, fault: Fault | None) -> None:
         """Some on a slow way, where the POST is held before or after the service has it; some with a fault."""
-        self.wire.holds = held or self.wire.holds
+        self.wire.holds = stopped_at or self.wire.holds
         if fault:
             self.simulator.faults.add(fault)
         number = len(self.clicks) + 1

@@ -45,7 +45,7 @@ def making(*names: str) -> Card:
 
 async def made(rig: Rig) -> Job:
     [job] = await rig.engine.submit("anna", {"prompt": "a lighthouse at dawn", "seed": 4})
-    return await rig.finish(job)
+    return await rig.settle(await rig.finish(job))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.rig import Rig, make_clip, rigged
 from tests.scripted import ORIGIN, Scripted
 
 pytestmark = pytest.mark.anyio
-DEADLINE_S = 300.0
+DEADLINE_S = 60.0
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -187,9 +187,9 @@ async def test_what_is_missing_is_fetched_again_without_the_rest(tmp_path: Path,
         job = await ended(rig)
         assert [remark.code for remark in job.remarks] == ["not_all_saved"]
         files["gone.mp4"] = served["second.mp4"]
-        again = await rig.engine.resume(HOLDER, job.job_id)
-        assert (again.job_id, again.state) == (job.job_id, State.SAVING)
-        done = await rig.finish(again)
+        resumed = await rig.engine.resume(HOLDER, job.job_id)
+        assert (resumed.job_id, resumed.state) == (job.job_id, State.SAVING)
+        done = await rig.finish(resumed)
         assert (done.state, done.remarks, len(rig.library.files(done))) == (State.SUCCEEDED, (), 2)
     assert script.fetched["clip.mp4"] == 1
     assert script.asked["submit"] == 1

@@ -27,10 +27,10 @@ class Known(Durations):
     """Has learned this, whatever kind of video is asked about."""
 
     def __init__(self, learned: Learned) -> None:
-        self._known = learned
+        self.learned = learned
 
     async def of(self, *_: object) -> Learned:
-        return self._known
+        return self.learned
 
 
 class PolledJob:
@@ -39,8 +39,8 @@ class PolledJob:
     def __init__(self, learned: Learned | None = None) -> None:
         self.clock = Clock()
         self.began = self.clock.at
-        self.learned = learned or Learned(PollSchedule())
-        self.poller = JobPoller(PollLimiter(self.clock), Known(self.learned), self.clock)
+        self.durations = Known(learned or Learned(PollSchedule()))
+        self.poller = JobPoller(PollLimiter(self.clock), self.durations, self.clock)
         job = past_job(1, "ann", prompt="a lighthouse")
         self.job: Job = replace(job, state=State.IN_QUEUE, submitted_at=self.began, started_at=None, finished_at=None)
 
@@ -113,7 +113,22 @@ async def test_each_state_has_its_rhythm() -> None:
     polled_job.work()
     assert await polled_job.rested() == 8.0
     polled_job.clock.at = polled_job.job.started_at + 59.5  # type: ignore[operator]
-    assert await polled_job.rested() == pytest.approx(0.5, abs=0.01)
+    assert await polled_job.rested() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.anyio
+async def test_a_job_goes_by_what_was_known_when_it_began() -> None:
+    """The quick ones of a crowd end first, and say too little of the others; where nothing was known, they do count."""
+    polled_job = PolledJob(Learned(PollSchedule([60.0] * 30)))
+    polled_job.work()
+    assert await polled_job.rested() == 8.0
+    polled_job.durations.learned = Learned(PollSchedule([20.0] * 30))
+    assert await polled_job.rested() == 8.0
+    new = PolledJob(Learned(PollSchedule()))
+    new.work()
+    assert await new.rested() == 1.0
+    new.durations.learned = Learned(PollSchedule([60.0] * 30))
+    assert await new.rested() == 8.0
 
 
 @pytest.fixture

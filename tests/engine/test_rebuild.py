@@ -75,9 +75,11 @@ async def test_history_is_rebuilt_from_the_files(tmp_path: Path) -> None:
             made.append(await rig.finish(await rig.submit(visitor_id, **values)))
             clock.at += 10
     forget(tmp_path)
-    async with rigged(tmp_path, clock=clock) as again:
+    async with rigged(tmp_path, clock=clock) as restarted:
         found = {
-            job.share_id: job for visitor in ("ann", "bob") for job in (await again.engine.history.page(visitor, 9))[0]
+            job.share_id: job
+            for visitor in ("ann", "bob")
+            for job in (await restarted.engine.history.page(visitor, 9))[0]
         }
         assert set(found) == {job.share_id for job in made}
         for before in made:
@@ -88,8 +90,8 @@ async def test_history_is_rebuilt_from_the_files(tmp_path: Path) -> None:
             assert after.finished_at == pytest.approx(before.finished_at, abs=1)
             # Whoever was given a file holds no key to the job.
             assert after.job_id != before.job_id
-        assert [job.payload["seed"] for job in (await again.engine.history.page("ann", 9))[0]] == [8, 7]
-        assert again.gate.requests == []
+        assert [job.payload["seed"] for job in (await restarted.engine.history.page("ann", 9))[0]] == [8, 7]
+        assert restarted.gate.requests == []
 
 
 async def test_a_second_start_adds_nothing(tmp_path: Path) -> None:
@@ -264,7 +266,7 @@ async def test_no_job_id_is_in_a_file(tmp_path: Path) -> None:
     """Who holds a job id owns the job, and files are passed around: neither the tags nor the bytes hold one, nor its maker."""
     async with rigged(tmp_path) as rig:
         jobs = await rig.engine.submit("ann", {"prompt": PROMPT, "seed": 7}, count=3, click_id="click-of-ann")
-        jobs = [await rig.finish(job) for job in jobs]
+        jobs = [await rig.settle(job) for job in jobs]
         assert len(list(rig.library.folder.iterdir())) == 6
         for path in rig.library.folder.iterdir():
             content = path.read_bytes()
@@ -292,3 +294,36 @@ async def test_a_lost_database_costs_no_limit(tmp_path: Path) -> None:
             assert await JobStore(database).unfinished() == []
         assert (await rig.finish(await rig.submit())).state is State.SUCCEEDED
         assert (rig.gate.posts, rig.accepted) == (1, 2)
+
+
+async def test_a_lost_database_keeps_who_a_visitor_has_become(tmp_path: Path) -> None:
+    """The files name who made them; an own key made another visitor of that one, and then another, before the database was lost.
+
+    The file that tells so names nobody to who reads it, and has each move once; who had nothing is not noted.
+    """
+    async with rigged(tmp_path) as rig:
+        first = await rig.finish(await rig.submit("ann"))
+        for former, visitor_id in (("ann", "ann-2"), ("ann", "ann-2"), ("ann-2", "ann-3"), ("nobody", "ann-4")):
+            assert await rig.engine.history.follow(former, visitor_id)
+        later = await rig.finish(await rig.submit("ann-3"))
+    lines = (tmp_path / "moves").read_bytes()
+    assert lines.count(b"\n") == 2
+    assert b"ann" not in lines
+    (tmp_path / "moves").write_bytes(lines + b"no line of ours\n\xff\n")
+    forget(tmp_path)
+    async with rigged(tmp_path) as rig:
+        found, count = await rig.engine.history.page("ann-3", 10)
+        assert {job.share_id for job in found} == {first.share_id, later.share_id}
+        assert (count, (await rig.engine.history.page("ann", 10))[1]) == (2, 0)
+
+
+async def test_a_move_that_cannot_be_noted_is_tried_again(tmp_path: Path) -> None:
+    """Until then, all belongs to the former visitor."""
+    async with rigged(tmp_path) as rig:
+        await rig.finish(await rig.submit("ann"))
+        (tmp_path / "moves").mkdir()
+        assert not await rig.engine.history.follow("ann", "ann-2")
+        assert (await rig.engine.history.page("ann", 10))[1] == 1
+        (tmp_path / "moves").rmdir()
+        assert await rig.engine.history.follow("ann", "ann-2")
+        assert (await rig.engine.history.page("ann-2", 10))[1] == 1

@@ -75,9 +75,9 @@ def described(path: Path) -> dict[str, Any]:
             }
             for stream in container.streams
         ]
-        for told, stream in zip(streams, container.streams, strict=True):
+        for facts, stream in zip(streams, container.streams, strict=True):
             if isinstance(stream, av.VideoStream):
-                told["picture"] = (
+                facts["picture"] = (
                     *(stream.average_rate, stream.width, stream.height, stream.pix_fmt, stream.sample_aspect_ratio),
                     *(stream.color_primaries, stream.color_trc, stream.colorspace, stream.color_range),
                 )
@@ -268,9 +268,9 @@ def test_record_is_replaced_by_another(name: str, sample: Sample, tmp_path: Path
     assert embedded(first, second, {**RECORD, "request_id": "another"})
     assert read_record(second) == {**expected_record(name), "request_id": "another"}
     assert second.read_bytes().count(b"dreamina-ui") + second.read_bytes().count("dreamina-ui".encode("utf-16-be")) == 1
-    again = tmp_path / "again"
-    assert embedded(second, again)
-    assert again.read_bytes() == first.read_bytes()
+    repeated = tmp_path / "again"
+    assert embedded(second, repeated)
+    assert repeated.read_bytes() == first.read_bytes()
 
 
 def test_comments_in_several_places_are_all_kept(sample: Sample, tmp_path: Path) -> None:
@@ -363,11 +363,11 @@ def test_picture_is_what_it_was(name: str, sample: Sample, tmp_path: Path) -> No
     def seen(path: Path) -> list[Any]:
         with Image.open(path) as opened:
             opened.load()
-            told = [opened.format, opened.mode, opened.size, dict(opened.getexif()), getattr(opened, "n_frames", 1)]
+            facts = [opened.format, opened.mode, opened.size, dict(opened.getexif()), getattr(opened, "n_frames", 1)]
             for number in range(getattr(opened, "n_frames", 1)):
                 opened.seek(number)
-                told.append(digest(opened.convert("RGBA").tobytes()))
-            return told
+                facts.append(digest(opened.convert("RGBA").tobytes()))
+            return facts
 
     target = tmp_path / "a"
     assert embedded(sample(name), target)

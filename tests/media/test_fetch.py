@@ -200,8 +200,8 @@ async def test_an_announced_length_above_the_cap_is_refused_early(outside: Outsi
     """Not one byte of a file that says it is too large is taken."""
     taken: list[str] = []
 
-    async def passed(point: str) -> None:
-        taken.append(point)
+    async def passed(step: str) -> None:
+        taken.append(step)
 
     outside.replies = [reply(FTYP * 100, length=10**12)]
     async with library_of(outside, tmp_path, passed=passed) as library:

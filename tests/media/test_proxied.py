@@ -104,11 +104,11 @@ async def test_a_proxy_in_the_way(proxy: LittleProxy, tmp_path: Path, does: str)
         with pytest.raises(DownloadFailed) as caught:
             await saved(library, SHARE, URL)
         assert list(library.folder.iterdir()) == []
-    told = str(caught.value)
-    assert "p@ss" not in told
-    assert "p%40ss" not in told
-    assert "sig=" not in told
-    assert "Proxy" in told or does in ("reset", "away", "babble")
+    message = str(caught.value)
+    assert "p@ss" not in message
+    assert "p%40ss" not in message
+    assert "sig=" not in message
+    assert "Proxy" in message or does in ("reset", "away", "babble")
 
 
 async def test_the_direct_way_is_judged(outside: Outside, proxy: LittleProxy, tmp_path: Path) -> None:

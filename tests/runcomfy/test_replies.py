@@ -493,28 +493,28 @@ async def test_cancel(status: int, body: object, expected: object) -> None:
 @pytest.mark.parametrize(
     ("body", "expected", "five_seconds_usd"),
     [
-        ({"base_price_usd": 0.1, "price_unit": "second"}, Price(0.1, "second", ""), 0.5),
+        ({"base_price_usd": 0.1, "price_unit": "second"}, Price(0.1, "second"), 0.5),
         (
             {"base_price_usd": 2, "price_unit": "output", "pricing_note": "a\nclip"},
-            Price(2.0, "output", "a clip"),
+            Price(2.0, "output"),
             2.0,
         ),
-        ({"base_price_usd": 2, "price_unit": "pixel"}, Price(2.0, "pixel", ""), None),
-        ({"base_price_usd": 2, "price_unit": "per 5 seconds"}, Price(2.0, "5_seconds", ""), None),
+        ({"base_price_usd": 2, "price_unit": "pixel"}, Price(2.0, "pixel"), None),
+        ({"base_price_usd": 2, "price_unit": "per 5 seconds"}, Price(2.0, "5_seconds"), None),
         *(
-            ({"base_price_usd": "$0.10", "price_unit": unit}, Price(0.1, "second", ""), 0.5)
+            ({"base_price_usd": "$0.10", "price_unit": unit}, Price(0.1, "second"), 0.5)
             for unit in ("seconds", "per_second", "/second", "USD/sec", "Second", "perSecond", "video second")
         ),
         *(
-            ({"base_price_usd": "2.00", "price_unit": unit}, Price(2.0, "output", ""), 2.0)
+            ({"base_price_usd": "2.00", "price_unit": unit}, Price(2.0, "output"), 2.0)
             for unit in ("image", "Video", "per video", "images", "outputs", "request")
         ),
-        ({"data": {"base_price_usd": 2, "price_unit": "output"}}, Price(2.0, "output", ""), 2.0),
-        ({"base_price_usd": 2}, Price(2.0, None, ""), None),
-        ({"price_unit": "second"}, Price(None, "second", ""), None),
-        ({"base_price_usd": True, "price_unit": "output"}, Price(None, "output", ""), None),
-        ({"base_price_usd": -1, "price_unit": "output"}, Price(None, "output", ""), None),
-        ({}, Price(None, None, ""), None),
+        ({"data": {"base_price_usd": 2, "price_unit": "output"}}, Price(2.0, "output"), 2.0),
+        ({"base_price_usd": 2}, Price(2.0, None), None),
+        ({"price_unit": "second"}, Price(None, "second"), None),
+        ({"base_price_usd": True, "price_unit": "output"}, Price(None, "output"), None),
+        ({"base_price_usd": -1, "price_unit": "output"}, Price(None, "output"), None),
+        ({}, Price(None, None), None),
     ],
 )
 async def test_price(body: object, expected: Price, five_seconds_usd: float | None) -> None:

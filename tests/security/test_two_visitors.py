@@ -1,6 +1,8 @@
 """Two visitors over HTTP: neither can see, stop or delete the other's jobs, whatever ids are sent."""
 
+import io
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any
@@ -175,6 +177,50 @@ def test_only_its_maker_controls_a_batch(program: Program) -> None:
         assert program.rows() == before, event
     answers = texts_in(program.bob.ask(watch, watch.data(batch_current="ann-batch-0001"), "bob-batch"))
     assert MARK not in answers
+
+
+def test_batches_of_one_name_are_two(program: Program) -> None:
+    """Bob sends a batch under the name of Ann's: it is his own, he watches, pauses and cancels it, and Ann's stays as it is."""
+    preview, send, watch = (named(program, name) for name in ("preview", "send", "watch_batch"))
+    made: dict[str, list[str]] = {}
+    for name, talker in (("ann", program.ann), ("bob", program.bob)):
+        values = {"batch_mode": "lines", "batch_lines": f"{MARK} of {name} 1\n{MARK} of {name} 2"}
+        planned = talker.ask(preview, preview.data(**values), f"{name}-same")[-2]["output"]["data"]
+        plan = next(value for value in planned if isinstance(value, str) and len(value) == 64)
+        talker.ask(send, send.data(**values, batch_planned=plan, batch_click_id="same-batch-01"), f"{name}-same")
+        rows = sql(program.server, "SELECT job_id FROM jobs WHERE payload LIKE ?", f"%{MARK} of {name} %")
+        made[name] = [row["job_id"] for row in rows]
+        assert len(made[name]) == 2
+    before = {job_id: row for job_id, row in program.rows().items() if job_id in made["ann"]}
+    watched = watch.data(batch_current="same-batch-01")
+    program.bob.join("bob-watch", watch, watched).raise_for_status()
+    seen = ""
+    with suppress(httpx.HTTPError):
+        for message in program.bob.messages("bob-watch", 3):
+            seen += texts_in([message])
+    assert f"{MARK} of bob" in seen
+    assert f"{MARK} of ann" not in seen
+    for event in (named(program, name) for name in ("pause_batch", "go_on_with_batch", "cancel_batch")):
+        program.bob.ask(event, ["same-batch-01"], "bob-same")
+    waiting = "SELECT state FROM jobs WHERE batch_id = ? AND visitor_id != ?"
+    states = {row["state"] for row in sql(program.server, waiting, "same-batch-01", program.past[0].visitor_id)}
+    assert "cancelled" in states
+    assert {job_id: row for job_id, row in program.rows().items() if job_id in made["ann"]} == before
+
+
+def test_a_zip_tells_nothing_of_its_maker(program: Program) -> None:
+    """Whoever knows a share id gets the video in a zip, also beside others; with one that is no saved video there is no zip."""
+    video, uncertain, failed = (job.share_id for job in program.past)
+    answer = program.bob.http.get("/dreamina/zip", params={"video": [video, video]})
+    assert answer.status_code == 200
+    [name] = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    assert name.endswith(".mp4")
+    job = program.past[0]
+    for told in (job.visitor_id, job.job_id, str(job.request_id), str(program.server.data)):
+        assert told.encode() not in answer.content
+    for other in (uncertain, failed, "0" * 32, program.running):
+        refused = program.bob.http.get("/dreamina/zip", params={"video": [video, other]})
+        assert (refused.status_code, refused.headers["content-type"]) == (404, "text/plain; charset=utf-8")
 
 
 def test_downloads_accept_only_share_ids(program: Program) -> None:

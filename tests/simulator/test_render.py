@@ -177,7 +177,7 @@ def test_another_seed_gives_another_composition(scene: str) -> None:
 
 
 def test_frames_do_not_depend_on_earlier_ones() -> None:
-    """Any frame can be drawn alone, so threads can share the work."""
+    """Any frame can be drawn alone."""
     drawing = Drawing(RenderJob("a campfire in the snow", 320, 176, 48, 24, 5))
     one_by_one = [drawing.frame(number).to_ndarray() for number in range(9)]
     assert np.array_equal(one_by_one[8], draw("a campfire in the snow", seed=5, number=8))
@@ -296,7 +296,7 @@ def test_failure_is_one_line_and_leaves_nothing(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(job).encode())))
     monkeypatch.setattr(os, "nice", lambda _: 0)
     assert main() == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert said in told
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert said in printed
     assert list(tmp_path.iterdir()) == []

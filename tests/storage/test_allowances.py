@@ -105,8 +105,8 @@ async def random_history(stores: Stores, draw: random.Random, steps: int) -> dic
             for _ in range(draw.randint(1, 2)):  # some browsers ask twice
                 made |= {job.job_id: job for job in await stores.store.add(click, NO_LIMIT)}
         elif act == 3:
-            again = a_job(f"again-{step}", visitor_id=who, request_id="known", state=State.IN_QUEUE)
-            await stores.store.add([replace(again, click_id=f"resume {step}")])
+            resumed = a_job(f"again-{step}", visitor_id=who, request_id="known", state=State.IN_QUEUE)
+            await stores.store.add([replace(resumed, click_id=f"resume {step}")])
         elif act == 4 and rest:
             for job in await stores.store.cancel_waiting(who, draw.choice(rest).batch_id or "", NOON):
                 made[job.job_id] = job
@@ -393,3 +393,12 @@ async def test_cancelled_jobs_give_their_uses_back(tmp_path: Path) -> None:
         rig.simulator.faults.add(Fault("submit", "no_balance"))
         assert (await rig.finish(await rig.submit())).state is State.FAILED
         assert (await stores.allowances(limits).left("ann")).per_visitor == 2
+
+
+async def test_without_a_limit_nothing_is_counted(tmp_path: Path) -> None:
+    """Each page asks for it: the database is not read, here one that is closed."""
+    with closing(Database(f"sqlite:///{tmp_path / 'closed.sqlite3'}")) as database:
+        pass
+    left = await Allowances(database, Limits(active=1, active_per_visitor=1), "simulator", now=lambda: NOON).left("ann")
+    assert (left.per_visitor, left.in_all) == (None, None)
+    assert left.renews_at > NOON

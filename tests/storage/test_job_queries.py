@@ -10,7 +10,7 @@ import pytest
 from dreamina_ui.jobs import TERMINAL, State
 from dreamina_ui.storage.allowances import Allowances
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_queries import RUNNING, JobQueries, Search
+from dreamina_ui.storage.job_queries import RUNNING, JobQueries, Search, counted_most
 from dreamina_ui.storage.job_store import JobStore
 from tests.filled import MINUTE_S, past_job
 from tests.rig import CARD, NO_LIMIT
@@ -55,6 +55,17 @@ async def test_pages_are_complete_and_newest_first(stores: Stores) -> None:
         assert count == 50
         seen += [job.job_id for job in page]
     assert seen == names[::-1]
+
+
+async def test_a_long_history_is_counted_to_the_next_thousand(stores: Stores) -> None:
+    """One more than that means more; the last page has the exact count. A list alone has the same jobs."""
+    names = await add_jobs(stores, *[State.SUCCEEDED] * 1003)
+    for offset, most, count in ((0, 1000, 1001), (976, 1000, 1001), (984, 2000, 1003)):
+        assert counted_most(offset + 24) == most
+        page, found = await stores.queries.page("ann", limit=24, offset=offset)
+        assert found == count
+        assert await stores.queries.listed("ann", limit=24, offset=offset) == page
+        assert [job.job_id for job in page] == names[::-1][offset : offset + 24]
 
 
 async def test_pages_of_jobs_of_the_same_moment(stores: Stores) -> None:

@@ -98,8 +98,8 @@ async def test_a_row_survives_a_round_trip(store: JobStore, url: str, job: Job) 
     """Every field is exactly the same when read by this process and by another one."""
     await store.add([job], NO_LIMIT)
     assert await store.get(job.job_id) == job
-    with opened(url) as again:
-        assert await again.get(job.job_id) == job
+    with opened(url) as reopened:
+        assert await reopened.get(job.job_id) == job
 
 
 async def test_a_change_is_stored_completely(store: JobStore) -> None:
@@ -270,8 +270,8 @@ async def test_closing_waits_for_running_writes(url: str) -> None:
     go_on.set()
     await closed
     await asker
-    with opened(url) as again:
-        assert (await again.get("job-1")).state is State.IN_QUEUE
+    with opened(url) as reopened:
+        assert (await reopened.get("job-1")).state is State.IN_QUEUE
 
 
 async def test_only_the_newest_owner_can_write(store: JobStore) -> None:

@@ -148,10 +148,10 @@ async def test_a_claim_skips_rows_of_another_claim(replicas: list[Replica]) -> N
     await replicas[0].store.add([a_job("a"), a_job("b")])
     one = replicas[0].database
     with one._engine.connect() as connection, connection.begin():
-        held = connection.execute(
+        locked = connection.execute(
             sa.select(jobs.c.job_id).where(jobs.c.job_id == "a").with_for_update(skip_locked=True)
         ).all()
-        assert len(held) == 1
+        assert len(locked) == 1
         async with asyncio.timeout(10):
             assert [job.job_id for job in await replicas[1].claim()] == ["b"]
     assert [job.job_id for job in await replicas[0].claim()] == ["a"]
@@ -382,9 +382,9 @@ async def test_clicks_on_two_replicas_are_all_paid_once(tmp_path: Path, postgres
         engines = [(await shared.start())[0] for _ in range(2)]
         answers = await asyncio.gather(
             *(
-                engines[(number + again) % 2].submit("ann", {**VALUES, "seed": number}, click_id=f"click-{number}")
+                engines[(number + repeat) % 2].submit("ann", {**VALUES, "seed": number}, click_id=f"click-{number}")
                 for number in range(30)
-                for again in range(2)
+                for repeat in range(2)
             )
         )
         made = {job.job_id for [job] in answers}

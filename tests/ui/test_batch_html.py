@@ -1,6 +1,7 @@
 """The batch as HTML: the plan, the problems, the table."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,7 +105,8 @@ def test_the_states_of_the_table() -> None:
         a_job(3, State.FAILED, failure=Failure("no_balance")),
         a_job(4, State.CANCELLED),
     ]
-    sent = json.loads(states_json(jobs, WORDS))
+    sent = json.loads(states_json([replace(jobs[0], poster_due=True), *jobs[1:]], WORDS))
+    assert sent["due"] == [0]
     assert sent["states"] == ["succeeded", "paused", "waiting", "failed", "cancelled"]
     assert list(sent["notes"]) == ["3"]
     assert "no balance" in sent["notes"]["3"]

@@ -1,14 +1,21 @@
 """Gradio's page without the work that nobody sees does the same as with it."""
 
 import asyncio
+import re
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import fastapi.dependencies.utils
 import gradio as gr
+import gradio.queueing
+import gradio.route_utils
+import gradio.utils
 import httpx
 import pytest
 from fastapi import FastAPI
+from gradio.components.base import _Keywords
 from gradio.state_holder import SessionState
 from starlette.middleware import Middleware
 
@@ -22,11 +29,14 @@ from dreamina_ui.ui.gradio_internals import (
     PageStates,
     StudioBlocks,
     events_of,
+    kept_text,
     mount_page,
+    page_files,
+    page_styles,
     upload_folder,
     value_in,
 )
-from dreamina_ui.web.call_check import Event, Input
+from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.visitors import COOKIE, VisitorCookie, Visitors
 from tests.waiting import until
 
@@ -55,11 +65,14 @@ UPDATES = (
         gr.skip(),
     ],
     [gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip()],
+    [_Keywords.FINISHED_ITERATING] * 6,
 )
+"""The last ones are the end of a generator."""
 
 
+@pytest.mark.parametrize("by_component", [True, False])
 @pytest.mark.parametrize("values", UPDATES)
-async def test_what_is_told_is_what_gradio_would_tell(values: list[Any]) -> None:
+async def test_what_is_told_is_what_gradio_would_tell(values: list[Any], by_component: bool) -> None:
     """The browser gets the same, and the session keeps the same value, for every kind of change."""
     answers = []
     for kind in (gr.Blocks, StudioBlocks):
@@ -69,7 +82,7 @@ async def test_what_is_told_is_what_gradio_would_tell(values: list[Any]) -> None
         state = states["session"] if kind is StudioBlocks else SessionState(blocks)
         [event] = blocks.fns.values()
         each = deepcopy(values)  # Gradio takes an update apart
-        given = dict(zip(parts, each, strict=True)) if kind is StudioBlocks else each
+        given = dict(zip(parts, each, strict=True)) if kind is StudioBlocks and by_component else each
         told = await blocks.postprocess_data(event, given, state)
         answers.append(([_plain(value) for value in told], state[parts[4]._id]))
     assert answers[0] == answers[1]
@@ -130,9 +143,20 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
     }
 
 
-async def test_a_mounted_page_runs_events_and_knows_who_waits() -> None:
-    """As many run at once as is said; a call and its session are known until their answer was taken, and not before."""
+async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many run at once as is said; a call and its session are known until their answer was taken, and not before.
+
+    No thread is asked for a call: neither whether somebody has logged in, nor for statistics. Of Gradio's addresses, those
+    that are asked for most are looked at first.
+    """
     running, most = asyncio.Event(), 50
+    asked: list[object] = []
+
+    async def noted(function: Callable[..., object], *values: object, **named: object) -> object:
+        asked.append(function)
+        return function(*values, **named)
+
+    monkeypatch.setattr(fastapi.dependencies.utils, "run_in_threadpool", noted)
 
     async def wait() -> str:
         await running.wait()
@@ -146,6 +170,8 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits() -> None:
     knows = OpenCalls(blocks, most=most).knows
     web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
     async with app.router.lifespan_context(app), web:
+        [first] = [route.original_router for route in app.routes[-1].app.routes if hasattr(route, "original_router")]  # type: ignore[attr-defined]
+        assert [route.path for route in first.routes[:2]] == ["/gradio_api/queue/join", "/gradio_api/queue/data"]
         assert not knows("mine")
         calls = []
         for _ in range(most):
@@ -156,7 +182,9 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits() -> None:
         assert not knows("another")
         running.set()
         answer = await web.get(f"/gradio_api/call/wait/{calls[0]}")
+        assert (await web.get("/gradio_api/login_check")).status_code == 200
     assert '["done"]' in answer.text
+    assert asked == []
 
 
 async def test_answers_that_nobody_takes_are_forgotten() -> None:
@@ -190,6 +218,7 @@ async def test_answers_that_nobody_takes_are_forgotten() -> None:
         await until(lambda: len(blocks._queue.event_ids_to_events) == 1)
         assert not calls.has_room("busy", None)
         assert calls.has_room("another", None)
+        assert calls.has_room("another", None, "8.8.8.8")
         calls.tidy()
         assert calls.knows("slow")
         assert calls.knows(str(UNREAD_MOST + 19))
@@ -261,3 +290,71 @@ def test_on_a_space_the_page_asks_no_other_site(monkeypatch: pytest.MonkeyPatch)
 def test_what_a_script_sends_with_an_event(data: object, expected: object) -> None:
     """By its name; anything else that a program may send in its place is nothing."""
     assert value_in(gr.EventData(None, data), "name") == expected
+
+
+def test_what_gradio_asks_a_thread_for_after_each_call_is_only_its_statistics() -> None:
+    """So that it may be done at once; its search for matplotlib, which is left out, is a context manager without arguments."""
+    mount_page(FastAPI(), page(StudioBlocks)[0], max_watchers=5)
+    source = Path(gradio.queueing.__file__).read_text()
+    assert (
+        source.count("run_sync(") == len(re.findall(r"await run_sync\(\s*self\.compute_analytics_summary,", source)) > 0
+    )
+    assert "with utils.MatplotlibBackendMananger():" in Path(gradio.route_utils.__file__).read_text()
+    with gradio.utils.MatplotlibBackendMananger():
+        pass
+
+
+def test_the_browser_is_told_to_make_only_what_is_shown() -> None:
+    """Nothing is made for an endpoint's values, and a call without progress names no component that shows it; each component that
+    an event may fill is still there."""
+
+    def double(number: float) -> float:
+        return 2 * number
+
+    with StudioBlocks() as blocks:
+        kept, shown, button = kept_text("kept"), gr.HTML(), gr.Button()
+        button.click(lambda: None, outputs=[kept, shown], show_progress="hidden")
+        button.click(lambda: None, outputs=shown)
+        gr.api(double)
+    config: Any = blocks.get_config_file()
+    parts = {part["id"]: part for part in config["components"]}
+    assert [parts[each["id"]]["type"] for each in config["layout"]["children"]] == ["textbox", "html", "button"]
+    assert all(part["props"]["visible"] is False for part in parts.values() if part["type"] == "api")
+    assert [event["show_progress_on"] for event in config["dependencies"]] == [[], None, None]
+    assert parts[kept._id]["props"]["visible"] is False
+    assert [part["type"] for part in parts.values() if "api_info" in part] == ["api", "api"]
+
+
+def test_the_files_of_a_page() -> None:
+    """Those of what is shown at first or a moment later, each once, and none of what waits for a click; the first is Gradio's."""
+    with StudioBlocks() as blocks:
+        gr.Textbox()
+        gr.Video(visible=False)
+        later = gr.Dropdown(visible=False)
+    alone, _ = page_files(blocks)
+    blocks.shown_later = [later]
+    scripts, styles = page_files(blocks)
+    assert alone[0].name.startswith("index-")
+    assert set(alone) < set(scripts)
+    assert len({*scripts, *styles}) == len(scripts) + len(styles) < 60
+    assert all(file.is_file() for file in [*scripts, *styles])
+    assert {file.suffix for file in scripts} == {".js"}
+    assert {file.suffix for file in styles} == {".css"}
+
+
+def test_our_styles_as_gradio_would_write_them(tmp_path: Path) -> None:
+    """Each rule as it is and inside the page's container; the dark theme's mark stays outside; a media query only inside."""
+    file = tmp_path / "a.css"
+    file.write_text(
+        "/* a { } */ .a, .b > i { color: red; }\n.dark .a { color: blue; }\n"
+        "@media (max-width: 9px) { .a { color: green; } .b { top: 0; } }\n@keyframes k { from { top: 0; } to { top: 1px; } }"
+    )
+    inside = f".gradio-container.gradio-container-{gr.__version__.replace('.', '-')} .contain"
+    assert page_styles([file]).split("\n") == [
+        ".a, .b > i { color: red; }",
+        f"{inside} .a, {inside} .b > i {{ color: red; }}",
+        ".dark .a { color: blue; }",
+        f".dark {inside} .a {{ color: blue; }}",
+        f"@media (max-width: 9px) {{ {inside} .a {{ color: green; }} {inside} .b {{ top: 0; }} }}",
+        "@keyframes k { from { top: 0; } to { top: 1px; } }",
+    ]

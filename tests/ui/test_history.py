@@ -25,11 +25,11 @@ async def test_a_late_answer_draws_nothing(tmp_path: Path) -> None:
         ann, bob = request_of("ann"), request_of("bob")
         searches = (("red", ann), ("blue", ann), ("", bob))
         old, new, other = await asyncio.gather(
-            *(page.history.show(words, "", "", "", 0, request) for words, request in searches)
+            *(page.history.show(words, "", "", "", "", 0, request) for words, request in searches)
         )
         assert all(part == gr.skip() for part in old)
         assert "a blue boat" in repr(new)
         assert "a red boat" not in repr(new)
         assert "a bob" in repr(other)
         # Afterwards the same page is answered again.
-        assert "a red boat" in repr(await page.history.show("red", "", "", "", 0, ann))
+        assert "a red boat" in repr(await page.history.show("red", "", "", "", "", 0, ann))

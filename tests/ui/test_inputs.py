@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
+from dreamina_ui.ui.gradio_internals import StudioBlocks
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -16,9 +16,10 @@ from tests.rig import VALUES, Rig, rigged
 pytestmark = pytest.mark.anyio
 
 
-def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, gr.Blocks]:
+def page_of(rig: Rig, *, id_first: bool = False) -> tuple[Page, StudioBlocks]:
     """With `id_first`, the components of the click ids are created before all others."""
-    with gr.Blocks(analytics_enabled=False) as blocks:
+    blocks: StudioBlocks
+    with StudioBlocks(analytics_enabled=False) as blocks:
         page = Page(rig.engine, Callers(Visitors("a-secret-of-16-or-more")), Fixed(), None, login=False)
         if id_first:
             page.compose.click_id._id, page.batch.click_id._id = -2, -1
@@ -40,7 +41,7 @@ async def test_the_click_id_reaches_the_job(tmp_path: Path) -> None:
     async with rigged(tmp_path) as rig:
         page, blocks = page_of(rig)
         [start] = [function for function in blocks.fns.values() if function.name == "start"]
-        contents: dict[Any, Any] = page.compose.form.contents(VALUES)
+        contents: dict[Any, Any] = page.compose.forms.of(None).contents(VALUES)
         values = [contents.get(component, component.value) for component in start.inputs[:-1]]  # type: ignore[union-attr]
         for _ in range(2):
             answer = await blocks.call_function(start, [*values, "click-1"], requests=request_of("ann"))

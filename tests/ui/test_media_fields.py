@@ -47,16 +47,17 @@ async def test_a_file_fills_its_field_and_the_page_says_what_was_done(tmp_path: 
         with gr.Blocks(analytics_enabled=False):
             page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         compose, ann = page.compose, request_of("ann")
-        form, image = compose.form, compose.picture
+        form = compose.forms.of(None)
+        image = form.picture
         assert image is not None
         assert image.name == "image"
         moving = rig.engine.inputs.add(make("gif-animated", tmp_path / "fox.gif"), "ann", image)
-        update = await compose.hand_in(image, "https://before.example.org/a.png", ann, moving)
+        update = await compose.hand_in(form, image, "https://before.example.org/a.png", ann, moving)
         assert said(update, form.controls["image"]).startswith("upload:fox.")
         assert "its first picture is used" in said(update, form.notes["image"])
         assert said(update, form.problems["image"]) == ""
         clip = rig.engine.inputs.add(make_clip(tmp_path / "a.mp4"), "ann", image)
-        update = await compose.hand_in(image, "", ann, clip)
+        update = await compose.hand_in(form, image, "", ann, clip)
         assert "is not a picture" in said(update, form.problems["image"])
         assert form.controls["image"] not in update
 
@@ -66,17 +67,18 @@ async def test_a_list_takes_one_file_after_another(tmp_path: Path) -> None:
     async with rigged(tmp_path / "rig", card=SEVERAL) as rig:
         with gr.Blocks(analytics_enabled=False):
             page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
-        images = page.compose.picture
+        form = page.compose.forms.of(None)
+        images = form.picture
         assert images is not None
         content = ""
         names = ("a.png", "b.png", "c.png")
         for name in names:
             path = make("png", tmp_path / name)
             adding = rig.engine.inputs.add(path, "ann", images)
-            update = await page.compose.hand_in(images, content, request_of("ann"), adding)
-            content = said(update, page.compose.form.controls["images"])
+            update = await page.compose.hand_in(form, images, content, request_of("ann"), adding)
+            content = said(update, form.controls["images"])
         assert [line.split("#")[0] for line in content.split("\n")] == ["upload:a.png", "upload:c.png"]
-        values = page.compose.form.values({page.compose.form.controls["images"]: content})
+        values = form.values({form.controls["images"]: content})
         assert SEVERAL.validate({"prompt": "x", **values})["images"] == content.split("\n")
 
 
@@ -85,16 +87,17 @@ async def test_the_frame_that_the_player_shows_fills_the_picture(tmp_path: Path)
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         with gr.Blocks(analytics_enabled=False):
             page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
-        image = page.compose.picture
+        form = page.compose.forms.of(None)
+        image = form.picture
         assert image is not None
         first = await rig.engine.inputs.add(make("png", tmp_path / "a.png"), "ann", image)
         [job] = await rig.engine.submit("ann", {"image": first.text, "motion": "waves roll"})
         await rig.finish(job)
-        control, problem = page.compose.form.controls["image"], page.compose.form.problems["image"]
+        control, problem = form.controls["image"], form.problems["image"]
         for at_s in ("0.25", "", "never", "1e99"):
-            update = await page.use_frame(job.job_id, at_s, "", request_of("ann"))
+            update = await page.use_frame(request_of("ann"), job.job_id, at_s, "", "")
             assert "waves-roll.png#" in said(update, control), at_s
-        update = await page.use_frame(job.job_id, "0", "", request_of("bob"))
+        update = await page.use_frame(request_of("bob"), job.job_id, "0", "", "")
         assert control not in update
         assert "no such video" in said(update, problem)
 

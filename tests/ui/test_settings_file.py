@@ -17,7 +17,7 @@ import pytest
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.media.tasks import record_of_dropped
 from dreamina_ui.ui import settings_file
-from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from tests.media.files import make
 from tests.rig import CARD, VALUES, make_clip, recorded
 

@@ -12,16 +12,12 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from dreamina_ui.web.call_check import (
-    BODY_MOST,
-    LONG_BODY_MOST,
-    VALUES_MOST,
-    CallCheck,
-    Event,
-    Input,
-    Sessions,
-)
+from dreamina_ui.web.checks.addresses import ADDRESS, KEYS_MOST, KEYS_S, BroughtKeys
+from dreamina_ui.web.checks.bodies import BODY_MOST, LONG_BODY_MOST, VALUES_MOST
+from dreamina_ui.web.checks.calls import CallCheck, Event, Input
+from dreamina_ui.web.checks.sessions import Sessions
 from dreamina_ui.web.visitors import KEY_BROUGHT, Visitors
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +39,7 @@ class Calls:
     def knows(self, name: str, /) -> bool:
         return False
 
-    def has_room(self, session: str, visitor_id: str | None, /) -> bool:
+    def has_room(self, session: str, visitor_id: str | None, address: str, /) -> bool:
         return self.room
 
     def tidy(self) -> None:
@@ -205,3 +201,56 @@ async def test_the_call_that_brings_a_key_is_told() -> None:
         assert (await web.post(JOIN, content=call(" Bearer rc-key ", 2))).text == "brings rc-key"
         for body in (call("rc-key", 0), call("", 2), call(7, 2)):
             assert (await web.post(JOIN, content=body)).content == body
+
+
+async def test_an_address_brings_so_many_keys() -> None:
+    """Different ones, by page, program and MCP alike, whatever visitors it makes; the same one, another address and who has none
+    are not counted, and ten minutes later there is room again."""
+    at = 0.0
+    keys = BroughtKeys(lambda: at)
+
+    def may(numbers: range, address: str = "8.8.8.8") -> list[bool]:
+        return [keys.may_bring(address, f"key-{number}") for number in numbers]
+
+    assert may(range(KEYS_MOST)) == [True] * KEYS_MOST
+    assert may(range(KEYS_MOST)) == [True] * KEYS_MOST
+    assert may(range(KEYS_MOST, KEYS_MOST + 3)) == [False] * 3
+    assert may(range(KEYS_MOST + 3), "9.9.9.9") == [True] * KEYS_MOST + [False] * 3
+    assert all(may(range(KEYS_MOST + 3), ""))
+    at += KEYS_S + 1
+    assert may(range(KEYS_MOST, KEYS_MOST + 3)) == [True] * 3
+
+
+@pytest.mark.parametrize("how", ["page", "program", "mcp"])
+async def test_too_many_keys_are_refused_in_one_sentence(how: str) -> None:
+    """Before anybody is asked about them."""
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+        await PlainTextResponse("here")(scope, receive, send)
+
+    check = CallCheck(
+        app,
+        events=EVENTS,
+        calls=Calls(),
+        visitors=VISITORS,
+        uploads=Path("/nowhere"),
+        say=lambda _, key, **__: key,
+        keys=BroughtKeys(lambda: 0.0),
+    )
+
+    async def of_address(scope: Scope, receive: Receive, send: Send) -> None:
+        await check({**scope, ADDRESS: "8.8.8.8"}, receive, send)
+
+    path = {"page": JOIN, "program": f"{API}/call/submit", "mcp": MCP}[how]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(of_address), base_url="http://studio") as web:
+        answers = []
+        for number in range(KEYS_MOST + 2):
+            key = f"key-{number}"
+            body: dict[str, object] = {"data": [key if how == "page" else "a boat"], "fn_index": 2}
+            headers = {} if how == "page" else {"X-RunComfy-Key": key}
+            answers.append(await web.post(path, json=body, headers=headers))
+    assert [answer.status_code for answer in answers] == [200] * KEYS_MOST + [429] * 2
+    assert answers[-1].json()["message"] == "failure.too_many_keys"
+    assert len(reached) == KEYS_MOST

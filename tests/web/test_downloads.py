@@ -294,8 +294,8 @@ async def test_a_share_id_reveals_nothing_but_the_video(site: Site, web: httpx.A
     job = await site.add(a_job(1))
     for path in (f"/dreamina/video/{job.share_id}", f"/dreamina/zip?video={job.share_id}"):
         reply = await web.get(path)
-        told = str(reply.headers.raw).encode() + reply.content
-        assert not any(word in told for word in (b"job-1", b"ann", str(site.library.folder).encode()))
+        answered = str(reply.headers.raw).encode() + reply.content
+        assert not any(word in answered for word in (b"job-1", b"ann", str(site.library.folder).encode()))
         assert (await web.post(path)).status_code == 405
         assert (await web.delete(path)).status_code == 405
 
@@ -371,7 +371,7 @@ async def test_head_reads_no_video(site: Site, web: httpx.AsyncClient) -> None:
 
 # Large ones
 
-SIZE = 300 * 2**20
+SIZE = 100 * 2**20
 PIECE_MOST = 2**20
 
 
@@ -414,7 +414,7 @@ class Sink:
 
 @pytest.fixture
 async def large(site: Site) -> Job:
-    """A sparse video file of 300 MB."""
+    """A sparse video file of 100 MB."""
     job = await site.add(a_job(1), b"")
     with video_of(site.library, job).open("r+b") as file:
         file.truncate(SIZE)
@@ -423,7 +423,7 @@ async def large(site: Site) -> Job:
 
 @pytest.mark.parametrize(("path", "query"), [("/dreamina/video/{}", ""), ("/dreamina/zip", "video={}")])
 async def test_large_videos_do_not_go_through_memory(site: Site, large: Job, path: str, query: str) -> None:
-    """300 MB are streamed in chunks; only some of them are in memory at a time."""
+    """100 MB are streamed in chunks; only some of them are in memory at a time."""
     sink, app = Sink(), site.app
     tracemalloc.start()
     try:

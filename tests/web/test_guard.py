@@ -38,11 +38,11 @@ def sentence_of(reply: httpx.Response) -> str:
 
 async def reached(request: Request) -> PlainTextResponse:
     """The app behind: says what it was told of the way the request took."""
-    told = [request.url.scheme, *(request.headers.get(f"x-forwarded-{name}", "-") for name in ("host", "proto"))]
+    headers = [request.url.scheme, *(request.headers.get(f"x-forwarded-{name}", "-") for name in ("host", "proto"))]
     if request.url.path == "/dreamina/upload/stricter":
         return PlainTextResponse("", headers={"Content-Security-Policy": STRICTER, "Referrer-Policy": "no-referrer"})
     kind = request.headers.get("x-kind", "text/plain")
-    return PlainTextResponse(" ".join([*told, request.headers.get("x-gradio-server", "-")]), media_type=kind)
+    return PlainTextResponse(" ".join([*headers, request.headers.get("x-gradio-server", "-")]), media_type=kind)
 
 
 BEHIND = Starlette(
@@ -193,12 +193,12 @@ async def test_nobodys_word_is_taken_for_a_proxys() -> None:
 async def test_a_proxy_is_believed() -> None:
     """With a configured name: the scheme, and so the cookie; the name it was asked by, if it is a known one."""
     guard = guarded(names={NAME, "upstream"})
-    told = {"X_Forwarded_Host": NAME, "X_Forwarded_Proto": "https, http"}
-    reply = await ask(guard, "POST", JOIN, "http://upstream:7860", Origin=f"https://{NAME}", **told)
+    headers = {"X_Forwarded_Host": NAME, "X_Forwarded_Proto": "https, http"}
+    reply = await ask(guard, "POST", JOIN, "http://upstream:7860", Origin=f"https://{NAME}", **headers)
     assert reply.text.startswith(f"https {NAME} https")
     cookie = reply.headers["set-cookie"]
     assert all(part in cookie for part in ("HttpOnly", "Secure", "SameSite=None", "Partitioned"))
-    reply = await ask(guard, "POST", JOIN, f"http://{NAME}", Origin=f"http://{NAME}", **told)
+    reply = await ask(guard, "POST", JOIN, f"http://{NAME}", Origin=f"http://{NAME}", **headers)
     assert sentence_of(reply) == FOREIGN  # over https, a page of plain http is not ours
     for host, forwarded in ((NAME, "evil.example"), ("evil.example", NAME)):
         reply = await ask(guard, "GET", "/", Host=host, X_Forwarded_Host=forwarded)
@@ -217,13 +217,13 @@ async def test_on_a_space() -> None:
     """It knows its own name, whatever it is asked by behind its proxy; another Space is another site."""
     settings = Settings.from_env({"SPACE_ID": "me/studio", "SPACE_HOST": SPACE})
     guard = guarded(names=set(settings.allowed_hosts), on_space=settings.on_space)
-    told = {"X_Forwarded_Host": SPACE, "X_Forwarded_Proto": "https"}
+    headers = {"X_Forwarded_Host": SPACE, "X_Forwarded_Proto": "https"}
     for host in (SPACE, "10.20.30.40:7860", "r-me-studio-abc"):
-        reply = await ask(guard, "POST", JOIN, f"http://{host}", Origin=f"https://{SPACE}", **told)
+        reply = await ask(guard, "POST", JOIN, f"http://{host}", Origin=f"https://{SPACE}", **headers)
         assert reply.status_code == 200
         assert "Partitioned" in reply.headers["set-cookie"]
     assert (
-        sentence_of(await ask(guard, "POST", JOIN, f"http://{SPACE}", Origin="https://other.hf.space", **told))
+        sentence_of(await ask(guard, "POST", JOIN, f"http://{SPACE}", Origin="https://other.hf.space", **headers))
         == FOREIGN
     )
     assert (await ask(guard, "GET", "/", "http://10.20.30.40:7860")).status_code == 200  # its health check
@@ -352,8 +352,8 @@ async def test_a_cookie_is_given_where_it_is_of_use(path: str, given: bool) -> N
 def test_names_are_set_by_a_setting() -> None:
     """Separated by commas, in any case; a Space adds its own, and elsewhere there are none."""
     assert Settings.from_env({"SPACE_HOST": SPACE}).allowed_hosts == frozenset()
-    held = Settings.from_env({"DREAMINA_ALLOWED_HOSTS": f" {NAME.upper()}, *.lan ,"})
-    assert held.allowed_hosts == {NAME, "*.lan"}
+    settings = Settings.from_env({"DREAMINA_ALLOWED_HOSTS": f" {NAME.upper()}, *.lan ,"})
+    assert settings.allowed_hosts == {NAME, "*.lan"}
     on_space = Settings.from_env({"SPACE_ID": "me/studio", "SPACE_HOST": SPACE, "DREAMINA_ALLOWED_HOSTS": NAME})
     assert on_space.allowed_hosts == {NAME, SPACE, "*.hf.space"}
 
@@ -466,9 +466,9 @@ async def test_everybody_behind_reads_the_same() -> None:
 
     app = Starlette(routes=[Route("/", keep)])
     guard = Guard(app, hosts=Hosts({NAME}), folders=[], say=lambda _, key, **__: key, behind_proxy=True)
-    told = [("cookie", "a=1"), ("cookie", "b=2; a=3"), ("x-forwarded-host", f"{NAME}, b"), ("x-forwarded-host", "c")]
+    headers = [("cookie", "a=1"), ("cookie", "b=2; a=3"), ("x-forwarded-host", f"{NAME}, b"), ("x-forwarded-host", "c")]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url=f"http://{NAME}") as client:
-        await client.get("/", headers=[*told, ("range", "bytes=0-1,3-4")])
+        await client.get("/", headers=[*headers, ("range", "bytes=0-1,3-4")])
         others = "; ".join(f"other{number}={'x' * 100}" for number in range(500))
         await client.get("/", headers=[("cookie", f"{others}; dreamina_visitor=a; {others}; session=b")])
         await client.get("/", headers=[("range", "bytes=" + ",".join(f"{at}-{at}" for at in range(0, 900, 2)))])

@@ -26,13 +26,13 @@ class Part:
     """A part to check: counts its checks, and can be set to fail."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.checks = 0
         self.raises: Exception | None = None
         self.answering = asyncio.Event()
         self.answering.set()
 
     async def __call__(self) -> None:
-        self.looks += 1
+        self.checks += 1
         await self.answering.wait()
         if self.raises:
             raise self.raises
@@ -78,7 +78,7 @@ async def test_a_slow_part_is_reported_as_slow() -> None:
     for check in range(3):
         time.at = 10.0 * check
         assert (await health.check())["database"] == "slow"
-    assert part.looks == 1
+    assert part.checks == 1
     part.answering.set()
     async with asyncio.timeout(30):
         while (await health.check())["database"] != "ok":
@@ -93,10 +93,10 @@ async def test_results_are_cached() -> None:
     assert found == [{"disk": "ok"}] * 20
     time.at = 0.9
     await health.check()
-    assert part.looks == 1
+    assert part.checks == 1
     time.at = 1.1
     await health.check()
-    assert part.looks == 2
+    assert part.checks == 2
 
 
 async def test_a_missing_task_is_reported() -> None:

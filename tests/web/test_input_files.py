@@ -18,8 +18,8 @@ from dreamina_ui.media.kinds import KINDS
 from dreamina_ui.settings import Settings
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.checks.upload_form import MEDIA
 from dreamina_ui.web.input_files import InputRoutes
-from dreamina_ui.web.uploads import MEDIA
 from tests.media.files import make
 from tests.servers import Server
 

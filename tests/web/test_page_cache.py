@@ -27,26 +27,28 @@ def by_language(cookies: Mapping[str, str]) -> Mapping[str, str] | None:
     return {"language": cookies["language"]} if cookies.get("language") in ("en", "de") else {}
 
 
-class House:
+class CountingApp:
     """An app that counts how often it renders its page."""
 
     def __init__(self, answer: Callable[[Request, int], object] | None = None) -> None:
-        self.made = 0
+        self.rendered = 0
         self.at = 0.0
 
         async def page(request: Request) -> object:
-            self.made += 1
+            self.rendered += 1
             if answer:
-                return answer(request, self.made)
+                return answer(request, self.rendered)
             root = str(request.base_url).rstrip("/")
-            return HTMLResponse(f"<p>{root} {request.cookies.get('language')} {self.made} {request.url.query}</p>" * 50)
+            return HTMLResponse(
+                f"<p>{root} {request.cookies.get('language')} {self.rendered} {request.url.query}</p>" * 50
+            )
 
         async def config(request: Request) -> JSONResponse:
-            self.made += 1
-            return JSONResponse({"root": str(request.base_url), "made": self.made})
+            self.rendered += 1
+            return JSONResponse({"root": str(request.base_url), "made": self.rendered})
 
         async def asset(request: Request) -> Response:
-            self.made += 1
+            self.rendered += 1
             if request.path_params["name"] == "none.js":
                 return Response(status_code=404)
             packed = "br" in request.headers.get("accept-encoding", "")
@@ -72,29 +74,29 @@ class House:
 
 async def test_the_page_is_rendered_once() -> None:
     """Requests with whatever query get the same page: also two at once, one that asks for headers alone, another "page"."""
-    house = House()
-    first, second = await asyncio.gather(house.get(), house.get())
+    app = CountingApp()
+    first, second = await asyncio.gather(app.get(), app.get())
     assert first.content == second.content
     for path in ("/", "/?prompt=a+lighthouse", "/?__theme=dark", "/?page=x", "/?deep_link=../x&page=x&page=y"):
-        again = await house.get(path)
-        assert (again.content, again.headers["content-type"]) == (first.content, first.headers["content-type"])
-        assert again.headers["content-length"] == str(len(first.content))
-        head = await house.client.head(path, headers={"accept-encoding": "identity"})
+        second = await app.get(path)
+        assert (second.content, second.headers["content-type"]) == (first.content, first.headers["content-type"])
+        assert second.headers["content-length"] == str(len(first.content))
+        head = await app.client.head(path, headers={"accept-encoding": "identity"})
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == str(len(first.content))
-    assert house.made == 1
+    assert app.rendered == 1
 
 
 async def test_the_page_is_compressed() -> None:
     """Browsers that accept brotli get a fast compression at first, and the best one soon."""
-    house = House(
+    app = CountingApp(
         lambda request, number: HTMLResponse("".join(f"<p>{line * line} lighthouses</p>" for line in range(999)))
     )
-    plain = await house.get()
+    plain = await app.get()
 
     async def squeezed() -> bytes:
-        asked = house.client.build_request("GET", "/", headers={"accept-encoding": "br"})
-        reply = await house.client.send(asked, stream=True)
+        asked = app.client.build_request("GET", "/", headers={"accept-encoding": "br"})
+        reply = await app.client.send(asked, stream=True)
         assert (reply.headers["content-encoding"], reply.headers["vary"]) == ("br", "Accept-Encoding")
         raw = b"".join([part async for part in reply.aiter_raw()])
         assert brotli.decompress(raw) == plain.content
@@ -107,49 +109,49 @@ async def test_the_page_is_compressed() -> None:
         return len(await squeezed()) < len(first)
 
     await until(is_better)
-    assert (await house.get()).content == plain.content
+    assert (await app.get()).content == plain.content
 
 
 async def test_each_host_gets_a_page_of_its_own_from_one_rendering() -> None:
     """Whatever name, port and scheme a request came by: they stand in its page, and in no other one's."""
-    house = House()
+    app = CountingApp()
     for host in (NAME, f"{NAME}:8443", "another.test", "10.0.0.1:7860", "[::1]:7860"):
-        page = await house.get(host=host)
+        page = await app.get(host=host)
         assert page.text.startswith(f"<p>http://{host} None 1 </p>")
         assert "invalid" not in page.text
-        secure = await house.client.get("https://studio.test/", headers={"host": host, "x-forwarded-host": NAME})
+        secure = await app.client.get("https://studio.test/", headers={"host": host, "x-forwarded-host": NAME})
         assert secure.text.startswith(f"<p>https://{NAME} None 1 </p>")
-    assert house.made == 1
+    assert app.rendered == 1
 
 
 async def test_the_description_for_clients_is_cached_as_well() -> None:
     """It is no page, and has its own place; a host's address stands in it."""
-    house = House()
-    await house.get()
+    app = CountingApp()
+    await app.get()
     for host in (NAME, "10.0.0.1:7860"):
         for query in ("", "?page=x"):
-            assert (await house.get(f"/config{query}", host=host)).json() == {"root": f"http://{host}/", "made": 2}
-    assert " None 1 " in (await house.get()).text
+            assert (await app.get(f"/config{query}", host=host)).json() == {"root": f"http://{host}/", "made": 2}
+    assert " None 1 " in (await app.get()).text
 
 
 async def test_different_pages_are_cached_separately() -> None:
     """Another language is rendered once; a language that there is not is none; a signed-in visitor's page is made anew."""
-    house = House()
-    await house.get()
-    assert " de 2 " in (await house.get(cookie="language=de")).text
-    assert " de 2 " in (await house.get(cookie="language=de; other=1")).text
+    app = CountingApp()
+    await app.get()
+    assert " de 2 " in (await app.get(cookie="language=de")).text
+    assert " de 2 " in (await app.get(cookie="language=de; other=1")).text
     for number in range(100):
-        assert " None 1 " in (await house.get(cookie=f"language=x{number}")).text
-    assert house.made == 2
+        assert " None 1 " in (await app.get(cookie=f"language=x{number}")).text
+    assert app.rendered == 2
     for path, headers in (("/", {"cookie": "session=me"}), ("/other", {})):
-        before = house.made
-        await house.get(path, **headers)
-        await house.get(path, **headers)
-        assert house.made == before + 2, (path, headers)
-    assert " 7 <" in (await house.get("/?page=x", cookie="session=me")).text, "without its query"
-    before = house.made
-    await house.client.post("/")
-    assert house.made == before + 1, "an answer to a POST is not kept"
+        before = app.rendered
+        await app.get(path, **headers)
+        await app.get(path, **headers)
+        assert app.rendered == before + 2, (path, headers)
+    assert " 7 <" in (await app.get("/?page=x", cookie="session=me")).text, "without its query"
+    before = app.rendered
+    await app.client.post("/")
+    assert app.rendered == before + 1, "an answer to a POST is not kept"
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,8 @@ async def test_different_pages_are_cached_separately() -> None:
 )
 async def test_only_pages_are_cached(answer: Callable[[Request, int], object]) -> None:
     """A failed response is passed on, and not cached."""
-    house = House(answer)
-    first, second = await house.get(), await house.get()
+    app = CountingApp(answer)
+    first, second = await app.get(), await app.get()
     assert first.text != second.text
     assert first.status_code == answer(None, 1).status_code  # type: ignore[arg-type, attr-defined]
 
@@ -173,10 +175,10 @@ async def test_cookies_are_not_cached() -> None:
     def answer(request: Request, number: int) -> HTMLResponse:
         return HTMLResponse("page", headers={"set-cookie": f"visitor={number}"})
 
-    house = House(answer)
+    app = CountingApp(answer)
     for _ in range(2):
-        assert "set-cookie" not in (await house.get()).headers
-    assert house.made == 1
+        assert "set-cookie" not in (await app.get()).headers
+    assert app.rendered == 1
 
 
 async def test_names_that_strangers_make_up_are_compressed_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,10 +191,10 @@ async def test_names_that_strangers_make_up_are_compressed_seldom(monkeypatch: p
         return compress(body, quality)
 
     monkeypatch.setattr(page_response, "_compressed", counted)
-    house = House()
+    app = CountingApp()
 
     async def encoding(host: str) -> str:
-        reply = await house.client.get("/", headers={"accept-encoding": "br", "host": host})
+        reply = await app.client.get("/", headers={"accept-encoding": "br", "host": host})
         return str(reply.headers.get("content-encoding"))
 
     assert await encoding(NAME) == "br"
@@ -202,25 +204,25 @@ async def test_names_that_strangers_make_up_are_compressed_seldom(monkeypatch: p
     assert found.count("br") == 1
     await until(lambda: len(made) == 4)
     for number in range(2 * PACKED_MOST):
-        house.at += max(FAST_EACH_S, BEST_EACH_S)
+        app.at += max(FAST_EACH_S, BEST_EACH_S)
         assert await encoding(f"10.1.0.{number}") == "br"
     await until(lambda: len(made) == 4 + 4 * PACKED_MOST)
     assert await encoding(NAME) == "br"
     assert await encoding("10.1.0.15") == "br"
     assert len(made) == 4 + 4 * PACKED_MOST, "both were still there"
-    assert house.made == 1
+    assert app.rendered == 1
 
 
 async def test_the_cache_is_bounded() -> None:
     """A proxy that tells ever new sub-paths does not let it grow; the page that was asked for last is still there."""
-    house = House()
-    app = house.client._transport.app  # type: ignore[attr-defined]
+    app = CountingApp()
+    inner = app.client._transport.app  # type: ignore[attr-defined]
 
     async def visit(sub_path: str) -> int:
-        transport = httpx.ASGITransport(app, root_path=sub_path)
+        transport = httpx.ASGITransport(inner, root_path=sub_path)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{NAME}") as client:
             assert f"http://{NAME}{sub_path} None" in (await client.get("/")).text
-        return house.made
+        return app.rendered
 
     for number in range(PAGES_MOST + 1):
         assert await visit(f"/{number}") == number + 1
@@ -228,16 +230,27 @@ async def test_the_cache_is_bounded() -> None:
     assert await visit("/0") == PAGES_MOST + 2
 
 
+async def test_gradios_files_are_asked_for_once() -> None:
+    """A name that changes with its file is kept for a year, in every encoding; others are not, nor is what is not there."""
+    app = CountingApp()
+    for encoding in ("identity", "br"):
+        kept = await app.get("/assets/Index-Akn07EZ_2.js", **{"accept-encoding": encoding})
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+        for name in ("a.js", "none.js"):
+            reply = await app.get(f"/assets/{name}", **{"accept-encoding": encoding})
+            assert "cache-control" not in reply.headers
+
+
 async def test_gradios_files_are_compressed_once() -> None:
     """Gradio would do it for each request; a file that is not there, or a part of one, is left to it."""
-    house = House()
+    app = CountingApp()
     for _ in range(3):
-        reply = await house.get("/assets/a.js", **{"accept-encoding": "gzip, br"})
+        reply = await app.get("/assets/a.js", **{"accept-encoding": "gzip, br"})
         assert (reply.headers["content-encoding"], reply.text) == ("br", "let a = 1;" * 1000)
-    assert house.made == 1
+    assert app.rendered == 1
     for number in range(3):
-        assert (await house.get("/assets/none.js", **{"accept-encoding": "br"})).status_code == 404
-        assert house.made == 2 + number
-    assert "content-encoding" not in (await house.get("/assets/a.js")).headers
-    await house.get("/assets/a.js", **{"accept-encoding": "br", "if-none-match": "x"})
-    assert house.made == 6
+        assert (await app.get("/assets/none.js", **{"accept-encoding": "br"})).status_code == 404
+        assert app.rendered == 2 + number
+    assert "content-encoding" not in (await app.get("/assets/a.js")).headers
+    await app.get("/assets/a.js", **{"accept-encoding": "br", "if-none-match": "x"})
+    assert app.rendered == 6

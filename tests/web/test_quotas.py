@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from dreamina_ui.web.server import BodyTime
-from dreamina_ui.web.uploads import KEPT_S, UploadLimits, UploadQuota, Uploads
+from dreamina_ui.web.checks.addresses import ADDRESS
+from dreamina_ui.web.checks.bodies import BodyTime
+from dreamina_ui.web.checks.upload_quota import KEPT_S, UploadLimits, UploadQuota
+from dreamina_ui.web.checks.uploads import Uploads
 
 pytestmark = pytest.mark.anyio
 ROW = b"prompt\na boat\n"
@@ -40,12 +42,16 @@ class Studio:
         self.taken += 1
         await PlainTextResponse("taken")(scope, receive, send)
 
-    async def upload(self, visitor_id: str, content: bytes = ROW, *, announced: bool = True) -> str:
+    async def upload(self, visitor_id: str, content: bytes = ROW, *, announced: bool = True, address: str = "") -> str:
         """The answer's text."""
         request = httpx.Request("POST", "http://studio/gradio_api/upload", files={"files": ("a.csv", content)})
         body = await request.aread()
         headers = {"Content-Type": request.headers["content-type"], "X-Visitor": visitor_id}
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://studio") as client:
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app({**scope, ADDRESS: address}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio") as client:
             sent: Any = body if announced else _pieces(body)
             return (await client.post("/gradio_api/upload", content=sent, headers=headers)).text
 
@@ -89,6 +95,26 @@ async def test_bytes_are_counted_for_each_and_for_all(announced: bool, tmp_path:
     assert answers[2] == "guard.upload.full"
     studio.at += KEPT_S + 1
     assert await studio.upload("bob", big, announced=announced) == "taken"
+
+
+async def test_many_cookies_of_an_address_take_no_more_than_its_share(tmp_path: Path) -> None:
+    """Of files, of bytes, at once; another address still has room, and so has who has none of the open net."""
+    for studio in (Studio(tmp_path, files_address=3), Studio(tmp_path, bytes_address=4_000)):
+        rows = b"prompt\n" + b"a boat\n" * 120
+        told = [await studio.upload(f"eve-{number}", rows, address="8.8.8.8") for number in range(5)]
+        assert told == ["taken"] * 3 + ["guard.upload.many"] * 2
+        assert await studio.upload("ann", rows, address="9.9.9.9") == "taken"
+        assert {await studio.upload(f"bob-{number}", rows) for number in range(5)} == {"taken"}
+        studio.at += KEPT_S + 1
+        assert await studio.upload("eve", rows, address="8.8.8.8") == "taken"
+    studio = Studio(tmp_path, at_once_address=2)
+    studio.release.clear()
+    running = [asyncio.create_task(studio.upload(f"eve-{number}", address="8.8.8.8")) for number in range(2)]
+    await asyncio.sleep(0.1)
+    assert await studio.upload("eve", address="8.8.8.8") == "guard.upload.at_once"
+    running.append(asyncio.create_task(studio.upload("ann", address="9.9.9.9")))
+    studio.release.set()
+    assert await asyncio.gather(*running) == ["taken"] * 3
 
 
 async def test_uploads_at_once_are_bounded(tmp_path: Path) -> None:
@@ -194,6 +220,21 @@ async def test_a_body_has_an_end() -> None:
     """However fast it comes."""
     slow = await Slow(*[(0.05, b"x" * 10_000)] * 40).ask(timed(body_most_s=0.5))
     assert slow.status == 408
+
+
+async def test_slow_bodies_take_so_much_memory() -> None:
+    """Of many that dawdle within the bounds those that began first are ended; who sends at once is served."""
+    app = BodyTime(echo, lambda _, key: key, coming_most=30_000)
+    slow = [Slow((0.0, b"x" * 9_000), (0.01, b"x" * 900), (0.5, b"x")) for _ in range(8)]
+    asked = [asyncio.create_task(each.ask(app)) for each in slow]
+    await asyncio.sleep(0.1)
+    quick = await Slow((0.0, b"x" * 9_000)).ask(app)
+    await asyncio.gather(*asked)
+    assert (quick.status, quick.text) == (200, "9000")
+    assert [each.status for each in slow] == [408] * 6 + [200] * 2
+    again = [Slow((0.0, b"x" * 9_000), (0.2, b"x")) for _ in range(3)]  # what has ended no longer counts
+    await asyncio.gather(*(each.ask(app) for each in again))
+    assert [each.status for each in again] == [200] * 3
 
 
 async def test_a_slow_upload_is_ended_and_not_counted(tmp_path: Path) -> None:

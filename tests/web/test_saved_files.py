@@ -1,6 +1,6 @@
 """Saved files and posters are served by their names, as long as their job is there and not deleted."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,10 @@ from starlette.applications import Starlette
 from dreamina_ui.engine.history import rebuild
 from dreamina_ui.errors import JobNotFound, StoreUnavailable
 from dreamina_ui.jobs import State
+from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.embed import read_record
 from dreamina_ui.media.library import Library
+from dreamina_ui.media.reading import saved_record
 from dreamina_ui.media.record import NOBODY, Records
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
@@ -22,7 +24,7 @@ from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.web.downloads import Downloads
 from dreamina_ui.web.saved_files import SavedFiles, saved_address
 from tests.filled import past_job
-from tests.rig import RECORDS, make_clip, recorded
+from tests.rig import RECORDS, make_clip, recorded, rigged
 
 pytestmark = pytest.mark.anyio
 SHARE = "0123456789abcdef" * 2
@@ -131,8 +133,8 @@ async def test_what_a_browser_has_kept_is_not_sent_again(browser: httpx.AsyncCli
     """It asks each time, and the answer is short while the file is the same."""
     first = await browser.get(f"/dreamina/saved/{SHARE}.mp4")
     assert first.headers["cache-control"] == "private, no-cache"
-    again = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    cached = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": first.headers["etag"]})
+    assert (cached.status_code, cached.content) == (304, b"")
     other = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"if-none-match": '"another"'})
     assert (other.status_code, other.content) == (200, CONTENT)
 
@@ -205,10 +207,43 @@ async def test_a_file_of_an_earlier_version_leaves_without_its_maker(address: st
         async with site_of(database, tmp_path) as web:
             left = (await web.get(address)).content
             assert (await web.get(address)).content == left or address == ADDRESSES[5]
-    assert not any(told in left for told in (b"ann-the-visitor", b"request-of-ann", b"0.4321"))
+    assert not any(secret_text in left for secret_text in (b"ann-the-visitor", b"request-of-ann", b"0.4321"))
     assert (read_record(path) or {})["settings"] == OLD_RECORD["settings"]
-    again = await rebuilt(library, tmp_path / "again.sqlite3", RECORDS)
-    assert (again.visitor_id, again.request_id, again.cost_usd) == ("ann-the-visitor", "request-of-ann", 0.4321)
+    own = await rebuilt(library, tmp_path / "again.sqlite3", RECORDS)
+    assert (own.visitor_id, own.request_id, own.cost_usd) == ("ann-the-visitor", "request-of-ann", 0.4321)
+
+
+async def test_a_file_is_opened_once_for_what_it_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of an earlier version: also after a start; and again where another file is in its place."""
+    opened: list[Sequence[Path]] = []
+
+    def counted(files: Sequence[Path], beside: Sequence[Path]) -> Any:
+        opened.append(files)
+        return saved_record(files, beside)
+
+    monkeypatch.setattr("dreamina_ui.media.library.saved_record", counted)
+    path = recorded(make_clip(tmp_path / f"{SHARE}.mp4"), OLD_RECORD)
+    for _ in range(3):
+        Library(tmp_path, records=RECORDS, checked=Checked(tmp_path / "checked")).prepare_to_share(path)
+        assert "visitor_id" not in (read_record(path) or {})
+    assert opened == [[path]]
+    recorded(make_clip(path, frames=10), OLD_RECORD)
+    Library(tmp_path, records=RECORDS, checked=Checked(tmp_path / "checked")).prepare_to_share(path)
+    assert "visitor_id" not in (read_record(path) or {})
+    (tmp_path / "checked").write_bytes(b"\xff no line of ours\n\n" + (tmp_path / "checked").read_bytes())
+    assert Checked(tmp_path / "checked").knows(path)
+
+
+async def test_what_this_version_saves_is_not_opened_to_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells nothing of its maker; nor after a start."""
+    async with rigged(tmp_path) as rig:
+        job = await rig.finish(await rig.submit("ann"))
+    monkeypatch.setattr("dreamina_ui.media.library.saved_record", lambda *_: pytest.fail("it was opened"))
+    async with rigged(tmp_path) as rig:
+        for file in rig.library.files(job):
+            rig.library.prepare_to_share(file.path)
 
 
 async def test_what_is_sealed_is_of_no_use_elsewhere(tmp_path: Path) -> None:
@@ -224,9 +259,9 @@ async def test_what_is_sealed_is_of_no_use_elsewhere(tmp_path: Path) -> None:
     for name, secret in (("secret", "another secret of enough characters"), ("file", None)):
         if secret is None:
             path.rename(path.with_name(f"{'f' * 32}.mp4"))
-        stranger = await rebuilt(library, tmp_path / f"{name}.sqlite3", Records(secret) if secret else RECORDS)
-        assert (stranger.visitor_id, stranger.request_id, stranger.cost_usd) == (NOBODY, None, None)
-        assert stranger.state is State.SUCCEEDED
+        foreign = await rebuilt(library, tmp_path / f"{name}.sqlite3", Records(secret) if secret else RECORDS)
+        assert (foreign.visitor_id, foreign.request_id, foreign.cost_usd) == (NOBODY, None, None)
+        assert foreign.state is State.SUCCEEDED
 
 
 async def rebuilt(library: Library, database: Path, records: Records) -> Any:

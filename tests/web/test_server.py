@@ -1,22 +1,29 @@
 """The address that the program takes, and how it serves there."""
 
+import asyncio
 import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dreamina_ui.errors import SettingError
-from dreamina_ui.web.server import HEAD_MOST, PORTS, address_of, listening, serve
+from dreamina_ui.web.checks.addresses import asking_address, network_of
+from dreamina_ui.web.checks.connections import HEAD_MOST, PIPELINED_MOST, ConnectionLimits, Connections
+from dreamina_ui.web.server import PORTS, address_of, listening, serve
+from tests.servers import wait_for
 
 EVERY, LOOPBACK = ("0.0.0.0", "::", "[::]"), ("127.0.0.1", "::1", "[::1]", "localhost", None)
 
@@ -112,6 +119,174 @@ def test_an_app_that_cannot_start_is_not_ready(caplog: pytest.LogCaptureFixture)
         serve(Starlette(lifespan=lifespan), listener, when_ready=lambda: ready.append(True))
     assert ready == []
     assert caplog.records == []
+
+
+@contextmanager
+def serving(app: Starlette, limits: ConnectionLimits) -> Iterator[list[Callable[[int], None]]]:
+    """Serves when it is left, in this thread, and meanwhile calls what was added with the port in another one."""
+    asking: list[Callable[[int], None]] = []
+    yield asking
+    with closing(listening(None, 0)) as listener:
+
+        def ask() -> None:
+            try:
+                for each in asking:
+                    each(listener.getsockname()[1])
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        thread = threading.Thread(target=ask)
+        serve(app, listener, when_ready=thread.start, limits=limits)
+        thread.join()
+
+
+def here(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("here")
+
+
+HERE = Starlette(routes=[Route("/", here, methods=["GET", "POST"])])
+HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+def dripped(port: int, *pieces: tuple[float, bytes]) -> tuple[bytes, bool]:
+    """What is answered to these bytes, each sent after a pause in seconds; and whether all could be sent."""
+    answer, is_whole = b"", False
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with suppress(OSError):
+            for pause_s, piece in pieces:
+                time.sleep(pause_s)
+                connection.sendall(piece)
+            is_whole = True
+        with suppress(ConnectionError):
+            while part := connection.recv(4096):
+                answer += part
+    return answer, is_whole
+
+
+def test_a_head_has_an_end_in_time() -> None:
+    """Of a first request and of a later one, however its bytes drip; a body that nobody reads any more keeps nothing open.
+
+    A connection that is asked again and again stays for longer.
+    """
+    found: dict[str, tuple[bytes, bool]] = {}
+    drip = [(0.05, b"x")] * 400
+    slow = {
+        "nothing": [],
+        "a head": [(0.0, HEAD), *drip],
+        "a second head": [(0.0, HEAD + b"\r\n"), (0.0, HEAD), *drip],
+        "a body": [(0.0, HEAD.replace(b"GET", b"POST") + b"Content-Length: 100000\r\n\r\n"), *drip],
+        "good": [(0.1, HEAD + b"\r\n")] * 15 + [(0.0, HEAD + b"Connection: close\r\n\r\n")],
+    }
+
+    def ask(port: int) -> None:
+        with ThreadPoolExecutor(len(slow)) as pool:
+            asked = {name: pool.submit(dripped, port, *pieces) for name, pieces in slow.items()}
+            found.update({name: each.result() for name, each in asked.items()})
+
+    with serving(HERE, ConnectionLimits(head_s=1.0)) as asking:
+        asking.append(ask)
+    for name in ("nothing", "a head"):
+        assert found[name][0] == b"", name
+    for name in ("a second head", "a body"):
+        assert found[name][0].count(b"200 OK") == 1, name
+    assert found["good"][0].count(b"200 OK") == 16
+    assert {name: is_whole for name, (_, is_whole) in found.items() if slow[name]} == {
+        **dict.fromkeys(["a head", "a second head", "a body"], False),
+        "good": True,
+    }
+
+
+def test_of_many_that_wait_the_oldest_are_ended() -> None:
+    """Who asks at once is answered, though nobody's place becomes free; and so with connections that are open at all."""
+    answers: list[bytes] = []
+
+    def flood(port: int) -> None:
+        with ExitStack() as stack:
+            for _ in range(50):
+                one = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+                one.sendall(HEAD)
+            answers.append(spoken(port, [HEAD + b"Connection: close\r\n\r\n"])[0])
+
+    for limits in (ConnectionLimits(waiting=10), ConnectionLimits(open=10)):
+        with serving(HERE, limits) as asking:
+            asking.append(flood)
+    assert [answer.startswith(b"HTTP/1.1 200") for answer in answers] == [True, True]
+
+
+def test_requests_at_once_have_an_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Of thousands that do not wait for an answer, few are kept; some are answered, one after the other. No fault is logged, and
+    a stream before them ends with its connection."""
+    asked: list[str] = []
+    streams: list[str] = []
+
+    async def app(request: Request) -> Response:
+        asked.append(request.url.path)
+        if request.url.path == "/stream":
+            return StreamingResponse(stream())
+        return PlainTextResponse(f"{len(await request.body())}")
+
+    async def stream() -> AsyncIterator[bytes]:
+        streams.append("began")
+        try:
+            while True:
+                yield b"."
+                await asyncio.sleep(0.05)
+        finally:
+            streams.append("ended")
+
+    def leave_a_stream(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(HEAD.replace(b"GET /", b"GET /stream") + b"\r\n" + HEAD + b"\r\n")
+            connection.recv(100)
+        wait_for(lambda: "ended" in streams)
+
+    answers: list[bytes] = []
+    one = HEAD + b"\r\n"
+    few = one * PIPELINED_MOST + HEAD + b"Connection: close\r\n\r\n"
+    smuggled = HEAD + b"Content-Length: 4\r\n\r\nabcd"
+    with serving(Starlette(routes=[Route("/{path:path}", app)]), ConnectionLimits()) as asking:
+        asking.append(leave_a_stream)
+        asking.append(lambda port: answers.append(spoken(port, [few])[0]))
+        asking.append(lambda port: answers.append(spoken(port, [one * 10_000])[0]))
+        asking.append(lambda port: answers.append(spoken(port, [one * (PIPELINED_MOST + 1) + smuggled])[0]))
+    assert answers[0].count(b"200 OK") == PIPELINED_MOST + 1
+    assert not [answer for answer in answers if b"\r\n\r\n4" in answer]
+    assert len(asked) < 4 * PIPELINED_MOST
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_an_address_has_so_many() -> None:
+    """An address that is not this machine's, and the /64 of an IPv6 one; others still come, and so do proxies on this machine."""
+    connections = Connections(ConnectionLimits(open_each=2, open=5))
+    household, neighbour = network_of("2001:db8::1"), network_of("2001:db8:0:1::1")
+    assert household == network_of("2001:db8::ffff")
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert household
+    assert neighbour
+    assert [connections.open(household) for _ in range(3)] == [True, True, False]
+    assert [connections.open(neighbour), connections.open(""), connections.open("")] == [True] * 3
+    assert not connections.open("192.0.2.1")  # all together
+    connections.close(household)
+    assert connections.open("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "address"),
+    [
+        (["8.8.8.8"], ("8.8.8.8", True)),
+        (["1.1.1.1, 8.8.8.8"], ("8.8.8.8", True)),
+        (["1.1.1.1", "8.8.8.8"], ("8.8.8.8", True)),  # a proxy may add a line of its own
+        (["1.1.1.1," * 10_000 + "8.8.8.8, 10.0.0.1"], ("8.8.8.8", True)),
+        (["x" * 60_000], ("10.1.1.1", False)),
+        ([], ("10.1.1.1", False)),
+    ],
+)
+def test_the_address_is_the_nearest_one_of_the_open_net(lines: list[str], address: tuple[str, bool]) -> None:
+    """Of what proxies say, if they are believed; however much a client has made up in front."""
+    headers = Headers(raw=[(b"x-forwarded-for", line.encode()) for line in lines])
+    scope = {"type": "http", "client": ("10.1.1.1", 1)}
+    assert asking_address(scope, headers, behind_proxy=True) == address
+    assert asking_address(scope, headers, behind_proxy=False) == ("10.1.1.1", False)
 
 
 def spoken(port: int, pieces: Iterable[bytes]) -> tuple[bytes, int]:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from dreamina_ui.web.call_check import SESSIONS_MOST, Sessions
+from dreamina_ui.web.checks.sessions import SESSIONS_MOST, Sessions
 from dreamina_ui.web.visitors import COOKIE, Visitors
 
 pytestmark = pytest.mark.anyio
@@ -44,8 +44,8 @@ async def test_another_visitor_may_not_use_a_session(app: Sessions) -> None:
         for other in (ben, nobody):
             for path in ("queue/join", "cancel", "reset", "call/submit"):
                 refused = await other.post(f"{API}/{path}", json=MINE)
-                told = refused.json()
-                assert (refused.status_code, told["code"], told["detail"]) == (403, "visitor_lost", "guard.session")
+                body = refused.json()
+                assert (refused.status_code, body["code"], body["detail"]) == (403, "visitor_lost", "guard.session")
             for path in ("queue/data?session_hash=mine", "heartbeat/mine"):
                 assert (await other.get(f"{API}/{path}")).status_code == 403
         for path in ("queue/data?session_hash=mine", "heartbeat/mine"):

@@ -45,7 +45,7 @@ async def test_the_path_without_its_slash_leads_to_the_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("prefix", "expected"),
     [
         ("/studio", "/studio"),
         ("/tools/video/, /inner", "/tools/video"),
@@ -57,10 +57,10 @@ async def test_the_path_without_its_slash_leads_to_the_folder() -> None:
         ("https://other.example/x", ""),
     ],
 )
-async def test_a_believed_proxy_names_the_path(told: str, expected: str) -> None:
+async def test_a_believed_proxy_names_the_path(prefix: str, expected: str) -> None:
     """The outermost proxy's word counts, if it is a path."""
     async with client(believed=True) as web:
-        reply = await web.get("/queue", headers={"X-Forwarded-Prefix": told})
+        reply = await web.get("/queue", headers={"X-Forwarded-Prefix": prefix})
     assert reply.json() == [f"{expected}/x", "queue"]
 
 

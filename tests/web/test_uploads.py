@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dreamina_ui.web.uploads import TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import TABLE_MOST, VIDEO_MOST
 from dreamina_ui.web.visitors import COOKIE
 from dreamina_ui.wording import Words
 from tests.servers import ROOT, Server, wait_for
@@ -69,8 +69,6 @@ def part(name: str = "a.csv", body: bytes = b"prompt\n", field: str = "files") -
         ("a.jpg", JPEG),
         ("really-a-picture.MP4", PNG),
         ("a.mp3", MP3),
-        ("a.gif", b"GIF89a" + bytes(50)),
-        ("a.webm", b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm" + bytes(50)),
         ("a.json", b' {"app": "dreamina-ui"}'),
         ("a.csv", b"prompt\na boat\n"),
         ("a.tsv", b"prompt\tseed\na boat\t1\n"),
@@ -86,20 +84,26 @@ def test_records_and_tables_can_be_uploaded(studio: Server, client: httpx.Client
     assert reply.status_code == 200
     [path] = map(Path, reply.json())
     assert path.read_bytes() == body
-    again = client.get(f"/gradio_api/file={path}")
+    fetched = client.get(f"/gradio_api/file={path}")
     is_media = path.suffix.lower() not in (".csv", ".tsv", ".txt", ".json")
-    assert (again.content, again.status_code) == (body, 200) if is_media else again.status_code == 404
+    assert (fetched.content, fetched.status_code) == (body, 200) if is_media else fetched.status_code == 404
 
 
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize(
     ("name", "body", "status", "sentence"),
     [
-        *((name, MP4, 415, KIND) for name in ("a.html", "a.svg", "a.mp4.exe", "a", "", ".mp4", "a.mkv", "a.mp4 ")),
+        *((name, MP4, 415, KIND) for name in ("a.html", "a.svg", "a.mp4.exe", "a", "", ".mp4", "a.mp4 ")),
         *(
             (name, body, 415, NO_RECORD)
             for name in ("a.mp4", "a.png", "a.json")
-            for body in (b"", b"\0\0\0\x18", b"<html><script>1</script>", b"#EXTM3U\nhttp://x/")
+            for body in (
+                b"",
+                b"\0\0\0\x18",
+                b"<html><script>1</script>",
+                b"#EXTM3U\nhttp://x/",
+                b"%PDF-1.7" + bytes(50),
+            )
         ),
         *((name, b'{"app": 1}' + bytes(50), 415, NO_RECORD) for name in ("a.mp4", "a.mp3")),
         ("a.json", b"{" * (TABLE_MOST + 1), 413, SIZE),

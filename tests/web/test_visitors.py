@@ -75,9 +75,9 @@ async def test_a_new_visitor_has_an_id_from_the_first_request() -> None:
     async with client() as browser:
         first = await browser.get("/")
         assert len(first.text) == 32
-        again = await browser.get("/")
-        assert again.text == first.text
-        assert "set-cookie" not in again.headers
+        second = await browser.get("/")
+        assert second.text == first.text
+        assert "set-cookie" not in second.headers
 
 
 async def test_cookie_attributes_follow_the_scheme() -> None:
@@ -136,9 +136,9 @@ async def test_a_visitor_from_before_keeps_the_history() -> None:
         first = await browser.get("/", headers={"Cookie": f"{COOKIE}={before}"})
         assert first.text == "known"
         assert f"__Host-{COOKIE}=" in first.headers["set-cookie"]
-        again = await browser.get("/")
-        assert again.text == first.text
-        assert "set-cookie" not in again.headers
+        second = await browser.get("/")
+        assert second.text == first.text
+        assert "set-cookie" not in second.headers
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ class KeyApp:
         self.is_away = False
         self.key = ""
 
-        async def told(request: Request) -> PlainTextResponse:
+        async def answer(request: Request) -> PlainTextResponse:
             scope = request.scope
             return PlainTextResponse(" ".join([str(scope.get(KEY_VISITOR)), str(VISITORS.of_request(scope))]))
 
@@ -256,7 +256,7 @@ class KeyApp:
                 self.moved.append((former, visitor_id))
             return not self.is_away
 
-        inner = VisitorCookie(Starlette(routes=[Route("/", told)]), VISITORS, follow)
+        inner = VisitorCookie(Starlette(routes=[Route("/", answer)]), VISITORS, follow)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await inner({**scope, **({KEY_BROUGHT: self.key} if self.key else {})}, receive, send)

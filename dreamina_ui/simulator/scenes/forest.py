@@ -45,7 +45,7 @@ class _Forest:
         )
         if self.night:
             mist = blend(palette.horizon, (0.30, 0.52, 0.56), 0.3)
-        self.mist, self.leaf, self.glow = light(mist), light(leaf), light(palette.glow)
+        self.mist, self.glow = light(mist), light(palette.glow)
         self.bark = blend(palette.shade, leaf, 0.22)
         self.sun = (
             canvas.half_width * float(rng.uniform(-0.5, 0.5)),

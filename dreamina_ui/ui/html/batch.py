@@ -134,7 +134,7 @@ def states_json(jobs: Sequence[Job], words: Words, zone: tzinfo = UTC) -> str:
     """The states of all jobs of the table, and notes on those that have ended. It is always complete, so no change is lost.
 
     `made` has an entry for each job whose first file is not an MP4 video: the name of the download, the kind of the file,
-    and the end of its poster's name (empty if it has none).
+    and the end of its poster's name (empty if it has none). `due` has the numbers of the jobs whose posters are still made.
     """
     notes = {
         number: words.explain(job)
@@ -145,7 +145,8 @@ def states_json(jobs: Sequence[Job], words: Words, zone: tzinfo = UTC) -> str:
         number: _file_facts(job, words, zone) for number, job in enumerate(jobs) if job.files and job.files[0] != ".mp4"
     }
     states = [_state(job) for job in jobs]
-    return json.dumps({"states": states, "notes": notes, "made": made}, ensure_ascii=False)
+    due = [number for number, job in enumerate(jobs) if job.poster_due]
+    return json.dumps({"states": states, "notes": notes, "made": made, "due": due}, ensure_ascii=False)
 
 
 def _file_facts(job: Job, words: Words, zone: tzinfo) -> tuple[str, str, str]:

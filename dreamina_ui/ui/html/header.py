@@ -2,23 +2,25 @@
 
 from markupsafe import Markup
 
-from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 __all__ = ["header_html"]
 
 _HEADER = Markup(
     '<div class="brand"><span class="logo" aria-hidden="true"></span><h1>Dreamina UI</h1>'
-    '<span class="model">{model}</span></div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
+    '{model}</div><p class="badge {backend}"><b>{name}</b> {meaning}</p>'
     '<p class="languages">{languages}<button type="button" data-keys title="{keys}" aria-label="{keys}">?</button></p>'
 )
 _LANGUAGE = Markup('<button type="button" data-language="{0}" lang="{0}"{2}>{1}</button>')
+_MODEL = Markup('<span class="model">{}</span>')
 _CHOSEN = Markup(' aria-current="true"')
 
 
-def header_html(card: Card, backend: str, words: Words) -> Markup:
+def header_html(models: Models, backend: str, words: Words) -> Markup:
+    """The one model is named; several are beside the form."""
     return _HEADER.format(
-        model=card.title,
+        model=_MODEL.format(models.default.title) if len(models) == 1 else "",
         backend=backend,
         name=words.say(f"badge.{backend}"),
         meaning=words.say(f"badge.{backend}.meaning"),

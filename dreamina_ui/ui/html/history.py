@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.ui.form import choice_label
@@ -59,12 +60,14 @@ class Posters:
     `assets/js/posters.js` makes the HTML from the data: as HTML, the posters would be as large as the rest of the page.
     A poster is `[job_id, share_id, state, can it be selected, word, prompt, value of a field…]`, as JSON. The state of a
     finished job is 0 if its first file is a video that browsers play, 1 for a picture, 2 for a sound, 3 for any other file,
-    and 4 without a file; `[state, end]` has the end of that file's name after the share id if it is not ".mp4". A value
-    is a number or text, the index of a choice, `true` for the prompt, or `null` for none.
+    and 4 without a file; `[state, end]` has the end of that file's name after the share id if it is not ".mp4". What can be
+    selected is 1, or 2 while its poster is still to be made. A value is a number or text, the index of a choice, `true` for
+    the prompt, or `null` for none.
     """
 
-    def __init__(self, card: Card) -> None:
-        self._card = card
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._fields = models.fields
         self._cache: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
 
     def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False) -> Markup:
@@ -73,7 +76,7 @@ class Posters:
         if jobs:
             data = _DATA.format(
                 folder=SAVED_ADDRESS,
-                fields=_json(_fields(self._card, words)),
+                fields=_json(self._titles(words)),
                 posters=Markup(",").join(self._cached(job, words) for job in jobs),
             )
         else:
@@ -90,7 +93,7 @@ class Posters:
         key = (job.share_id, job.version, words.language)
         cached = self._cache.get(key)
         if cached is None:
-            cached = _quoted(_json(_item(job, self._card, words)))
+            cached = _quoted(_json(self._item(job, words)))
             if len(cached) <= POSTER_MOST:
                 self._cache[key] = cached
             if len(self._cache) > CACHE_MOST:
@@ -99,12 +102,33 @@ class Posters:
             self._cache.move_to_end(key)
         return cached
 
+    def _item(self, job: Job, words: Words) -> list[Any]:
+        done = job.state is State.SUCCEEDED
+        state, word = _finished(job, words) if done else (str(job.state), words.state_word(job.state))
+        values = []
+        if done:
+            own = self._models.get(job.model_id)
+            values = [_value(own or card, field, job.payload, job.prompt) for card, field in self._fields]
+            values += [self._titles_of_models().index(own.title) if own else job.model_id] if self._has_several else []
+        return [job.job_id, job.share_id, state, job.ended + job.poster_due, word, job.prompt, *values]
 
-def _item(job: Job, card: Card, words: Words) -> list[Any]:
-    done = job.state is State.SUCCEEDED
-    state, word = _finished(job, words) if done else (str(job.state), words.state_word(job.state))
-    values = [_value(card, field, job.payload, job.prompt) for field in card.fields] if done else []
-    return [job.job_id, job.share_id, state, int(job.ended), word, job.prompt, *values]
+    def _titles(self, words: Words) -> list[tuple[str, list[str]]]:
+        """The title of each field and the labels of its choices, for the compare view; of several models, their titles last."""
+        titles = [
+            (
+                words.field_title(field.name, field.title),
+                [choice_label(card, field, choice) for choice in field.choices or ()],
+            )
+            for card, field in self._fields
+        ]
+        return titles + ([(words.say("field.model"), self._titles_of_models())] if self._has_several else [])
+
+    @property
+    def _has_several(self) -> bool:
+        return len(self._models) > 1
+
+    def _titles_of_models(self) -> list[str]:
+        return [card.title for card in self._models]
 
 
 def _finished(job: Job, words: Words) -> tuple[Any, str]:
@@ -119,17 +143,6 @@ def _finished(job: Job, words: Words) -> tuple[Any, str]:
     length = words.seconds(job.duration_s) if job.duration_s else kind.name
     word = (length, size, length, kind.name)[state]
     return (0 if suffix == ".mp4" else [state, suffix]), word
-
-
-def _fields(card: Card, words: Words) -> list[tuple[str, list[str]]]:
-    """The title of each field and the labels of its choices, for the compare view."""
-    return [
-        (
-            words.field_title(field.name, field.title),
-            [choice_label(card, field, choice) for choice in field.choices or ()],
-        )
-        for field in card.fields
-    ]
 
 
 def _value(card: Card, field: Field, payload: Mapping[str, Any], prompt: str) -> Any:

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from dreamina_ui.web.uploads import RECORD_ENDINGS
+from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS
 from dreamina_ui.wording import Words
 
 __all__ = ["notify_html"]

@@ -58,6 +58,7 @@ _VARIATION = Markup(
 )
 _PICTURE = Markup('<img src="{}" alt="" data-poster="{}">')
 _NO_PICTURE = Markup('<span class="poster-blank kind-{}" aria-hidden="true"></span>')
+_DUE = Markup('<span class="poster-blank" aria-hidden="true"></span>')
 _ACTIONS = Markup('<div class="links">{}</div>')
 _DOWNLOAD = Markup('<a class="action" href="{}" download="{}">{}</a>')
 _COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
@@ -154,13 +155,15 @@ def variations_html(jobs: Sequence[Job], current: str, words: Words) -> Markup:
 
 
 def _variation_picture(job: Job, words: Words) -> Markup:
-    """The poster of a job's first file, or a symbol for a file without a poster."""
+    """The poster of a job's first file, an empty place while that is still made, or a symbol for a file without one."""
     if job.has_no_file:
         return _NO_PICTURE.format("none")
     suffix = job.files[0] if job.files else ".mp4"
     family = kind_named(suffix).family
     if family in (Family.SOUND, Family.FILE):
         return _NO_PICTURE.format(family)
+    if job.poster_due:
+        return _DUE
     poster = f"{SAVED_ADDRESS}{job.share_id}{suffix.partition('.')[0]}.webp"
     return _PICTURE.format(poster, words.say(f"kind.{family}"))
 

@@ -56,8 +56,8 @@ class Account:
         self._engine = engine
         self._callers = callers
         self._allowance_of = left
-        with gr.Row(elem_classes="account", equal_height=False):
-            self.left = gr.HTML("", elem_id="allowance")
+        with gr.Row(elem_classes="account", equal_height=False, visible=login or engine.keys.offered) as self.section:
+            self.left = gr.HTML("", elem_id="allowance", js_on_load=None)
             if login:
                 # Gradio's icon is a file in its package: its address has a path of the server, and is refused.
                 gr.LoginButton(size="sm", icon=None, elem_id="login", scale=0, min_width=160)
@@ -78,7 +78,7 @@ class Account:
                     self.forget = gr.Button(
                         fixed.text("own_key.forget"), elem_id="key-forget", scale=1, min_width=80, visible=False
                     )
-                self.message = gr.HTML("", elem_id="key-told")
+                self.message = gr.HTML("", elem_id="key-told", js_on_load=None)
 
     @property
     def outputs(self) -> list[Any]:

@@ -20,7 +20,7 @@ from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.ui.form import build_control, build_media, choice_label
-from dreamina_ui.ui.gradio_internals import value_in
+from dreamina_ui.ui.gradio_internals import kept_text, value_in
 from dreamina_ui.ui.html.batch import (
     columns_html,
     invitation_html,
@@ -33,10 +33,11 @@ from dreamina_ui.ui.html.batch import (
 )
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
+from dreamina_ui.ui.sections.history import Progress
 from dreamina_ui.ui.sections.media import handed_in
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.uploads import TABLE_ENDINGS
+from dreamina_ui.web.checks.upload_form import TABLE_ENDINGS
 from dreamina_ui.wording import Words
 
 __all__ = ["Batch"]
@@ -83,7 +84,7 @@ class Batch:
 
     def connect(self, quiet: dict[str, Any]) -> None:
         changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
-        self.mode.change(self.choose_mode, inputs=self.mode, outputs=self._groups, **quiet)
+        self.mode.change(self.choose_mode, inputs=self.mode, outputs=[*self._groups, *self._late], **quiet)
         gr.on(
             [self.mode.change, *changes],
             self.preview,
@@ -111,7 +112,10 @@ class Batch:
         )
 
     async def choose_mode(self, mode: str) -> list[Any]:
-        return [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
+        groups = [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
+        # Their files are loaded when they are first shown. From then on they stay, and what was put in with them.
+        late = {self.csv: mode == "csv", **dict.fromkeys(self._late[1:], mode == "sweep")}
+        return [*groups, *(gr.update(visible=True) if late[part] else gr.skip() for part in self._late)]
 
     def _upload_handler(self, field: Field, note: gr.HTML) -> Callable[..., Awaitable[Update]]:
         """A handler that puts a file that was handed in into the field that all videos share."""
@@ -157,8 +161,8 @@ class Batch:
             self.plan: invitation_html(words),
         }
 
-    async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, int]]:
-        """Each change in the table, and how many jobs have ended; until all have."""
+    async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Progress]]:
+        """Each change in the table, and how far the jobs are; until all have ended and have their posters."""
         words, zone, is_rendered = self._callers.words(request), self._callers.zone(request), False
         following = self._engine.batches.watch(self._callers.visitor(request), batch_id)
         async for jobs in self._callers.latest_only(request, following, "batch"):
@@ -166,7 +170,7 @@ class Batch:
             if not is_rendered:
                 update[self.table] = table_html(jobs, self._engine.card, words, zone)
                 is_rendered = True
-            yield update, sum(job.ended for job in jobs)
+            yield update, Progress.of(jobs)
 
     async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
         """Also says so where nothing is left that could be paused."""
@@ -194,10 +198,14 @@ class Batch:
         with gr.Column(visible=False, elem_classes="batch-part") as by_csv:
             self.csv = gr.File(
                 file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
-                elem_id="batch-csv",
+                elem_id="batch-csv", visible=False,
             )  # fmt: skip
-            self.agreed = gr.Textbox(visible="hidden", elem_id="batch-agreed", label="agreed")
-            gr.HTML(fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)), elem_classes="hint")
+            self.agreed = kept_text("batch-agreed")
+            gr.HTML(
+                fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)),
+                elem_classes="hint",
+                js_on_load=None,
+            )
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
                 lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt", visible=card.prompt is not None
@@ -220,17 +228,18 @@ class Batch:
                     self.shared[field.name], button, note = build_media(card, field, fixed, "batch-")
                     self._media.append((field, button, note))
         self._groups = [by_lines, by_csv, by_sweep, for_all]
+        self._late = [self.csv, *(part for part in (self.ratios, self.frames) if part.choices)]
         self.start = gr.Button(
             fixed.text("batch.start.none"), variant="primary", elem_id="batch-start", interactive=False
         )
-        self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem")
+        self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem", js_on_load=None)
 
     def _build_table(self, fixed: Fixed) -> None:
         self.plan = gr.HTML(
             fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
         )
         with gr.Column(visible=False, elem_id="batch-board") as self.board:
-            self.progress = gr.HTML("", elem_id="batch-progress")
+            self.progress = gr.HTML("", elem_id="batch-progress", js_on_load=None)
             with gr.Row(elem_classes="stage-actions"):
                 self.pause = gr.Button(fixed.text("batch.pause"), elem_id="batch-pause", size="sm", min_width=80)
                 self.go_on = gr.Button(fixed.text("batch.continue"), elem_id="batch-continue", size="sm", min_width=80)
@@ -238,19 +247,19 @@ class Batch:
                     fixed.text("batch.cancel_rest"), elem_id="batch-cancel", size="sm", min_width=80
                 )
                 self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
-            self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem")
+            self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem", js_on_load=None)
             self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
-        self.states = gr.Textbox(visible="hidden", elem_id="batch-states", label="states")
-        self.current = gr.Textbox(visible="hidden", elem_id="batch-current", label="batch")
-        self.planned = gr.Textbox(visible="hidden", elem_id="batch-planned", label="plan")
-        self.click_id = gr.Textbox(visible="hidden", elem_id="batch-click-id", label="click")
-        self.accepted = gr.Textbox(visible="hidden", elem_id="batch-accepted", label="accepted")
+        self.states = kept_text("batch-states")
+        self.current = kept_text("batch-current")
+        self.planned = kept_text("batch-planned")
+        self.click_id = kept_text("batch-click-id")
+        self.accepted = kept_text("batch-accepted")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
         field = self._engine.card.field(name)
         choices = [(choice_label(self._engine.card, field, each), each) for each in field.choices] if field else []
-        return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=bool(choices))
+        return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=False)
 
     async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
         return await planned(

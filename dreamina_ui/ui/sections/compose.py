@@ -1,21 +1,25 @@
 """Compose: the form, the price and the usual time, and the click that submits the jobs."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.cards.aside import compared
 from dreamina_ui.cards.fields import Field
-from dreamina_ui.cards.links import link_of, values_from
+from dreamina_ui.cards.links import link_of, model_from, values_from
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
-from dreamina_ui.ui.form import build_form
+from dreamina_ui.ui.form import Form
+from dreamina_ui.ui.forms import Forms
+from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
@@ -23,7 +27,7 @@ from dreamina_ui.ui.sections.media import handed_in
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.uploads import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
@@ -39,13 +43,15 @@ class Compose:
         self._engine = engine
         self._callers = callers
         self._dropped = DroppedFiles()
-        self.form = build_form(engine.card, fixed)
+        self.forms = Forms(engine.models, fixed)
         with gr.Row(elem_classes="before-click", equal_height=True):
-            self.price = gr.HTML("", elem_id="price")
-            gr.HTML(
+            self.price = gr.HTML("", visible=False, elem_id="price", js_on_load=None)
+            self._bell = gr.HTML(
                 fixed.fragment("notify", notify_html),
                 elem_classes="notify",
                 min_width=40,
+                visible=False,
+                js_on_load=None,
             )
         with gr.Row(elem_classes="actions"):
             self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
@@ -54,23 +60,29 @@ class Compose:
             str(fixed.text("fill_from_file")),
             file_types=list(RECORD_ENDINGS),
             elem_id="settings-file",
+            visible=False,
             size="sm",
             type="filepath",
         )
-        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem")
+        self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem", js_on_load=None)
         # A script sets this at each click: a double click has the same id.
-        self.click_id = gr.Textbox(visible="hidden", elem_id="click-id", label="click")
+        self.click_id = kept_text("click-id")
         # The last click that was accepted: what it sent is no draft any more.
-        self.accepted = gr.Textbox(visible="hidden", elem_id="accepted", label="accepted")
+        self.accepted = kept_text("accepted")
 
     @property
-    def controls(self) -> list[Any]:
-        return list(self.form.controls.values())
+    def later(self) -> list[Any]:
+        return [self.price, self._bell, self.file]
+
+    @property
+    def filled(self) -> list[Any]:
+        """What a link, a file, an example or a job fills in."""
+        return [*self.forms.outputs, self.refusal]
 
     @property
     def price_inputs(self) -> list[Any]:
         """The inputs of the price."""
-        return [*self.controls, self.form.variations]
+        return [self.forms.picker, *self.forms.controls]
 
     @property
     def start_inputs(self) -> list[Any]:
@@ -79,18 +91,35 @@ class Compose:
 
     @property
     def messages(self) -> list[Any]:
-        return [self.refusal, *self.form.problems.values()]
+        return [self.refusal, *(problem for form in self.forms.all for problem in form.problems.values())]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [self.form.variations.change]
-        if isinstance(length := self.form.controls.get("frames"), gr.Radio | gr.Dropdown):
-            changes.append(length.change)
-        self.file.upload(self.fill_from_file, inputs=self.file, outputs=[*self.controls, self.refusal], **quiet)
-        for name, button in self.form.uploads.items():
-            control = self.form.controls[name]
-            outputs = [control, self.form.problems[name], self.form.notes[name]]
-            button.upload(self._upload_handler(name), inputs=[button, control], outputs=outputs, **quiet)
+        changes = [self.forms.picker.change]
+        for form in self.forms.all:
+            changes.append(form.variations.change)
+            if isinstance(length := form.controls.get("frames"), gr.Radio | gr.Dropdown):
+                changes.append(length.change)
+            for name, button in form.uploads.items():
+                control = form.controls[name]
+                outputs = [control, form.problems[name], form.notes[name]]
+                button.upload(self._upload_handler(form, name), inputs=[button, control], outputs=outputs, **quiet)
+        self.file.upload(self.fill_from_file, inputs=self.file, outputs=self.filled, **quiet)
+        picker = self.forms.picker
+        picker.change(self.show_picked, inputs=picker, outputs=self.forms.outputs, **quiet)
+        # Only what a person picks: a draft or a link has values of its own for the other model.
+        picker.input(
+            self.carry_over, inputs=[self.forms.shown, *self.price_inputs], outputs=self.forms.outputs, **quiet
+        )
         gr.on(changes, self.show_price, inputs=self.price_inputs, outputs=self.price, **quiet)
+
+    async def show_picked(self, model_id: str) -> Update:
+        return self.forms.show_picked(model_id)
+
+    async def carry_over(self, request: gr.Request, *values: Any) -> Update:
+        """What is typed stays, as far as the picked model takes it."""
+        contents = dict(zip([self.forms.shown, *self.price_inputs], values, strict=True))
+        words = self._callers.words(request)
+        return self.forms.carry_over(contents, comma=words.decimal_comma) or {self.forms.shown: gr.skip()}
 
     async def submit(self, request: gr.Request, values: Sequence[Any]) -> tuple[Job | None, Update]:
         """Submit the jobs of one click, with the values of `start_inputs`.
@@ -98,20 +127,23 @@ class Compose:
         Returns the first job, or None with the problem below its field.
         """
         contents = dict(zip(self.start_inputs, values, strict=True))
+        form = self.forms.picked(contents)
+        given = form.values(contents, comma=self._callers.words(request).decimal_comma)
         clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
         words, click_id = self._callers.words(request), str(contents[self.click_id] or "")
         try:
             jobs = await self._engine.submit(
                 self._callers.known_visitor(request),
-                self.form.values(contents, comma=words.decimal_comma),
-                count=self._count(contents),
+                given,
+                model=form.card.model_id,
+                count=_count(form, contents),
                 click_id=click_id or None,
             )
         except (VisitorUnknown, VisitorLost) as error:
-            link = link_of(self._engine.card, self.form.values(contents, comma=words.decimal_comma))
+            link = link_of(form.card, given, is_default=form.card is self._engine.card)
             return None, {**clear, self.refusal: problem_html(unknown_visitor_html(error, words, link))}
         except InvalidInput as error:
-            return None, {**clear, **self.show_problem(error, words)}
+            return None, {**clear, **self.show_problem(form, error, words)}
         except DreaminaError as error:
             return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
         return jobs[0], {**clear, self.accepted: jobs[0].job_id}
@@ -124,85 +156,93 @@ class Compose:
             return {self.refusal: problem_html(unknown_visitor_html(error, self._callers.words(request)))}
         return {}
 
-    def show_problem(self, error: InvalidInput, words: Words) -> Update:
-        field = self._engine.card.field(error.field)
+    def show_problem(self, form: Form, error: InvalidInput, words: Words) -> Update:
+        field = form.card.field(error.field)
         title = words.field_title(error.field, field.title if field else error.field)
-        return {self.form.problems.get(error.field, self.refusal): problem_html(words.field_problem(error, title))}
+        return {form.problems.get(error.field, self.refusal): problem_html(words.field_problem(error, title))}
 
-    def fill(self, values: Mapping[str, Any]) -> Update:
-        """Put values into the form; fields without one stay as they are."""
-        return self.form.contents(values)
+    def fill(self, values: Mapping[str, Any], model_id: object = None) -> Update:
+        """Show a model's form with these values; fields without one stay as they are.
 
-    async def fill_from_job(self, job_id: str, request: gr.Request, **others: Any) -> Update:
-        """Fill the form with the settings of one of the visitor's jobs, replaced by `others`."""
+        For a model that is not offered, and without one, it is the default's form.
+        """
+        form = self.forms.of(model_id)
+        return {**self.forms.choose(form.card), **form.contents(values)}
+
+    async def fill_from_job(self, job_id: str, request: gr.Request, *, new_seed: bool = False) -> Update:
+        """Show the settings of one of the visitor's jobs, in its model's form; with `new_seed`, the seed is the default."""
         try:
             job = await self._engine.job(self._callers.visitor(request), job_id)
         except DreaminaError as error:
             return {self.refusal: problem_html(self._callers.words(request).sentence(error))}
-        return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others})}
+        seed = self.forms.of(job.model_id).card.field("seed") if new_seed else None
+        others = {"seed": seed.default} if seed else {}
+        return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others}, job.model_id)}
 
     async def fill_from_file(self, path: str, request: gr.Request) -> Update:
         """Fill the form with the settings in a file; a file without settings changes nothing."""
-        values, problem = await self._settings_in(Path(str(path)), request)
+        model_id, values, problem = await self._settings_in(Path(str(path)), request)
         words = self._callers.words(request)
         message = problem_html(words.say(f"settings.{problem}")) if problem else gr.update(value="", visible=False)
-        return {**self.fill(values), self.refusal: message}
+        return {**(self.fill(values, model_id) if values else {}), self.refusal: message}
 
-    async def _settings_in(self, path: Path, request: gr.Request) -> tuple[dict[str, Any], str | None]:
-        """The settings in a file, and what is wrong with it, of `SETTINGS_PROBLEMS`."""
+    async def _settings_in(self, path: Path, request: gr.Request) -> tuple[object, dict[str, Any], str | None]:
+        """The model and the settings in a file, and what is wrong with it, of `settings.*` in the words."""
         visitor_id = self._callers.visitor(request)
         try:
             record = await self._dropped.record(visitor_id, path, most=VIDEO_MOST, most_alone=TABLE_MOST)
         except Busy:
-            return {}, "busy"
+            return None, {}, "busy"
         except Stopped:
-            return {}, "too_much"
-        return await asyncio.to_thread(settings_of, self._engine.card, record)
+            return None, {}, "too_much"
+        card = self._engine.models.get(str((record or {}).get("model_id"))) or self._engine.card
+        return card.model_id, *await compared(visitor_id, partial(settings_of, card, record))
 
-    def _upload_handler(self, name: str) -> Callable[..., Awaitable[Update]]:
+    def _upload_handler(self, form: Form, name: str) -> Callable[..., Awaitable[Update]]:
         """A handler that keeps a file that was handed in, and puts its name into the field."""
-        field = self._field(name)
+        field = next(field for field in form.card.fields if field.name == name)
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
             async def adding() -> Added:
                 return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
 
-            return await self.hand_in(field, content, request, adding())
+            return await self.hand_in(form, field, content, request, adding())
 
         return handle
 
-    async def hand_in(self, field: Field, content: str, request: gr.Request, adding: Awaitable[Added]) -> Update:
+    async def hand_in(
+        self, form: Form, field: Field, content: str, request: gr.Request, adding: Awaitable[Added]
+    ) -> Update:
         """Put a file into a field, or say what is wrong with it."""
-        form, name = self.form, field.name
+        name = field.name
         shown = {"control": form.controls[name], "problem": form.problems[name], "note": form.notes[name]}
         return await handed_in(field, content, adding, self._callers.words(request), **shown)
 
-    @property
-    def picture(self) -> Field | None:
-        """The field for the picture that a video begins with: the first one for a picture."""
-        return next((field for field in self._engine.card.fields if field.media == "image"), None)
-
-    def _field(self, name: str) -> Field:
-        return next(field for field in self._engine.card.fields if field.name == name)
-
     def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""
-        values, problem = values_from(self._engine.card, query, comma=words.decimal_comma)
-        if problem is None:
-            return self.fill(values)
-        field = self._engine.card.field(problem.field)
+        card, problem = model_from(self._engine.models, query)
+        values, fault = values_from(card, query, comma=words.decimal_comma)
+        update = self.fill(values, card.model_id) if values or card is not self._engine.card else {}
+        if (problem := problem or fault) is None:
+            return update
+        field = card.field(problem.field)
         title = words.field_title(problem.field, field.title if field else problem.field)
         sentence = words.say("link.problem", problem=words.field_problem(problem, title))
-        return {**self.fill(values), self.form.problems.get(problem.field, self.refusal): problem_html(sentence)}
+        return {
+            **update,
+            self.forms.of(card.model_id).problems.get(problem.field, self.refusal): problem_html(sentence),
+        }
 
     async def show_price(self, request: gr.Request, *values: Any) -> Markup:
         contents = dict(zip(self.price_inputs, values, strict=True))
         visitor_id, words = self._callers.visitor(request), self._callers.words(request)
-        given = self.form.values(contents, comma=words.decimal_comma)
-        return await self.price_html(visitor_id, given, words, self._count(contents))
+        form = self.forms.picked(contents)
+        given = form.values(contents, comma=words.decimal_comma)
+        return await self.price_html(visitor_id, form.card, given, words, _count(form, contents))
 
-    async def price_html(self, visitor_id: str, values: Mapping[str, Any], words: Words, count: int = 1) -> Markup:
-        card = self._engine.card
+    async def price_html(
+        self, visitor_id: str, card: Card, values: Mapping[str, Any], words: Words, count: int = 1
+    ) -> Markup:
         usd = await self._engine.estimate_usd(card, values, visitor_id)
         usual_s = await self._engine.history.usual_s(card.model_id, values)
         usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
@@ -210,6 +250,7 @@ class Compose:
         price = words.price(self._engine.backend, None if usd is None else usd * count, last_usd)
         return _PRICE.format(price=price, usual=usual)
 
-    def _count(self, contents: Mapping[Any, Any]) -> int:
-        count = contents[self.form.variations]
-        return count if isinstance(count, int) and count else 1
+
+def _count(form: Form, contents: Mapping[Any, Any]) -> int:
+    count = contents[form.variations]
+    return count if isinstance(count, int) and count else 1

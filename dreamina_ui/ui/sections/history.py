@@ -1,23 +1,24 @@
 """The history: this visitor's jobs as posters, newest first, to search, select, compare and delete."""
 
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.jobs import State
-from dreamina_ui.storage.job_queries import RUNNING, Search
+from dreamina_ui.jobs import Job, State
+from dreamina_ui.storage.job_queries import RUNNING, Search, counted_most
 from dreamina_ui.ui.form import choice_label
-from dreamina_ui.ui.gradio_internals import value_in
+from dreamina_ui.ui.gradio_internals import kept_number, kept_text, value_in
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 
-__all__ = ["PAGE", "History"]
+__all__ = ["PAGE", "Draws", "History", "Progress"]
 
 PAGE = 24
 SCRIPT = "window.dreamina.connect('history', trigger)"
@@ -26,21 +27,58 @@ _TURN = "(at) => [{}, String(Math.random())]"
 """Where the page of the history begins, and a new value of `stale`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of jobs that are watched together: how many have ended, and of how many of these the posters are still to be made."""
+
+    ended: int
+    due: int
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> Self:
+        return cls(sum(job.ended for job in jobs), sum(job.poster_due for job in jobs))
+
+
+class Draws:
+    """When a history that is watched has to be drawn again: when a job ends, a little later where its poster comes soon."""
+
+    def __init__(self) -> None:
+        self._drawn: Progress | None = None
+        self._told: Progress | None = None
+
+    def now(self, progress: Progress, *, at_first: bool) -> bool:
+        """Whether to draw for this message. Of the first one, the caller knows it: `at_first`."""
+        is_first, comes_again = self._told is None, self._told == progress
+        draws = at_first if is_first else progress != self._drawn and (not progress.due or comes_again)
+        if draws or is_first:
+            self._drawn = progress
+        self._told = progress
+        return draws
+
+
 class History:
     """The search, the filters, the posters and the buttons for its pages."""
 
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self._posters = Posters(engine.card)
+        self._posters = Posters(engine.models)
         all_option = (fixed.text("filter.all"), "")
+        with gr.Column(visible=False) as self.section:
+            self._build(fixed, all_option)
+        self._newest: dict[str, object] = {}
+
+    def _build(self, fixed: Fixed, all_option: tuple[Any, Any]) -> None:
         title = Markup('<h2 id="history-title">{}</h2>')
         gr.HTML(
             fixed.fragment("history.title", lambda words: title.format(words.say("history.title"))),
             elem_classes="section-title",
+            js_on_load=None,
         )
         with gr.Row(elem_classes="filters", equal_height=True):
-            self.words = gr.Textbox(label=fixed.text("search"), elem_id="history-search", scale=4, min_width=180)
+            self.words = gr.Textbox(
+                label=fixed.text("search"), elem_id="history-search", max_lines=1, scale=4, min_width=180
+            )
             states = [
                 (fixed.text(f"state.{state}"), state) for state in (RUNNING, *map(str, State)) if state in _FILTERED
             ]
@@ -49,19 +87,23 @@ class History:
             )
             self.ratio = self._choices("aspect_ratio", all_option, fixed)
             self.frames = self._choices("frames", all_option, fixed)
+            models = [(card.title, card.model_id) for card in self._engine.models]
+            self.model = gr.Dropdown(
+                [all_option, *models], value="", label=fixed.text("field.model"), scale=1, min_width=120,
+                visible=len(models) > 1,
+            )  # fmt: skip
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
         # Not a `gr.State`, for which each page would need a second stream.
-        self.offset = gr.Number(0, precision=0, visible="hidden", elem_id="history-offset", label="offset")
-        self.stale = gr.Textbox(visible="hidden", elem_id="history-stale", label="stale")
-        self._newest: dict[str, object] = {}
+        self.offset = kept_number("history-offset")
+        self.stale = kept_text("history-stale")
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
-            self.place = gr.HTML("", elem_id="page-place")
+            self.place = gr.HTML("", elem_id="page-place", js_on_load=None)
             self.older = gr.Button(fixed.text("page.next"), elem_id="older", size="sm")
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.words, self.state, self.ratio, self.frames, self.offset]
+        return [self.words, self.state, self.ratio, self.frames, self.model, self.offset]
 
     @property
     def outputs(self) -> list[Any]:
@@ -71,7 +113,8 @@ class History:
         # Whatever changes the history or the search changes `stale`, and that alone draws: one answer after the other, each
         # with the search as it is then, so that no late answer replaces a newer one.
         self.stale.change(self.show, inputs=self.inputs, outputs=self.outputs, trigger_mode="always_last", **quiet)
-        anew = [self.words.submit, self.list.input, self.state.change, self.ratio.change, self.frames.change]
+        filters = (self.state, self.ratio, self.frames, self.model)
+        anew = [self.words.submit, self.list.input, *(each.change for each in filters)]
         gr.on(anew, None, outputs=[self.offset, self.stale], js=_TURN.format("0"), **quiet)
         for button, place in ((self.newer, f"Math.max(0, at - {PAGE})"), (self.older, f"at + {PAGE}")):
             button.click(None, inputs=self.offset, outputs=[self.offset, self.stale], js=_TURN.format(place), **quiet)
@@ -97,11 +140,17 @@ class History:
             return {self.list: self._error_note(error, request)}
         return self.refreshed()
 
-    async def show(self, words: str, state: str, ratio: str, frames: Any, at: int, request: gr.Request) -> list[Any]:
+    async def show(
+        self, words: str, state: str, ratio: str, frames: Any, model: str, at: int, request: gr.Request
+    ) -> list[Any]:
         """One page of the jobs that match, in the order of `outputs`."""
         texts = self._callers.words(request)
         search = Search(
-            str(words or "")[:800], str(state or ""), str(ratio or ""), frames if isinstance(frames, int) else None
+            str(words or "")[:800],
+            str(state or ""),
+            str(ratio or ""),
+            frames if isinstance(frames, int) else None,
+            str(model or "")[:200],
         )
         at = _offset(at)
         visitor_id = self._callers.visitor(request)
@@ -117,11 +166,14 @@ class History:
                 del self._newest[page]
         if not is_newest:  # the page has asked again since
             return [gr.skip() for _ in self.outputs]
-        first, last = max(at, 0) + 1, max(at, 0) + len(jobs)
+        first, last, most = max(at, 0) + 1, max(at, 0) + len(jobs), counted_most(max(at, 0) + PAGE)
+        place = {"first": first, "last": last, "count": min(count, most)}
         return [
             self._posters.html(jobs, texts, searched=search != Search()),
             gr.update(visible=count > PAGE),
-            Markup('<p class="place">{}</p>').format(texts.say("page.place", first=first, last=last, count=count)),
+            Markup('<p class="place">{}</p>').format(
+                texts.say("page.place.more" if count > most else "page.place", **place)
+            ),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
         ]
@@ -131,13 +183,14 @@ class History:
         return Markup('<p class="history-empty">{}</p>').format(self._callers.words(request).sentence(error))
 
     def _choices(self, name: str, all_option: tuple[Any, Any], fixed: Fixed) -> gr.Dropdown:
-        """A filter by a field with choices; hidden if the card has no such field."""
-        field = self._engine.card.field(name)
-        choices = (
-            [(choice_label(self._engine.card, field, choice), choice) for choice in field.choices] if field else []
-        )
+        """A filter by a field with choices, of all models; hidden if none has such a field."""
+        choices: dict[Any, tuple[str, Any]] = {}
+        for card in self._engine.models:
+            if field := card.field(name):
+                for choice in field.choices:
+                    choices.setdefault(choice, (choice_label(card, field, choice), choice))
         return gr.Dropdown(
-            [all_option, *choices],
+            [all_option, *choices.values()],
             value="",
             label=fixed.text(f"filter.{name}"),
             scale=1,

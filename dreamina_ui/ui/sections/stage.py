@@ -12,7 +12,7 @@ from dreamina_ui.cards.links import link_of
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.ui.gradio_internals import SavedVideo, value_in
+from dreamina_ui.ui.gradio_internals import SavedVideo, kept_text, value_in
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import (
@@ -25,6 +25,7 @@ from dreamina_ui.ui.html.stage import (
     status_html,
     variations_html,
 )
+from dreamina_ui.ui.sections.history import Progress
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
@@ -45,7 +46,7 @@ class Stage:
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
         self._engine = engine
         self._callers = callers
-        self.screen = gr.HTML(fixed.fragment("empty", empty_html), elem_id="screen")
+        self.screen = gr.HTML(fixed.fragment("empty", empty_html), visible=False, elem_id="screen", js_on_load=None)
         self.player = SavedVideo(
             visible=False,
             autoplay=True,
@@ -55,9 +56,9 @@ class Stage:
             buttons=[],
             elem_id="player",
         )
-        self.undecodable = gr.HTML("", elem_id="undecodable")
-        self.status = gr.HTML("", elem_id="status")
-        self.variations = gr.HTML("", elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
+        self.undecodable = gr.HTML("", visible=False, elem_id="undecodable", js_on_load=None)
+        self.status = gr.HTML("", visible=False, elem_id="status", js_on_load=None)
+        self.variations = gr.HTML("", visible=False, elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
         with gr.Group(visible=False, elem_id="uncertain") as self.uncertain, gr.Row(equal_height=True):
             self.request_id = gr.Textbox(
                 label=fixed.text("adopt.field"),
@@ -69,33 +70,39 @@ class Stage:
             self.dismiss = gr.Button(fixed.text("dismiss"), elem_id="dismiss", scale=1)
         self.resume = gr.Button(fixed.text("resume"), visible=False, elem_id="resume")
         # What kept the buttons above from doing what they say.
-        self.adoption = gr.HTML("", visible=False, elem_id="problem-request-id", elem_classes="problem")
+        self.adoption = gr.HTML(
+            "", visible=False, elem_id="problem-request-id", elem_classes="problem", js_on_load=None
+        )
         with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
-            self.links = gr.HTML("", elem_id="links")
+            self.links = gr.HTML("", elem_id="links", js_on_load=None)
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
-            # Shown where the model takes a picture.
+            # Shown where a model takes a picture.
             self.use_frame = gr.Button(
                 fixed.text("use_frame"),
                 elem_id="use-frame",
                 size="sm",
                 min_width=80,
-                visible=any(field.media == "image" for field in engine.card.fields),
+                visible=any(field.media == "image" for card in engine.models for field in card.fields),
             )
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
-        self.facts = gr.HTML("", elem_id="facts")
-        self.current = gr.Textbox(visible="hidden", elem_id="current", label="job")
+        self.facts = gr.HTML("", visible=False, elem_id="facts", js_on_load=None)
+        self.current = kept_text("current")
         # Filled in by the browser when the page is opened.
-        self.opening = gr.Textbox(visible="hidden", elem_id="opening", label="opening")
+        self.opening = kept_text("opening")
         # Filled in by the browser when a frame is used: where the player stands, in seconds.
-        self.stands_at = gr.Textbox(visible="hidden", elem_id="stands-at", label="stands at")
+        self.stands_at = kept_text("stands-at")
         # Changes when an ended job on the stage goes on, so that it is watched again.
-        self.again_for = gr.Textbox(visible="hidden", elem_id="again-for", label="again")
+        self.again_for = kept_text("again-for")
 
     @property
     def outputs(self) -> list[Any]:
         shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.facts, self.links]
         return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
+
+    @property
+    def later(self) -> list[Any]:
+        return [self.screen, self.undecodable, self.status, self.variations, self.facts]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         by_id, changed = [self.current, self.request_id], [self.adoption, self.again_for]
@@ -104,10 +111,10 @@ class Stage:
         self.resume.click(self.resume_job, inputs=self.current, outputs=[self.current, *changed], **quiet)
         self.variations.select(self.choose, outputs=self.current, **quiet)
 
-    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, int]]:
-        """Each change of the job on the stage, and how many jobs of its click have ended.
+    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, Progress]]:
+        """Each change of the job on the stage, and how far the jobs of its click are.
 
-        It ends when all have ended, or when another job is shown.
+        It ends when all have ended and have their posters, or when another job is shown.
 
         Raises `DreaminaError`.
         """
@@ -120,7 +127,11 @@ class Stage:
             update = await self._status_update(job, jobs, words)
             if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
                 update |= await self._state_update(job, words, zone)
-            yield update, job, sum(job.ended for job in jobs)
+            elif shown.poster_due and not job.poster_due and job.files != (".mp4",):
+                # What shows posters; the player has none, and goes on.
+                pictured = await self._state_update(job, words, zone)
+                update |= {part: pictured[part] for part in (self.screen, self.facts)}
+            yield update, job, Progress.of(jobs)
             shown = job
 
     async def show_shared(self, share_id: str, words: Words, zone: tzinfo) -> Update:
@@ -185,6 +196,12 @@ class Stage:
         job_id = value_in(event, "job_id")
         return job_id if isinstance(job_id, str) else ""
 
+    def _link(self, job: Job) -> str:
+        """A link with the job's settings; for a model that is not offered any more, to the default one with what it takes."""
+        default = self._engine.card
+        card = self._engine.models.get(job.model_id) or default
+        return link_of(card, job.payload, is_default=card is default)
+
     async def _files(self, job: Job, zone: tzinfo) -> list[Shown]:
         """The saved files of a job, in the order in which they are shown."""
         files = await self._engine.files(job)
@@ -192,7 +209,7 @@ class Stage:
 
     async def _status_update(self, job: Job, jobs: Sequence[Job], words: Words) -> Update:
         """The outputs that change while a job runs."""
-        usual_s = None if job.ended else await self._engine.history.usual_s(job.model_id, job.payload)
+        usual_s = None if job.ended else await self._engine.history.expected_s(job)
         return {
             self.status: status_html(job, self._callers.now(), words, usual_s),
             self.variations: variations_html(jobs, job.job_id, words),
@@ -206,7 +223,7 @@ class Stage:
         return {
             **self._screen_update(job, files, words),
             self.facts: _others_html(job, files, words) + addresses + facts_html(job, words),
-            self.links: actions_html(job, files, main, link_of(self._engine.card, job.payload), words),
+            self.links: actions_html(job, files, main, self._link(job), words),
             self.actions: gr.update(visible=job.ended),
             self.uncertain: gr.update(visible=job.state is State.UNCERTAIN and not job.dismissed),
             self.resume: gr.update(visible=job.can_resume),

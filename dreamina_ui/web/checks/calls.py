@@ -4,63 +4,40 @@ Gradio takes what strangers send at its word: a body that is barely JSON, an eve
 the choices end in a traceback in the log, or in an answer of 500. Here they end in one sentence.
 
 A body is read once, up to what its event takes, and parsed once, where nobody has to wait for it.
-
-A page's `session_hash` belongs to the visitor who used it first: Gradio lets the browser choose that name, and gives the page's
-events to whoever says it. A program that keeps no cookie has a name that nobody else knows, and is left alone.
 """
 
 import asyncio
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dreamina_ui.cards.values import DEPTH_MOST, is_plain
 from dreamina_ui.config.pasted import plain_key
-from dreamina_ui.web.visitors import KEY_BROUGHT, Brought, Visitors
+from dreamina_ui.errors import TooManyKeys
+from dreamina_ui.web.checks.addresses import ADDRESS, BroughtKeys
+from dreamina_ui.web.checks.bodies import BODY, BODY_MOST, LONG_BODY_MOST, Body, body_again, parsed, read_body
+from dreamina_ui.web.visitors import KEY_BROUGHT, Visitors
 
-__all__ = [
-    "BODY_MOST",
-    "LONG_BODY_MOST",
-    "CallCheck",
-    "Event",
-    "Input",
-    "Open",
-    "Sessions",
-    "body_again",
-    "read_body",
-    "refusal",
-]
-
+__all__ = ["API", "CallCheck", "Event", "Input", "Open", "refusal"]
 
 API = "/gradio_api"
 JOIN, DATA, CALL = f"{API}/queue/join", f"{API}/queue/data", f"{API}/call/"
 WITH_BODY = (JOIN, CALL, f"{API}/cancel", f"{API}/reset")
 FUNCTION = "x-dreamina-function"
 """The header by which our page says what it means by an event's number."""
+KEY_HEADER = "x-runcomfy-key"
 MCP = (f"{API}/mcp", f"{API}/mcp/")
 UPLOADING = (f"{API}/upload", f"{API}/upload_progress")
-BODY_MOST, LONG_BODY_MOST = 64_000, 1_200_000
-"""Bytes of a body, and of one that may bring a batch of 1 MB, as JSON."""
 NAME_MOST = 64
 """Characters of the name of a session or a call."""
-VALUES_MOST = 10_000
-"""Values of any kind in one body."""
-BODY = "dreamina.body"
-"""In the scope of a call, once it is read: its `_Body`."""
 _NAMED_EVENT = re.compile(rb'(?<!\\)"fn_index"\s*:\s*(\d{1,6})\b')
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_long_bodies = ThreadPoolExecutor(1, "long bodies")
 FILE_DATA = {"_type": "gradio.FileData"}
 
 
@@ -105,19 +82,11 @@ class Open(Protocol):
     def knows(self, name: str, /) -> bool:
         """Whether a session or a call of this name waits for an answer."""
 
-    def has_room(self, session: str, visitor_id: str | None, /) -> bool:
-        """Whether one more call of this session and this visitor may come."""
+    def has_room(self, session: str, visitor_id: str | None, address: str, /) -> bool:
+        """Whether one more call of this session, this visitor and this address may come."""
 
     def tidy(self) -> None:
         """Forget what nobody has asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """The bytes of a call's body, and what they say: None where they are no JSON that could be written again."""
-
-    data: bytes
-    content: Any = None
 
 
 class CallCheck:
@@ -135,6 +104,7 @@ class CallCheck:
         visitors: Visitors,
         uploads: Path,
         say: Callable[..., str],
+        keys: BroughtKeys | None = None,
     ) -> None:
         self._app = app
         self._events = events
@@ -143,6 +113,7 @@ class CallCheck:
         self._visitors = visitors
         self._uploads = uploads
         self._say = say
+        self._keys = keys or BroughtKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: Response | None = None
@@ -159,7 +130,9 @@ class CallCheck:
                 receive = body_again(data, receive)
             elif method == "POST" and path in MCP:
                 data = await read_body(scope, receive, BODY_MOST)
-                answer = None if data is not None else self._refusal(scope, 413, "body", limit=BODY_MOST // 1000)
+                answer = self._key_refused(scope, Headers(scope=scope).get(KEY_HEADER))
+                if data is None:
+                    answer = self._refusal(scope, 413, "body", limit=BODY_MOST // 1000)
                 receive = body_again(data, receive)
         await (answer or self._app)(scope, receive, send)
 
@@ -168,11 +141,7 @@ class CallCheck:
         limit = LONG_BODY_MOST if self._may_be_long(path, data) else BODY_MOST
         if data is None or len(data) > limit:
             return self._refusal(scope, 413, "body", limit=limit // 1000)
-        if len(data) > BODY_MOST:
-            body = await asyncio.get_running_loop().run_in_executor(_long_bodies, _parsed, data)
-        else:
-            body = _parsed(data)
-        scope[BODY] = body
+        scope[BODY] = body = await parsed(data)
         if body.content is None:
             return self._refusal(scope, 422, "invalid_call")
         if self._is_of_another_page(Request(scope), path, body.content):
@@ -185,10 +154,16 @@ class CallCheck:
             if event is not None and event.brings_key and isinstance(key := body.content["data"][0], str):
                 scope[KEY_BROUGHT] = plain_key(key)
             self._calls.tidy()
-            session = body.content.get("session_hash")
-            if not self._calls.has_room(session or "", self._visitors.of_request(scope)):
+            session, address = body.content.get("session_hash"), scope.get(ADDRESS, "")
+            if not self._calls.has_room(session or "", self._visitors.of_request(scope), address):
                 return self._refusal(scope, 429, "busy")
+            return self._key_refused(scope, scope.get(KEY_BROUGHT) or Headers(scope=scope).get(KEY_HEADER))
         return None
+
+    def _key_refused(self, scope: Scope, key: str | None) -> Response | None:
+        if not key or self._keys.may_bring(scope.get(ADDRESS, ""), key):
+            return None
+        return refusal(429, TooManyKeys.code, self._say(Request(scope), f"failure.{TooManyKeys.code}"))
 
     def _refusal(self, scope: Scope, status: int, key: str, **values: object) -> Response:
         return refusal(status, key, self._say(Request(scope), f"guard.{key}", **values))
@@ -225,7 +200,7 @@ class CallCheck:
             return None
         return Response('event: error\ndata: "404: Not Found"\n\n', media_type="text/event-stream")
 
-    def _uploads_named(self, path: str, body: _Body) -> list[Path] | None:
+    def _uploads_named(self, path: str, body: Body) -> list[Path] | None:
         """The uploads a call names; None if the call does not fit its event. Whether they are there is not looked at."""
         held = body.content
         if not all(_is_name(held.get(name)) for name in ("session_hash", "event_id")):
@@ -277,86 +252,6 @@ async def _are_files(paths: Sequence[Path]) -> bool:
     return not paths or await asyncio.to_thread(lambda: all(path.is_file() for path in paths))
 
 
-async def read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
-    """The body of a request; None if it has more than `most` bytes, or its client has gone."""
-    length = Headers(scope=scope).get("content-length", "")
-    if length and not (length.isdecimal() and len(length) < 20 and int(length) <= most):
-        return None
-    data, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        data += message.get("body", b"")
-        if len(data) > most:
-            return None
-        more = message.get("more_body", False)
-    return bytes(data)
-
-
-def body_again(data: bytes | None, receive: Receive) -> Receive:
-    """Gives a body that was read once more, and then what follows it; of a body that was not read to its end, nothing."""
-    whole: Message = {"type": "http.request", "body": data, "more_body": False}
-    messages = [whole if data is not None else {"type": "http.disconnect"}]
-
-    async def again() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return again
-
-
-def _parsed(data: bytes) -> _Body:
-    """Blocks: a long body is parsed in a thread. As JSON is parsed in one piece, which stops all threads, it is counted first."""
-    if _has_too_many(data):
-        return _Body(data)
-    try:
-        held = json.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=_named_once)
-        return _Body(data, held if isinstance(held, dict) and _is_modest(held) else None)
-    except (ValueError, RecursionError):
-        return _Body(data)
-
-
-def _has_too_many(data: bytes) -> bool:
-    """Whether JSON has more values than may be in one body; stops as soon as that is known."""
-    separators = texts = at = 0
-    for text in _STRING.finditer(data):
-        separators += sum(data.count(sign, at, text.start()) for sign in b",[{")
-        texts, at = texts + 1, text.end()
-        if max(texts, separators) > VALUES_MOST:
-            return True
-    return separators + sum(data.count(sign, at) for sign in b",[{") > VALUES_MOST
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    named = dict(pairs)
-    if len(named) < len(pairs):
-        raise ValueError("a name is given twice")
-    return named
-
-
-def _is_modest(value: Any) -> bool:
-    """Whether it can be written again, and is of a size that others may walk through: no endless nesting, not too many values."""
-    level, count = [value], 0
-    for _ in range(DEPTH_MOST + 1):
-        count += len(level)
-        if count > VALUES_MOST or not all(map(is_plain, (each for each in level if not isinstance(each, list | dict)))):
-            return False
-        if not level:
-            return True
-        inner: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                inner += [*each, *each.values()]
-            elif isinstance(each, list):
-                inner += each
-        level = inner
-    return False
-
-
 def _is_name(value: Any) -> bool:
     """Whether it may stand where a name does: none, or one of a name's length."""
     return value is None or (isinstance(value, str) and len(value) <= NAME_MOST)
@@ -379,62 +274,3 @@ def _files_in(value: Any) -> list[dict[str, Any]]:
         own = [value] if "path" in value else []
         return own + [file for each in value.values() for file in _files_in(each)]
     return [file for each in value for file in _files_in(each)] if isinstance(value, list) else []
-
-
-HEARTBEAT = f"{API}/heartbeat/"
-NAMED_IN_BODY = (f"{API}/queue/join", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
-SESSIONS_MOST = 10_000
-
-
-class Sessions:
-    """Middleware: refuses requests that name another visitor's session. `say` gives the sentence of a key."""
-
-    def __init__(self, app: ASGIApp, visitors: Visitors, say: Callable[[Request, str], str]) -> None:
-        self._app = app
-        self._visitors = visitors
-        self._say = say
-        self._owners: OrderedDict[str, str] = OrderedDict()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        session, receive = await _session_of(scope, receive)
-        if session and not self._may_use(session, self._visitors.brought(scope)):
-            # To a page that was its own this means that the cookie is lost.
-            await refusal(403, "visitor_lost", self._say(Request(scope), "guard.session"))(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    def _may_use(self, session: str, brought: Brought) -> bool:
-        if brought.former:
-            # All pages of the browser have the new cookie at once.
-            pages = [name for name, owner in self._owners.items() if owner == brought.former]
-            self._owners.update(dict.fromkeys(pages, brought.visitor_id or ""))
-        owner = self._owners.get(session)
-        if owner is None:
-            if brought.visitor_id:
-                self._owners[session] = brought.visitor_id
-                if len(self._owners) > SESSIONS_MOST:
-                    self._owners.popitem(last=False)
-            return True
-        self._owners.move_to_end(session)
-        return owner == brought.visitor_id
-
-
-async def _session_of(scope: Scope, receive: Receive) -> tuple[str, Receive]:
-    """The session that a request names, or an empty text; and a `receive` that gives the body again if it was read."""
-    path: str = scope["path"]
-    if path == f"{API}/queue/data":
-        return (parse_qs(scope["query_string"].decode("latin-1")).get("session_hash") or [""])[0], receive
-    if path.startswith(HEARTBEAT):
-        return path.removeprefix(HEARTBEAT), receive
-    if scope["method"] != "POST" or not path.startswith(NAMED_IN_BODY):
-        return "", receive
-    if BODY not in scope:
-        data = await read_body(scope, receive, LONG_BODY_MOST)
-        receive = body_again(data, receive)
-        scope[BODY] = _parsed(data or b"")
-    content = scope[BODY].content
-    session = content.get("session_hash") if content else None
-    return session if isinstance(session, str) else "", receive

@@ -1,0 +1,105 @@
+"""The forms of a studio's models, of which one is shown: that of the model that is picked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import Models
+from dreamina_ui.ui.form import CHOICES_SHOWN, Form, build_form
+from dreamina_ui.ui.gradio_internals import kept_text
+from dreamina_ui.ui.translations import Fixed
+
+__all__ = ["Forms"]
+
+Update = dict[Any, Any]
+
+
+class Forms:
+    """Each model has its own controls. Those of models that were never picked are not drawn by the browser."""
+
+    def __init__(self, models: Models, fixed: Fixed) -> None:
+        self._models = models
+        choices = [(card.title, card.model_id) for card in models]
+        common: dict[str, Any] = {
+            "value": models.default.model_id,
+            "label": fixed.text("field.model"),
+            "elem_id": "model",
+            "visible": len(models) > 1,
+        }
+        self.picker: gr.Radio | gr.Dropdown = (
+            gr.Radio(choices, **common) if len(choices) <= CHOICES_SHOWN else gr.Dropdown(choices, **common)
+        )
+        self.shown = kept_text("model-shown", models.default.model_id)
+        """The model whose form is shown, which at a pick is the one before."""
+        self._forms: dict[str, Form] = {}
+        self._groups: dict[str, gr.Column] = {}
+        for card in models:
+            with gr.Column(visible=card is models.default, elem_classes="model-form") as group:
+                self._forms[card.model_id] = build_form(card, fixed)
+            self._groups[card.model_id] = group
+
+    @property
+    def all(self) -> list[Form]:
+        return list(self._forms.values())
+
+    @property
+    def controls(self) -> list[Component]:
+        """The controls of all forms, and how many variations each makes."""
+        return [control for form in self.all for control in (*form.controls.values(), form.variations)]
+
+    @property
+    def pictures(self) -> dict[str, Component]:
+        """The controls for a first picture, by model."""
+        return {form.card.model_id: form.controls[form.picture.name] for form in self.all if form.picture is not None}
+
+    @property
+    def picture_messages(self) -> list[Any]:
+        named = [(form, form.picture.name) for form in self.all if form.picture is not None]
+        return [message for form, name in named for message in (form.problems[name], form.notes[name])]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `choose` and `fill` change."""
+        return [self.picker, self.shown, *self._groups.values(), *self.controls]
+
+    @property
+    def drafted(self) -> dict[str, Component]:
+        """What is kept as a draft, by names: the field's id; of another model than the default, with the model's number."""
+        named: dict[str, Component] = {"model": self.picker}
+        for number, form in enumerate(self.all):
+            end = f"@{number}" if number else ""
+            named |= {f"{each.elem_id}{end}": each for each in (*form.controls.values(), form.variations)}
+        return named
+
+    def of(self, model_id: object) -> Form:
+        """The form of a model; the default's, if the model is not offered."""
+        return self._forms.get(str(model_id), self._forms[self._models.default.model_id])
+
+    def picked(self, contents: Mapping[Component, Any]) -> Form:
+        return self.of(contents[self.picker])
+
+    def choose(self, card: Card) -> Update:
+        """Show the form of this model."""
+        groups = {group: gr.update(visible=name == card.model_id) for name, group in self._groups.items()}
+        return {self.picker: card.model_id, self.shown: card.model_id, **groups}
+
+    def show_picked(self, model_id: str) -> Update:
+        card = self.of(model_id).card
+        return {output: update for output, update in self.choose(card).items() if output is not self.picker}
+
+    def carry_over(self, contents: Mapping[Component, Any], *, comma: bool) -> Update:
+        """Put what was typed and chosen for the model before into the picked one's form, as far as that takes it."""
+        before, now = self.of(contents[self.shown]), self.picked(contents)
+        if before is now:
+            return {}
+        fields = {field.name: field for field in now.card.fields}
+        given = before.values(contents, comma=comma)
+        fitting = {
+            name: value
+            for name, value in given.items()
+            if name in fields and value is not None and now.card.fault_of(fields[name], value) is None
+        }
+        return {**now.contents(fitting), now.variations: contents[before.variations]}

@@ -1,0 +1,1 @@
+"""What refuses a request, or ends it: bodies, calls, sessions, uploads, connections."""
