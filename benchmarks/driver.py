@@ -25,6 +25,8 @@ API = "/gradio_api"
 FILES = (b"gradio.FileData", b'"mime_type":"video/')
 """One of these is in each answer with a file, and in no other; our own page marks no file as Gradio's."""
 FILE_ADDRESS = re.compile(rb'"url":\s*"([^"]+)"')
+READY = 1
+"""Of a job that has ended, and whose poster is there."""
 POSTERS = re.compile(r"data-folder=\"([^\"]*)\".* data-posters='([^']*)'", re.DOTALL)
 NO_FILE = 4
 """The state of a poster whose job has no file."""
@@ -138,7 +140,8 @@ class Page:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.events: Mapping[int, Mapping[str, Any]] = {event["id"]: event for event in config["dependencies"]}
-        self.ids = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
+        # Each model's form has the same names; the first one is that of the default.
+        self.ids = {part["props"].get("elem_id"): part["id"] for part in reversed(config["components"])}
         self.values = {part["id"]: part["props"].get("value") for part in config["components"]}
         self.beats = bool(config["connect_heartbeat"])
         self.offers_batches = "batch-start" in self.ids
@@ -403,8 +406,8 @@ class Tab:
         if found is None:
             return
         folder, posters = found.groups()
-        for _, share_id, state, *_ in json.loads(html.unescape(posters)):
-            if not isinstance(state, str) and state != NO_FILE and share_id not in self._loaded:
+        for _, share_id, state, is_ready, *_ in json.loads(html.unescape(posters)):
+            if not isinstance(state, str) and state != NO_FILE and is_ready == READY and share_id not in self._loaded:
                 self._loaded.add(share_id)
                 self._begin(self._load_poster(f"/{folder}{share_id}.webp"))
                 if self._awaited > 1:

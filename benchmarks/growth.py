@@ -118,7 +118,7 @@ async def work(data: Path, clip: Path, active: int, jobs: int, takes_s: float) -
         spent_s, polls = time.process_time() - began, service.polls - polls
     for job in made:
         (data / "videos" / f"{job.share_id}.mp4").unlink()
-        (data / "videos" / f"{job.share_id}.webp").unlink()
+        (data / "videos" / f"{job.share_id}.webp").unlink(missing_ok=True)  # posters follow
     count = len(made) - 1
     return Cost(spent_s * 1000 / count, polls / count)
 

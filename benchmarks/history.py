@@ -23,7 +23,7 @@ from tests.rig import RECORDS, make_clip, recorded
 
 TIME_MOST, SIZE_MOST = 1.1, 1.2
 PAGING_MOST_MS = 100.0
-EVERYTHING = ("", "", "", "")
+EVERYTHING = ("", "", "", "", "")
 """No search and no filter."""
 MIDDLE = 200
 RARE = "lonely"

@@ -105,8 +105,8 @@ class Visit:
         return sum(
             self._get(f"{folder}{share_id}.webp")
             for folder, posters in found
-            for _job_id, share_id, state, *_ in json.loads(html.unescape(posters))
-            if not state
+            for _job_id, share_id, state, is_ready, *_ in json.loads(html.unescape(posters))
+            if not state and is_ready == 1
         )
 
     def call(self, event: int, values: Sequence[Any]) -> int:

@@ -8,30 +8,35 @@ from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
-from dreamina_ui.ui.form import CHOICES_SHOWN, Form, build_form
+from dreamina_ui.ui.form import Form, build_form
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.translations import Fixed
 
-__all__ = ["Forms"]
+__all__ = ["Forms", "model_picker"]
 
 Update = dict[Any, Any]
+
+
+def model_picker(models: Models, fixed: Fixed) -> gr.Dropdown:
+    """Add the control that picks a model to the layout that is open; hidden where there is one model."""
+    return gr.Dropdown(
+        [(card.title, card.model_id) for card in models],
+        value=models.default.model_id,
+        label=fixed.text("field.model"),
+        show_label=False,
+        container=False,
+        elem_id="model",
+        min_width=120,
+        visible=len(models) > 1,
+    )
 
 
 class Forms:
     """Each model has its own controls. Those of models that were never picked are not drawn by the browser."""
 
-    def __init__(self, models: Models, fixed: Fixed) -> None:
+    def __init__(self, models: Models, fixed: Fixed, picker: gr.Dropdown) -> None:
         self._models = models
-        choices = [(card.title, card.model_id) for card in models]
-        common: dict[str, Any] = {
-            "value": models.default.model_id,
-            "label": fixed.text("field.model"),
-            "elem_id": "model",
-            "visible": len(models) > 1,
-        }
-        self.picker: gr.Radio | gr.Dropdown = (
-            gr.Radio(choices, **common) if len(choices) <= CHOICES_SHOWN else gr.Dropdown(choices, **common)
-        )
+        self.picker = picker
         self.shown = kept_text("model-shown", models.default.model_id)
         """The model whose form is shown, which at a pick is the one before."""
         self._forms: dict[str, Form] = {}

@@ -14,9 +14,10 @@ from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.drafts import keep_draft
+from dreamina_ui.ui.forms import model_picker
 from dreamina_ui.ui.gradio_internals import StudioBlocks, value_in
 from dreamina_ui.ui.html.connection import connection_html
-from dreamina_ui.ui.html.header import header_html
+from dreamina_ui.ui.html.header import brand_html, header_html
 from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.prompting import EXAMPLES, EXAMPLES_SCRIPT, examples_html
@@ -54,17 +55,18 @@ class Page:
     ) -> None:
         self._engine = engine
         self._callers = callers
-        gr.HTML(
-            fixed.fragment("header", partial(header_html, engine.models, engine.backend)),
-            elem_classes="header",
-            js_on_load=None,
-        )
+        with gr.Row(elem_classes="top", equal_height=False):
+            gr.HTML(brand_html(engine.models), elem_classes="header", js_on_load=None)
+            picker = model_picker(engine.models, fixed)
+            gr.HTML(
+                fixed.fragment("header", partial(header_html, engine.backend)), elem_classes="header", js_on_load=None
+            )
         self.account = Account(engine, callers, fixed, left, login=login)
         with gr.Tabs(elem_id="tabs") as self.tabs:
             with gr.Tab(fixed.text("tab.video"), id="video"):
                 with gr.Row(elem_classes="studio", equal_height=False):
                     with gr.Column(scale=5, min_width=280, elem_classes="compose"):
-                        self.compose = Compose(engine, callers, fixed)
+                        self.compose = Compose(engine, callers, fixed, picker)
                     with gr.Column(scale=8, min_width=280, elem_classes="stage"):
                         self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)

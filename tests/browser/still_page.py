@@ -16,7 +16,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html
 from dreamina_ui.ui.html.connection import connection_html
-from dreamina_ui.ui.html.header import header_html
+from dreamina_ui.ui.html.header import brand_html, header_html
 from dreamina_ui.ui.html.history import Posters
 from dreamina_ui.ui.html.keyboard import keys_html
 from dreamina_ui.ui.html.notify import notify_html
@@ -183,7 +183,7 @@ def _page() -> str:
         # In the page itself, because Python would have to answer a request for each of them.
         scripts="\n".join(f"<script>{path.read_text()}//# sourceURL=js/{path.name}\n</script>" for path in scripts),
         styles="".join(f"<style>{path.read_text()}</style>" for path in sorted((ASSETS / "css").glob("*.css"))),
-        header=header_html(Models([CARD]), "simulator", WORDS),
+        header=brand_html(Models([CARD])) + header_html("simulator", WORDS),
         chips=chips_html(WORDS),
         notify=notify_html(WORDS),
         undecodable=undecodable_html(job, file, "player", WORDS),

@@ -18,7 +18,8 @@ def prompt(page: Page) -> Locator:
 
 
 def pick(page: Page, title: str) -> None:
-    page.locator("#model").get_by_text(title, exact=True).click(timeout=10_000)
+    page.locator("#model input").click()
+    page.get_by_role("option", name=title, exact=True).click(timeout=10_000)
 
 
 def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: P
     expect(prompt(page)).to_have_value("A blue kite")
     expect(page.locator("#field-image_urls")).to_be_visible()
     page.click("#generate")
-    expect(page.locator("#problem-image_urls .field-problem")).to_have_text("Image: please fill this in.")
+    expect(page.locator("#problem-image_urls .field-problem")).to_have_text("Picture: please fill this in.")
     picture = tmp_path / "kite.png"
     Image.new("RGB", (640, 400), (200, 30, 30)).save(picture)
     page.locator("#upload-image_urls input[type=file], #media-image_urls input[type=file]").first.set_input_files(
@@ -57,7 +58,7 @@ def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: P
     expect(prompt(page)).to_have_value("A blue kite")
     prompt(page).fill("something else")
     page.click("#use-frame")
-    expect(page.locator("#field-image_urls textarea")).to_have_value(re.compile(r"^upload:.*A-blue-kite.*\.png#"))
+    expect(page.locator("#field-image_urls textarea")).to_have_value(re.compile(r"^upload:.*a-blue-kite.*\.png#"))
     expect(prompt(page)).to_have_value("A blue kite")
     pick(page, "Dreamina 3.0 Pro")
     prompt(page).fill("something else")
@@ -66,7 +67,7 @@ def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: P
     expect(prompt(page)).to_have_value("A blue kite")
 
     expect(page.locator("#history .poster")).to_have_count(1)
-    page.get_by_label("Model").last.click()
+    page.locator(".filters").get_by_label("Model").click()
     page.get_by_role("option", name="Dreamina 3.0 Pro", exact=True).click()
     expect(page.locator("#history .poster")).to_have_count(0)
 

@@ -39,11 +39,11 @@ Update = dict[Any, Any]
 class Compose:
     """The section on the page."""
 
-    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, picker: gr.Dropdown) -> None:
         self._engine = engine
         self._callers = callers
         self._dropped = DroppedFiles()
-        self.forms = Forms(engine.models, fixed)
+        self.forms = Forms(engine.models, fixed, picker)
         with gr.Row(elem_classes="before-click", equal_height=True):
             self.price = gr.HTML("", visible=False, elem_id="price", js_on_load=None)
             self._bell = gr.HTML(
