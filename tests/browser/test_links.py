@@ -112,7 +112,6 @@ def test_shared_link_shows_the_video_and_nothing_private(
         expect(page.locator(button)).to_be_hidden()
     expect(page.locator("#links a, #links button")).to_have_count(0)
     expect(page.locator("#history .poster")).to_have_count(0)
-    assert page.locator("#current input, #current textarea").input_value() == ""
 
     # The file contains its request id and visitor id, to rebuild a lost database; with neither can anybody do anything.
     secrets = [job.job_id.encode(), str(job.request_id).encode(), job.visitor_id.encode()]
