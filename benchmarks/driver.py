@@ -125,8 +125,10 @@ class Wire:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in fields)}
         if "set-cookie" in headers:
             self.cookie = headers["set-cookie"].partition(";")[0]
-        if first.split(" ")[1] not in FOUND:
-            raise OSError(f"{method} {path.partition('?')[0]}: {first}")
+        status = first.split(" ")[1]
+        if status not in FOUND:
+            kind = FileNotFoundError if status == "404" else OSError
+            raise kind(f"{method} {path.partition('?')[0]}: {first}")
         return headers
 
     async def _chunks(self) -> AsyncIterator[bytes]:
@@ -415,7 +417,11 @@ class Tab:
 
     async def _load_poster(self, path: str) -> None:
         async with self._media_turn:
-            await self._media.load(path)
+            try:
+                await self._media.load(path)
+            except FileNotFoundError:  # it may be made later; a browser shows none then
+                self._media.close()
+                await self._media.open()
 
     def _read_states(self, told: object) -> None:
         if self.news_at is None and str(told).count('"succeeded"') >= self._awaited:
