@@ -54,8 +54,9 @@ class Process:
 
     def _announced(self) -> str:
         assert self._process.poll() is None, self.log
-        found = re.search(r"http://[\w.]+:\d+(/v1)?", self.log)
-        return found[0] if found else ""
+        # A log may name the addresses of others before.
+        found = re.search(r"^(?:Dreamina UI: )?(http://[\w.]+:\d+(?:/v1)?)", self.log, re.MULTILINE)
+        return found[1] if found else ""
 
 
 class ModuleProcess(Process):

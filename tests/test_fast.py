@@ -9,7 +9,7 @@ from tests.servers import ROOT
 
 SOME = (
     "tests/benchmarks/test_growth.py",
-    "tests/browser/test_one_click.py",
+    "tests/browser/test_models.py",
     "tests/engine/test_paid_and_kept.py",
     "tests/security/test_fuzz.py",
     "tests/storage/test_commits.py",

@@ -395,4 +395,4 @@ def test_hostile_outputs_hold_up_nobody(server: Server) -> None:
             wait_for(partial(is_read, kind))
         wait_for(lambda: states(OUTPUTS[-1]) != {"in_queue"})
         measured()
-        assert states(OUTPUTS[-1]) == {"saving"}  # they are being read
+        assert states(OUTPUTS[-1]) <= {"saving", "succeeded"}  # they are being read, for their facts or for a poster

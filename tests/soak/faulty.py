@@ -76,13 +76,14 @@ async def _soak(folder: Path, jobs: int, seed: int) -> Soak:
         struck: Counter[str] = Counter()
         for fault in service.simulator.faults.listed():
             struck[f"{_named(fault)} on {fault['on']}"] += fault["fired"]
+        served_s = now() - began
         return Soak(
             verdict=await studio.judge(),
             ends=Counter((str(job.state), job.failure.code if job.failure else "") for job in ended),
             struck=struck,
             posts=service.gate.posts,
             requests=len(service.gate.requests),
-            served_s=now() - began,
+            served_s=served_s,
             longest_s=max(job.elapsed_s(0) for job in ended if job.state is State.SUCCEEDED),
             took_s=time.monotonic() - began_really,
         )

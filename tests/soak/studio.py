@@ -1,6 +1,7 @@
 """A studio over a simulator, in the process and in virtual time."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -54,6 +55,9 @@ class Studio(Headless):
         return jobs
 
     async def judge(self) -> Verdict:
+        """What is true of all jobs, once those that are ready have their posters."""
+        while await self.store.without_poster(math.inf):  # noqa: ASYNC110  they are made in another process
+            await asyncio.sleep(0.1)
         rows = [Row(**row_of(job)) for job in await self.jobs()]
         requests = [asdict(record) for record in self.service.simulator.ledger.records.values()]
         return await asyncio.to_thread(judge, rows, requests, self.library.folder)
