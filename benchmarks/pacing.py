@@ -27,7 +27,7 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import load_card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.engine import Engine, EngineSettings
-from dreamina_ui.engine.schedule import PollSchedule
+from dreamina_ui.engine.polls.schedule import PollSchedule
 from dreamina_ui.jobs import HOLDER, State
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.storage.allowances import Limits

@@ -12,8 +12,8 @@ from typing import Any
 import httpcore
 import trustme
 
+from dreamina_ui.media.download.pinned import PinnedTransport
 from dreamina_ui.media.library import Library
-from dreamina_ui.media.pinned import PinnedTransport
 
 GOOD, OTHER = "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"
 HOST = "videos.example.com"

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from dreamina_ui.api.job_json import WORDS
-from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.names import same_name, similar_name
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import value_of, written
 from dreamina_ui.errors import InvalidInput
 

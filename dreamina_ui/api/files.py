@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
 
 __all__ = ["with_files"]

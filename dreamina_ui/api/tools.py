@@ -17,11 +17,11 @@ from dreamina_ui.api.arguments import PAGE, arguments_of, fields_of_models, inpu
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
-from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.names import same_name
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job

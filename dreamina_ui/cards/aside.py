@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.validator import TooSlow, within
+from dreamina_ui.cards.schema.validator import TooSlow, within
 
 __all__ = ["checked", "checked_all", "compared", "planned"]
 

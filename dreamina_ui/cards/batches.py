@@ -19,7 +19,7 @@ from typing import Any
 from dreamina_ui.cards.encodings import WORKBOOKS, Reading, decoded, readings_of
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.names import field_named, field_probably_meant
-from dreamina_ui.cards.validator import within
+from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import value_of, written
 from dreamina_ui.errors import Fact, InvalidInput
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
-from dreamina_ui.cards.validator import within
+from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import value_of, written_for
 from dreamina_ui.errors import InvalidInput
 

@@ -12,8 +12,6 @@ import jsonschema
 import referencing
 from jsonschema.protocols import Validator
 
-from dreamina_ui.cards.dialect import normal_schema
-from dreamina_ui.cards.fields import Field, field_of, plain_schema
 from dreamina_ui.cards.problems import (
     ADDRESS_CHECKER,
     PROBLEMS,
@@ -23,7 +21,9 @@ from dreamina_ui.cards.problems import (
     reason_of,
     shown,
 )
-from dreamina_ui.cards.validator import CHECK_S, CardValidator, TooSlow, check_patterns, within
+from dreamina_ui.cards.schema.dialect import normal_schema
+from dreamina_ui.cards.schema.fields import Field, field_of, plain_schema
+from dreamina_ui.cards.schema.validator import CHECK_S, CardValidator, TooSlow, check_patterns, within
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import CardError, InvalidInput
 

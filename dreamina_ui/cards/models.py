@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.names import similar_name
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import CardError, InvalidInput
 
 __all__ = ["Models"]

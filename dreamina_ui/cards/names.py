@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.wording import LANGUAGES, texts_of
 
 __all__ = ["field_named", "field_probably_meant", "same_name", "similar_name"]

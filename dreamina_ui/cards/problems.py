@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import jsonschema
 
-from dreamina_ui.cards.dialect import MEDIA_FORMATS
-from dreamina_ui.cards.fields import Field
-from dreamina_ui.cards.file_names import is_named
-from dreamina_ui.cards.media_rules import RULE_PROBLEMS
+from dreamina_ui.cards.media.file_names import is_named
+from dreamina_ui.cards.media.media_rules import RULE_PROBLEMS
+from dreamina_ui.cards.schema.dialect import MEDIA_FORMATS
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import inexact, is_inexact
 from dreamina_ui.config.open_net import INSIDE, why_not_host
 from dreamina_ui.errors import InvalidInput, Quoted

@@ -10,7 +10,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from dreamina_ui.cards.fields import Field, kind_of_value
+from dreamina_ui.cards.schema.fields import Field, kind_of_value
 
 __all__ = [
     "beyond_browsers",

@@ -11,16 +11,16 @@ from typing import Any, Self
 import httpx
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
-from dreamina_ui.engine.polling import Durations, PollLimiter
+from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender

@@ -8,7 +8,7 @@ from typing import Any
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.clock import Clock
-from dreamina_ui.engine.polling import Durations
+from dreamina_ui.engine.polls.polling import Durations
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.keys import KEY_AWAITED_S, Keys
-from dreamina_ui.engine.polling import Durations, JobPoller, PollLimiter
+from dreamina_ui.engine.polls.polling import Durations, JobPoller, PollLimiter
 from dreamina_ui.engine.saver import TRIES, Kept, Saver, tries_for
 from dreamina_ui.engine.sender import Sender
 from dreamina_ui.engine.updates import Updates

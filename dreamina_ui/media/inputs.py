@@ -1,7 +1,7 @@
 """The files that visitors hand in for a model: kept in a folder, each its visitor's, and sent in the place of their names.
 
-A value names such a file (`cards/file_names.py`); rows, links and records never hold more. With a public address of the app it is
-sent as an address where the service can fetch it, and else as a data URI.
+A value names such a file (`cards/media/file_names.py`); rows, links and records never hold more. With a public address of the
+app it is sent as an address where the service can fetch it, and else as a data URI.
 
 A file's name in the folder is a keyed digest of its bytes: the same bytes are one file, and nobody can tell from a copy whether
 it is here. Who has handed it in is a mark beside it, an empty file, which all replicas see; who has a job that names it has it,
@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dreamina_ui.cards.fields import Field
-from dreamina_ui.cards.file_names import DIGITS, NamedFile, file_named, files_in, name_of
-from dreamina_ui.cards.media_rules import Measures, MediaRule, broken, largest_size
+from dreamina_ui.cards.media.file_names import DIGITS, NamedFile, file_named, files_in, name_of
+from dreamina_ui.cards.media.media_rules import Measures, MediaRule, broken, largest_size
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import InputGone, InvalidInput
 from dreamina_ui.media import kinds
 from dreamina_ui.media.kinds import HEAD_BYTES, Family, Kind, kind_of

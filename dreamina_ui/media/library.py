@@ -28,12 +28,12 @@ from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
-from dreamina_ui.media.addresses import origin_of
 from dreamina_ui.media.checked import Checked
+from dreamina_ui.media.download.addresses import origin_of
+from dreamina_ui.media.download.fetch import Fetcher
+from dreamina_ui.media.download.pinned import PinnedTransport
 from dreamina_ui.media.examine import CUT_SHORT, Facts
-from dreamina_ui.media.fetch import Fetcher
 from dreamina_ui.media.kinds import HEAD_BYTES, KINDS, Family, Kind, is_web_page, kind_named, kind_of
-from dreamina_ui.media.pinned import PinnedTransport
 from dreamina_ui.media.reading import (
     Stopped,
     make_poster,

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dreamina_ui.cards.file_names import files_in
+from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
 from dreamina_ui.storage.allowances import blocks, uses
 from dreamina_ui.storage.database import Database

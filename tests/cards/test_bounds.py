@@ -12,7 +12,7 @@ from dreamina_ui.cards.aside import checked, planned
 from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines
 from dreamina_ui.cards.links import values_from
 from dreamina_ui.cards.model_card import Card, card_of
-from dreamina_ui.cards.validator import CHECK_S
+from dreamina_ui.cards.schema.validator import CHECK_S
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import CardError, InvalidInput
 

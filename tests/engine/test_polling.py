@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dreamina_ui.engine.polling import KINDS_MOST, Durations, JobPoller, Learned, PollLimiter
-from dreamina_ui.engine.schedule import PollSchedule
+from dreamina_ui.engine.polls.polling import KINDS_MOST, Durations, JobPoller, Learned, PollLimiter
+from dreamina_ui.engine.polls.schedule import PollSchedule
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries

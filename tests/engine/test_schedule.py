@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.pacing import bound, every, product
-from dreamina_ui.engine.schedule import LEAST_S, MOST_S, PollSchedule, queue_poll_s
+from dreamina_ui.engine.polls.schedule import LEAST_S, MOST_S, PollSchedule, queue_poll_s
 
 MEDIAN_S = 60.0
 seconds = st.floats(0.0, 1e6)

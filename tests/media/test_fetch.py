@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dreamina_ui.errors import DownloadFailed, LibraryError, NotAnOutput, OutputRefused
+from dreamina_ui.media.download.pinned import look_up
 from dreamina_ui.media.library import Library
-from dreamina_ui.media.pinned import look_up
 from tests.outside import FTYP, GOOD, HOST, OTHER, URL, Outside, library_of, redirect, reply
 from tests.rig import saved, video_of
 

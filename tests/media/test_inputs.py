@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dreamina_ui.cards.fields import Field
-from dreamina_ui.cards.file_names import NamedFile, file_named, name_of
+from dreamina_ui.cards.media.file_names import NamedFile, file_named, name_of
 from dreamina_ui.cards.model_card import card_of
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import InputGone, InvalidInput
 from dreamina_ui.media import inputs as module
 from dreamina_ui.media.inputs import MAX_AGE_S, SIZE_MOST, Added, InputFiles, InputLimits

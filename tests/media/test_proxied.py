@@ -8,8 +8,8 @@ import pytest
 
 from dreamina_ui.config.network import Network
 from dreamina_ui.errors import DownloadFailed, OutputRefused
+from dreamina_ui.media.download.pinned import PinnedTransport
 from dreamina_ui.media.library import Library
-from dreamina_ui.media.pinned import PinnedTransport
 from tests.outside import HOST, URL, Outside, redirect, reply
 from tests.proxies import LittleProxy, authority_file
 from tests.rig import saved

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from dreamina_ui.cards.fields import Field
-from dreamina_ui.cards.file_names import NamedFile
+from dreamina_ui.cards.media.file_names import NamedFile
 from dreamina_ui.cards.model_card import card_of, load_card
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import SettingError, StoreUnavailable
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import KINDS

@@ -13,7 +13,7 @@ from gradio.components import Component
 
 from dreamina_ui.cards.aside import planned
 from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
-from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import read_value
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown

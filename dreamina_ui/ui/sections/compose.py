@@ -9,9 +9,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.cards.aside import compared
-from dreamina_ui.cards.fields import Field
 from dreamina_ui.cards.links import link_of, model_from, values_from
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job

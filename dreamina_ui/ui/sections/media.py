@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
-from dreamina_ui.cards.fields import Field
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.ui.html.connection import unknown_visitor_html

@@ -17,8 +17,8 @@ import jsonschema.validators
 import regex
 from jsonschema import Draft202012Validator
 
-from dreamina_ui.cards.fields import kind_of_value
-from dreamina_ui.cards.file_names import is_named
+from dreamina_ui.cards.media.file_names import is_named
+from dreamina_ui.cards.schema.fields import kind_of_value
 
 __all__ = ["CHECK_S", "CardValidator", "TooSlow", "check_patterns", "within"]
 

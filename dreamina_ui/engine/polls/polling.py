@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dreamina_ui.clock import Clock
-from dreamina_ui.engine.schedule import PollSchedule, queue_poll_s
+from dreamina_ui.engine.polls.schedule import PollSchedule, queue_poll_s
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import JobQueries, Taken

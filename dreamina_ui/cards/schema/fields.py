@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dreamina_ui.cards.dialect import MEDIA_FORMATS, media_form
-from dreamina_ui.cards.media_rules import MediaRule, rules_of
+from dreamina_ui.cards.media.media_rules import MediaRule, rules_of
+from dreamina_ui.cards.schema.dialect import MEDIA_FORMATS, media_form
 from dreamina_ui.errors import CardError
 
 __all__ = ["Field", "Kind", "field_of", "kind_of_value", "plain_schema"]

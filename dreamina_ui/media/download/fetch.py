@@ -13,9 +13,9 @@ from urllib.parse import unquote_to_bytes, urljoin
 import httpx
 
 from dreamina_ui.errors import DownloadFailed, NotAnOutput, OutputRefused
-from dreamina_ui.media.addresses import origin_of, read_address
+from dreamina_ui.media.download.addresses import origin_of, read_address
+from dreamina_ui.media.download.pinned import TRUSTED
 from dreamina_ui.media.kinds import HEAD_BYTES, is_web_page
-from dreamina_ui.media.pinned import TRUSTED
 
 __all__ = ["Fetcher"]
 

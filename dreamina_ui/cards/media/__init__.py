@@ -1,0 +1,1 @@
+"""Files as values: how they are named, and what a model wants of them."""

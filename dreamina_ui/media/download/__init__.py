@@ -1,0 +1,1 @@
+"""Downloads outputs safely: from which addresses, by which connections."""
