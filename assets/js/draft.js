@@ -12,7 +12,7 @@
   "use strict";
 
   const FIELD = "field-"; // begins the id of a field whose value a link may hold
-  const restored = new Set(); // before that, a part has its defaults, which are no draft
+  const restored = new Map(); // by part, whether a draft was found; before that, a part has its defaults, which are no draft
   const place = (part) => `dreamina_draft_${part}`;
 
   function read(part) {
@@ -54,8 +54,8 @@
 
     // What is undefined stays as it is. The settings in a link are newer than a draft from before that link.
     draftOf(part, names, choices) {
-      const { search, values } = read(part) ?? { search: "", values: {} };
-      restored.add(part);
+      const { search, values } = read(part) ?? { search: null, values: {} };
+      restored.set(part, search === location.search);
       const linked = search === location.search ? new URLSearchParams() : new URLSearchParams(location.search);
       return names.map((name, at) => {
         // Behind the @ is the number of another model than the default.
@@ -65,6 +65,6 @@
     },
 
     dropDraft: (part) => write(part, null),
-    hasDraft: (part) => read(part)?.search === location.search,
+    hasDraft: (part) => restored.get(part) ?? read(part)?.search === location.search,
   });
 })();

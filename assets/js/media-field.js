@@ -3,7 +3,7 @@
 // Needs:
 // - .media-field.of-image (of-video, of-audio, of-file): around a field for media, with its text box and Gradio's upload button.
 // Makes:
-// - .media-preview: the files that the field names, before the upload button.
+// - .media-preview: the files that the field names, before the upload button; [data-shown] on it says which.
 // - [data-over]: on the field, while a file is over it.
 (() => {
   "use strict";

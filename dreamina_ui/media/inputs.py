@@ -189,7 +189,9 @@ class InputFiles:
             facts = {"given": _mb(size), "limit": _mb(SIZE_MOST)}
             raise InvalidInput(wanted.name, "file_size", f"{wanted.name}: the file is too big", **facts)
         if kind not in INPUTS:
-            raise InvalidInput(wanted.name, "file_kind", f"{wanted.name}: no picture, video or sound", given=name)
+            raise InvalidInput(
+                wanted.name, "file_kind", f"{wanted.name}: no picture, video or sound", given=shown(name)
+            )
         _check_family(wanted, kind, name)
         notes: tuple[str, ...] = ()
         source = path
@@ -286,7 +288,9 @@ class InputFiles:
     async def _owned(self, visitor_id: str, named: NamedFile, wanted: Field) -> tuple[Kind, Measures]:
         path = await self.is_of(visitor_id, named.digest)
         if path is None:
-            raise InvalidInput(wanted.name, "file_gone", f"{wanted.name}: {named.name} is not here", given=named.name)
+            raise InvalidInput(
+                wanted.name, "file_gone", f"{wanted.name}: {named.name} is not here", given=shown(named.name)
+            )
         await asyncio.to_thread(self._touch, path, visitor_id)
         if (known := self._known.get(named.digest)) is not None:
             return known
@@ -423,7 +427,7 @@ def _check_family(wanted: Field, kind: Kind, name: str) -> None:
     family = _FAMILIES.get(wanted.media or "")
     if family is not None and kind.family is not family:
         raise InvalidInput(
-            wanted.name, f"not_{wanted.media}", f"{wanted.name}: {name} is another kind of file", given=name
+            wanted.name, f"not_{wanted.media}", f"{wanted.name}: {name} is another kind of file", given=shown(name)
         )
 
 
