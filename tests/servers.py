@@ -55,7 +55,7 @@ class Process:
     def _announced(self) -> str:
         assert self._process.poll() is None, self.log
         # A log may name the addresses of others before.
-        found = re.search(r"(?:^|Dreamina UI: |URL: +)(http://[\w.]+:\d+(?:/v1)?)", self.log, re.MULTILINE)
+        found = re.search(r"^(?:[\w* ]+: +)?(http://[\w.]+:\d+(?:/v1)?)", self.log, re.MULTILINE)
         return found[1] if found else ""
 
 

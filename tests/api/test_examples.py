@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from dreamina_ui import errors
-from tests.servers import ROOT, Server
+from tests.rig import make_clip
+from tests.servers import ROOT, Server, SimulatorServer
 
 ADDRESS = "http://127.0.0.1:7860"
 TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -25,11 +26,15 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # Each example is a new visitor, so it does not wait for the jobs of the others.
-    server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_BACKEND="simulator")
+    """A studio whose service has a small video of the right length ready. Each example is a new visitor."""
+    folder = tmp_path_factory.mktemp("studio")
+    clip = str(make_clip(folder / "clip.mp4", frames=121))
+    service = SimulatorServer(folder, "--queue", "0.5", "--quick", "0.5", "--slots", "4", "--clip", clip)
+    server = Server(folder, RUNCOMFY_API_TOKEN="a-key-of-the-examples", RUNCOMFY_MODEL_API_BASE=service.start())
     server.start()
     yield server
     server.stop()
+    service.stop()
     assert "Traceback" not in server.log
 
 

@@ -65,6 +65,21 @@ def free_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in server.log
 
 
+@pytest.fixture(scope="module")
+def keyless_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A studio whose service takes any key, and has a small video ready."""
+    folder = tmp_path_factory.mktemp("keyless")
+    clip = str(make_clip(folder / "clip.mp4"))
+    service = SimulatorServer(folder, "--queue", "0", "--quick", "0.1", "--clip", clip)
+    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.start(), "DREAMINA_MCP": "on"}
+    server = Server(folder, **settings)
+    server.start()
+    yield server
+    server.stop()
+    service.stop()
+    assert "Traceback" not in server.log
+
+
 def mcp_address(studio: Server) -> str:
     return studio.address.rstrip("/") + "/gradio_api/mcp"
 
@@ -309,11 +324,11 @@ def test_a_queued_job_can_be_cancelled(studio: Server) -> None:
     assert (ended["job"]["state"], ended["video_url"]) == ("cancelled", None)
 
 
-def test_each_client_lists_its_own_jobs(free_studio: Server) -> None:
+def test_each_client_lists_its_own_jobs(keyless_studio: Server) -> None:
     """A session without a key has a list of its own; a key has one list in every session."""
 
     async def listed(key: str | None, prompt: str | None = None) -> list[str]:
-        async with mcp_client(free_studio, key) as session:
+        async with mcp_client(keyless_studio, key) as session:
             if prompt:
                 job = content_of(await session.call_tool("generate_video", {"prompt": prompt}))["job"]
                 assert job["state"] == "succeeded"

@@ -81,7 +81,7 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Run]:
     """The running program after all calls and page states."""
     folder = tmp_path_factory.mktemp("canary")
-    with Service(folder, [SHARED.key, OWN.key], queue_s=1, render_s=0.5) as service:
+    with Service(folder, [SHARED.key, OWN.key], queue_s=0.3, render_s=0.3) as service:
         server = Server(
             folder,
             PYTHONPATH=str(DEBUG),
