@@ -12,7 +12,7 @@ from dreamina_ui.errors import InvalidInput
 
 __all__ = ["link_of", "model_from", "values_from"]
 
-LINK_S = 0.05
+LINK_S = 0.2
 """Seconds of processor time to check the values of a link, which is done while others wait."""
 TEXT_MOST = 10_000
 """Characters of one value in a link; a longer one is refused."""
