@@ -110,7 +110,7 @@ def test_a_batch_is_counted_in_a_moment(text: str) -> None:
 
 
 def test_a_link_is_checked_while_others_wait() -> None:
-    """A link gets a twentieth of a second for all of its values."""
+    """A link gets a fifth of a second for all of its values."""
     model = card(**{f"field{number}": {"type": "string", "pattern": SLOW_PATTERN} for number in range(20)})
     hostile = {f"field{number}": "a" * 4000 + "!" for number in range(20)}
     values: list[Any] = []
