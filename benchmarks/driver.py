@@ -57,7 +57,6 @@ class Wire:
 
     async def open(self) -> None:
         host, _, port = self._host.partition(":")
-        self._used = False
         self._reader, self._writer = await asyncio.open_connection(host, int(port), limit=LINE_MOST)
 
     def close(self) -> None:
@@ -103,13 +102,10 @@ class Wire:
         try:
             headers = await self._send(method, path, body, more)
         except (asyncio.IncompleteReadError, ConnectionError):
-            # A server closes what was quiet for a while; a browser then opens anew, and so do we, once.
-            if not self._used:
-                raise
+            # A server closes what was quiet for a while, also before a first request; a browser opens anew, and so do we, once.
             self.close()
             await self.open()
             headers = await self._send(method, path, body, more)
-        self._used = True
         return headers
 
     async def _send(self, method: str, path: str, body: object, more: str = "") -> Mapping[str, str]:
