@@ -148,6 +148,7 @@ def test_video_is_shown_after_every_kind_of_connection_loss(context: BrowserCont
             with status_fixed(service, "in_progress"):
                 page.click("#generate")
                 stage(page, "in_progress")
+                page.wait_for_selector("#player", state="attached")  # the files that show a video are there
                 page.fill(PROMPT, f"typed before {harm}")
                 if harm == "kill":
                     server.stop(kill=True)
