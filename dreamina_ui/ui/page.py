@@ -226,10 +226,12 @@ class Page:
         return update if job is None else {**update, self.stage.current: job.job_id}
 
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
-        """Relay each change of the job on the stage, until it ends or another one is shown.
+        """Relay each change of the job on the stage, until it ends or another one is shown."""
+        async for update in self._callers.latest_only(request, self._updates(job_id, request)):
+            yield update
 
-        The history is updated for a new job, and whenever a job of the click ends or gets its poster.
-        """
+    async def _updates(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
+        """The history is updated for a new job, and whenever a job of the click ends or gets its poster."""
         words, is_resent = self._callers.words(request), self._callers.is_resent(request)
         now = self._callers.now()
         if not job_id:
@@ -250,7 +252,12 @@ class Page:
             yield self.stage.show_error(error, words) | self._buttons(None)
 
     async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
-        """Relay each change in the batch's table; the history is updated when one of its jobs ends or gets its poster."""
+        """Relay each change in the batch's table, until all its jobs have ended or another batch is shown."""
+        async for update in self._callers.latest_only(request, self._updates_of_batch(batch_id, request), "batch"):
+            yield update
+
+    async def _updates_of_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
+        """The history is updated when one of the jobs ends or gets its poster."""
         if not batch_id:
             return
         draws = Draws()

@@ -108,9 +108,11 @@ class Callers:
         return zone_of(request)
 
     async def latest_only(
-        self, request: gr.Request, snapshots: AsyncIterator[T], place: str = "stage"
+        self, request: gr.Request, updates: AsyncIterator[T], place: str = "stage"
     ) -> AsyncIterator[T]:
-        """Relay the snapshots until they end, or until the same page calls this again for the same `place`.
+        """Relay the updates until they end, or until the same page calls this again for the same `place`.
+
+        An update that is still being made then is dropped: it would replace what the page shows since.
 
         A page is identified by its visitor and its `session_hash`; the hash alone is chosen by the browser, and can be copied.
         """
@@ -121,10 +123,11 @@ class Callers:
         stopped = asyncio.create_task(stop.wait())
         try:
             while True:
-                upcoming = asyncio.ensure_future(anext(snapshots))
+                upcoming = asyncio.ensure_future(anext(updates))
                 await asyncio.wait({upcoming, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not upcoming.done():
+                if stop.is_set():
                     upcoming.cancel()
+                    await asyncio.gather(upcoming, return_exceptions=True)
                     return
                 try:
                     yield upcoming.result()

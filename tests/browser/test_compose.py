@@ -118,6 +118,9 @@ def test_any_prompt_is_shown_as_text(shared_page: Page) -> None:
         expect(shared_page.locator("#field-prompt .count.over")).to_have_count(0)
         shared_page.click("#generate")
         expect_shown(text)
+        expect(
+            shared_page.locator("#status [data-state=succeeded]")
+        ).to_be_visible()  # a visitor has four at once at most
     shared_page.reload()
     expect(posters(shared_page)).to_have_count(before + len(HOSTILE))
     expect(posters(shared_page).locator("script, svg")).to_have_count(0)

@@ -175,10 +175,10 @@ async def test_a_borrowed_session_hash_stops_nobodys_stream(tmp_path: Path) -> N
     """What bob watches under ann's `session_hash` does not take the stage from ann."""
     async with paged(tmp_path) as (rig, made, page):
         running = made[State.IN_QUEUE]
-        watching = page.stage.watch(running.job_id, request_of("ann"))
+        watching = page.watch(running.job_id, request_of("ann"))
         await anext(watching)
         bobs = await rig.engine.submit("bob", VALUES)
-        theirs = page.stage.watch(bobs[0].job_id, request_of("bob"))
+        theirs = page.watch(bobs[0].job_id, request_of("bob"))
         await anext(theirs)
         assert len(page._callers._stops) == 2
         assert not any(stop.is_set() for stop in page._callers._stops.values())

@@ -164,8 +164,7 @@ class Batch:
     async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Progress]]:
         """Each change in the table, and how far the jobs are; until all have ended and have their posters."""
         words, zone, is_rendered = self._callers.words(request), self._callers.zone(request), False
-        following = self._engine.batches.watch(self._callers.visitor(request), batch_id)
-        async for jobs in self._callers.latest_only(request, following, "batch"):
+        async for jobs in self._engine.batches.watch(self._callers.visitor(request), batch_id):
             update = self._table_update(jobs, words, zone)
             if not is_rendered:
                 update[self.table] = table_html(jobs, self._engine.card, words, zone)

@@ -114,15 +114,13 @@ class Stage:
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Job, Progress]]:
         """Each change of the job on the stage, and how far the jobs of its click are.
 
-        It ends when all have ended and have their posters, or when another job is shown.
+        It ends when all have ended and have their posters.
 
         Raises `DreaminaError`.
         """
         words, zone = self._callers.words(request), self._callers.zone(request)
         shown: Job | None = None
-        async for jobs in self._callers.latest_only(
-            request, self._engine.watch_click(self._callers.visitor(request), job_id)
-        ):
+        async for jobs in self._engine.watch_click(self._callers.visitor(request), job_id):
             job = next((job for job in jobs if job.job_id == job_id), jobs[0])
             update = await self._status_update(job, jobs, words)
             if shown is None or shown.state is not job.state or shown.dismissed is not job.dismissed:
