@@ -29,10 +29,6 @@ class Checked:
             self._read()
             return self._marks.get(file.name) == mark
 
-    def remembers(self, name: str) -> bool:
-        """Whether a file of this name is in the part of the list that was read; the disk is not looked at."""
-        return name in self._marks
-
     def add(self, file: Path) -> None:
         """Note that the file was checked, as it is now. Raises OSError."""
         mark = _mark_of(file)

@@ -197,14 +197,10 @@ class Library:
         """The share ids of all saved files; blocks."""
         return sorted(share_id for share_id, files in self._scan().items() if _outputs(files))
 
-    def is_prepared(self, path: Path) -> bool:
-        """Whether it is known that `prepare_to_share` has nothing to do."""
-        return self._checked.remembers(path.name)
-
     def prepare_to_share(self, path: Path) -> None:
         """Seal what a file of an earlier version tells of its maker, before it leaves; blocks. Its picture and sound stay."""
         file = _saved_file(path)
-        if file is None or self._records is None or self.is_prepared(path):
+        if file is None or self._records is None:
             return
         try:
             if not path.is_file() or self._checked.knows(path):

@@ -75,7 +75,7 @@ class SavedFiles:
         except StoreError:
             return Response(status_code=503, headers={"Cache-Control": "no-store"})
         path = self._library.folder / name
-        if path.suffix != ".webp" and not self._library.is_prepared(path):
+        if path.suffix != ".webp":
             await asyncio.to_thread(self._library.prepare_to_share, path)
         return await _shown(request, path, _SAVED)
 

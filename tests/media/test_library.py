@@ -550,12 +550,3 @@ async def test_a_start_clears_what_a_crash_left(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (long_ago, long_ago))
     async with Library(tmp_path):
         assert {path.name for path in tmp_path.iterdir()} == {".b.2.part", "c.mp4", "c.webp"}
-
-
-async def test_what_is_saved_now_is_not_read_again_to_be_shown(library: Library, web: Web, clip: bytes) -> None:
-    """Its record is sealed; only a file that was here before may be one of an earlier version."""
-    web.gives(clip)
-    found = library.folder / f"{SHARE[::-1]}.mp4"
-    found.write_bytes(clip)
-    file, _ = await library.save(SHARE, 1, URL)
-    assert (library.is_prepared(file.path), library.is_prepared(found)) == (True, False)

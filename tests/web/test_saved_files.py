@@ -227,9 +227,13 @@ async def test_a_file_is_opened_once_for_what_it_tells(tmp_path: Path, monkeypat
         Library(tmp_path, records=RECORDS, checked=Checked(tmp_path / "checked")).prepare_to_share(path)
         assert "visitor_id" not in (read_record(path) or {})
     assert opened == [[path]]
-    recorded(make_clip(path, frames=10), OLD_RECORD)
-    Library(tmp_path, records=RECORDS, checked=Checked(tmp_path / "checked")).prepare_to_share(path)
-    assert "visitor_id" not in (read_record(path) or {})
+    library = Library(tmp_path, records=RECORDS, checked=Checked(tmp_path / "checked"))
+    library.prepare_to_share(path)
+    for frames in (10, 11):
+        recorded(make_clip(path, frames=frames), OLD_RECORD)
+        library.prepare_to_share(path)
+        assert "visitor_id" not in (read_record(path) or {})
+    assert opened == [[path]] * 3
     (tmp_path / "checked").write_bytes(b"\xff no line of ours\n\n" + (tmp_path / "checked").read_bytes())
     assert Checked(tmp_path / "checked").knows(path)
 
@@ -237,13 +241,20 @@ async def test_a_file_is_opened_once_for_what_it_tells(tmp_path: Path, monkeypat
 async def test_what_this_version_saves_is_not_opened_to_be_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tells nothing of its maker; nor after a start."""
+    """It tells nothing of its maker; nor after a start. Only a file that was here before may be one of an earlier version."""
+    opened: list[Sequence[Path]] = []
+    monkeypatch.setattr("dreamina_ui.media.library.saved_record", lambda files, beside: opened.append(files))
     async with rigged(tmp_path) as rig:
         job = await rig.finish(await rig.submit("ann"))
-    monkeypatch.setattr("dreamina_ui.media.library.saved_record", lambda *_: pytest.fail("it was opened"))
+        found = make_clip(rig.library.folder / f"{SHARE}.mp4")
+        for path in (*(file.path for file in rig.library.files(job)), found):
+            rig.library.prepare_to_share(path)
+        assert opened == [[found]]
     async with rigged(tmp_path) as rig:
+        opened.clear()
         for file in rig.library.files(job):
             rig.library.prepare_to_share(file.path)
+        assert opened == []
 
 
 async def test_what_is_sealed_is_of_no_use_elsewhere(tmp_path: Path) -> None:
