@@ -46,8 +46,6 @@ def fetch(
     if path.exists() and not replace:
         _refuse(f"That cannot be done: {path} is there already; --replace writes over it.")
     try:
-        load_env_file(os.environ)
-        know_settings(os.environ)
         card = asyncio.run(_catalogue().fetch(model_id))
         write_card(card, path)
     except DreaminaError as error:
@@ -70,8 +68,6 @@ def models(
 ) -> None:
     """List the service's models, and whether this studio can use their cards; free of charge."""
     try:
-        load_env_file(os.environ)
-        know_settings(os.environ)
         found = asyncio.run(_catalogue().listed(search))
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
@@ -103,6 +99,8 @@ def described(card: Card) -> Iterator[str]:
 
 
 def _catalogue() -> Catalogue:
+    load_env_file(os.environ)
+    know_settings(os.environ)
     settings = Settings.from_env(os.environ)
     # Without a key, the client raises `KeyMissing`.
     return Catalogue(settings.api_base, network=settings.network, key=settings.api_key or "")

@@ -122,7 +122,7 @@ class SessionCount:
         """Serve the request once its body is whole: one that never comes to its end opens no session."""
         data = await read_body(scope, receive, BODY_MOST)
         if data is None:
-            return  # the client is gone; a body that is too long was refused at the door
+            return  # the client is gone; a body that is too long was refused before
         receive = body_again(data, receive)
         headers = Headers(scope=scope)
         name: str | int | None = headers.get(SESSION)

@@ -52,7 +52,7 @@ class Models:
         """The card of a model; the default for None or an empty text. Raises `InvalidInput` for the field `model`."""
         if model_id is None or model_id == "":
             return self.default
-        found = self._cards.get(model_id.strip().strip("/")) if isinstance(model_id, str) else None
+        found = self._cards.get(model_id.strip("/ ")) if isinstance(model_id, str) else None
         if found is None:
             given = shown(model_id)
             raise InvalidInput(

@@ -69,8 +69,7 @@ class History:
         """Move the history of a visitor to the one that it has become; False if it has to be tried again: the database is away,
         or the disk is full. What waits unsent for the former visitor's own key is cancelled."""
         try:
-            _, count = await self.queries.page(former, Search(), limit=1, offset=0)
-            if count:
+            if await self.queries.listed(former, limit=1):
                 await asyncio.to_thread(self.moves.add, former, visitor_id)
             await self.queries.follow(former, visitor_id, self.clock.now())
         except (StoreError, OSError):

@@ -19,7 +19,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,18 +136,12 @@ class InputFiles:
 
         Raises `InvalidInput` for a file that the field does not take, and where there is no room.
         """
-        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
-        part = self.folder / f".{secrets.token_hex(8)}.part"
         try:
-            return await self._add(path, part, visitor_id, wanted, name_of(name or path.name))
-        except Busy:
-            raise InvalidInput(wanted.name, "file_busy", f"{wanted.name}: another file is being read") from None
-        except Stopped as error:
-            raise _unreadable(wanted, str(error)) from None
+            async with self._part() as part:
+                with _reading(wanted):
+                    return await self._add(path, part, visitor_id, wanted, name_of(name or path.name))
         except OSError as error:
             raise InvalidInput(wanted.name, "file_failed", f"{wanted.name}: {error.strerror}") from error
-        finally:
-            await asyncio.to_thread(part.unlink, missing_ok=True)
 
     async def add_data(self, uri: str, visitor_id: str, wanted: Field) -> Added:
         """Keep the file of a data URI. Raises as `add`."""
@@ -157,34 +152,36 @@ class InputFiles:
             content = b""
         if not content:
             raise InvalidInput(wanted.name, "not_data", f"{wanted.name}: no file in base64", given=shown(uri))
-        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
-        part = self.folder / f".{secrets.token_hex(8)}.data.part"
-        try:
+        async with self._part() as part:
             await asyncio.to_thread(part.write_bytes, content)
             name = wanted.name + kind_of(content[:HEAD_BYTES]).plain_ending
             return await self.add(part, visitor_id, wanted, name=name)
-        finally:
-            await asyncio.to_thread(part.unlink, missing_ok=True)
 
     async def add_frame(
         self, video: Path, kind: Kind, at_s: float, visitor_id: str, wanted: Field, *, name: str
     ) -> Added:
         """Keep the frame of a video that is shown at `at_s` seconds, or its last good one. Raises as `add`."""
-        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
-        part = self.folder / f".{secrets.token_hex(8)}.frame.part"
         try:
-            if not await self._reader.frame(visitor_id, video, kind, at_s, part):
-                raise _unreadable(wanted, "no frame")
-            return await self.add(part, visitor_id, wanted, name=name)
-        except Busy:
-            raise InvalidInput(wanted.name, "file_busy", f"{wanted.name}: another file is being read") from None
-        except (Stopped, OSError) as error:
+            async with self._part() as part:
+                with _reading(wanted):
+                    if not await self._reader.frame(visitor_id, video, kind, at_s, part):
+                        raise _unreadable(wanted, "no frame")
+                return await self.add(part, visitor_id, wanted, name=name)
+        except OSError as error:
             raise _unreadable(wanted, str(error)) from None
+
+    @asynccontextmanager
+    async def _part(self) -> AsyncIterator[Path]:
+        """A place in the folder for a file that is being made; nothing is left there."""
+        await asyncio.to_thread(self.folder.mkdir, parents=True, exist_ok=True)
+        part = self.folder / f".{secrets.token_hex(8)}.part"
+        try:
+            yield part
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
 
     async def _add(self, path: Path, part: Path, visitor_id: str, wanted: Field, name: str) -> Added:
-        kind, size = await asyncio.to_thread(_told, path)
+        kind, size = await asyncio.to_thread(_kind_and_size, path)
         if size > SIZE_MOST:
             facts = {"given": _mb(size), "limit": _mb(SIZE_MOST)}
             raise InvalidInput(wanted.name, "file_size", f"{wanted.name}: the file is too big", **facts)
@@ -294,12 +291,11 @@ class InputFiles:
         await asyncio.to_thread(self._touch, path, visitor_id)
         if (known := self._known.get(named.digest)) is not None:
             return known
-        kind, size = await asyncio.to_thread(_told, path)
+        kind, size = await asyncio.to_thread(_kind_and_size, path)
         try:
-            found = await self._reader.facts(visitor_id, path, kind)
-        except Busy:
-            raise InvalidInput(wanted.name, "file_busy", f"{wanted.name}: another file is being read") from None
-        except (Stopped, OSError) as error:
+            with _reading(wanted):
+                found = await self._reader.facts(visitor_id, path, kind)
+        except OSError as error:
             raise _unreadable(wanted, str(error)) from None
         self._remember(named.digest, kind, Measures(size, found.width, found.height, found.duration_s))
         return self._known[named.digest]
@@ -369,7 +365,10 @@ class InputFiles:
             os.utime(touched, (self._now(), self._now()))
 
     def _mark(self, name: str, visitor_id: str) -> Path:
-        return self.folder / f".{name}@{self._keyed(b'visitor ' + visitor_id.encode())[:16]}"
+        return self.folder / f".{name}@{self._mark_of(visitor_id)}"
+
+    def _mark_of(self, visitor_id: str) -> str:
+        return self._keyed(b"visitor " + visitor_id.encode())[:16]
 
     def _name(self, digest: str) -> str:
         return self._keyed(b"file " + digest.encode())[:32]
@@ -389,7 +388,7 @@ class InputFiles:
             del self._known[next(iter(self._known))]
 
     def _held(self, visitor_id: str) -> _Held:
-        held, visitor = _Held(), self._keyed(b"visitor " + visitor_id.encode())[:16]
+        held, visitor = _Held(), self._mark_of(visitor_id)
         for path in self.folder.iterdir():
             try:
                 size = path.stat().st_size
@@ -418,7 +417,18 @@ class InputFiles:
         return removed
 
 
-def _told(path: Path) -> tuple[Kind, int]:
+@contextmanager
+def _reading(wanted: Field) -> Iterator[None]:
+    """A file that is not read is a fault of the field: it may be read later, or never."""
+    try:
+        yield
+    except Busy:
+        raise InvalidInput(wanted.name, "file_busy", f"{wanted.name}: another file is being read") from None
+    except Stopped as error:
+        raise _unreadable(wanted, str(error)) from None
+
+
+def _kind_and_size(path: Path) -> tuple[Kind, int]:
     with path.open("rb") as file:
         return kind_of(file.read(HEAD_BYTES)), os.fstat(file.fileno()).st_size
 

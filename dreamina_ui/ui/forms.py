@@ -91,7 +91,7 @@ class Forms:
         groups = {group: gr.update(visible=name == card.model_id) for name, group in self._groups.items()}
         return {self.picker: card.model_id, self.shown: card.model_id, **groups}
 
-    def show_picked(self, model_id: str) -> Update:
+    async def show_picked(self, model_id: str) -> Update:
         card = self.of(model_id).card
         return {output: update for output, update in self.choose(card).items() if output is not self.picker}
 

@@ -68,6 +68,8 @@ class Posters:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._fields = models.fields
+        self._names = [card.title for card in models] if len(models) > 1 else []
+        """Of several models."""
         self._cache: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
 
     def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False) -> Markup:
@@ -109,7 +111,8 @@ class Posters:
         if done:
             own = self._models.get(job.model_id)
             values = [_value(own or card, field, job.payload, job.prompt) for card, field in self._fields]
-            values += [self._titles_of_models().index(own.title) if own else job.model_id] if self._has_several else []
+            if self._names:
+                values.append(self._names.index(own.title) if own else job.model_id)
         return [job.job_id, job.share_id, state, job.ended + job.poster_due, word, job.prompt, *values]
 
     def _titles(self, words: Words) -> list[tuple[str, list[str]]]:
@@ -121,14 +124,7 @@ class Posters:
             )
             for card, field in self._fields
         ]
-        return titles + ([(words.say("field.model"), self._titles_of_models())] if self._has_several else [])
-
-    @property
-    def _has_several(self) -> bool:
-        return len(self._models) > 1
-
-    def _titles_of_models(self) -> list[str]:
-        return [card.title for card in self._models]
+        return [*titles, (words.say("field.model"), self._names)] if self._names else titles
 
 
 def _finished(job: Job, words: Words) -> tuple[Any, str]:

@@ -105,15 +105,12 @@ class Compose:
                 button.upload(self._upload_handler(form, name), inputs=[button, control], outputs=outputs, **quiet)
         self.file.upload(self.fill_from_file, inputs=self.file, outputs=self.filled, **quiet)
         picker = self.forms.picker
-        picker.change(self.show_picked, inputs=picker, outputs=self.forms.outputs, **quiet)
+        picker.change(self.forms.show_picked, inputs=picker, outputs=self.forms.outputs, **quiet)
         # Only what a person picks: a draft or a link has values of its own for the other model.
         picker.input(
             self.carry_over, inputs=[self.forms.shown, *self.price_inputs], outputs=self.forms.outputs, **quiet
         )
         gr.on(changes, self.show_price, inputs=self.price_inputs, outputs=self.price, **quiet)
-
-    async def show_picked(self, model_id: str) -> Update:
-        return self.forms.show_picked(model_id)
 
     async def carry_over(self, request: gr.Request, *values: Any) -> Update:
         """What is typed stays, as far as the picked model takes it."""
