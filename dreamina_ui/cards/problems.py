@@ -122,7 +122,7 @@ def problem_of(field: Field, value: Any, error: jsonschema.ValidationError) -> I
 def _wrong_kind(field: Field, value: Any) -> InvalidInput:
     if field.kind == "address" and _is_file(value):
         return InvalidInput(
-            field.name, "no_upload", f"{field.name}: no file can be handed in here, only an https address"
+            field.name, "no_upload", f"{field.name}: no file can be uploaded here, only an https address"
         )
     if field.kind == "number" and isinstance(value, str) and is_inexact(value):
         return _not_exact(field, value)
@@ -212,7 +212,7 @@ def _not_exact(field: Field, text: str) -> InvalidInput:
 
 
 def address_problem(value: Any) -> str | None:
-    """What is wrong with the address of a file, of `PROBLEMS`, or None. A file that was handed in here is named, and may be."""
+    """What is wrong with the address of a file, of `PROBLEMS`, or None. A file that was uploaded here is named, and may be."""
     if is_named(value):
         return None
     if not isinstance(value, str) or len(value) > ADDRESS_MOST or not value.isprintable() or " " in value:

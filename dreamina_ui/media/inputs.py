@@ -1,10 +1,10 @@
-"""The files that visitors hand in for a model: kept in a folder, each its visitor's, and sent in the place of their names.
+"""The files that visitors upload for a model: kept in a folder, each its visitor's, and sent in the place of their names.
 
 A value names such a file (`cards/media/file_names.py`); rows, links and records never hold more. With a public address of the
 app it is sent as an address where the service can fetch it, and else as a data URI.
 
 A file's name in the folder is a keyed digest of its bytes: the same bytes are one file, and nobody can tell from a copy whether
-it is here. Who has handed it in is a mark beside it, an empty file, which all replicas see; who has a job that names it has it,
+it is here. Who has uploaded it is a mark beside it, an empty file, which all replicas see; who has a job that names it has it,
 too. What no job names is removed a week after its last use.
 """
 
@@ -33,16 +33,16 @@ from dreamina_ui.errors import InputGone, InvalidInput
 from dreamina_ui.media import kinds
 from dreamina_ui.media.kinds import HEAD_BYTES, Family, Kind, kind_of
 from dreamina_ui.media.pictures import Limits
-from dreamina_ui.media.reading import Busy, HandedIn, Stopped
+from dreamina_ui.media.reading import Busy, Stopped, UploadedFiles
 
 __all__ = ["INPUTS", "SIZE_MOST", "Added", "InputFiles", "InputLimits"]
 
 SENT = (kinds.PNG, kinds.JPEG, kinds.MP4, kinds.MOV, kinds.WEBM, kinds.WAV, kinds.MP3, kinds.M4A)
 """Kinds that models take."""
 INPUTS = (*SENT, kinds.WEBP, kinds.GIF, kinds.BMP, kinds.TIFF, kinds.AVIF)
-"""Kinds that may be handed in: the other pictures become PNG or JPEG."""
+"""Kinds that may be uploaded: the other pictures become PNG or JPEG."""
 SIZE_MOST = 64 * 2**20
-"""Bytes of a file that may be handed in."""
+"""Bytes of a file that may be uploaded."""
 DATA_MOST: Mapping[Family, int] = {Family.PICTURE: 6 * 2**20, Family.VIDEO: 32 * 2**20, Family.SOUND: 16 * 2**20}
 """Bytes of a file that is sent as a data URI, as the vendor's own programs send it."""
 PIXELS_MOST = 32_000_000
@@ -71,7 +71,7 @@ class InputLimits:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A file that was handed in: what stands for it in a field, and what was done to it, of `pictures.NOTES`."""
+    """A file that was uploaded: what stands for it in a field, and what was done to it, of `pictures.NOTES`."""
 
     named: NamedFile
     kind: Kind
@@ -85,7 +85,7 @@ class Added:
 
 @dataclass(slots=True)
 class _Held:
-    """The sizes of the files in the folder by name, and the names that a visitor has handed in."""
+    """The sizes of the files in the folder by name, and the names that a visitor has uploaded."""
 
     sizes: dict[str, int] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
@@ -113,7 +113,7 @@ class InputFiles:
         url: str | None = None,
         limits: InputLimits | None = None,
         has_job: Callable[[str, str], Awaitable[bool]] = _no_job,
-        reader: HandedIn | None = None,
+        reader: UploadedFiles | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
@@ -121,7 +121,7 @@ class InputFiles:
         self._secret = secret.encode()
         self._limits = limits or InputLimits()
         self._has_job = has_job
-        self._reader = reader or HandedIn()
+        self._reader = reader or UploadedFiles()
         self._one_by_one = threading.Lock()
         self._now = now
         self._known: dict[str, tuple[Kind, Measures]] = {}

@@ -23,8 +23,8 @@ from dreamina_ui.media.pictures import NOTES, Limits, Picture
 __all__ = [
     "Busy",
     "DroppedFiles",
-    "HandedIn",
     "Stopped",
+    "UploadedFiles",
     "make_poster",
     "output_pool",
     "poster_pool",
@@ -45,10 +45,10 @@ SAVED_S = 2
 DROPPED_AT_ONCE = 2
 DROPPED_BOUNDS = Bounds(memory=2**28, processor_s=2, wall_s=15.0, file_size=0, niceness=10)
 """Only bytes are looked at. The largest file that may be dropped takes a tenth of this."""
-HANDED_IN_AT_ONCE = 2
-HANDED_IN_BOUNDS = Bounds(memory=2**30, processor_s=12, wall_s=60.0, file_size=64 * 2**20, niceness=5)
+UPLOADED_AT_ONCE = 2
+UPLOADED_BOUNDS = Bounds(memory=2**30, processor_s=12, wall_s=60.0, file_size=64 * 2**20, niceness=5)
 """A picture of 40 million pixels takes up to 800 MB and, to be made smaller, some seconds."""
-HANDED_IN_WAITING_MOST = 40
+UPLOADED_WAITING_MOST = 40
 WAITING_MOST = 8
 NOT_FACTS = "its reader crashed"
 LARGEST = 2**31
@@ -78,8 +78,8 @@ def _dropped_pool() -> Pool:
 
 
 @cache
-def _handed_in_pool() -> Pool:
-    return _pool("handed in", HANDED_IN_BOUNDS, HANDED_IN_AT_ONCE)
+def _uploaded_pool() -> Pool:
+    return _pool("uploaded", UPLOADED_BOUNDS, UPLOADED_AT_ONCE)
 
 
 def _pool(name: str, bounds: Bounds, at_once: int) -> Pool:
@@ -191,11 +191,11 @@ class DroppedFiles:
         return record if isinstance(record, dict) else None
 
 
-class HandedIn:
-    """Reads the files that visitors hand in for a model, one of a visitor at a time; a program's next ones wait."""
+class UploadedFiles:
+    """Reads the files that visitors upload for a model, one of a visitor at a time; a program's next ones wait."""
 
     def __init__(self, pool: Pool | None = None) -> None:
-        self._pool = pool or _handed_in_pool()
+        self._pool = pool or _uploaded_pool()
         self._turns: dict[str, asyncio.Lock] = {}
         self._asked_by: Counter[str] = Counter()
 
@@ -216,7 +216,7 @@ class HandedIn:
         return await self._asked(visitor_id, "frame", _absolute(path), kind.ending, at_s, _absolute(part)) is True
 
     async def _asked(self, visitor_id: str, task: str, *arguments: Any) -> Any:
-        if self._asked_by[visitor_id] > WAITING_MOST or self._asked_by.total() >= HANDED_IN_WAITING_MOST:
+        if self._asked_by[visitor_id] > WAITING_MOST or self._asked_by.total() >= UPLOADED_WAITING_MOST:
             raise Busy
         self._asked_by[visitor_id] += 1
         try:

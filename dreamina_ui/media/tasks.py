@@ -94,7 +94,7 @@ def record_of_dropped(path: str, most: int, most_alone: int) -> dict[str, Any] |
 
 
 def picture(path: str, ending: str, part: str, limits: Mapping[str, int]) -> dict[str, Any]:
-    """The picture that a visitor handed in; where it cannot be sent as it is, one that can is written to `part`."""
+    """The picture that a visitor uploaded; where it cannot be sent as it is, one that can is written to `part`."""
     made = prepare(Path(path), kind_named(ending), Path(part), Limits(**limits))
     return {**asdict(made), "kind": made.kind.ending}
 

@@ -38,7 +38,7 @@ class Form:
     uploads: Mapping[str, gr.UploadButton]
     """By field name, for fields of media."""
     notes: Mapping[str, gr.HTML]
-    """By field name, what was done to a file that was handed in."""
+    """By field name, what was done to a file that was uploaded."""
 
     @property
     def picture(self) -> Field | None:

@@ -370,7 +370,7 @@ def value_in(event: gr.EventData, name: str) -> Any:
 
 
 def upload_folder() -> Path:
-    """Where Gradio keeps what visitors hand in."""
+    """Where Gradio keeps what visitors upload."""
     return Path(get_upload_folder())
 
 

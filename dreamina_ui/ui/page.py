@@ -301,7 +301,7 @@ class Page:
             assert field is not None
             content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
             frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field)
-            return update | await self.compose.hand_in(form, field, content, request, frame)
+            return update | await self.compose.put_file(form, field, content, request, frame)
         except DreaminaError as error:
             return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
 

@@ -1,4 +1,4 @@
-"""Routes of the files that visitors hand in for a model: to their owner; and to the service, if the app has a public address.
+"""Routes of the files that visitors upload for a model: to their owner; and to the service, if the app has a public address.
 
 The public name of a file is a keyed digest; whoever knows it can fetch the file.
 """

@@ -315,7 +315,7 @@ def call(studio: Server, name: str, data: object) -> Any:
         return urllib.request.urlopen(f"{address}/{json.load(reply)['event_id']}")
 
 
-def test_a_program_hands_in_pictures(studio: Server, service: SimulatorServer, tmp_path: Path) -> None:
+def test_a_program_uploads_pictures(studio: Server, service: SimulatorServer, tmp_path: Path) -> None:
     """Uploaded by the client, or as a data URI: the job has the file's name, and the service gets its bytes, upright; nobody
     else can use it, and what is no upload is no file."""
     with urllib.request.urlopen(studio.address) as reply:

@@ -96,7 +96,7 @@ def test_sound_has_its_own_player(card_page: Page) -> None:
     expect(page.locator("#history .poster-state")).to_have_text("6 s")
 
 
-HAND_IN = """([selector, event, name, type, content]) => {
+GIVE = """([selector, event, name, type, content]) => {
     const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
     const transfer = new DataTransfer();
     transfer.items.add(new File([bytes], name, { type }));
@@ -108,9 +108,9 @@ HAND_IN = """([selector, event, name, type, content]) => {
 }"""
 
 
-def handed_in(page: Page, selector: str, event: str, path: Path, name: str, media_type: str) -> None:
+def give(page: Page, selector: str, event: str, path: Path, name: str, media_type: str) -> None:
     content = base64.b64encode(path.read_bytes()).decode()
-    page.evaluate(HAND_IN, [selector, event, name, media_type, content])
+    page.evaluate(GIVE, [selector, event, name, media_type, content])
 
 
 @pytest.mark.parametrize("card_server", ["image-to-video"], indirect=True)
@@ -119,13 +119,13 @@ def test_pictures_are_dropped_pasted_and_sent(card_server: Server, card_page: Pa
     none is said beside its field; a reload and Reuse bring them again."""
     page, studio = card_page, card_server
     picture = make("jpeg", tmp_path / "cat.jpg")
-    handed_in(page, "#media-image", "drop", picture, "my cat.jpg", "image/jpeg")
+    give(page, "#media-image", "drop", picture, "my cat.jpg", "image/jpeg")
     expect(page.locator("#field-image :is(input, textarea)")).to_have_value(re.compile(r"^upload:my%20cat\.jpg#"))
     shown = page.locator("#media-image .media-preview img")
     page.wait_for_function("node => node.naturalWidth > 0", arg=shown.element_handle())
-    handed_in(page, "body", "paste", make("gif-animated", tmp_path / "fox.gif"), "fox.gif", "image/gif")
+    give(page, "body", "paste", make("gif-animated", tmp_path / "fox.gif"), "fox.gif", "image/gif")
     expect(page.locator("#media-last_image .media-note .note")).to_contain_text("It moves: its first picture is used.")
-    handed_in(page, "#media-last_image", "drop", make("wav", tmp_path / "a.wav"), "a.wav", "audio/wav")
+    give(page, "#media-last_image", "drop", make("wav", tmp_path / "a.wav"), "a.wav", "audio/wav")
     expect(page.locator("#problem-last_image")).to_contain_text("Last frame: “a.wav” is not a picture.")
     page.locator("#field-motion textarea").fill("waves roll in")
     page.click("#generate")

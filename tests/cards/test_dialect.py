@@ -19,7 +19,7 @@ from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
 WEB = "https://media.example.org/"
-HANDED_IN = NamedFile("my cat.png", "0123456789abcdef" * 2).text
+UPLOADED = NamedFile("my cat.png", "0123456789abcdef" * 2).text
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,8 @@ SHAPES = {
             "poster": "address file",
             "face": "address image",
         },
-        {"mask": WEB + "m.png", "sources": [WEB + "a.mp4"], "face": HANDED_IN},
-        {"mask": WEB + "m.png", "sources": [WEB + "a.mp4"], "face": HANDED_IN},
+        {"mask": WEB + "m.png", "sources": [WEB + "a.mp4"], "face": UPLOADED},
+        {"mask": WEB + "m.png", "sources": [WEB + "a.mp4"], "face": UPLOADED},
         (("face", WEB + "a.gif", "not_fitting"), ("speech", "hello", "not_address")),
     ),
     "one address or several": Shape(
@@ -304,8 +304,8 @@ SHAPES = {
             },
         },
         {"image": "address image", "refs": "list image"},
-        {"image": HANDED_IN},
-        {"image": HANDED_IN},
+        {"image": UPLOADED},
+        {"image": UPLOADED},
         (("image", "upload:x#12", "not_address"),),
     ),
 }

@@ -1,4 +1,4 @@
-"""Jobs with files that visitors handed in: what is written down, what is sent, and sent again."""
+"""Jobs with files that visitors uploaded: what is written down, what is sent, and sent again."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def picture(path: Path, shade: int = 90) -> Path:
     return path
 
 
-async def hand_in(rig: Rig, path: Path, visitor_id: str = "ann") -> Added:
+async def upload(rig: Rig, path: Path, visitor_id: str = "ann") -> Added:
     return await rig.engine.inputs.add(path, visitor_id, IMAGE)
 
 
@@ -56,7 +56,7 @@ async def test_a_picture_is_sent_and_only_its_name_written_down(
     caplog.set_level(logging.DEBUG)
     path = picture(tmp_path / "first cat.png")
     async with rigged(tmp_path / "rig", card=CARD) as rig:
-        added = await hand_in(rig, path)
+        added = await upload(rig, path)
         ended = await rig.finish(await submit(rig, added))
         assert ended.state is State.SUCCEEDED
         assert sent(rig) == [as_sent(path)]
@@ -78,9 +78,9 @@ async def test_what_is_sent_after_a_restart_is_the_same_picture(tmp_path: Path) 
     path = picture(tmp_path / "a.png")
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         rig.gate.raises = httpx.ConnectError("no way out")
-        added = await hand_in(rig, path)
+        added = await upload(rig, path)
         job = await submit(rig, added, call_id="a call of one program")
-        await hand_in(rig, picture(tmp_path / "b.png", 10))
+        await upload(rig, picture(tmp_path / "b.png", 10))
         assert rig.accepted == 0
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         again = await submit(rig, added, call_id="a call of one program")
@@ -92,9 +92,9 @@ async def test_what_is_sent_after_a_restart_is_the_same_picture(tmp_path: Path) 
 async def test_a_call_is_known_by_the_bytes_of_its_picture(tmp_path: Path) -> None:
     """The same picture under another name is the same call; another picture is refused, and nothing is sent."""
     async with rigged(tmp_path / "rig", card=CARD) as rig:
-        first = await hand_in(rig, picture(tmp_path / "a.png"))
-        renamed = await hand_in(rig, picture(tmp_path / "renamed.png"))
-        other = await hand_in(rig, picture(tmp_path / "other.png", 10))
+        first = await upload(rig, picture(tmp_path / "a.png"))
+        renamed = await upload(rig, picture(tmp_path / "renamed.png"))
+        other = await upload(rig, picture(tmp_path / "other.png", 10))
         assert first.text != renamed.text
         job = await submit(rig, first, call_id="one call")
         assert (await submit(rig, renamed, call_id="one call")).job_id == job.job_id
@@ -108,7 +108,7 @@ async def test_a_picture_that_is_gone_is_not_paid_for(tmp_path: Path) -> None:
     """The job fails with one sentence before anything is sent."""
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         rig.gate.raises = httpx.ConnectError("no way out")
-        job = await submit(rig, await hand_in(rig, picture(tmp_path / "a.png")))
+        job = await submit(rig, await upload(rig, picture(tmp_path / "a.png")))
         for kept in rig.engine.inputs.folder.iterdir():
             kept.unlink()
         ended = await rig.finish(job)
@@ -120,13 +120,13 @@ async def test_a_picture_that_is_gone_is_not_paid_for(tmp_path: Path) -> None:
 async def test_a_batch_takes_pictures(tmp_path: Path) -> None:
     """All of it is checked first: with one file of another visitor nothing is made."""
     async with rigged(tmp_path / "rig", card=CARD) as rig:
-        one, two = [await hand_in(rig, picture(tmp_path / f"{shade}.png", shade)) for shade in (1, 2)]
+        one, two = [await upload(rig, picture(tmp_path / f"{shade}.png", shade)) for shade in (1, 2)]
         rows = [{"image": each.text, "motion": "waves roll"} for each in (one, two)]
         jobs = await rig.engine.batches.submit("ann", rows, "a batch")
         for job in jobs:
             assert (await rig.finish(job)).state is State.SUCCEEDED
         assert sorted(sent(rig)) == sorted(as_sent(tmp_path / f"{shade}.png") for shade in (1, 2))
-        foreign = await hand_in(rig, picture(tmp_path / "3.png", 3), "bob")
+        foreign = await upload(rig, picture(tmp_path / "3.png", 3), "bob")
         with pytest.raises(InvalidInput):
             await rig.engine.batches.submit("ann", [*rows, {"image": foreign.text, "motion": "no"}], "another")
         assert rig.gate.posts == 2
@@ -135,8 +135,8 @@ async def test_a_batch_takes_pictures(tmp_path: Path) -> None:
 async def test_a_file_goes_when_no_job_needs_it(tmp_path: Path) -> None:
     """As long as there is a job with it, in the bin or not, it stays."""
     async with rigged(tmp_path / "rig", card=CARD) as rig:
-        added = await hand_in(rig, picture(tmp_path / "a.png"))
-        other = await hand_in(rig, picture(tmp_path / "b.png", 10))
+        added = await upload(rig, picture(tmp_path / "a.png"))
+        other = await upload(rig, picture(tmp_path / "b.png", 10))
         job = await rig.finish(await submit(rig, added))
         digest = added.named.digest
         assert await rig.engine.queries.files() == {digest}
@@ -166,7 +166,7 @@ async def test_a_lost_answer_stays_uncertain(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         rig.gate.before = lose
-        ended = await rig.finish(await submit(rig, await hand_in(rig, path)))
+        ended = await rig.finish(await submit(rig, await upload(rig, path)))
         assert ended.state is State.UNCERTAIN
         assert ended.failure is not None
         assert ended.failure.code == OutcomeUnknown.code
@@ -176,7 +176,7 @@ async def test_a_lost_answer_stays_uncertain(tmp_path: Path) -> None:
 async def test_a_frame_of_a_video_is_the_next_picture(tmp_path: Path) -> None:
     """Of the visitor's own video, at any moment; another visitor gets none, and a job without a video has none."""
     async with rigged(tmp_path / "rig", card=CARD) as rig:
-        first = await rig.finish(await submit(rig, await hand_in(rig, picture(tmp_path / "a.png"))))
+        first = await rig.finish(await submit(rig, await upload(rig, picture(tmp_path / "a.png"))))
         frame = await rig.engine.frame("ann", first.job_id, 0.25, IMAGE)
         assert frame.kind.name == "PNG"
         assert (frame.measures.width, frame.measures.height) == (first.width, first.height)

@@ -1,4 +1,4 @@
-"""Files that visitors hand in for a model: what becomes of pictures, whose they are, how long they stay, what is sent."""
+"""Files that visitors upload for a model: what becomes of pictures, whose they are, how long they stay, what is sent."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Fields for media on the page: what a file that is handed in puts into them, and what is said about it."""
+"""Fields for media on the page: what a file that is uploaded puts into them, and what is said about it."""
 
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,12 @@ async def test_a_file_fills_its_field_and_the_page_says_what_was_done(tmp_path: 
         assert image is not None
         assert image.name == "image"
         moving = rig.engine.inputs.add(make("gif-animated", tmp_path / "fox.gif"), "ann", image)
-        update = await compose.hand_in(form, image, "https://before.example.org/a.png", ann, moving)
+        update = await compose.put_file(form, image, "https://before.example.org/a.png", ann, moving)
         assert said(update, form.controls["image"]).startswith("upload:fox.")
         assert "its first picture is used" in said(update, form.notes["image"])
         assert said(update, form.problems["image"]) == ""
         clip = rig.engine.inputs.add(make_clip(tmp_path / "a.mp4"), "ann", image)
-        update = await compose.hand_in(form, image, "", ann, clip)
+        update = await compose.put_file(form, image, "", ann, clip)
         assert "is not a picture" in said(update, form.problems["image"])
         assert form.controls["image"] not in update
 
@@ -75,7 +75,7 @@ async def test_a_list_takes_one_file_after_another(tmp_path: Path) -> None:
         for name in names:
             path = make("png", tmp_path / name)
             adding = rig.engine.inputs.add(path, "ann", images)
-            update = await page.compose.hand_in(form, images, content, request_of("ann"), adding)
+            update = await page.compose.put_file(form, images, content, request_of("ann"), adding)
             content = said(update, form.controls["images"])
         assert [line.split("#")[0] for line in content.split("\n")] == ["upload:a.png", "upload:c.png"]
         values = form.values({form.controls["images"]: content})
@@ -110,5 +110,5 @@ async def test_only_endpoints_that_make_videos_take_files(tmp_path: Path) -> Non
         names = {block.elem_id for block in blocks.blocks.values()}
     taking = {event.public_name for event in events if any(each.may_hold_files for each in event.inputs)}
     assert taking == {"generate", "submit", "run"}
-    # What all videos of a batch share is handed in there, too.
+    # What all videos of a batch share is uploaded there, too.
     assert {"upload-image", "upload-last_image", "batch-upload-image", "batch-upload-last_image"} <= names

@@ -1,4 +1,4 @@
-"""The routes of handed-in files: to their owner; to the service by a public address; and what may be uploaded."""
+"""The routes of uploaded files: to their owner; to the service by a public address; and what may be uploaded."""
 
 from collections.abc import Mapping
 from pathlib import Path

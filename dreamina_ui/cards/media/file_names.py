@@ -1,4 +1,4 @@
-"""How a value names a file that was handed in here: by its name and the digest of its bytes. Pure.
+"""How a value names a file that was uploaded here: by its name and the digest of its bytes. Pure.
 
 `upload:sunset.png#3f9a…` stands in a field in place of an address, in rows, links, tables and records. It says nothing of
 where the file lies, and only its owner can use it.
@@ -22,7 +22,7 @@ _BETWEEN = re.compile(r"[%#\s]")
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file that was handed in: what it was called, and the first digits of its bytes' SHA-256."""
+    """A file that was uploaded: what it was called, and the first digits of its bytes' SHA-256."""
 
     name: str
     digest: str

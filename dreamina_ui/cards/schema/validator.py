@@ -92,7 +92,7 @@ def _timed(keyword: Keyword) -> Keyword:
 
 
 def _unless_named(keyword: Keyword) -> Keyword:
-    """A rule for addresses says nothing of a file that was handed in here, in whose place something else is sent."""
+    """A rule for addresses says nothing of a file that was uploaded here, in whose place something else is sent."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
         return () if is_named(instance) else keyword(validator, value, instance, schema)

@@ -34,7 +34,7 @@ from dreamina_ui.ui.html.batch import (
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.sections.history import Progress
-from dreamina_ui.ui.sections.media import handed_in
+from dreamina_ui.ui.sections.media import file_update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.checks.upload_form import TABLE_ENDINGS
@@ -118,14 +118,14 @@ class Batch:
         return [*groups, *(gr.update(visible=True) if late[part] else gr.skip() for part in self._late)]
 
     def _upload_handler(self, field: Field, note: gr.HTML) -> Callable[..., Awaitable[Update]]:
-        """A handler that puts a file that was handed in into the field that all videos share."""
+        """A handler that puts a file that was uploaded into the field that all videos share."""
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
             async def adding() -> Added:
                 return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
 
             shown = {"control": self.shared[field.name], "problem": self.refusal, "note": note}
-            return await handed_in(field, content, adding(), self._callers.words(request), **shown)
+            return await file_update(field, content, adding(), self._callers.words(request), **shown)
 
         return handle
 

@@ -23,7 +23,7 @@ from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
 from dreamina_ui.ui.html.stage import problem_html
-from dreamina_ui.ui.sections.media import handed_in
+from dreamina_ui.ui.sections.media import file_update
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -196,24 +196,24 @@ class Compose:
         return card.model_id, *await compared(visitor_id, partial(settings_of, card, record))
 
     def _upload_handler(self, form: Form, name: str) -> Callable[..., Awaitable[Update]]:
-        """A handler that keeps a file that was handed in, and puts its name into the field."""
+        """A handler that keeps a file that was uploaded, and puts its name into the field."""
         field = next(field for field in form.card.fields if field.name == name)
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
             async def adding() -> Added:
                 return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
 
-            return await self.hand_in(form, field, content, request, adding())
+            return await self.put_file(form, field, content, request, adding())
 
         return handle
 
-    async def hand_in(
+    async def put_file(
         self, form: Form, field: Field, content: str, request: gr.Request, adding: Awaitable[Added]
     ) -> Update:
         """Put a file into a field, or say what is wrong with it."""
         name = field.name
         shown = {"control": form.controls[name], "problem": form.problems[name], "note": form.notes[name]}
-        return await handed_in(field, content, adding, self._callers.words(request), **shown)
+        return await file_update(field, content, adding, self._callers.words(request), **shown)
 
     def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""

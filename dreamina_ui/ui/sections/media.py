@@ -1,4 +1,4 @@
-"""What a file that is handed in changes on the page: its field, the note about it, or the sentence about what is wrong."""
+"""What a file that is uploaded changes on the page: its field, the note about it, or the sentence about what is wrong."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -14,12 +14,12 @@ from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.wording import Words
 
-__all__ = ["handed_in"]
+__all__ = ["file_update"]
 
 _NOTE = Markup('<p class="note" role="status">{}</p>')
 
 
-async def handed_in(
+async def file_update(
     field: Field,
     content: str,
     adding: Awaitable[Added],

@@ -92,7 +92,7 @@ class Open(Protocol):
 class CallCheck:
     """Middleware. `events` are by their number; `calls` are those that are open.
 
-    `uploads` is the folder of what was handed in, the only one that a file may be named from.
+    `uploads` is the folder of what was uploaded, the only one that a file may be named from.
     """
 
     def __init__(
