@@ -91,7 +91,7 @@ class PageFiles(_OneFile):
     """
 
     def __init__(self, scripts: Sequence[Path], styles: Sequence[Path], own: str = "") -> None:
-        self._names = [file.name for file in scripts], [file.name for file in styles]
+        self._scripts, self._styles = [file.name for file in scripts], [file.name for file in styles]
         texts = (file.read_text(encoding="utf-8") for file in styles)
         super().__init__(
             STYLES, "text/css", "\n".join([*(_URL.sub(rf"url(\1..{ASSETS}", text) for text in texts), own])
@@ -100,15 +100,15 @@ class PageFiles(_OneFile):
     @property
     def start(self) -> str:
         """For the start of the head: what is to be loaded at once, the styles first, because the page's scripts wait for them."""
-        scripts, _ = self._names
         first = f'<link rel="preload" as="style" href="{self.address}">' if self._plain else ""
-        return first + "".join(f'<link rel="modulepreload" crossorigin href=".{ASSETS}{name}">' for name in scripts)
+        return first + "".join(
+            f'<link rel="modulepreload" crossorigin href=".{ASSETS}{name}">' for name in self._scripts
+        )
 
     @property
     def end(self) -> str:
         """For the end of the head, behind Gradio's first styles: all others. A style that is switched off is not loaded."""
-        _, styles = self._names
-        marks = "".join(f'<link rel="stylesheet" disabled href=".{ASSETS}{name}">' for name in styles)
+        marks = "".join(f'<link rel="stylesheet" disabled href=".{ASSETS}{name}">' for name in self._styles)
         return f'<link rel="stylesheet" href="{self.address}">{marks}' if self._plain else ""
 
 
