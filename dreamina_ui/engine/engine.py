@@ -27,6 +27,7 @@ from dreamina_ui.engine.sender import Sender
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
+from dreamina_ui.engine.votes import Votes
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
@@ -45,6 +46,7 @@ from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
+from dreamina_ui.storage.vote_store import VoteStore
 
 __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
 
@@ -199,6 +201,7 @@ class Engine:
         self.history = History(
             backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
         )
+        self.votes = Votes(store=VoteStore(self.database), history=self.history, secret=settings.secret, clock=clock)
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
