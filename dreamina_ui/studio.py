@@ -24,6 +24,7 @@ from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.media.download.loader import Loader
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
@@ -76,7 +77,8 @@ class Studio:
         models = Models(_cards(settings))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
-        self._simulator = _simulator(settings, models) if settings.backend is Backend.SIMULATOR else None
+        self._loader = Loader(settings.output_network)
+        self._simulator = _simulator(settings, models, self._loader) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
                 models=models,
@@ -207,6 +209,7 @@ class Studio:
         gc.enable()
         async with AsyncExitStack() as stack:
             if self._simulator:
+                stack.push_async_callback(self._loader.aclose)
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             try:
                 await stack.enter_async_context(self.engine)
@@ -249,11 +252,12 @@ class Studio:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
 
-def _simulator(settings: Settings, models: Models) -> Any:
+def _simulator(settings: Settings, models: Models, loader: Loader) -> Any:
     # Only imported when nothing else answers.
     from dreamina_ui.simulator import create_app
 
-    return create_app(settings.data_dir / "simulator", cards=[card.source for card in models])
+    cards = [card.source for card in models]
+    return create_app(settings.data_dir / "simulator", cards=cards, fetch=loader.load)
 
 
 def _cards(settings: Settings) -> list[Card]:

@@ -300,7 +300,8 @@ class Page:
             field = form.picture
             assert field is not None
             content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
-            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field)
+            address = self._callers.address(request)
+            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field, address=address)
             return update | await self.compose.put_file(form, field, content, request, frame)
         except DreaminaError as error:
             return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
