@@ -159,7 +159,7 @@ class Studio:
                 ),
                 Middleware(
                     CallCheck,
-                    events=events_of(self.blocks),
+                    events=events_of(self.blocks, self.engine.models.version),
                     calls=OpenCalls(self.blocks, most=self.settings.max_watchers),
                     visitors=self._visitors,
                     uploads=uploads,
@@ -169,7 +169,7 @@ class Studio:
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
-                Middleware(PageHead, start=self._scripts.tag + self._page_files.start, end=self._page_files.end),
+                Middleware(PageHead, start=self._head_start, end=self._page_files.end),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
             routes=[
@@ -247,6 +247,11 @@ class Studio:
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )
+
+    @property
+    def _head_start(self) -> str:
+        version = f'<meta name="dreamina-forms" content="{self.engine.models.version}">'
+        return version + self._scripts.tag + self._page_files.start
 
     async def _ask_database(self) -> None:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
