@@ -45,7 +45,7 @@
     if ((preview?.dataset.shown ?? "") === key) return;
     if (!preview) {
       preview = make("div", { "class": "media-preview" });
-      box.closest(".block").after(preview);
+      (box.closest(".form") ?? box.closest(".block")).after(preview);
     }
     preview.dataset.shown = key;
     preview.replaceChildren(...named.map(figure));
@@ -125,7 +125,7 @@
     upload.done += 1;
     uploads.set(field, { ...upload, problem: problemOf(field), timer: setTimeout(() => stop(field), GIVEN_UP_MS) });
     writeAttribute(field, "data-busy", "");
-    tell(field, say("uploading", { name: event.target.files[0].name, number: upload.done, count: upload.count }));
+    tell(field, say(upload.count > 1 ? "uploading" : "uploading_one", { name: event.target.files[0].name, number: upload.done, count: upload.count }));
   }
 
   function end(field) {

@@ -23,7 +23,9 @@ _NOTE = Markup('<p class="note" role="status">{}</p>')
 
 def media_words_html(words: Words) -> Markup:
     """`assets/js/media-field.js` finds what it needs here."""
-    texts = {key: words.text(f"media.{key}") for key in ("uploading", "too_big", "left_out", "stopped")}
+    texts = {
+        key: words.text(f"media.{key}") for key in ("uploading", "uploading_one", "too_big", "left_out", "stopped")
+    }
     return _WORDS.format(SIZE_MOST, json.dumps(texts, ensure_ascii=False))
 
 
