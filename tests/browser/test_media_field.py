@@ -130,7 +130,7 @@ def test_a_video_begins_with_what_was_dropped(browser: Browser, studio: Server, 
     with page.expect_response(re.compile(r"/dreamina/(saved|video)/.*\.mp4|/dreamina/saved/")):
         page.click("#generate")
         expect(page.locator("#player video")).to_be_visible(timeout=60_000)
-    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}  # type: ignore[index]
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
     source = page.locator("#player video").get_attribute("src") or page.locator("#player video").evaluate(
         "v => v.currentSrc"
     )

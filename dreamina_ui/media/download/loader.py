@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from dreamina_ui.config.network import Network
+import httpx
+
+from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.media.download.fetch import Fetcher
 from dreamina_ui.media.download.pinned import PinnedTransport
 
@@ -15,16 +17,20 @@ TIME_MOST_S = 60.0
 
 
 class Loader:
-    """Loads from the open net alone, by `network`. It is made ready at the first address, since most starts never have one."""
+    """Loads from the open net alone, by `network`, or by `transport` in its place.
 
-    def __init__(self, network: Network) -> None:
+    It is made ready at the first address, since most starts never have one.
+    """
+
+    def __init__(self, network: Network = DIRECT, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._network = network
+        self._transport = transport
         self._fetcher: Fetcher | None = None
 
     async def load(self, address: str, path: Path) -> None:
         """Write what is found at the address to `path`. Raises as `Fetcher.fetch`, and `OSError`."""
         if self._fetcher is None:
-            transport = PinnedTransport(self._network)
+            transport = self._transport or PinnedTransport(self._network)
             self._fetcher = Fetcher(
                 trusted_origins=(), mounts=None, transport=transport, size_most=SIZE_MOST, time_most_s=TIME_MOST_S
             )
