@@ -24,6 +24,7 @@ from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.media.download.loader import Loader
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
@@ -78,7 +79,8 @@ class Studio:
         models = Models(_cards(settings))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
-        self._simulator = _simulator(settings, models) if settings.backend is Backend.SIMULATOR else None
+        self._loader = Loader(settings.output_network)
+        self._simulator = _simulator(settings, models, self._loader) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
                 models=models,
@@ -161,7 +163,7 @@ class Studio:
                 ),
                 Middleware(
                     CallCheck,
-                    events=events_of(self.blocks),
+                    events=events_of(self.blocks, self.engine.models.version),
                     calls=OpenCalls(self.blocks, most=self.settings.max_watchers),
                     visitors=self._visitors,
                     uploads=uploads,
@@ -171,7 +173,7 @@ class Studio:
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
-                Middleware(PageHead, start=self._scripts.tag + self._page_files.start, end=self._page_files.end),
+                Middleware(PageHead, start=self._head_start, end=self._page_files.end),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
             routes=[
@@ -213,6 +215,7 @@ class Studio:
         gc.enable()
         async with AsyncExitStack() as stack:
             if self._simulator:
+                stack.push_async_callback(self._loader.aclose)
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             try:
                 await stack.enter_async_context(self.engine)
@@ -251,15 +254,21 @@ class Studio:
             on_space=self.settings.on_space,
         )
 
+    @property
+    def _head_start(self) -> str:
+        version = f'<meta name="dreamina-forms" content="{self.engine.models.version}">'
+        return version + self._scripts.tag + self._page_files.start
+
     async def _ask_database(self) -> None:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
 
-def _simulator(settings: Settings, models: Models) -> Any:
+def _simulator(settings: Settings, models: Models, loader: Loader) -> Any:
     # Only imported when nothing else answers.
     from dreamina_ui.simulator import create_app
 
-    return create_app(settings.data_dir / "simulator", cards=[card.source for card in models])
+    cards = [card.source for card in models]
+    return create_app(settings.data_dir / "simulator", cards=cards, fetch=loader.load)
 
 
 def _cards(settings: Settings) -> list[Card]:

@@ -124,7 +124,7 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
         button.click(lambda *_: None, inputs=taken, api_name="open")
         button.click(lambda: None, api_visibility="private", api_name="hidden")
         button.click(None, js="() => 1")
-    assert events_of(blocks) == {
+    assert events_of(blocks, "v1") == {
         0: Event(
             [
                 Input(choices=[1, 2]),
@@ -137,9 +137,9 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
                 Input(is_file=True),
             ],
             "open",
-            "open/8/0",
+            "open/8/0/v1",
         ),
-        1: Event([], None, "hidden/0/0"),
+        1: Event([], None, "hidden/0/0/v1"),
     }
 
 
