@@ -65,15 +65,17 @@ class Submission:
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 
-    async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+    async def batch(
+        self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str, models: Sequence[str | None] = ()
+    ) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
-        card = self.models.default
-        payloads = await checked_all(card, batch[: BATCH_MOST + 1])
-        if not 1 <= len(payloads) <= BATCH_MOST:
+        if not 1 <= len(batch) <= BATCH_MOST:
             raise InvalidInput("batch", "not_allowed", f"batch: {len(batch)} videos are not 1 to {BATCH_MOST}")
+        cards = [self.models.find(model) for model in models or [None] * len(batch)]
+        payloads = await checked_all(list(zip(cards, batch, strict=True)))
         if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
             raise InvalidInput("batch_id", "invalid", f"batch_id: 1 to {CLICK_ID_MOST} characters are needed")
-        for payload in payloads:
+        for card, payload in zip(cards, payloads, strict=True):
             await self.inputs.check(visitor_id, payload, card.fields)
         key = await self._check_can_make(visitor_id)
         at = self.clock.now()
@@ -87,7 +89,7 @@ class Submission:
                 variation=number,
                 batch_id=batch_id,
             )
-            for number, payload in enumerate(payloads)
+            for number, (card, payload) in enumerate(zip(cards, payloads, strict=True))
         ]
         return await self._add(made, key)
 
