@@ -129,8 +129,7 @@ def question_html(question: Question, words: Words) -> Markup:
         return _QUESTION.format(words.say("plan.question.encoding"), _READINGS.format(readings, otherwise))
     said = _columns_text(question.taken, question.left_out, words)
     for title, columns in question.of_models:
-        sentences = " ".join(_columns_text(columns.taken, columns.left_out, words))
-        said.append(words.say("plan.question.of_model", model=title, sentences=sentences))
+        said.append(f"{title}: {' '.join(_columns_text(columns.taken, columns.left_out, words))}")
     return _QUESTION.format(" ".join(said), _AGREE.format(question.answer, words.say("plan.question.agree")))
 
 
@@ -289,7 +288,7 @@ def _column_class(field: Field | None) -> str:
 def _line_text(problem: LineProblem, words: Words) -> str:
     sentence = _problem_text(problem, words)
     if problem.models:
-        return words.say("batch.of_models", models=", ".join(problem.models), problem=sentence)
+        return f"{', '.join(problem.models)}: {sentence}"
     has_line = problem.line and not problem.facts.get("lines")
     return words.say("batch.line", line=problem.line, problem=sentence) if has_line else sentence
 
