@@ -210,7 +210,7 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
         studio.address, verbose=False, headers={**cookie_of(studio), "Idempotency-Key": "a batch of programs 1"}
     )
     picture = handle_file(str(make("png", tmp_path / "fox.png")))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"text": "a boat", "steps": 3},
         {"model": load_card(PICTURES).model_id, "prompt": "a fox", "image_urls": [picture]},
         {"model": "bytedance/dreamina-3-0/pro/text-to-video", "prompt": "a kite", "frames": "10 s"},

@@ -15,8 +15,10 @@ from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.ui.html.batch import (
+    ModelPrice,
     columns_html,
     plan_html,
+    prices_text,
     problems_html,
     progress_html,
     question_html,
@@ -187,6 +189,27 @@ def test_a_plan_says_what_each_model_makes_and_does_not_take(language: str) -> N
     assert "3" * 32 not in html
     assert "<img" not in html
     assert "{" not in html
+
+
+def test_there_is_no_price_of_all_where_one_is_not_known() -> None:
+    """Each model's is said; the simulator's is no price; of one model there is nothing more to say."""
+    known, unknown = ModelPrice("A", 3, 0.5), ModelPrice("B", 2, None)
+    for backend, prices, expected in (
+        (
+            Backend.RUNCOMFY,
+            [known, ModelPrice("B", 2, 1.0)],
+            ("About $1.50", ["3 with A · About $0.50", "2 with B · About $1.00"]),
+        ),
+        (Backend.RUNCOMFY, [known, unknown], ("", ["3 with A · About $0.50", "2 with B · Price unknown"])),
+        (
+            Backend.RUNCOMFY,
+            [known, replace(unknown, last_usd=0.2)],
+            ("", ["3 with A · About $0.50", "2 with B · The last one cost $0.20"]),
+        ),
+        (Backend.RUNCOMFY, [unknown], ("Price unknown", [])),
+        (Backend.SIMULATOR, [known, ModelPrice("B", 2, 0.0)], (WORDS.say("price.free"), ["3 with A", "2 with B"])),
+    ):
+        assert prices_text(prices, backend, WORDS) == expected
 
 
 def test_a_table_of_the_default_model_needs_no_column_for_it() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from dreamina_ui.backends import Backend
 from dreamina_ui.cards.batches import LineProblem, NotTaken, Plan, Question
 from dreamina_ui.cards.media.file_names import file_named
 from dreamina_ui.cards.model_card import Card, Field
@@ -24,9 +25,11 @@ from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
 __all__ = [
+    "ModelPrice",
     "columns_html",
     "invitation_html",
     "plan_html",
+    "prices_text",
     "problems_html",
     "progress_html",
     "question_html",
@@ -81,6 +84,32 @@ def columns_html(models: Models, words: Words) -> Markup:
     if _can_name_models(models):
         hint = f"{hint} {words.say('batch.csv.hint.model')}"
     return _COLUMNS.format(hint, _csv_link(written_example(models)), words.say("batch.csv.example"))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrice:
+    """What the `count` videos of a model cost together; None if that is not known, or what the last one cost is not."""
+
+    title: str
+    count: int
+    usd: float | None
+    last_usd: float | None = None
+
+
+def prices_text(prices: Sequence[ModelPrice], backend: Backend, words: Words) -> tuple[str, list[str]]:
+    """The price of all, and, of several models, how many videos each makes and at what price.
+
+    There is no price of all where that of one model is not known.
+    """
+    if len(prices) == 1:
+        return words.price(backend, prices[0].usd, prices[0].last_usd), []
+    known = [each.usd for each in prices if each.usd is not None]
+    total = words.price(backend, sum(known)) if len(known) == len(prices) else ""
+    counts = [words.say("batch.of_model", model=each.title, count=each.count) for each in prices]
+    if not backend.charges:
+        return total, counts
+    said = (words.price(backend, each.usd, each.last_usd) for each in prices)
+    return total, [f"{count} · {price}" for count, price in zip(counts, said, strict=True)]
 
 
 def plan_html(plan: Plan, models: Models, price: str, of_models: Sequence[str], words: Words) -> Markup:

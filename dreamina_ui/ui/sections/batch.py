@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -27,9 +26,11 @@ from dreamina_ui.media.inputs import Added
 from dreamina_ui.ui.form import build_control, build_media, choice_label
 from dreamina_ui.ui.gradio_internals import kept_text, value_in
 from dreamina_ui.ui.html.batch import (
+    ModelPrice,
     columns_html,
     invitation_html,
     plan_html,
+    prices_text,
     problems_html,
     progress_html,
     question_html,
@@ -399,7 +400,7 @@ class Batch:
             return {**self._empty_update(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
             return {**self._empty_update(words), self.plan: problems_html(plan.problems, words)}
-        price, of_models = await self._prices(plan, visitor_id, words)
+        price, of_models = prices_text(await self._prices(plan, visitor_id), self._engine.backend, words)
         label = words.say("batch.start", count=len(plan.payloads))
         return {
             self.plan: plan_html(plan, self._engine.models, price, of_models, words),
@@ -408,26 +409,17 @@ class Batch:
             self.refusal: gr.update(value="", visible=False),
         }
 
-    async def _prices(self, plan: Plan, visitor_id: str, words: Words) -> tuple[str, list[str]]:
-        """The price of all, and, of several models, how many videos each makes and at what price.
-
-        There is no price of all where that of one is not known.
-        """
-        backend, total, said = self._engine.backend, 0.0, list[str]()
-        cards = each_model(video.card for video in plan.videos)
-        for card in cards:
+    async def _prices(self, plan: Plan, visitor_id: str) -> list[ModelPrice]:
+        """What the videos of each model cost."""
+        prices = []
+        for card in each_model(video.card for video in plan.videos):
             payloads = [video.payload for video in plan.videos if video.card is card]
-            prices = [await self._engine.estimate_usd(card, payload, visitor_id) for payload in payloads]
-            known = [usd for usd in prices if usd is not None]
-            usd = sum(known) if len(known) == len(prices) else None
+            estimates = [await self._engine.estimate_usd(card, payload, visitor_id) for payload in payloads]
+            known = [usd for usd in estimates if usd is not None]
+            usd = sum(known) if len(known) == len(estimates) else None
             last_usd = None if usd is not None else await self._last_cost_usd(card, payloads, visitor_id)
-            price = words.price(backend, usd, last_usd)
-            if len(cards) == 1:
-                return price, []
-            counted = words.say("batch.of_model", model=card.title, count=len(payloads))
-            said.append(f"{counted} · {price}" if backend.charges else counted)
-            total = math.nan if usd is None else total + usd
-        return "" if math.isnan(total) else words.price(backend, total), said
+            prices.append(ModelPrice(card.title, len(payloads), usd, last_usd))
+        return prices
 
     async def _last_cost_usd(self, card: Card, payloads: Sequence[Mapping[str, Any]], visitor_id: str) -> float | None:
         """What the last such video cost, where all of these are of one length."""
