@@ -168,7 +168,7 @@ class Batch:
         """The models of the videos, as far as no table names them."""
         models = self._engine.models
         ids = chosen if mode == "sweep" and isinstance(chosen, list) else []
-        return [card for each in ids if (card := models.get(each))] or [models.get(str(picked)) or models.default]
+        return [card for card in models if card.model_id in ids] or [models.get(str(picked)) or models.default]
 
     def _shared_by(self, cards: Iterable[Card]) -> list[Shared]:
         """A control for each field of these models: of those with one name, the first model's."""
