@@ -32,6 +32,7 @@ DEFAULT_MODELS = ("bytedance/dreamina-3-0/pro/text-to-video", "bytedance/dreamin
 MODEL_ID = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+/?", re.ASCII)
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  platforms ask from outside of the container
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+USD_MOST = 1_000_000
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
 
@@ -58,6 +59,8 @@ class Settings:
     daily_limit: int | None = None
     """Videos a day (UTC) with the shared key, of all visitors; None is no limit."""
     daily_limit_per_visitor: int | None = None
+    daily_budget_usd: float | None = None
+    """US dollars a day (UTC) that videos with the shared key may cost, of all visitors; None is no limit."""
     job_deadline_s: float = 3600.0
     """Seconds after which an unfinished job fails."""
     max_watchers: int = 2000
@@ -95,7 +98,8 @@ class Settings:
         """
         name = (self.server_name or "localhost").strip("[]").lower()
         is_reached = not (name in LOOPBACK or name.startswith("127.")) or bool(self.allowed_hosts)
-        return is_reached and self.backend.charges and self.api_key is not None and self.daily_limit is None
+        has_limit = self.daily_limit is not None or self.daily_budget_usd is not None
+        return is_reached and self.backend.charges and self.api_key is not None and not has_limit
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -130,6 +134,7 @@ class Settings:
             daily_limit_per_visitor=read.limit(
                 "DREAMINA_DAILY_LIMIT_PER_VISITOR", SPACE_DAILY_LIMIT_PER_VISITOR if shared else None
             ),
+            daily_budget_usd=read.usd("DREAMINA_DAILY_BUDGET_USD"),
             job_deadline_s=float(read.whole("DREAMINA_JOB_DEADLINE_S", 3600)),
             max_watchers=read.whole("DREAMINA_MAX_WATCHERS", 2000),
             mcp=mcp == "on" or (mcp == "auto" and not paid),
@@ -206,6 +211,14 @@ class _Reader:
 
     def limit(self, name: str, default: int | None) -> int | None:
         return self.whole(name, 0, least=0) if self.text(name) else default
+
+    def usd(self, name: str) -> float | None:
+        value = self.text(name)
+        if not value:
+            return None
+        if not (re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value, re.ASCII) and float(value) <= USD_MOST):
+            raise SettingError(name, value, f"US dollars from 0 to {USD_MOST}, such as 5 or 2.50")
+        return float(value)
 
     def port(self, name: str) -> int | None:
         return self.whole(name, 0, least=1, most=65535) if self.text(name) else None

@@ -45,8 +45,8 @@ class Stores:
         return (await self.allowances().left(visitor_id)).per_visitor
 
     def not_given_back(self) -> set[str]:
-        """The ids of jobs whose use was not given back."""
-        return set(self.rows("SELECT job_id FROM allowance_uses WHERE given_back_at IS NULL"))
+        """The ids of jobs on the shared key whose use was not given back."""
+        return set(self.rows("SELECT job_id FROM allowance_uses WHERE given_back_at IS NULL AND NOT own_key"))
 
     def rows(self, query: str) -> list[Any]:
         return list(self.database.transact(lambda connection: connection.scalars(sa.text(query)).all()))
