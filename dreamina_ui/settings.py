@@ -81,6 +81,8 @@ class Settings:
     """The https URL of this app on the internet, from which the service fetches uploads."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
+    space_owner: str | None = None
+    """The name of the account that the Space belongs to (`SPACE_AUTHOR_NAME`); it may be an organisation."""
     network: Network = DIRECT
     """The proxies and certificates for the service's API."""
     output_network: Network = DIRECT
@@ -91,13 +93,19 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir / 'dreamina.sqlite3'}"
 
     @property
+    def serves_this_machine_alone(self) -> bool:
+        """Whether nobody beyond this machine can reach the app."""
+        name = (self.server_name or "localhost").strip("[]").lower()
+        is_loopback = name in LOOPBACK or name.startswith("127.")
+        return is_loopback and not self.allowed_hosts and not self.on_space
+
+    @property
     def spends_without_limit(self) -> bool:
         """Whether people beyond this machine can reach the app, and make as many videos with the shared key as they like.
 
         A limit for each visitor is none: a visitor is a cookie, and whoever throws it away is a new one.
         """
-        name = (self.server_name or "localhost").strip("[]").lower()
-        is_reached = not (name in LOOPBACK or name.startswith("127.")) or bool(self.allowed_hosts)
+        is_reached = not self.serves_this_machine_alone
         has_limit = self.daily_limit is not None or self.daily_budget_usd is not None
         return is_reached and self.backend.charges and self.api_key is not None and not has_limit
 
@@ -146,6 +154,7 @@ class Settings:
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
             on_space=on_space,
+            space_owner=read.text("SPACE_AUTHOR_NAME") or None if on_space else None,
             network=network,
             output_network=network if outputs_by_proxy else network.direct(),
         )

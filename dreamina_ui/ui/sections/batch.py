@@ -297,7 +297,10 @@ class Batch:
         if len(known) == len(prices):
             price = words.price(self._engine.backend, sum(known))
         else:
-            price = words.price(self._engine.backend, None, await self._last_cost_usd(plan, visitor_id))
+            said = await self._engine.money.price(self._engine.card, visitor_id)
+            last_usd = await self._last_cost_usd(plan, visitor_id)
+            price = words.price(self._engine.backend, None, last_usd, base_usd=said.base_price_usd, unit=said.unit)
+            price = " · ".join(filter(None, (price, words.price_note(said.note))))
         label = words.say("batch.start", count=len(plan.payloads))
         return {
             self.plan: plan_html(plan.payloads, self._engine.card, price, words),
