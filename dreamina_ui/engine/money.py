@@ -110,13 +110,16 @@ class Budget:
             await self._changed.wait()
             self._changed.clear()
             try:
-                for percent in await self._allowances.newly_used_up():
-                    log.warning("%d %% of today's budget of $%.2f are used up", percent, self.usd)
-                    await self._told(BudgetNotice(percent, self.usd))
+                used_up = await self._allowances.newly_used_up()
             except StoreError as error:
                 log.warning("the use of today's budget cannot be read: %s", error.message)
-            except Exception:  # whoever hears of it must not end the watch
-                log.exception("the notice about the budget failed")
+                continue
+            for percent in used_up:
+                log.warning("%d %% of today's budget of $%.2f are used up", percent, self.usd)
+                try:
+                    await self._told(BudgetNotice(percent, self.usd))
+                except Exception:  # whoever hears of it must not end the watch
+                    log.exception("the notice about the budget failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
