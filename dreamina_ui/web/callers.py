@@ -111,7 +111,8 @@ class Callers:
         if raw is None:
             return False
         if self._login and self._owner and (user := _user(request, self.now())):
-            return str(user.get("preferred_username")).lower() == self._owner.lower()
+            name = user.get("preferred_username")
+            return isinstance(name, str) and name.lower() == self._owner.lower()
         # A proxy or tunnel on this machine may bring anybody; it says so.
         is_direct = not any(name in raw.headers for name in FORWARDED)
         return (
