@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -239,7 +240,11 @@ class Tools:
             if changes == 1:
                 words = WORDS.say("mcp.first", message=words, job_id=job.job_id)
             related = str(context.request_id)
-            await context.session.send_progress_notification(token, changes, None, words, related_request_id=related)
+            # The caller may end its session meanwhile; the job goes on.
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                await context.session.send_progress_notification(
+                    token, changes, None, words, related_request_id=related
+                )
 
 
 def _named(card: Card) -> str:

@@ -1,7 +1,7 @@
 """The engine owns a job from the click to the saved files. Pages come and go; they only watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -310,6 +310,13 @@ class Engine:
         siblings = await self.history.siblings(job) or [job]  # its whole click may be in the bin
         async for jobs in self.updates.watch_all(siblings):
             yield jobs
+
+    async def settled(self, asker: Asker, job_ids: Sequence[str]) -> list[Job]:
+        """These jobs, as soon as all have ended and have their posters. Raises `JobNotFound`."""
+        jobs = [await self.job(asker, job_id) for job_id in job_ids]
+        async for latest in self.updates.watch_all(jobs):
+            jobs = latest
+        return jobs
 
     async def cancel(self, asker: Asker, job_id: str) -> Job:
         """Cancel the job if that is still possible; the state of the answer says whether it was.
