@@ -19,7 +19,7 @@ from dreamina_ui.wording import Words
 __all__ = ["Account", "AllowanceOf", "Left", "left_html"]
 
 _LEFT = Markup('<p class="left">{}</p>')
-_BALANCE = Markup('<p class="balance{quiet}" role="status">{text}</p>')
+_BALANCE = Markup('<p class="balance{quiet}">{text}</p>')
 ASKED_AGAIN_S = 60.0
 """The page asks for the balance at most once in so long, unless a video was made."""
 _NOTE = Markup('<p class="note" role="status">{}</p>')
