@@ -39,6 +39,12 @@ def test_money_is_in_sight(browser: Browser, server: Server) -> None:
     expect(page.locator("#price b")).to_have_text("Base price $0.60 per file")
     expect(page.locator("#price .price-note")).to_contain_text(f"RunComfy says: “{NOTE}”")
     expect(page.locator("#balance")).to_have_text("Balance at RunComfy: $2.00")
+    for width in (920, 1366):
+        page.set_viewport_size({"width": width, "height": 900})
+        places = page.evaluate(
+            "['#balance', '#own-key'].map((id) => document.querySelector(id).getBoundingClientRect().y)"
+        )
+        assert abs(places[0] - places[1]) < 20, f"one line at {width} px"
     page.click("#generate")
     expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
     expect(page.locator("#facts")).to_contain_text("$0.60")
