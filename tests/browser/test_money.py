@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import KEY, opened
+from tests.browser.conftest import KEY, calm_context, opened
+from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resize
+from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
@@ -19,7 +21,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     clip = str(make_clip(folder / "clip.mp4"))
     options = ("--token", KEY, "--queue", "0", "--quick", "0.2", "--clip", clip)
     service = SimulatorServer(folder, *options, "--price", "0.6", "--per", "output", "--note", NOTE, "--balance", "2")
-    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.start(), "DREAMINA_DAILY_BUDGET_USD": "1"}
+    settings = {
+        "RUNCOMFY_API_TOKEN": KEY,
+        "RUNCOMFY_MODEL_API_BASE": service.start(),
+        "DREAMINA_DAILY_BUDGET_USD": "1",
+        "DREAMINA_DAILY_LIMIT": "50",
+    }
     server = Server(folder, **settings)
     server.start()
     yield server
@@ -34,17 +41,19 @@ def test_money_is_in_sight(browser: Browser, server: Server) -> None:
     video tells its cost, and a second one is more than the day's budget; both languages say so. Whoever comes by way of a proxy
     sees no balance."""
     problems: list[str] = []
-    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    context = calm_context(browser, viewport=LAPTOP, reduced_motion="reduce")
     page = opened(context, server, problems)
     expect(page.locator("#price b")).to_have_text("Base price $0.60 per file")
     expect(page.locator("#price .price-note")).to_contain_text(f"RunComfy says: “{NOTE}”")
     expect(page.locator("#balance")).to_have_text("Balance at RunComfy: $2.00")
-    for width in (920, 1366):
-        page.set_viewport_size({"width": width, "height": 900})
-        places = page.evaluate(
-            "['#balance', '#own-key'].map((id) => document.querySelector(id).getBoundingClientRect().y)"
-        )
-        assert abs(places[0] - places[1]) < 20, f"one line at {width} px"
+    resize(page, {"width": 920, "height": 900})  # the line is fullest just above the width of a phone's layout
+    assert [fault for fault in layout_faults(page) if "#balance" in fault or "#allowance" in fault] == []
+    for size in (PHONE, LAPTOP):
+        resize(page, size)
+        assert (size, layout_faults(page)) == (size, [])
+    assert violations(page, OPTIONS) == []
+    with in_the_dark(page):
+        assert violations(page, OF_COLOURS) == []
     page.click("#generate")
     expect(page.locator("#status [data-state=succeeded]")).to_be_visible()
     expect(page.locator("#facts")).to_contain_text("$0.60")
@@ -52,6 +61,7 @@ def test_money_is_in_sight(browser: Browser, server: Server) -> None:
     expect(page.locator("#price b")).to_have_text("The last one cost $0.60", timeout=15_000)
     page.click("#generate")
     expect(page.locator("#refusal")).to_contain_text("What is left of today's budget does not cover this")
+    expect(page.locator("#allowance")).to_contain_text("Videos left today: 49")
     page.click("[data-language=de]")
     expect(page.locator("#balance")).to_have_text("Guthaben bei RunComfy: 1,40\N{NO-BREAK SPACE}$")
     expect(page.locator("#price b")).to_have_text("Das letzte kostete 0,60\N{NO-BREAK SPACE}$")
