@@ -172,7 +172,7 @@ MIGRATIONS: Sequence[Migration] = (
     Migration(
         # What a use is expected to cost and has cost, for the day's budget and the owner's sums. Jobs on visitors' own keys have
         # uses, too, which count for no limit. And which parts of which day's budget were told to be used up.
-        "0013_money",
+        "0014_money",
         (
             "ALTER TABLE allowance_uses ADD COLUMN own_key BOOLEAN NOT NULL DEFAULT FALSE",
             "ALTER TABLE allowance_uses ADD COLUMN model_id TEXT NOT NULL DEFAULT ''",

@@ -103,17 +103,19 @@ async def test_a_video_is_booked_at_what_the_last_one_cost(tmp_path: Path) -> No
 
 
 async def test_an_unknown_price_is_said_and_counts_when_it_is_reported(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log names the model once; a click does not wait for a service that does not answer about prices."""
-    fault = Fault("model", "http_error", times=None)
-    async with rigged(tmp_path, fault, backend="runcomfy", key=KEY, limits=TWO_DOLLARS, prices=HALF) as rig:
+    """The log names the model once; a click does not wait for a service that does not answer."""
+    monkeypatch.setattr("dreamina_ui.engine.money.PRICE_AWAITED_S", 0.05)
+    async with rigged(tmp_path, backend="runcomfy", key=KEY, limits=TWO_DOLLARS, prices=HALF) as rig:
+        rig.gate.open.clear()
         jobs = [await rig.submit(), await rig.submit()]
         assert (await rig.engine.allowances.budget_use()).unknown == 2
         said = [record.message for record in caplog.records if "no price of" in record.message]
         assert said == [
             f"no price of {CARD.model_id} is known: the budget counts its videos when their cost is reported"
         ]
+        rig.gate.open.set()
         for job in jobs:
             await rig.finish(job)
         use = await rig.engine.allowances.budget_use()

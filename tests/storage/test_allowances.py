@@ -420,7 +420,7 @@ async def test_uses_of_an_older_version_count(url: str) -> None:
 async def test_the_money_of_an_older_version_is_known(url: str) -> None:
     """The migration takes models and costs from the jobs, those on own keys included; a resumed job is paid once."""
     with closing(Database(url)) as database:
-        before = [migration.name for migration in MIGRATIONS].index("0013_money")
+        before = [migration.name for migration in MIGRATIONS].index("0014_money")
         database.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:before]))
         columns = "job_id, share_id, visitor_id, backend, model_id, payload, outputs, cancel_requested, version"
         for name, rest in (
