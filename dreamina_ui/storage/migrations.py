@@ -170,6 +170,35 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
+        # Votes on videos, and what each voter has chosen.
+        "0013_votes",
+        (
+            """
+            CREATE TABLE votes (
+                vote_id TEXT PRIMARY KEY,
+                presenter TEXT NOT NULL,
+                title TEXT NOT NULL,
+                ranked BOOLEAN NOT NULL,
+                candidates TEXT NOT NULL,
+                opened_at DOUBLE PRECISION NOT NULL,
+                closed_at DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX votes_by_presenter ON votes (presenter, opened_at)",
+            """
+            CREATE TABLE ballots (
+                vote_id TEXT NOT NULL,
+                voter TEXT NOT NULL,
+                address TEXT NOT NULL,
+                choice TEXT NOT NULL,
+                cast_at DOUBLE PRECISION NOT NULL,
+                PRIMARY KEY (vote_id, voter)
+            )
+            """,
+            "CREATE INDEX ballots_by_address ON ballots (vote_id, address)",
+        ),
+    ),
+    Migration(
         # What a use is expected to cost and has cost, for the day's budget and the owner's sums. Jobs on visitors' own keys have
         # uses, too, which count for no limit. And which parts of which day's budget were told to be used up.
         "0014_money",
