@@ -188,7 +188,9 @@ def states(page: Page, folder: Path) -> Iterator[str]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("language", "size", "light", "dark"), [("en", LAPTOP, OPTIONS, OF_COLOURS), ("de", PHONE, OF_WORDS, None)]
+    ("language", "size", "light", "dark"),
+    [("en", LAPTOP, OPTIONS, OF_COLOURS), ("de", PHONE, OF_WORDS, None)],
+    ids=["en", "de"],
 )
 def test_every_state_of_the_field_is_accessible(
     browser: Browser,
