@@ -1,8 +1,8 @@
 """Alternatives in a prompt: `a {red|green} boat` is two prompts. Pure.
 
-A prompt is read once, in time that grows with its length, and counted without being expanded. A brace is doubled to stand for itself
-(`{{`, `}}`). As they stand are also braces around one text alone (`{red}`), the braces of a JSON object, and a whole prompt
-whose alternatives are not closed or nested too deep.
+A prompt is read once, in time that grows with its length, and counted without being expanded. A brace is doubled to stand
+for itself (`{{`, `}}`). As they stand are also braces around one text alone (`{red}`), the braces of a JSON object, and a whole
+prompt whose alternatives are not closed or nested too deep.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["COUNT_MOST", "DEPTH_MOST", "Alternatives", "as_it_stands", "literal", "prompts_in", "read"]
+__all__ = ["COUNT_MOST", "DEPTH_MOST", "JSON_TRIES", "Alternatives", "as_it_stands", "end_of_json", "literal", "read"]
 
 DEPTH_MOST = 20
 """Alternatives that are nested deeper are not read."""
@@ -21,13 +21,16 @@ JSON_TRIES = 20
 """How many texts of one prompt that begin like a JSON object, and are none, are read to their end."""
 _JSON = json.JSONDecoder()
 _JSON_START = re.compile(r'\{\s*["}]')
+_LIKE_JSON = re.compile(r"""[\[{\s]*\{\s*["'“}\w]""")
+_BRACKETS = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}\[\]]')
+"""Texts in quotation marks, and the brackets outside of them."""
 _MARK = re.compile(r"[{|}]")
 
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """A prompt that was read: its `parts`, one after the other, of which each is a text or a choice of several. `problem` tells why
-    it is taken as it stands.
+    """A prompt that was read: its `parts`, one after the other, of which each is a text or a choice of several. `problem` tells
+    why it is taken as it stands.
     """
 
     parts: tuple["str | tuple[Alternatives, ...]", ...]
@@ -60,6 +63,12 @@ class Alternatives:
                     break
                 left -= each.count
         return "".join(reversed(texts))
+
+    def prompts(self, most: int) -> list[str]:
+        """The first `most` prompts, each once, and without blanks around it where there are several."""
+        if self.count == 1:
+            return [self.at(0)]
+        return list(dict.fromkeys(self.at(number).strip() for number in range(min(self.count, most))))
 
 
 @dataclass(slots=True)
@@ -102,7 +111,7 @@ def read(prompt: str) -> Alternatives:
             at = start = at + 2
         elif letter == "{":
             if tries < JSON_TRIES and _JSON_START.match(prompt, at):
-                if (end := _end_of_json(prompt, at)) is not None:
+                if (end := end_of_json(prompt, at, strictly=True)) is not None:
                     at = end
                     continue
                 tries += 1
@@ -133,13 +142,6 @@ def read(prompt: str) -> Alternatives:
     return Alternatives(tuple(opened[0].read))
 
 
-def prompts_in(prompt: str, most: int) -> list[str]:
-    """The prompts that this one is, each once and without blanks around it; the first `most` of them."""
-    alternatives = read(prompt)
-    numbers = range(min(alternatives.count, most))
-    return list(dict.fromkeys(alternatives.at(number).strip() for number in numbers))
-
-
 def literal(prompt: str) -> str:
     """The prompt written so that it is read as this very text: with its braces doubled, if they would mean something else."""
     if as_it_stands(prompt):
@@ -153,10 +155,23 @@ def as_it_stands(prompt: str) -> bool:
     return alternatives.count == 1 and alternatives.at(0) == prompt
 
 
-def _end_of_json(prompt: str, at: int) -> int | None:
-    """The end of the JSON object that begins here, if there is one."""
+def end_of_json(text: str, at: int, *, strictly: bool = False) -> int | None:
+    """The end of the JSON object or list that begins here, if there is one.
+
+    Unless read `strictly`, it may have faults, such as a comma too many: it ends where its brackets are balanced.
+    """
     try:
-        _, end = _JSON.raw_decode(prompt, at)
+        return _JSON.raw_decode(text, at)[1]
     except (ValueError, RecursionError):
+        return None if strictly else _end_of_brackets(text, at)
+
+
+def _end_of_brackets(text: str, at: int) -> int | None:
+    if not _LIKE_JSON.match(text, at):
         return None
-    return end
+    depth = 0
+    for found in _BRACKETS.finditer(text, at):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found[0], 0)
+        if depth == 0:
+            return found.end()
+    return None

@@ -12,6 +12,7 @@ from itertools import islice, product
 from math import prod
 from typing import Any
 
+from dreamina_ui.cards.alternatives import JSON_TRIES, end_of_json, read
 from dreamina_ui.cards.encodings import WORKBOOKS, decoded, readings_of
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.models import MODEL, Models
@@ -29,11 +30,14 @@ from dreamina_ui.cards.plans import (
     Wanted,
     carried,
     each_model,
+    each_prompt,
     facts_of,
     listed,
+    note_of,
     planned,
     refused,
     source_of,
+    too_many,
 )
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import value_of, written
@@ -58,6 +62,7 @@ SEEDS_TEXT_MOST = 10_000
 COLUMNS_MOST = 100
 """A header with more columns is refused."""
 
+_JSON_LINE = re.compile(r"(?<![^\r\n])[ \t]*[{\[]")
 _BETWEEN_VALUES = re.compile(r"[ \t\r\n,]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLANK_LINES = re.compile(r"(?:[ \t]*(?:\r\n|\r|\n))+")
@@ -66,19 +71,42 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[;,\t ]*(?:\r\n|\r|\n)', re.
 _RANDOM = re.compile(r"(\d{1,5})\s*(?:random|zufällige?)", re.IGNORECASE | re.ASCII)
 
 
-def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
-    """One prompt for each line that is not blank, or for each JSON object; the other fields from `shared`."""
+def plan_lines(card: Card, text: str, shared: Mapping[str, Any], agreed: Collection[str] = ()) -> Plan:
+    """One prompt for each line that is not blank, or for each JSON object; the other fields from `shared`.
+
+    Alternatives in a prompt make several. Where JSON goes over several lines, the plan has a question and no videos, until one
+    of its answers is in `agreed`, of which the last one counts.
+    """
     if len(text) > BYTES_MOST:
         return refused(0, "too_big", given=len(text), limit=BYTES_MOST)
     name = card.prompt.name if card.prompt else "prompt"
-    lines = _json_values(text) or _LINE_END.split(text)
-    count = sum(1 for prompt in lines if not prompt.isspace() and prompt)
-    if count > BATCH_MOST:
-        return refused(0, "too_many", given=count, limit=BATCH_MOST)
-    filled = [
-        Wanted(line, card, {name: prompt.strip()}) for line, prompt in enumerate(lines, start=1) if prompt.strip()
-    ]
-    return planned(filled, shared, first=card)
+    count = sum(1 for prompt in _LINE_END.split(text) if prompt and not prompt.isspace())
+    together = _with_json_together(text)
+    if count > BATCH_MOST and not 0 < len(together) <= BATCH_MOST:
+        return too_many(count)
+    apart = _prompts_of(text, 1)
+    if together:
+        named = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+        answers = {f"{named} together": together, f"{named} lines": apart}
+        chosen = [answers[answer] for answer in agreed if answer in answers]
+        if not chosen:
+            asked = [(answer, len(prompts)) for answer, prompts in answers.items()]
+            return replace(refused(0, "json_lines"), question=Question(together=asked[0], apart=asked[1]))
+        prompts = chosen[-1]
+    elif values := _json_values(text):
+        prompts = [_Prompt(line, value, is_json=True) for line, value in enumerate(values, start=1)]
+    else:
+        prompts = apart
+    if len(prompts) > BATCH_MOST:
+        return too_many(len(prompts))
+    wanted = each_prompt(
+        [Wanted(prompt.line, card, {name: prompt.text}) for prompt in prompts],
+        as_they_stand=[prompt.line for prompt in prompts if prompt.is_json],
+    )
+    if isinstance(wanted, Plan):
+        return wanted
+    rows, notes = wanted
+    return planned(rows, shared, first=card, notes=notes)
 
 
 def plan_csv(
@@ -132,7 +160,7 @@ def plan_csv(
     others = ((line, cells) for line, cells in records if cells != header)  # joined files have it several times
     rows = list(islice(others, BATCH_MOST))
     if beyond := sum(1 for _ in others):
-        return refused(0, "too_many", given=len(rows) + beyond, limit=BATCH_MOST)
+        return too_many(len(rows) + beyond)
     width = len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)))
     filled = max((len(cells) for _, cells in rows if cells and len(cells) <= width), default=0)
     header += [""] * (filled - len(header))  # columns without a name
@@ -168,7 +196,11 @@ def plan_csv(
         for line, cells in rows
         if cells is not None and len(cells) <= len(header)
     ]
-    return planned(wanted, shared, problems, first=card)
+    expanded = each_prompt(wanted)
+    if isinstance(expanded, Plan):
+        return expanded
+    wanted, notes = expanded
+    return planned(wanted, shared, problems, first=card, notes=notes)
 
 
 def plan_sweep(
@@ -178,12 +210,16 @@ def plan_sweep(
     frames: Sequence[Any],
     seeds: Sequence[int] | str,
 ) -> Plan:
-    """One job for each model and combination of values; an empty dimension keeps the value in `base`.
+    """One job for each model and combination of values; an empty dimension keeps the value in `base`. The alternatives of the
+    prompt in `base` are one more dimension.
 
     `seeds` are whole numbers, or a text: whole numbers between commas or blanks, or "3 random". A model makes its videos without
     a dimension, or a value of one, that it does not take and another of the models does.
     """
     cards = each_model(cards)
+    prompts = read(_prompt_in(cards, base))
+    # A model without a prompt makes one video of all alternatives.
+    counts = {card.model_id: prompts.count if card.prompt else 1 for card in cards}
     with within(PLAN_S):
         dimensions = {
             card.model_id: {
@@ -195,18 +231,31 @@ def plan_sweep(
         }
         # Before each is looked at, which takes longer.
         if (longest := max(len(values) for of_card in dimensions.values() for values in of_card.values())) > BATCH_MOST:
-            others = min(prod(len(values) or 1 for values in of_card.values()) for of_card in dimensions.values())
-            return refused(0, "too_many", given=max(longest, others), limit=BATCH_MOST)
+            others = min(
+                prod([counts[model_id], *(len(values) or 1 for values in of_card.values())])
+                for model_id, of_card in dimensions.items()
+            )
+            return too_many(max(longest, others))
         swept, not_taken = _swept(cards, dimensions)
-        counts = (prod(len(values) for values in of_card.values()) for of_card in swept.values())
-        if (count := sum(counts)) > BATCH_MOST:
-            return refused(0, "too_many", given=count, limit=BATCH_MOST)
+        sizes = (prod([counts[name], *map(len, of_card.values())]) for name, of_card in swept.items())
+        if (count := sum(sizes)) > BATCH_MOST:
+            return too_many(count)
+        for card in cards:
+            if card.prompt and prompts.parts:  # the last dimension changes first
+                swept[card.model_id] = {card.prompt.name: prompts.prompts(BATCH_MOST), **swept[card.model_id]}
         wanted = [
             Wanted(0, card, dict(zip(of_card, values, strict=True)))
             for card, of_card in zip(cards, swept.values(), strict=True)
             for values in product(*of_card.values())
         ]
-        return planned(wanted, base, first=cards[0], not_taken=not_taken)
+        notes = [note_of(prompts.problem)] if prompts.problem else []
+        return planned(wanted, base, first=cards[0], not_taken=not_taken, notes=notes)
+
+
+def _prompt_in(cards: Sequence[Card], values: Mapping[str, Any]) -> str:
+    """The prompt among values that all videos share; empty without one."""
+    named = (values.get(card.prompt.name) for card in cards if card.prompt)
+    return next((prompt for prompt in named if isinstance(prompt, str) and prompt.strip()), "")
 
 
 def _swept(
@@ -413,6 +462,54 @@ def _unreadable(data: bytes) -> tuple[int, str]:
     except UnicodeDecodeError as error:
         return _line_of(error.object[: error.start].decode(codec, "ignore")), "encoding"
     return (_line_of(text[: text.index("\0")]), "nul") if "\0" in text else (1, "encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """The prompt that begins on a line. JSON, or what looks like it, has no alternatives."""
+
+    line: int
+    text: str
+    is_json: bool = False
+
+
+def _with_json_together(text: str) -> list[_Prompt]:
+    """The prompts of lines, where JSON that goes over several lines is one, with what follows it on its last line.
+
+    None where no JSON does.
+    """
+    found: list[_Prompt] = []
+    at, line = 0, 1
+    for start, end in _json_of_several_lines(text):
+        found += _prompts_of(text[at:start], line)
+        line += len(_LINE_END.findall(text, at, start))
+        found.append(_Prompt(line, text[start:end].strip(), is_json=True))
+        line += len(_LINE_END.findall(text, start, end))
+        at = end
+    return [*found, *_prompts_of(text[at:], line)] if found else []
+
+
+def _prompts_of(text: str, first: int) -> list[_Prompt]:
+    lines = enumerate(_LINE_END.split(text), start=first)
+    return [_Prompt(line, prompt.strip()) for line, prompt in lines if prompt and not prompt.isspace()]
+
+
+def _json_of_several_lines(text: str) -> Iterator[tuple[int, int]]:
+    """Where lines with JSON that goes over several lines begin and end."""
+    at = others = missed = 0
+    while others <= BATCH_MOST and missed < JSON_TRIES and (start := _JSON_LINE.search(text, at)):
+        line_end, end = _end_of_line(text, start.end()), end_of_json(text, start.end() - 1)
+        at = line_end
+        if end is not None and end > line_end:
+            at = _end_of_line(text, end)
+            yield start.start(), at
+        others += at == line_end
+        missed += end is None
+
+
+def _end_of_line(text: str, at: int) -> int:
+    found = _LINE_END.search(text, at)
+    return found.start() if found else len(text)
 
 
 def _json_values(text: str) -> list[str] | None:

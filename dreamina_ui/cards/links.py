@@ -4,23 +4,25 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from dreamina_ui.cards.alternatives import as_it_stands
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import value_of, written_for
 from dreamina_ui.errors import InvalidInput
 
-__all__ = ["link_of", "model_from", "values_from"]
+__all__ = ["is_as_typed", "link_of", "model_from", "values_from"]
 
+TYPED = "alternatives"
 LINK_S = 0.2
 """Seconds of processor time to check the values of a link, which is done while others wait."""
 TEXT_MOST = 10_000
 """Characters of one value in a link; a longer one is refused."""
 
 
-def link_of(card: Card, payload: Mapping[str, Any], *, is_default: bool = True) -> str:
+def link_of(card: Card, payload: Mapping[str, Any], *, is_default: bool = True, as_typed: bool = False) -> str:
     """`?prompt=…&seed=…`: the required values, and those that differ from the card's defaults; and the model, if it is not the
-    default one.
+    default one. In a prompt `as_typed`, which the link says, braces can be alternatives; else it is the very text.
     """
     named = {} if is_default or card.field(MODEL.name) else {MODEL.name: card.model_id}
     given = named | {
@@ -29,7 +31,14 @@ def link_of(card: Card, payload: Mapping[str, Any], *, is_default: bool = True) 
         if ((value := payload.get(field.name)) is not None or (field.nullable and field.name in payload))
         and (field.required or value != field.default)
     }
+    if as_typed and card.prompt and not as_it_stands(str(given.get(card.prompt.name, ""))):
+        given |= {TYPED: "yes"}
     return "?" + urlencode(given, quote_via=quote, safe="", errors="replace") if given else ""
+
+
+def is_as_typed(card: Card, query: Mapping[str, str]) -> bool:
+    """Whether the prompt in a link is as it was typed, so that braces in it can be alternatives."""
+    return card.field(TYPED) is None and query.get(TYPED) == "yes"
 
 
 def model_from(models: Models, query: Mapping[str, str]) -> tuple[Card, InvalidInput | None]:

@@ -5,10 +5,11 @@ A plan with any problem has no videos: a batch is sent completely, or not at all
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, read
 from dreamina_ui.cards.encodings import Reading
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.schema.validator import within
@@ -17,6 +18,7 @@ from dreamina_ui.errors import Fact, InvalidInput
 
 __all__ = [
     "BATCH_MOST",
+    "PLAN_NOTES",
     "PLAN_PROBLEMS",
     "PLAN_S",
     "Columns",
@@ -29,15 +31,21 @@ __all__ = [
     "carried",
     "dealt",
     "each_model",
+    "each_prompt",
     "facts_of",
+    "given_count",
     "listed",
+    "note_of",
     "planned",
     "refused",
     "source_of",
+    "too_many",
 ]
 
 BATCH_MOST = 200
 PROBLEMS_MOST = 50
+LINES_SHOWN = 10
+"""The numbers of so many lines are named in a note."""
 PLAN_S = 2.0
 """Seconds of processor time to check all values of a batch; two hundred ordinary ones take a fifth of it."""
 
@@ -49,6 +57,7 @@ PLAN_PROBLEMS = (
     "workbook",  # a spreadsheet's own file
     "lost_letters",  # another program has replaced letters by "�"
     "json",  # no table, but prompts in JSON
+    "json_lines",  # JSON that goes over several lines, where each line is a prompt; comes with a question
     "nul",
     "quotes",  # a quoted cell has no end, or text after it
     "no_header",  # allowed
@@ -58,6 +67,11 @@ PLAN_PROBLEMS = (
     "more",  # count: problems that are not listed
 )
 """The problems of a batch besides `PROBLEMS`, with their facts."""
+PLAN_NOTES = (
+    "unclosed",  # alternatives in a prompt are not closed
+    "too_deep",  # they are nested deeper than limit
+)
+"""Why a prompt is taken as it stands, with the facts lines, if there are lines, and limit."""
 _FILE_NAME = re.compile(r"[^/\\:]+\.[A-Za-z0-9]{2,5}")
 
 
@@ -85,8 +99,8 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person has to agree to before a table is used: one of several `readings` (by their answers), or the `answer`
-    that some columns are `left_out` and others `taken` for a field.
+    """What a person has to agree to before the input is used: one of several `readings` of a table (by their answers), or the
+    `answer` that some columns are `left_out` and others `taken` for a field; or, of lines, whether JSON in them stays `together`.
 
     `of_models` is what holds only for the rows of one model, by its title.
     """
@@ -96,6 +110,10 @@ class Question:
     taken: Mapping[str, Field] = dataclasses.field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     of_models: tuple[tuple[str, Columns], ...] = ()
+    together: tuple[str, int] | None = None
+    """The answer, and the number of prompts."""
+    apart: tuple[str, int] | None = None
+    """As `together`, where each line is a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +138,14 @@ class Planned:
 class Plan:
     """Either checked videos, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest.
 
-    With a `question`, the only problem is what the question is about.
+    With a `question`, the only problem is what the question is about. `notes` are of `PLAN_NOTES`.
     """
 
     videos: tuple[Planned, ...] = ()
     problems: tuple[LineProblem, ...] = ()
     question: Question | None = None
     not_taken: tuple[NotTaken, ...] = ()
+    notes: tuple[LineProblem, ...] = ()
 
     @property
     def payloads(self) -> tuple[dict[str, Any], ...]:
@@ -205,10 +224,11 @@ def planned(
     *,
     first: Card,
     not_taken: Sequence[NotTaken] = (),
+    notes: Sequence[LineProblem] = (),
 ) -> Plan:
     """The plan of these videos. `shared` are the values that all have, of which those of the model `first` count first."""
     if len(rows) > BATCH_MOST:
-        return refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
+        return too_many(len(rows))
     if not rows and not problems:
         return refused(0, "empty")
     with within(PLAN_S):
@@ -219,7 +239,54 @@ def planned(
     wrong = [*problems, *_merged(found, len(cards))]
     if wrong:
         return listed(sorted(wrong, key=lambda problem: problem.line))
-    return Plan(tuple(videos), not_taken=(*not_taken, *used))
+    return Plan(tuple(videos), not_taken=(*not_taken, *used), notes=tuple(notes))
+
+
+def each_prompt(
+    rows: Sequence[Wanted], as_they_stand: Collection[int] = ()
+) -> tuple[list[Wanted], list[LineProblem]] | Plan:
+    """The videos with each alternative of their prompts, and notes about them; or a refusal, where these are too many.
+
+    The prompts of the lines `as_they_stand` have no alternatives.
+    """
+    found = [_alternatives_of(row) if row.line not in as_they_stand else None for row in rows]
+    counts = [each.count if each else 1 for each in found]
+    if (count := sum(counts)) > BATCH_MOST:
+        line = next((row.line for row, own in zip(rows, counts, strict=True) if own > BATCH_MOST), 0)
+        return too_many(count, line)
+    expanded: list[Wanted] = []
+    lines: dict[str, list[int]] = {}
+    for row, alternatives in zip(rows, found, strict=True):
+        if alternatives is None or row.card.prompt is None:
+            expanded.append(row)
+            continue
+        if alternatives.problem:
+            lines.setdefault(alternatives.problem, []).append(row.line)
+        name = row.card.prompt.name
+        texts = alternatives.prompts(BATCH_MOST)
+        expanded += [dataclasses.replace(row, values={**row.values, name: text}) for text in texts]
+    return expanded, [note_of(problem, of_problem) for problem, of_problem in lines.items()]
+
+
+def note_of(problem: str, lines: Sequence[int] = ()) -> LineProblem:
+    """The note that the prompts of these lines are taken as they stand."""
+    shown = ", ".join(map(str, lines[:LINES_SHOWN])) + (" …" if len(lines) > LINES_SHOWN else "")
+    return LineProblem(0, None, problem, {"limit": DEPTH_MOST, "lines": shown or None})
+
+
+def _alternatives_of(row: Wanted) -> Alternatives | None:
+    given = row.values.get(row.card.prompt.name) if row.card.prompt else None
+    return read(given) if isinstance(given, str) else None
+
+
+def too_many(count: int, line: int = 0) -> Plan:
+    """The refusal of so many videos."""
+    return refused(line, "too_many", given=given_count(count), limit=BATCH_MOST)
+
+
+def given_count(count: int) -> Fact:
+    """A number of videos for a sentence."""
+    return count if count < COUNT_MOST else "> 10¹⁵"
 
 
 def _checked(

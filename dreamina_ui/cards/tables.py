@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dreamina_ui.cards.alternatives import literal
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.values import written, written_for
@@ -32,6 +33,7 @@ def written_table(models: Models, rows: Sequence[tuple[str, Mapping[str, Any]]])
             name: written_for(fields[name], value) if name in fields else "" if value is None else written(value)
             for name, value in payload.items()
         }
+        _write_literally(card, cells)
         table.append((model_id, cells))
     return _written(models, names, table)
 
@@ -44,8 +46,15 @@ def written_example(models: Models) -> str:
         cells = {field.name: written_for(field, field.default) or field.sample or "" for field in card.fields}
         if card.prompt is not None:
             cells[card.prompt.name] = cells[card.prompt.name] or str(prompt)
+            _write_literally(card, cells)
         rows.append((card.model_id, {**cells, "seed": ""}))
     return _written(models, field_names(models), rows)
+
+
+def _write_literally(card: Card | None, cells: dict[str, str]) -> None:
+    """Write the prompt so that a table is read as this very text, without alternatives."""
+    if card is not None and card.prompt is not None and card.prompt.name in cells:
+        cells[card.prompt.name] = literal(cells[card.prompt.name])
 
 
 def _written(models: Models, names: Sequence[str], rows: Sequence[tuple[str, Mapping[str, str]]]) -> str:

@@ -250,6 +250,7 @@ class Engine:
         *,
         model: str | None = None,
         count: int = 1,
+        each: Sequence[Mapping[str, Any]] = ({},),
         click_id: str | None = None,
         call_id: str | None = None,
         key: str | None = None,
@@ -257,16 +258,24 @@ class Engine:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
         `values` are by field name of the `model`, an id (None is the default model); a field that is None or absent takes the
-        card's default. A random seed is drawn for each of the `count` (1 to 4) variations; a given seed is counted up. The same
-        `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the same model and
-        values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else with the shared
-        one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`,
-        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached`,
-        `DailyBudgetReached` or `StoreError`; then nothing was sent.
+        card's default. A random seed is drawn for each of the `count` (1 to 4) variations; a given seed is counted up. With
+        several of `each`, there are so many variations for each of these values, which count before those in `values`; 4 in all.
+        The same `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the
+        same model and values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and
+        else with the shared one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`,
+        `LibraryError`, `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`,
+        `DailyLimitReached`, `DailyBudgetReached` or `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
-            visitor_id, self.models.find(model), values, count=count, click_id=click_id, call_id=call_id, key=own
+            visitor_id,
+            self.models.find(model),
+            values,
+            count=count,
+            each=each,
+            click_id=click_id,
+            call_id=call_id,
+            key=own,
         )
         await self._passed("after_click")
         await self.supervisor.sweep()

@@ -46,24 +46,27 @@ class Submission:
         values: Mapping[str, Any],
         *,
         count: int,
+        each: Sequence[Mapping[str, Any]] = ({},),
         click_id: str | None,
         call_id: str | None = None,
         key: str | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
-        payload = await checked(card, values)
-        if not 1 <= count <= VARIATIONS_MOST:
-            raise InvalidInput("variations", "not_allowed", f"variations: {count} is not 1 to {VARIATIONS_MOST}")
-        await self.inputs.check(visitor_id, payload, card.fields)
+        payloads = [await checked(card, {**values, **own}) for own in each]
+        if not 1 <= count * len(payloads) <= VARIATIONS_MOST:
+            given = count * len(payloads)
+            raise InvalidInput("variations", "not_allowed", f"variations: {given} is not 1 to {VARIATIONS_MOST}")
+        for payload in payloads:
+            await self.inputs.check(visitor_id, payload, card.fields)
         key = await self._check_can_make(visitor_id, key)
-        seeded = [card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
+        seeded = [card.with_seed(payload, self.clock.draw, number) for payload in payloads for number in range(count)]
         click_id = call_id or _kept(click_id)
         made = [
             self.made(visitor_id, card, payload, click_id=click_id, variation=number)
             for number, payload in enumerate(seeded)
         ]
         jobs = await self._add(made, key, is_call=call_id is not None)
-        if call_id is not None and not _has_same_settings(card, payload, jobs[0]):
+        if call_id is not None and not _has_same_settings(card, payloads[0], jobs[0]):
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 

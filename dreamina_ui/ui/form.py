@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from dreamina_ui.cards.alternatives import literal
 from dreamina_ui.cards.model_card import Card, Field, seed_most
 from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
 from dreamina_ui.ui.prompting import chips_html
@@ -46,6 +47,11 @@ class Form:
     def picture(self) -> Field | None:
         """The field for the picture that a video begins with: the first one for a picture."""
         return next((field for field in self.card.fields if field.media == "image"), None)
+
+    @property
+    def prompt(self) -> Component | None:
+        """The control of the card's prompt."""
+        return self.controls[self.card.prompt.name] if self.card.prompt else None
 
     def values(self, contents: Mapping[Component, Any], *, comma: bool = False) -> dict[str, Any]:
         """The values by field name, from the contents of the controls; `comma` is as for `value_of`."""
@@ -160,9 +166,10 @@ def _seed(field: Field, card: Card, fixed: Fixed) -> Component:
 
 def build_control(card: Card, field: Field, fixed: Fixed, section: str = "field") -> Component:
     """The component for one field; `section` is the start of its element id."""
+    content = content_for(field, field.default)
     common: dict[str, Any] = {
         "label": _label(field, fixed),
-        "value": content_for(field, field.default),
+        "value": literal(content) if field == card.prompt and isinstance(content, str) else content,
         "elem_id": f"{section}-{field.name}",
         "info": field.description or None,
         "min_width": 120,

@@ -126,10 +126,13 @@ class Page:
         compose.generate.click(
             self.start,
             inputs=compose.start_inputs,
-            outputs=[stage.current, compose.accepted, *compose.messages],
+            outputs=[stage.current, compose.accepted, *compose.messages, *compose.price_outputs],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
+        )
+        compose.to_batch.click(
+            self.take_to_batch, inputs=compose.price_inputs, outputs=[*batch.filled, self.tabs], **quiet
         )
         compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
         for chosen in (history.list.select, batch.table.select):
@@ -160,7 +163,7 @@ class Page:
         )
         if self._engine.backend.charges:
             # What the last video cost may be known now.
-            watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price, **quiet)
+            watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price_outputs, **quiet)
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.filled, **quiet)
         if pictures := compose.forms.pictures:
@@ -225,6 +228,12 @@ class Page:
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)
         return update if job is None else {**update, self.stage.current: job.job_id}
+
+    async def take_to_batch(self, request: gr.Request, *values: Any) -> Update:
+        """Show the form's settings as a batch: one prompt with its alternatives."""
+        asked = await self.compose.asked(request, values)
+        filled = self.batch.fill(asked.form.card, asked.values, asked.variations)
+        return {**filled, self.tabs: gr.update(selected="batch")}
 
     async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change of the job on the stage, until it ends or another one is shown."""

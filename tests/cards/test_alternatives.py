@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, as_it_stands, literal, prompts_in, read
+from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, as_it_stands, literal, read
 
 BRACES = st.text(st.sampled_from('{|} ab"'), max_size=24)
 FOUR = ["a red boat at dawn", "a red boat at dusk", "a green boat at dawn", "a green boat at dusk"]
@@ -79,7 +79,7 @@ def test_many_combinations_are_counted_and_not_expanded() -> None:
     assert list(islice(million, 3)) == ["000000", "000001", "000002"]
     assert million.at(999_999) == "999999"
     assert read("{0|1}" * 1000).count == COUNT_MOST
-    assert prompts_in("{0|1}" * 1000, 2) == ["0" * 1000, "0" * 999 + "1"]
+    assert read("{0|1}" * 1000).prompts(2) == ["0" * 1000, "0" * 999 + "1"]
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_a_megabyte_is_read_in_time(part: str) -> None:
     text = part * (2**20 // len(part))
     start = time.process_time()
     assert read(text).count >= 1
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 10
 
 
 def test_prompts_come_once_and_without_blanks_around() -> None:
     """An empty alternative at an end leaves no blank, and equal ones are one video."""
-    assert prompts_in("{a|a} boat {red|}", 200) == ["a boat red", "a boat"]
-    assert prompts_in("{a|}", 200) == ["a", ""]
+    assert read("{a|a} boat {red|}").prompts(200) == ["a boat red", "a boat"]
+    assert read("{a|}").prompts(200) == ["a", ""]
 
 
 @settings(max_examples=200, deadline=None)

@@ -382,15 +382,118 @@ def test_too_many_cells_are_one_problem() -> None:
     assert plan.problems[0].facts == {"given": 3, "limit": 1, "lines": "2, 4"}
 
 
-def test_json_is_one_prompt() -> None:
-    """A prompt in JSON has many lines and is one prompt; as a table it is refused by name."""
-    prompt = '{\n  "shot": {"motion": "slow dolly in"},\n  "negative": ["text"]\n}'
-    assert [payload["prompt"] for payload in plan_lines(CARD, f"{prompt}\n\n{prompt}\n", {}).payloads] == [
-        prompt,
-        prompt,
+JSON_PROMPT = '{\n  "shot": {"motion": "slow|quick dolly in"},\n  "negative": ["text"]\n}'
+
+
+@pytest.mark.parametrize(
+    ("text", "together", "apart"),
+    [
+        (JSON_PROMPT, 1, 4),
+        (f"{JSON_PROMPT}\n\n{JSON_PROMPT},\n", 2, 8),
+        (f"A boat\r\n{JSON_PROMPT} in the style of a comic\nA cat\n", 3, 6),
+        ('{\n  "shot": "a|b",\n}', 1, 3),
+        ('[\n{"shot": 1},\n{"shot": 2}\n]', 1, 4),
+    ],
+)
+def test_json_of_several_lines_is_asked_about(text: str, together: int, apart: int) -> None:
+    """One prompt, or one on each line: the last answer counts. JSON has no alternatives."""
+    asked = plan_lines(CARD, text, {})
+    assert problems_of(asked) == [(0, None, "json_lines")]
+    assert asked.question is not None
+    assert asked.question.together is not None
+    assert asked.question.apart is not None
+    (as_one, count), (as_lines, lines) = asked.question.together, asked.question.apart
+    assert (count, lines) == (together, apart)
+    assert len(plan_lines(CARD, text, {}, [as_lines, as_one]).payloads) == together
+    assert len(plan_lines(CARD, text, {}, [as_one, as_lines]).payloads) == apart
+    assert problems_of(plan_lines(CARD, f"{text} ", {}, [as_one])) == [(0, None, "json_lines")]
+
+
+def test_json_on_one_line_is_no_question() -> None:
+    """It is one prompt for each object; as a table it is refused by name."""
+    assert [payload["prompt"] for payload in plan_lines(CARD, '{"a": "x|y"}\n\n{"b": 1}, {"c": 2}', {}).payloads] == [
+        '{"a": "x|y"}',
+        '{"b": 1}',
+        '{"c": 2}',
     ]
-    assert problems_of(of_csv(prompt)) == [(0, None, "json")]
-    assert len(plan_lines(CARD, '{"a": 1}\n{not json\n', {}).payloads) == 2
+    assert problems_of(of_csv(JSON_PROMPT)) == [(0, None, "json")]
+    plan = plan_lines(CARD, '{"a": 1}\n{not json\n', {})
+    assert [payload["prompt"] for payload in plan.payloads] == ['{"a": 1}', "{not json"]
+    assert [(note.problem, note.facts["lines"]) for note in plan.notes] == [("unclosed", "2")]
+
+
+def test_json_of_more_lines_than_a_batch_has_can_be_one_prompt() -> None:
+    """Only the answer that each line is a prompt is refused."""
+    text = '{"a": [\n' + "1,\n" * 300 + '"b"]}'
+    question = plan_lines(CARD, text, {}).question
+    assert question is not None
+    assert question.together is not None
+    assert question.apart is not None
+    assert question.together[1] == 1
+    assert problems_of(plan_lines(CARD, text, {}, [question.apart[0]])) == [(0, None, "too_many")]
+
+
+# Alternatives
+
+
+def test_alternatives_of_lines_and_rows_are_videos() -> None:
+    """In order, in a batch of lines and of a table; a doubled brace and JSON stay."""
+    prompts = ["a red kite", "a kite", "two {b|c}", 'x {"y": "1|2"}']
+    plan = plan_lines(CARD, 'a {red |}kite\ntwo {{b|c}}\nx {"y": "1|2"}', {"seed": 7})
+    assert [payload["prompt"] for payload in plan.payloads] == prompts
+    assert {payload["seed"] for payload in plan.payloads} == {7}
+    plan = of_csv('prompt;frames\n"a {red |}kite";121\n"two {{b|c}}";241\n')
+    assert [(payload["prompt"], payload["frames"]) for payload in plan.payloads] == [
+        ("a red kite", 121),
+        ("a kite", 121),
+        ("two {b|c}", 241),
+    ]
+    assert plan.notes == ()
+
+
+def test_a_prompt_that_is_not_closed_is_planned_as_it_stands() -> None:
+    """The plan names its lines."""
+    plan = plan_lines(CARD, "{{{|\nfine\na {red|green boat\n" + "{a|" * 30 + "b" + "}" * 30, {})
+    assert [payload["prompt"] for payload in plan.payloads][:3] == ["{{{|", "fine", "a {red|green boat"]
+    assert [(note.problem, note.facts["lines"]) for note in plan.notes] == [("unclosed", "1, 3"), ("too_deep", "4")]
+
+
+def test_too_many_alternatives_are_counted_and_not_planned() -> None:
+    """A million is refused with its count and line; so are lines that are too many only together, and what nobody can count."""
+    million = "{0|1|2|3|4|5|6|7|8|9}" * 6
+    for plan in (plan_lines(CARD, f"a\n{million}", {}), of_csv(f"prompt\n{million}\n")):
+        assert problems_of(plan) == [(2, None, "too_many")]
+        assert plan.problems[0].facts["limit"] == BATCH_MOST
+    assert plan_lines(CARD, f"a\n{million}", {}).problems[0].facts["given"] == 1_000_001
+    swept = plan_sweep([CARD], {"prompt": million}, [], [121, 241], [1, 2])
+    assert (problems_of(swept), swept.problems[0].facts["given"]) == ([(0, None, "too_many")], 4_000_000)
+    hundreds = plan_lines(CARD, "\n".join(["{0|1}" * 7] * 2), {})
+    assert (problems_of(hundreds), hundreds.problems[0].facts["given"]) == ([(0, None, "too_many")], 256)
+    assert plan_lines(CARD, "{0|1}" * 7, {}).payloads[127]["prompt"] == "1111111"
+    assert plan_lines(CARD, "{0|1}" * 500, {}).problems[0].facts["given"] == "> 10¹⁵"
+
+
+def test_empty_alternatives_alone_are_a_missing_prompt() -> None:
+    """The line says so, and nothing is planned."""
+    assert problems_of(plan_lines(CARD, "fine\n{a|}", {})) == [(2, "prompt", "blank")]
+
+
+def test_alternatives_are_one_more_dimension_of_a_sweep() -> None:
+    """Each with each model and value, under the name that a model's prompt has."""
+    plan = plan_sweep([CARD, OTHER_CARD], {"prompt": "a {red|green} boat"}, [], [121, 241], [])
+    texts = [
+        (video.payload.get("prompt") or video.payload["text"], video.payload.get("frames")) for video in plan.videos
+    ]
+    assert texts == [
+        ("a red boat", 121),
+        ("a red boat", 241),
+        ("a green boat", 121),
+        ("a green boat", 241),
+        ("a red boat", None),
+        ("a green boat", None),
+    ]
+    note = plan_sweep([CARD], {"prompt": "a {red"}, [], [], []).notes[0]
+    assert (note.line, note.problem, note.facts["lines"]) == (0, "unclosed", None)
 
 
 # Sweeps

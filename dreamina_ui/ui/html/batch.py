@@ -133,7 +133,7 @@ def plan_html(plan: Plan, models: Models, price: str, of_models: Sequence[str], 
         for number, video in enumerate(plan.videos, start=1)
     )
     table = _TABLE.format(name=words.say("batch.plan"), data="", header=columns.header, rows=rows)
-    said = [*of_models, *_not_taken(plan.not_taken, words)]
+    said = [*of_models, *_not_taken(plan.not_taken, words), *(_note_text(note, words) for note in plan.notes)]
     notes = _OF_MODELS.format(Markup().join(map(_PROBLEM.format, said))) if said else ""
     return _PLAN.format(words.say("batch.count", count=len(plan.videos)), facts, notes, table)
 
@@ -159,13 +159,17 @@ def problems_html(problems: Sequence[LineProblem], words: Words) -> Markup:
 
 
 def question_html(question: Question, words: Words) -> Markup:
-    """What has to be agreed to before the table is used; each answer is a button."""
+    """What has to be agreed to before the input is used; each answer is a button."""
     if question.readings:
         readings = Markup().join(
             _READING.format(answer, reading.sample, reading.name) for answer, reading in question.readings.items()
         )
         otherwise = words.say("plan.question.none", button=words.say("plan.csv_button"))
         return _QUESTION.format(words.say("plan.question.encoding"), _READINGS.format(readings, otherwise))
+    if question.together and question.apart:
+        answers = {"plan.question.together": question.together, "plan.question.apart": question.apart}
+        buttons = (_AGREE.format(answer, words.say(key, count=count)) for key, (answer, count) in answers.items())
+        return _QUESTION.format(words.say("plan.json_lines"), Markup().join(buttons))
     said = _columns_text(question.taken, question.left_out, words)
     for title, columns in question.of_models:
         said.append(f"{title}: {' '.join(_columns_text(columns.taken, columns.left_out, words))}")
@@ -331,6 +335,11 @@ def _line_text(problem: LineProblem, words: Words) -> str:
         return f"{', '.join(problem.models)}: {sentence}"
     has_line = problem.line and not problem.facts.get("lines")
     return words.say("batch.line", line=problem.line, problem=sentence) if has_line else sentence
+
+
+def _note_text(note: LineProblem, words: Words) -> str:
+    """Why prompts are taken as they stand."""
+    return words.say(f"alternatives.{note.problem}" + (".lines" if note.facts.get("lines") else ""), **note.facts)
 
 
 def _problem_text(problem: LineProblem, words: Words) -> str:

@@ -18,7 +18,7 @@ from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.plans import each_model
 from dreamina_ui.cards.schema.fields import Field
-from dreamina_ui.cards.values import read_value, written
+from dreamina_ui.cards.values import content_for, read_value, written
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
@@ -112,6 +112,31 @@ class Batch:
         """The outputs of `watch`."""
         return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel, self.trouble]
 
+    @property
+    def filled(self) -> list[Any]:
+        """The outputs of `fill`."""
+        controls = [shared.control for shared in self.shared]
+        return [self.mode, self.sweep_prompt, self.models, *self._axes.values(), self.seeds, *controls]
+
+    def fill(self, card: Card, values: Mapping[str, Any], variations: int) -> Update:
+        """Show a form's settings as a sweep of its alternatives, with so many seeds; what is None is the default."""
+        prompt, seed = card.prompt, values.get("seed")
+        given = {field: values[field.name] for field in card.fields if values.get(field.name) is not None}
+        update: Update = {self.mode: "sweep", self.models: []}
+        if prompt is not None:
+            update[self.sweep_prompt] = str(values.get(prompt.name) or "")
+        for shared in self._shared_by([card]):
+            if shared.field in given:
+                update[shared.control] = content_for(shared.field, given[shared.field])
+        for name, axis in self._axes.items():
+            chosen = values.get(name)
+            update[axis] = [chosen] if any(chosen == choice for _, choice in axis.choices) else []
+        if isinstance(seed, int) and seed >= 0:
+            update[self.seeds] = ", ".join(str(seed + number) for number in range(variations))
+        else:
+            update[self.seeds] = f"{variations} random" if variations > 1 else ""
+        return update
+
     def connect(self, quiet: dict[str, Any]) -> None:
         changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
         arranging = [self.mode, self._picker, self.models]
@@ -198,7 +223,7 @@ class Batch:
         return await self._preview_update(await self._planned(contents, request), request)
 
     async def agree(self, agreed: str, event: gr.EventData) -> str:
-        """What the person has agreed to about tables; each answer names the table that it is about."""
+        """What the person has agreed to about tables and lines; each answer names the input that it is about."""
         answers = [*str(agreed or "").split("\n"), str(value_in(event, "answer"))[:100]]
         return "\n".join(answers[-AGREED_MOST:])
 
@@ -264,7 +289,6 @@ class Batch:
                 file_types=list(TABLE_ENDINGS), type="filepath", height=140, label=fixed.text("batch.csv"),
                 elem_id="batch-csv", visible=False,
             )  # fmt: skip
-            self.agreed = kept_text("batch-agreed")
             gr.HTML(
                 fixed.fragment("batch.csv.hint", lambda words: columns_html(models, words)),
                 elem_classes="hint",
@@ -295,6 +319,7 @@ class Batch:
             self._axis_cells["seed"] = cell
         with gr.Column(elem_classes="batch-part"), gr.Row(elem_classes="pair"):
             self.shared = self._build_shared(fixed)
+        self.agreed = kept_text("batch-agreed")
         self._groups = {"lines": by_lines, "csv": by_csv, "sweep": by_sweep}
         self._late: dict[tuple[str, int], Component] = {("csv", 0): self.csv}
         axes = [axis for axis in self._axes.values() if axis.choices]
@@ -369,10 +394,10 @@ class Batch:
             each.field.name: read_value(each.field, contents[each.control], comma=comma)
             for each in self._shared_by(cards)
         }
+        agreed = str(contents[self.agreed] or "").split("\n")
         if mode == "csv":
             path = contents[self.csv]
             data = _start_of(Path(str(path))) if path else b""
-            agreed = str(contents[self.agreed] or "").split("\n")
             models, files = self._engine.models, self._files(contents)
             return plan_csv(card, data, shared, agreed, models=models, files=files, comma=comma)
         if mode == "sweep":
@@ -388,7 +413,7 @@ class Batch:
             }
             seeds = str(contents[self.seeds] or "") if any(each.field("seed") for each in cards) else ""
             return plan_sweep(cards, base, swept["aspect_ratio"], swept["frames"], seeds)
-        return plan_lines(card, str(contents[self.lines] or ""), shared)
+        return plan_lines(card, str(contents[self.lines] or ""), shared, agreed)
 
     def _files(self, contents: Mapping[Any, Any]) -> dict[str, str]:
         """What stands for each file that was uploaded here, by its name; of two with one name, for the later one."""

@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.cards.alternatives import literal
 from dreamina_ui.cards.aside import compared
-from dreamina_ui.cards.links import link_of, model_from, values_from
+from dreamina_ui.cards.links import is_as_typed, link_of, model_from, values_from
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
@@ -17,6 +18,7 @@ from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, Visitor
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
+from dreamina_ui.ui.asked import Asked
 from dreamina_ui.ui.form import Form
 from dreamina_ui.ui.forms import Forms
 from dreamina_ui.ui.gradio_internals import kept_text
@@ -34,6 +36,7 @@ __all__ = ["Compose"]
 
 _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>{note}')
 _PRICE_NOTE = Markup('<p class="price-note" dir="auto">{}</p>')
+WITH_BRACES = "(text) => (String(text ?? '').includes('{') ? text : '')"
 Update = dict[Any, Any]
 
 
@@ -54,6 +57,7 @@ class Compose:
                 visible=False,
                 js_on_load=None,
             )
+        self.to_batch = gr.Button(fixed.text("alternatives.to_batch"), elem_id="to-batch", size="sm", visible=False)
         with gr.Row(elem_classes="actions"):
             self.generate = gr.Button(fixed.text("generate"), variant="primary", elem_id="generate", scale=3)
             self.cancel = gr.Button(fixed.text("cancel"), elem_id="cancel", scale=1, visible=False)
@@ -68,6 +72,9 @@ class Compose:
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem", js_on_load=None)
         # A script sets this at each click: a double click has the same id.
         self.click_id = kept_text("click-id")
+        # The alternatives of a prompt that are shown, and the prompts with a brace, of which alone the server is told.
+        self.planned = kept_text("alternatives-shown")
+        self._braced = [kept_text("prompt-with-braces") for form in self.forms.all if form.prompt]
         # The last click that was accepted: what it sent is no draft any more.
         self.accepted = kept_text("accepted")
 
@@ -88,14 +95,21 @@ class Compose:
     @property
     def start_inputs(self) -> list[Any]:
         """The inputs of the start. The last is the click id, which a script sets."""
-        return [*self.price_inputs, self.click_id]
+        return [*self.price_inputs, self.planned, self.click_id]
+
+    @property
+    def price_outputs(self) -> list[Any]:
+        return [self.price, self.planned, self.to_batch]
 
     @property
     def messages(self) -> list[Any]:
         return [self.refusal, *(problem for form in self.forms.all for problem in form.problems.values())]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [self.forms.picker.change]
+        changes = [self.forms.picker.change, *(braced.change for braced in self._braced)]
+        prompts = [form.prompt for form in self.forms.all if form.prompt]
+        for prompt, braced in zip(prompts, self._braced, strict=True):
+            prompt.change(None, inputs=prompt, outputs=braced, js=WITH_BRACES, **quiet)  # type: ignore[attr-defined]
         for form in self.forms.all:
             changes.append(form.variations.change)
             if isinstance(length := form.controls.get("frames"), gr.Radio | gr.Dropdown):
@@ -111,7 +125,14 @@ class Compose:
         picker.input(
             self.carry_over, inputs=[self.forms.shown, *self.price_inputs], outputs=self.forms.outputs, **quiet
         )
-        gr.on(changes, self.show_price, inputs=self.price_inputs, outputs=self.price, **quiet)
+        gr.on(
+            changes,
+            self.show_price,
+            inputs=self.price_inputs,
+            outputs=self.price_outputs,
+            trigger_mode="always_last",
+            **quiet,
+        )
 
     async def carry_over(self, request: gr.Request, *values: Any) -> Update:
         """What is typed stays, as far as the picked model takes it."""
@@ -122,23 +143,32 @@ class Compose:
     async def submit(self, request: gr.Request, values: Sequence[Any]) -> tuple[Job | None, Update]:
         """Submit the jobs of one click, with the values of `start_inputs`.
 
-        Returns the first job, or None with the problem below its field.
+        Returns the first job, or None with the problem below its field. Alternatives of a prompt are sent when they were shown.
         """
         contents = dict(zip(self.start_inputs, values, strict=True))
-        form = self.forms.picked(contents)
-        given = form.values(contents, comma=self._callers.words(request).decimal_comma)
-        clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
         words, click_id = self._callers.words(request), str(contents[self.click_id] or "")
+        asked = await self._asked(contents, request)
+        form, given = asked.form, asked.values
+        clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
+        if asked.is_too_much or asked.digest != str(contents[self.planned] or ""):
+            shown = await self._price_update(asked, request)
+            if asked.is_too_much:
+                return None, {**clear, **shown, self.refusal: problem_html(asked.too_much_text(words))}
+            if asked.has_alternatives:
+                changed = words.say("alternatives.changed", count=asked.count)
+                return None, {**clear, **shown, self.refusal: problem_html(changed)}
+            clear |= shown
         try:
             jobs = await self._engine.submit(
                 self._callers.known_visitor(request),
                 given,
                 model=form.card.model_id,
-                count=_count(form, contents),
+                count=asked.variations,
+                each=asked.each,
                 click_id=click_id or None,
             )
         except (VisitorUnknown, VisitorLost) as error:
-            link = link_of(form.card, given, is_default=form.card is self._engine.card)
+            link = link_of(form.card, given, is_default=form.card is self._engine.card, as_typed=True)
             return None, {**clear, self.refusal: problem_html(unknown_visitor_html(error, words, link))}
         except InvalidInput as error:
             return None, {**clear, **self.show_problem(form, error, words)}
@@ -159,12 +189,16 @@ class Compose:
         title = words.field_title(error.field, field.title if field else error.field)
         return {form.problems.get(error.field, self.refusal): problem_html(words.field_problem(error, title))}
 
-    def fill(self, values: Mapping[str, Any], model_id: object = None) -> Update:
+    def fill(self, values: Mapping[str, Any], model_id: object = None, *, as_typed: bool = False) -> Update:
         """Show a model's form with these values; fields without one stay as they are.
 
-        For a model that is not offered, and without one, it is the default's form.
+        For a model that is not offered, and without one, it is the default's form. The prompt is the very text, so that braces in
+        it that would be alternatives are doubled, unless it is `as_typed`.
         """
         form = self.forms.of(model_id)
+        prompt = form.card.prompt
+        if prompt and not as_typed and isinstance(text := values.get(prompt.name), str):
+            values = {**values, prompt.name: literal(text)}
         return {**self.forms.choose(form.card), **form.contents(values)}
 
     async def fill_from_job(self, job_id: str, request: gr.Request, *, new_seed: bool = False) -> Update:
@@ -221,7 +255,8 @@ class Compose:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""
         card, problem = model_from(self._engine.models, query)
         values, fault = values_from(card, query, comma=words.decimal_comma)
-        update = self.fill(values, card.model_id) if values or card is not self._engine.card else {}
+        typed = is_as_typed(card, query)
+        update = self.fill(values, card.model_id, as_typed=typed) if values or card is not self._engine.card else {}
         if (problem := problem or fault) is None:
             return update
         field = card.field(problem.field)
@@ -232,15 +267,35 @@ class Compose:
             self.forms.of(card.model_id).problems.get(problem.field, self.refusal): problem_html(sentence),
         }
 
-    async def show_price(self, request: gr.Request, *values: Any) -> Markup:
+    async def show_price(self, request: gr.Request, *values: Any) -> Update:
+        """The price; and the prompts that alternatives make, or that they are too many."""
         contents = dict(zip(self.price_inputs, values, strict=True))
+        return await self._price_update(await self._asked(contents, request), request)
+
+    async def asked(self, request: gr.Request, values: Sequence[Any]) -> Asked:
+        """What a click would make, with the values of `price_inputs`."""
+        return await self._asked(dict(zip(self.price_inputs, values, strict=True)), request)
+
+    async def _asked(self, contents: Mapping[Any, Any], request: gr.Request) -> Asked:
+        comma, visitor_id = self._callers.words(request).decimal_comma, self._callers.visitor(request)
+        return await Asked.of(self.forms.picked(contents), contents, visitor_id, comma=comma)
+
+    async def _price_update(self, asked: Asked, request: gr.Request) -> Update:
         visitor_id, words = self._callers.visitor(request), self._callers.words(request)
-        form = self.forms.picked(contents)
-        given = form.values(contents, comma=words.decimal_comma)
-        return await self.price_html(visitor_id, form.card, given, words, _count(form, contents))
+        return {
+            self.price: await self.price_html(visitor_id, asked.form.card, asked.values, words, asked.count, asked),
+            self.planned: "" if asked.is_too_much else asked.digest,
+            self.to_batch: gr.update(visible=asked.is_too_much and asked.fits_a_batch),
+        }
 
     async def price_html(
-        self, visitor_id: str, card: Card, values: Mapping[str, Any], words: Words, count: int = 1
+        self,
+        visitor_id: str,
+        card: Card,
+        values: Mapping[str, Any],
+        words: Words,
+        count: int = 1,
+        asked: Asked | None = None,
     ) -> Markup:
         usd = await self._engine.estimate_usd(card, values, visitor_id)
         usual_s = await self._engine.history.usual_s(card.model_id, values)
@@ -250,9 +305,5 @@ class Compose:
         total = None if usd is None else usd * count
         price = words.price(self._engine.backend, total, last_usd, base_usd=said.base_price_usd, unit=said.unit)
         note = _PRICE_NOTE.format(words.price_note(said.note)) if said.note else ""
-        return _PRICE.format(price=price, usual=usual, note=note)
-
-
-def _count(form: Form, contents: Mapping[Any, Any]) -> int:
-    count = contents[form.variations]
-    return count if isinstance(count, int) and count else 1
+        price, below = asked.html(price, words) if asked else (price, Markup())
+        return _PRICE.format(price=price, usual=usual, note=below + note)
