@@ -7,6 +7,8 @@
 //   job is the one on the stage.
 // - #player: the player, which styles hide meanwhile.
 // - `dreamina.playbackControls` (playback-controls.js).
+// Makes:
+// - data-part: on each of its videos, the number of the part.
 (() => {
   "use strict";
 

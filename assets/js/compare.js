@@ -9,6 +9,7 @@
 // Makes:
 // - data-undecodable: on the sentence under each video (undecodable.js).
 // - data-close: on the button that closes it (dialogs.js).
+// - data-shares: on the dialog, what it shows (show-mode.js); data-letter: on the cells of its table, for styles.
 (() => {
   "use strict";
 
@@ -25,7 +26,8 @@
         make("span", { "class": "compare-letter", "aria-hidden": "true" }, side.letter)));
     const controls = dreamina.playbackControls(say);
     controls.play.setAttribute("autofocus", "");
-    const dialog = make("dialog", { "class": `compare of-${sides.length} dialog`, "aria-labelledby": "compare-title" },
+    const shares = sides.map(({ share }) => share).join(" ");
+    const dialog = make("dialog", { "class": `compare of-${sides.length} dialog`, "aria-labelledby": "compare-title", "data-shares": shares },
       make("div", { "class": "dialog-head" }, make("h2", { id: "compare-title" }, say("compare", { count: sides.length })),
         make("button", { type: "button", "class": "dialog-close", "data-close": "", "aria-label": say("close"), title: say("close") }, "✕")),
       make("div", { "class": "compare-screens" }, ...screens),
