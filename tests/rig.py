@@ -243,8 +243,12 @@ async def rigged(
     card: Card = CARD,
     more_cards: Sequence[Card] = (),
     service_app: Any = None,
+    **others: Any,
 ) -> AsyncIterator[Rig]:
-    """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator."""
+    """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator.
+
+    `others` are more of the engine's settings.
+    """
     folder.mkdir(exist_ok=True)
     if not (folder / DATABASE).exists():
         (folder / DATABASE).write_bytes(blank_database())
@@ -274,6 +278,7 @@ async def rigged(
             deadline_s=deadline_s,
             room_needed=room_needed,
             clock=clock,
+            **others,
         )
     )
     async with AsyncExitStack() as stack:

@@ -10,6 +10,7 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.submission import Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
+from dreamina_ui.engine.webhooks.webhooks import Webhooks
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.job_queries import JobQueries
@@ -27,17 +28,28 @@ class Batches:
     updates: Updates
     queries: JobQueries
     worker: Worker
+    webhooks: Webhooks
     clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
 
-    async def submit(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+    async def submit(
+        self,
+        visitor_id: str,
+        batch: Sequence[Mapping[str, Any]],
+        batch_id: str,
+        *,
+        webhook: str | None = None,
+        language: str = "",
+    ) -> list[Job]:
         """Check the values of many videos and make their jobs, all or none; each is sent when its turn comes.
 
         At most as many of a visitor's batch jobs are under way as the visitor may have active; the rest wait, also over
         restarts, and delay no click. The same `batch_id` (1 to 100 characters) of the same visitor gives the same jobs again.
-        Raises what `Engine.submit` does, except `TooManyActive`; then nothing was sent.
+        `webhook` is an https address that is told the end of the batch, in this language where people read it. Raises what
+        `Engine.submit` does, except `TooManyActive`; then nothing was sent.
         """
-        jobs = await self.submission.batch(visitor_id, batch, batch_id)
+        address = self.webhooks.address(webhook, visitor_id, language)
+        jobs = await self.submission.batch(visitor_id, batch, batch_id, address)
         await self.passed("after_click")
         await self.supervisor.sweep()
         return jobs

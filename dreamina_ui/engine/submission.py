@@ -19,6 +19,7 @@ from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.media.library import Library
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.webhook_events import BatchAddress
 
 __all__ = ["VARIATIONS_MOST", "Submission"]
 
@@ -65,7 +66,13 @@ class Submission:
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 
-    async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+    async def batch(
+        self,
+        visitor_id: str,
+        batch: Sequence[Mapping[str, Any]],
+        batch_id: str,
+        webhook: BatchAddress | None = None,
+    ) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
         card = self.models.default
         payloads = await checked_all(card, batch[: BATCH_MOST + 1])
@@ -89,7 +96,7 @@ class Submission:
             )
             for number, payload in enumerate(payloads)
         ]
-        return await self._add(made, key)
+        return await self._add(made, key, webhook=webhook)
 
     def made(self, visitor_id: str, card: Card, payload: Mapping[str, Any], **values: Any) -> Job:
         """A new job for a payload that is checked and has its seed. Does not write its row."""
@@ -106,15 +113,17 @@ class Submission:
             **{**standard, **values},
         )
 
-    async def _add(self, made: Sequence[Job], key: str | None, *, is_call: bool = False) -> list[Job]:
+    async def _add(
+        self, made: Sequence[Job], key: str | None, *, is_call: bool = False, webhook: BatchAddress | None = None
+    ) -> list[Job]:
         """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
         if key is None:
-            return await self.store.add(made, self.limits, is_call=is_call)
+            return await self.store.add(made, self.limits, is_call=is_call, webhook=webhook)
         made = [replace(job, own_key=True) for job in made]
         for job in made:
             self.keys.bind(job.job_id, job.visitor_id, key)
         try:
-            jobs = await self.store.add(made, self.limits, is_call=is_call)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, webhook=webhook)
         except DreaminaError:
             self._release(made)
             raise

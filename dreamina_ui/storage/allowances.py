@@ -24,14 +24,18 @@ __all__ = [
     "Block",
     "Left",
     "Limits",
+    "NearLimit",
     "admit",
     "cost_nothing",
     "give_back",
     "midnight",
+    "near_limits",
     "reserve",
 ]
 
 DAY_S = 86_400
+NEAR = 0.8
+"""The share of a limit from which on it is nearly reached."""
 
 uses = sa.table(
     "allowance_uses",
@@ -69,6 +73,17 @@ class Left:
 
     per_visitor: int | None
     in_all: int | None
+    renews_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearLimit:
+    """A limit that a click has nearly used up. `name` is its setting's; times are seconds since the epoch."""
+
+    name: str
+    used: float
+    limit: float
+    at: float
     renews_at: float
 
 
@@ -123,6 +138,19 @@ def reserve(connection: sa.Connection, made: Sequence[Job]) -> None:
     ]
     if reserved:
         connection.execute(sa.insert(uses), reserved)
+
+
+def near_limits(connection: sa.Connection, made: Sequence[Job], limits: Limits) -> list[NearLimit]:
+    """The limits of all visitors together that are nearly or wholly used up, in the transaction that has reserved the jobs."""
+    at, backend = made[0].created_at, made[0].backend
+    today = midnight(at)
+    counted = {"DREAMINA_DAILY_LIMIT": limits.daily}
+    used = {name: _used(connection, backend, today) for name, limit in counted.items() if limit}
+    return [
+        NearLimit(name=name, used=used[name], limit=limit, at=at, renews_at=today + DAY_S)
+        for name, limit in counted.items()
+        if limit and used[name] >= NEAR * limit
+    ]
 
 
 def give_back(connection: sa.Connection, changed: Sequence[Job]) -> None:
