@@ -209,7 +209,10 @@ def test() -> None:
             else " It was not signed: DREAMINA_WEBHOOK_SECRET is not set."
         )
         said = f": {_plain(answer.said)}" if answer.said else ""
-        line = f"The test went to {host} as {target.form}, and came back: {answer.short}{said}.{signed}"
+        if answer.short.startswith("HTTP "):
+            line = f"The test went to {host} as {target.form}, and the answer is {answer.short}{said}.{signed}"
+        else:
+            line = f"The test to {host} as {target.form} got no answer: {answer.short}."
         if not answer.is_good:
             _refuse(line)
         typer.echo(line)
