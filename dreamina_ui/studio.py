@@ -18,9 +18,8 @@ from starlette.requests import Request
 from dreamina_ui.api.job_json import job_response
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.links import MODEL
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
@@ -244,7 +243,7 @@ class Studio:
             hosts=self._hosts,
             folders=[uploads],
             say=_say,
-            named=[MODEL, *(field.name for card in self.engine.models for field in card.fields)],
+            named=[MODEL.name, *(field.name for card in self.engine.models for field in card.fields)],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )

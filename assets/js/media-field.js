@@ -5,6 +5,7 @@
 // Makes:
 // - .media-preview: the files that the field names, before the upload button; [data-shown] on it says which.
 // - [data-over]: on the field, while a file is over it.
+// Of several files that are dropped at once, a field for any file with a text box of several lines takes one after the other.
 (() => {
   "use strict";
 
@@ -16,6 +17,7 @@
 
   const fieldOf = (node) => node?.closest(".media-field") ?? null;
   const boxOf = (field) => field.querySelector(BOX);
+  const waiting = new Map(); // by field, the files that were dropped together with the one that is being uploaded
   const takes = (field, file) => field.matches(`.of-file, .of-${file.type.split("/")[0]}`);
 
   // -- what a field names
@@ -42,6 +44,8 @@
     }
     preview.dataset.shown = key;
     preview.replaceChildren(...named.map(figure));
+    const next = waiting.get(field)?.shift();
+    if (next) handIn(field, next);
   }
 
   observeText(BOX, show);
@@ -86,6 +90,8 @@
     event.stopPropagation();
     const files = [...event.dataTransfer.files];
     const file = files.find((each) => takes(field, each)) ?? files[0];
+    const takesSeveral = field.matches(".of-file") && boxOf(field)?.matches("textarea");
+    waiting.set(field, takesSeveral ? files.filter((each) => each !== file) : []);
     if (file) handIn(field, file);
   }
 

@@ -31,7 +31,7 @@ from gradio.routes import BUILD_PATH_LIB, file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
-from dreamina_ui.api.endpoints import TAKING_FILES
+from dreamina_ui.api.endpoints import TAKING_FILES, TAKING_MANY
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.checks.calls import Event, Input
@@ -378,7 +378,7 @@ def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
     """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
     return {
         number: Event(
-            [Input(may_hold_files=True)] * len(event.inputs)
+            [Input(may_hold_files=True, is_long=_public_name(event) in TAKING_MANY)] * len(event.inputs)
             if _public_name(event) in TAKING_FILES
             else [_input(block) for block in event.inputs],
             _public_name(event),

@@ -71,7 +71,7 @@ class Page:
                         self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
-                self.batch = Batch(engine, callers, fixed)
+                self.batch = Batch(engine, callers, fixed, picker)
         self.history = History(engine, callers, fixed)
         self.words = gr.HTML(
             fixed.fragment("words", lambda words: keys_html(words) + connection_html(words)),

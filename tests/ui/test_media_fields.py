@@ -109,6 +109,6 @@ async def test_only_endpoints_that_make_videos_take_files(tmp_path: Path) -> Non
         events = events_of(blocks).values()
         names = {block.elem_id for block in blocks.blocks.values()}
     taking = {event.public_name for event in events if any(each.may_hold_files for each in event.inputs)}
-    assert taking == {"generate", "submit", "run"}
+    assert taking == {"generate", "submit", "run", "batch"}
     # What all videos of a batch share is uploaded there, too.
     assert {"upload-image", "upload-last_image", "batch-upload-image", "batch-upload-last_image"} <= names
