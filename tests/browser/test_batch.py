@@ -127,7 +127,7 @@ BAD_TABLES = [
 
 
 def test_an_address_for_news(batch: Page, quick_server: Server) -> None:
-    """It is out of sight until it is wanted; a bad one is one sentence and nothing can be sent; a good one goes with the batch."""
+    """It is out of sight until it is wanted; with a bad one nothing can be sent; a good one goes with the batch."""
     batch.get_by_label(WORDS.say("batch.mode.lines")).check()
     batch.fill("#batch-lines textarea", "A red boat")
     start, field = batch.locator("#batch-start"), batch.locator("#batch-webhook input, #batch-webhook textarea")
