@@ -30,6 +30,7 @@ from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
+from dreamina_ui.ui.show_page import ShowPage
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.checks.bodies import BodyTime
@@ -102,6 +103,7 @@ class Studio:
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
         self._scripts = PageScripts(ASSETS / "js")
+        self._show_page = ShowPage(self.engine, ASSETS / "show", self._scripts.address)
         self._health = Health(
             {
                 "engine": running("leases", "followed jobs"),
@@ -178,6 +180,7 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
+                *self._show_page.routes,
                 *self._page_files.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
                 *self._input_routes.routes,

@@ -4,7 +4,7 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "zip", "delete", "unpick": the bar's buttons.
+// - data-do="compare", "show", "zip", "delete", "unpick": the bar's buttons.
 // - data-words: on .history-root, the sentences `selected` and `compare.pick`.
 (() => {
   "use strict";
@@ -42,7 +42,7 @@
     const canCompare = picked.size === 2 && videos().length === 2;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
-    write(root.querySelector('[data-do="zip"]'), { disabled: !saved().length });
+    for (const name of ["show", "zip"]) write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
     if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
     const count = root.querySelector(".picked-count");
@@ -72,6 +72,7 @@
       show();
       dreamina.focusPosters();
     },
+    show: () => dreamina.showMode(saved().map((one) => one.share)),
     zip: () => download(`dreamina/zip?${saved().map((one) => `video=${encodeURIComponent(one.share)}`).join("&")}`),
   };
 
@@ -85,5 +86,6 @@
     for (const job of jobs) picked.delete(job);
     show();
   });
+  dreamina.pickedShares = () => saved().map((one) => one.share);
   observe(show, "data-job", "data-words", "data-facts", "hidden", "disabled", "title");
 })();

@@ -28,7 +28,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 # What the page, gradio_client and the description of the endpoints ask for; under a name that ends in "/", all.
 READ = {
-    *("/", "/config", HEALTH, "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
+    *("/", "/config", HEALTH, "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css", "/show"),
     *("/assets/", "/static/", "/svelte/", "/dreamina/"),
     *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
@@ -61,8 +61,8 @@ FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
 PARAMETERS = ("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link")
 """What routes read of a query."""
 PARAMETERS_MOST = 1000
-ZIPPED = ("/dreamina/zip", "video")
-"""The one that may be named many times."""
+MANY = {("/dreamina/zip", "video"), ("/show", "video")}
+"""Those that may be named many times."""
 NAMING = (f"{API}/heartbeat/", f"{API}/call/")
 """Below these, each part of a path is a name."""
 NAME_MOST, PART_MOST, PATH_MOST = 64, 255, 4000
@@ -193,7 +193,7 @@ class Guard:
         except ValueError:
             return 404, "guard.closed", {}
         for name, values in given.items():
-            if name in self._named and len(values) > 1 and (path, name) != ZIPPED:
+            if name in self._named and len(values) > 1 and (path, name) not in MANY:
                 return 400, "guard.twice", {"name": name}
             if name in self._short:
                 named += values
