@@ -231,7 +231,7 @@ async def test_a_bad_receiver_is_asked_again_and_delays_nobody(
 ) -> None:
     """The job ends, one who waits behind is told at once, and no other address is called."""
     outside.replies = [answer]
-    async with rig_of(outside, tmp_path, address=None, time_most_s=0.4) as rig:
+    async with rig_of(outside, tmp_path, address=None, time_most_s=1.0) as rig:
         assert (await batch(rig, ANN))[0].state is State.SUCCEEDED
         async with asyncio.timeout(5):
             await rig.engine.webhooks.sweep()
@@ -288,7 +288,7 @@ async def test_an_hour_of_500_and_then_a_day(outside: Outside, tmp_path: Path) -
 async def test_many_of_one_do_not_keep_others_waiting(outside: Outside, tmp_path: Path) -> None:
     """Twelve batches of one visitor, whose receiver hangs: another's message is among the first that are sent."""
     outside.replies = [hangs]
-    async with rig_of(outside, tmp_path, address=None, time_most_s=0.3) as rig:
+    async with rig_of(outside, tmp_path, address=None, time_most_s=1.0) as rig:
         for number in range(12):
             await batch(rig, f"https://a{number}.example.net/", batch_id=f"b{number}")
         await batch(rig, BOB, visitor_id="bob")
