@@ -76,7 +76,7 @@ class WebhookEvent:
     visitor_id: str = ""
     """Whose jobs it is about; empty for a limit."""
     url: str | None = field(default=None, repr=False)
-    """The address of a visitor's batch; None is the owner's."""
+    """The address of a visitor's batch, empty when nothing more is sent there; None is the owner's."""
     host: str = ""
     """Of that address; empty for the owner's."""
     language: str = ""
@@ -250,7 +250,9 @@ class WebhookEvents:
     ) -> None:
         """Write what came of a try: it is tried again at `next_at`, or never."""
         those = sa.update(events).where(events.c.event_id == event_id)
-        values = {"answer": answer, "delivered": delivered, "next_at": next_at, "lease_until": None}
+        values: dict[str, Any] = {"answer": answer, "delivered": delivered, "next_at": next_at, "lease_until": None}
+        if next_at is None:
+            values["url"] = _DONE_WITH  # whoever knows it may write there: it is kept no longer than it is needed
         await self._database.run(lambda connection: connection.execute(those.values(values)))
 
     async def undelivered(self) -> list[WebhookEvent]:
@@ -278,6 +280,7 @@ class WebhookEvents:
 
 
 _ALL = sa.select(events)
+_DONE_WITH = sa.case((events.c.url.is_not(None), ""))
 _ADDRESS = sa.select(addresses.c.url, addresses.c.host, addresses.c.language, addresses.c.signer).where(
     addresses.c.visitor_id == sa.bindparam("of_visitor"), addresses.c.batch_id == sa.bindparam("of_batch")
 )

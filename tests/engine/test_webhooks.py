@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from dreamina_ui.api.job_json import job_response
 from dreamina_ui.engine.webhooks.messages import Form, Message, form_of
+from dreamina_ui.engine.webhooks.posting import look_up_aside
 from dreamina_ui.engine.webhooks.webhooks import GIVEN_UP_S, WebhookSettings
 from dreamina_ui.errors import InvalidInput
 from dreamina_ui.jobs import Job, State
@@ -328,6 +331,28 @@ async def test_a_bad_address_is_refused_before_anything_is_sent(
             await rig.engine.batches.submit("ann", payloads(2), "b", webhook=url)
         assert (caught.value.field, caught.value.problem) == ("webhook", problem)
         assert await rig.engine.batches.jobs("ann", "b") == []
+
+
+async def test_a_name_without_an_answer_holds_no_shared_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the studio goes on with all its threads; a name that is not found is an error as usual."""
+    assert "127.0.0.1" in await look_up_aside("localhost", 443)
+    with pytest.raises(socket.gaierror):
+        await look_up_aside("", 443)
+    answered, asked = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def unanswered(*_: object, **__: object) -> list[Any]:
+        loop.call_soon_threadsafe(asked.set)
+        answered.wait(30)
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", unanswered)
+        looking = [asyncio.create_task(look_up_aside("a.example.net", 443)) for _ in range(40)]
+        await asked.wait()
+        await asyncio.wait_for(asyncio.to_thread(lambda: None), 20)
+        answered.set()
+        assert await asyncio.gather(*looking) == [[]] * 40
 
 
 # What lasts

@@ -121,8 +121,10 @@ async def test_messages_move_with_their_visitor_and_are_forgotten(database: Data
     await queries.follow("ann", "anna", NOON)
     await end(store, "b-0")
     [event] = await events.undelivered()
-    assert (event.visitor_id, event.signer, event.batch_id) == ("anna", "ann", "b")
+    assert (event.visitor_id, event.signer, event.batch_id, event.url) == ("anna", "ann", "b", ADDRESS.url)
     await events.finish(event.event_id, answer="HTTP 410")
+    [event] = await events.undelivered()
+    assert (event.url, event.host, event.next_at) == ("", ADDRESS.host, None)
     await events.forget(before=event.at)
     assert await events.undelivered() != []
     await events.forget(before=event.at + 1)

@@ -18,8 +18,8 @@ from dreamina_ui.wording import iso_time
 __all__ = ["Form", "Message", "form_of", "key_of", "key_text", "signature"]
 
 KEY_PREFIX = "whsec_"
-DISCORD_MOST = 2000
-"""Characters that Discord takes in one message."""
+TEXT_MOST = 1000
+"""Characters that people are shown; Discord refuses a message of more than 2,000."""
 DISCORD = ("discord.com", "discordapp.com")
 
 
@@ -45,14 +45,15 @@ class Message:
 
     def written(self, form: Form) -> tuple[bytes, dict[str, str]]:
         """The body and the headers that describe it."""
-        line = " ".join(filter(None, (self.text, self.link)))
+        text = self.text[:TEXT_MOST]
+        line = " ".join(filter(None, (text, self.link)))
         if form is Form.NTFY:
             link = {"X-Click": self.link} if self.link else {}
-            return self.text.encode(), {"Content-Type": "text/plain; charset=utf-8", "X-Title": "Dreamina UI", **link}
+            return text.encode(), {"Content-Type": "text/plain; charset=utf-8", "X-Title": "Dreamina UI", **link}
         if form is Form.SLACK:
             body: dict[str, Any] = {"text": line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
         elif form is Form.DISCORD:
-            body = {"content": line[:DISCORD_MOST], "allowed_mentions": {"parse": []}}
+            body = {"content": line, "allowed_mentions": {"parse": []}}
         else:
             head = {"id": self.event_id, "event": self.event, "time": iso_time(self.at)}
             body = {**head, "text": self.text, "link": self.link, **self.more}

@@ -1,6 +1,8 @@
 """Sends one message to an address that nobody vouches for: open net only, no redirects, little time, and little is read."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from dreamina_ui.errors import InvalidInput, OutputRefused
 from dreamina_ui.media.download.addresses import origin_of, read_address
 from dreamina_ui.media.download.pinned import TRUSTED
 
-__all__ = ["Answer", "Poster", "Target", "checked_address", "target_of"]
+__all__ = ["Answer", "Poster", "Target", "checked_address", "look_up_aside", "target_of"]
 
 ANSWER_MOST = 1024
 """Bytes of an answer that are read: what a person needs to see why it is not the right one."""
@@ -137,6 +139,33 @@ async def _beginning(reply: httpx.Response) -> str:
 def _retry_after_s(reply: httpx.Response) -> float:
     given = reply.headers.get("retry-after", "").strip()
     return min(float(given), RETRY_AFTER_MOST_S) if given.isascii() and given.isdigit() and len(given) < 9 else 0.0
+
+
+async def look_up_aside(host: str, port: int) -> list[str]:
+    """As `look_up`, in a thread of its own: a name that gets no answer must not hold one of those that all share."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(answer: list[str] | OSError | UnicodeError) -> None:
+        if found.done():
+            return
+        if isinstance(answer, Exception):
+            found.set_exception(answer)
+        else:
+            found.set_result(answer)
+
+    def work() -> None:
+        answer: list[str] | OSError | UnicodeError
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer = list(dict.fromkeys(str(each[4][0]) for each in answers))
+        except (OSError, UnicodeError) as error:
+            answer = error
+        with suppress(RuntimeError):  # the studio has stopped meanwhile
+            loop.call_soon_threadsafe(settle, answer)
+
+    threading.Thread(target=work, name="look-up", daemon=True).start()
+    return await found
 
 
 def target_of(url: str, *, key: bytes | None, form: Form | None = None, is_owners: bool = False) -> Target:

@@ -18,7 +18,7 @@ import httpx
 from dreamina_ui.clock import Clock
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.engine.webhooks.messages import Form, Message, key_of, key_text
-from dreamina_ui.engine.webhooks.posting import Answer, Poster, Target, checked_address, target_of
+from dreamina_ui.engine.webhooks.posting import Answer, Poster, Target, checked_address, look_up_aside, target_of
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.download.pinned import PinnedTransport
@@ -73,7 +73,7 @@ class WebhookSettings:
         )
 
     def poster(self, clock: Clock) -> Poster:
-        transport = self.transport or PinnedTransport(self.network)
+        transport = self.transport or PinnedTransport(self.network, look_up=look_up_aside)
         return Poster(transport, clock, trusted_origins=self.trusted_origins, time_most_s=self.time_most_s)
 
 
