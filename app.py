@@ -13,6 +13,7 @@ from dreamina_ui.config.network import drop_unusable
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.masking import MaskedFormatter, know_settings, log_uncaught
 from dreamina_ui.settings import Settings
+from dreamina_ui.ui.quick_import import without_stubs
 
 _M_ARENA_MAX = -8
 """From glibc's `malloc.h`."""
@@ -59,7 +60,8 @@ def main() -> str | None:
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
         gc.disable()
         # Gradio takes seconds to import: a bad setting is told before that.
-        from dreamina_ui.studio import Studio
+        with without_stubs():
+            from dreamina_ui.studio import Studio
 
         Studio(settings).serve()
     except DreaminaError as error:

@@ -4,7 +4,7 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "show", "zip", "delete", "unpick": the bar's buttons.
+// - data-do="compare", "show", "vote", "zip", "delete", "unpick": the bar's buttons.
 // - data-words: on .history-root, the sentences `selected` and `compare.pick`.
 (() => {
   "use strict";
@@ -42,6 +42,7 @@
     const canCompare = picked.size === 2 && videos().length === 2;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
+    write(root.querySelector('[data-do="vote"]'), { disabled: saved().length < 2 });
     for (const name of ["show", "zip"]) write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
     if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
@@ -64,6 +65,8 @@
     show();
   }
 
+  const asQuery = (listed) => listed.map((one) => `video=${encodeURIComponent(one.share)}`).join("&");
+
   const actions = {
     compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
     delete: () => dreamina.deleteJobs([...picked.keys()]),
@@ -73,7 +76,8 @@
       dreamina.focusPosters();
     },
     show: () => dreamina.showMode(saved().map((one) => one.share)),
-    zip: () => download(`dreamina/zip?${saved().map((one) => `video=${encodeURIComponent(one.share)}`).join("&")}`),
+    vote: () => window.open(`vote/new?${asQuery(saved())}`, "_blank", "noopener"),
+    zip: () => download(`dreamina/zip?${asQuery(saved())}`),
   };
 
   document.addEventListener("click", (event) => {

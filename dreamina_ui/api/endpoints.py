@@ -159,7 +159,7 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            values = await with_files(self._engine, visitor_id, model, values)
+            values = await with_files(self._engine, visitor_id, model, values, address=self._callers.address(request))
             [job] = await self._engine.submit(
                 visitor_id, values, model=model, key=key, click_id=click_id, call_id=call_id
             )

@@ -1,5 +1,6 @@
 """The models that one studio offers."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from dreamina_ui.cards.model_card import Card
@@ -46,6 +47,12 @@ class Models:
             for field in card.fields:
                 named.setdefault(field.name, (card, field))
         return list(named.values())
+
+    @property
+    def version(self) -> str:
+        """Changes when a page's forms would mean something else: with the models, their order, their fields and their choices."""
+        forms = [(card.model_id, [(field.name, field.kind, field.choices) for field in card.fields]) for card in self]
+        return hashlib.sha256(repr(forms).encode()).hexdigest()[:12]
 
     @property
     def have_field_model(self) -> bool:

@@ -170,8 +170,37 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
+        # Votes on videos, and what each voter has chosen.
+        "votes",
+        (
+            """
+            CREATE TABLE votes (
+                vote_id TEXT PRIMARY KEY,
+                presenter TEXT NOT NULL,
+                title TEXT NOT NULL,
+                ranked BOOLEAN NOT NULL,
+                candidates TEXT NOT NULL,
+                opened_at DOUBLE PRECISION NOT NULL,
+                closed_at DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX votes_by_presenter ON votes (presenter, opened_at)",
+            """
+            CREATE TABLE ballots (
+                vote_id TEXT NOT NULL,
+                voter TEXT NOT NULL,
+                address TEXT NOT NULL,
+                choice TEXT NOT NULL,
+                cast_at DOUBLE PRECISION NOT NULL,
+                PRIMARY KEY (vote_id, voter)
+            )
+            """,
+            "CREATE INDEX ballots_by_address ON ballots (vote_id, address)",
+        ),
+    ),
+    Migration(
         # The addresses that batches tell of their ends, and the messages to them and to the owner's address.
-        "0013_webhooks",
+        "webhooks",
         (
             "CREATE TABLE batch_addresses (visitor_id TEXT NOT NULL, batch_id TEXT NOT NULL, url TEXT NOT NULL, "
             "host TEXT NOT NULL, language TEXT NOT NULL, signer TEXT NOT NULL, PRIMARY KEY (visitor_id, batch_id))",

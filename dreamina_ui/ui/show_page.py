@@ -18,6 +18,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
+from dreamina_ui.ui.html.plain_page import plain_page
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import facts_html
 from dreamina_ui.web.callers import words_for, zone_of
@@ -59,12 +60,6 @@ _SLIDE = Markup(
 )
 _BUTTON = Markup('<button type="button" data-part="{}">{}</button>')
 _ROW = Markup("<div><dt><kbd>{}</kbd></dt><dd>{}</dd></div>")
-_NONE = Markup(
-    '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><base href="{base}"><title>{title}</title>'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="{style}"></head>'
-    '<body class="show"><main><h1>{title}</h1><p class="none">{sentence}</p></main></body></html>'
-)
-Subject = Callable[[str], Awaitable[Sequence[Job]]]
 
 
 class ShowPage:
@@ -126,13 +121,8 @@ class ShowPage:
         return HTMLResponse(page, headers=_HEADERS)
 
     def _none(self, words: Words, key: str, status: int, base: str) -> Response:
-        page = _NONE.format(
-            language=words.language,
-            base=base,
-            title=words.say("show"),
-            style=self._style.address,
-            sentence=words.say(key),
-        )
+        said = Markup('<p class="none">{}</p>').format(words.say(key))
+        page = plain_page(words, words.say("show"), said, kind="show", style=self._style.address, base=base)
         return HTMLResponse(page, status, headers=_HEADERS)
 
 

@@ -25,6 +25,8 @@ from tests.servers import ROOT, Server, SimulatorServer, wait_for
 KEY = "rc-test-key-0123456789"
 OTHER = ROOT / "tests" / "other-card.json"
 PICTURES = BUNDLED_CARDS / "dreamina-3-0-pro-image-to-video.json"
+PICTURE_MODEL = load_card(PICTURES).model_id
+TEXT = "data:image/png;base64,YSByZW5hbWVkIHRleHQ="
 CARDS = (BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json", OTHER, PICTURES)
 JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
@@ -186,6 +188,11 @@ def test_every_model_of_the_studio_runs(client: Client, service: SimulatorServer
         (OTHER_CARD.model_id, {"text": "x", "steps": 51}, "steps", "steps: 51, at most 50."),
         (OTHER_CARD.model_id, "a boat", "settings", "settings: “a boat” is no object of settings by their names."),
         (OTHER_CARD.model_id, None, "settings", "settings: null is no object of settings by their names."),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": ["not a url"]}, "image_urls", "begins with https://"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": ["file:///a.png"]}, "image_urls", "a file of a computer"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": ["https://10.0.0.1/a.png"]}, "image_urls", "or its network"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": []}, "image_urls", "image_urls"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": [TEXT, TEXT]}, "image_urls", "neither a picture"),
     ],
 )
 def test_bad_calls_of_run_are_one_sentence(

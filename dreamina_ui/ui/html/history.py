@@ -48,6 +48,7 @@ _ROOT = Markup(
     '<div class="history-root" data-words="{words}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
     '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="show">{show}</button>'
+    '<button type="button" data-do="vote">{vote}</button>'
     '<button type="button" data-do="zip">{zip}</button>'
     '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
     '<div class="undo-bar" role="status" hidden><span></span>'
@@ -90,7 +91,7 @@ class Posters:
             words=_json({name: words.text(key) for name, key in _SCRIPT_TEXTS.items()}),
             data=data,
             sentence=sentence,
-            **{name: words.say(name) for name in ("compare", "show", "zip", "delete", "unpick", "undo")},
+            **{name: words.say(name) for name in ("compare", "show", "vote", "zip", "delete", "unpick", "undo")},
         )
 
     def _cached(self, job: Job, words: Words) -> Markup:

@@ -186,7 +186,8 @@ class Batch:
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
             async def adding() -> Added:
-                return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
+                visitor_id, address = self._callers.known_visitor(request), self._callers.address(request)
+                return await self._engine.inputs.add(Path(str(path)), visitor_id, field, address=address)
 
             shown = {"control": control, "problem": self.refusal, "note": note}
             return await file_update(field, content, adding(), self._callers.words(request), **shown)
