@@ -243,11 +243,12 @@ async def rigged(
     card: Card = CARD,
     more_cards: Sequence[Card] = (),
     service_app: Any = None,
+    prices: Mapping[str, Any] | None = None,
     **others: Any,
 ) -> AsyncIterator[Rig]:
     """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator.
 
-    `others` are more of the engine's settings.
+    `prices` are the simulator's, its balance included; `others` are the engine's settings.
     """
     folder.mkdir(exist_ok=True)
     if not (folder / DATABASE).exists():
@@ -262,6 +263,7 @@ async def rigged(
         queue_s=queue_s,
         slots=4,
         render=QuickRenderer(render_s, clip),
+        **(prices or {}),
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)

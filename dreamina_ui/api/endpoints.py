@@ -98,7 +98,7 @@ class _Endpoints:
     async def models(self) -> list[dict[str, Any]]:
         """The models that /run takes, the default first: the JSON Schema of their settings, and the price of the default ones.
 
-        The price is in US dollars; null is unknown.
+        Prices are in US dollars; null is unknown. With a pricing_note, the base price is not the total.
         """
         return [await model_json(self._engine, card) for card in self._engine.models]
 

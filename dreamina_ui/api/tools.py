@@ -135,7 +135,13 @@ class Tools:
             return WORDS.say("mcp.price.free")
         card = self._engine.card
         usd = await self._engine.estimate_usd(card, {field.name: field.default for field in card.fields})
-        return WORDS.say("mcp.price.unknown") if usd is None else WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
+        if usd is not None:
+            return WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
+        price = await self._engine.money.price(card)
+        if not price.note and price.base_price_usd is None:
+            return WORDS.say("mcp.price.unknown")
+        base = WORDS.price(self._engine.backend, None, base_usd=price.base_price_usd, unit=price.unit)
+        return WORDS.say("mcp.price.base", base=base, note=WORDS.price_note(price.note)).strip()
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         request = self._server.request_context.request

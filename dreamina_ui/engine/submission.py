@@ -13,6 +13,7 @@ from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
+from dreamina_ui.engine.money import Money
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.inputs import InputFiles
@@ -35,6 +36,7 @@ class Submission:
     limits: Limits
     backend: Backend
     keys: Keys
+    money: Money
     inputs: InputFiles
     clock: Clock
 
@@ -129,7 +131,10 @@ class Submission:
     ) -> list[Job]:
         """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
         if key is None:
-            return await self.store.add(made, self.limits, is_call=is_call, webhook=webhook)
+            booked = await self.money.booked(made)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked, webhook=webhook)
+            self.money.budget.look()
+            return jobs
         made = [replace(job, own_key=True) for job in made]
         for job in made:
             self.keys.bind(job.job_id, job.visitor_id, key)

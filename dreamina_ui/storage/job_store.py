@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from dreamina_ui.errors import AlreadyUsed, IllegalMove, JobNotFound, LeaseLost, RequestTaken
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.allowances import Limits, admit, give_back, near_limits, reserve
+from dreamina_ui.storage.allowances import Limits, admit, near_limits, reserve, settle
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import change_rows, is_used, job_of, jobs, own_keys, values_of, write_row
 from dreamina_ui.storage.webhook_events import BatchAddress, Outbox
@@ -36,17 +36,19 @@ class JobStore:
         limits: Limits | None = None,
         *,
         is_call: bool = False,
+        booked: Mapping[str, float] | None = None,
         webhook: BatchAddress | None = None,
     ) -> list[Job]:
         """Make the rows of one click, in the transaction that checks the limits. Returns the jobs.
 
-        `webhook` is the address that is told the end of a batch.
-
-        If the click already has jobs, returns those and makes none; of a call of a program, whoever they belong to.
-        Raises `AlreadyUsed` if they are deleted, however long ago, `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`;
-        then nothing is written.
+        `booked` has the US dollars that the jobs are expected to cost, by job id, as far as that is known. If the click already
+        has jobs, returns those and makes none; of a call of a program, whoever they belong to. Raises `AlreadyUsed` if they are
+        deleted, however long ago, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `DailyBudgetReached`; then nothing is
+        written. `webhook` is the address that is told the end of a batch.
         """
-        return await self._database.run(lambda connection: self._add(connection, made, limits, is_call, webhook))
+        return await self._database.run(
+            lambda connection: self._add(connection, made, limits, is_call, booked or {}, webhook)
+        )
 
     async def restore(self, made: Sequence[Job]) -> int:
         """Make the rows of finished jobs whose share ids have none. Returns their count. Replicas may do this at once."""
@@ -184,6 +186,7 @@ class JobStore:
         made: Sequence[Job],
         limits: Limits | None,
         is_call: bool,
+        booked: Mapping[str, float],
         webhook: BatchAddress | None,
     ) -> list[Job]:
         self._database.serialise(connection)
@@ -198,9 +201,9 @@ class JobStore:
                 return shown
             if rows or is_used(connection, "click", first.click_id, None if is_call else first.visitor_id):
                 raise AlreadyUsed
-        admit(connection, made, limits)
+        admit(connection, made, limits, booked)
         connection.execute(sa.insert(jobs), [values_of(job) for job in made])
-        reserve(connection, [job for job in made if job.request_id is None])
+        reserve(connection, [job for job in made if job.request_id is None], booked)
         if webhook and first.batch_id is not None:
             self._outbox.note_address(connection, first, webhook)
         if limits and not first.own_key:
@@ -220,7 +223,7 @@ class JobStore:
         changed = replace(change(job), generation=job.generation)
         if changed != job:
             write_row(connection, changed)
-            give_back(connection, [changed])
+            settle(connection, [changed])
             if changed.ended and not job.ended:
                 self._outbox.note_ends(connection, [changed])
         return changed
@@ -232,7 +235,7 @@ class JobStore:
 
         def work(connection: sa.Connection) -> list[Job]:
             changed = change_rows(connection, those, change)
-            give_back(connection, changed)
+            settle(connection, changed)
             # `change` leaves those alone that had ended before.
             self._outbox.note_ends(connection, [job for job in changed if job.ended])
             return changed

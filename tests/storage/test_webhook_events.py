@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dreamina_ui.jobs import State
+from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
@@ -102,6 +103,24 @@ async def test_what_ended_before_is_not_told_again(database: Database) -> None:
     await store.cancel_waiting("ann", "b", LATER)
     found = [(event.event, event.host) for event in await WebhookEvents(database).undelivered()]
     assert sorted(found) == [("batch.ended", ""), ("batch.ended", ADDRESS.host), ("job.failed", "")]
+
+
+async def test_a_budget_that_is_nearly_used_up_is_told_once(database: Database) -> None:
+    """By what the videos of the day are expected to cost; the simulator's cost nothing."""
+    store = JobStore(database, Outbox(database, for_owner=True))
+    limits = Limits(active=100, active_per_visitor=100, daily_budget_usd=1.0)
+    told = []
+    for name, usd, backend in (
+        ("a", 0.7, "simulator"),
+        ("b", 0.7, "runcomfy"),
+        ("c", 0.15, "runcomfy"),
+        ("d", 0.1, "runcomfy"),
+    ):
+        await store.add([a_job(name, backend=backend)], limits, booked={name: usd})
+        told.append(
+            [(event.facts["name"], event.facts["used"]) for event in await WebhookEvents(database).undelivered()]
+        )
+    assert told == [[], [], *[[("DREAMINA_DAILY_BUDGET_USD", 0.85)]] * 2]
 
 
 async def test_a_visitor_has_a_hundred_messages_an_hour(database: Database) -> None:
