@@ -104,9 +104,10 @@ class Submission:
             for number, (card, payload) in enumerate(zip(cards, payloads, strict=True))
         ]
         jobs = await self._add(made, own, is_call=is_call, webhook=webhook)
-        if is_call and not all(
-            job.variation < len(payloads) and _has_same_settings(cards[job.variation], payloads[job.variation], job)
-            for job in jobs
+        # Of a call that was made before, the jobs in the bin are missing.
+        if is_call and not (
+            jobs[-1].variation + 1 == len(payloads)
+            and all(_has_same_settings(cards[job.variation], payloads[job.variation], job) for job in jobs)
         ):
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs

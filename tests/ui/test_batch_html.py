@@ -270,7 +270,7 @@ def test_the_table_of_a_batch_keeps_each_rows_model() -> None:
     assert html.count("data-open") == 3
     [link] = re.findall(r'href="data:text/csv;charset=utf-8,([^"]*)"', html)
     table = unquote(link)
-    assert table.startswith("model,prompt,image_urls,frames,seed,aspect_ratio,text,steps")
+    assert table.startswith("\ufeffmodel,prompt,image_urls,frames,seed,aspect_ratio,text,steps")
     plan = plan_csv(CARD, table.replace("gone/model", CARD.model_id).encode(), {}, models=SEVERAL)
     assert plan.question is not None
     assert plan.question.left_out == ("text", "steps")

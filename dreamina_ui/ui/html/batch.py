@@ -323,7 +323,8 @@ def _can_name_models(models: Models) -> bool:
 
 
 def _csv_link(table: str) -> str:
-    return "data:text/csv;charset=utf-8," + quote(table)
+    # Without the mark, Excel takes the letters for others.
+    return "data:text/csv;charset=utf-8," + quote(f"\ufeff{table}")
 
 
 def _column_class(field: Field | None) -> str:
