@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
+from dreamina_ui.api.job_json import job_response
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
@@ -23,6 +24,7 @@ from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.engine.webhooks.webhooks import WebhookSettings
 from dreamina_ui.media.download.loader import Loader
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
@@ -96,6 +98,8 @@ class Studio:
                 secret=secret,
                 public_url=settings.public_url,
                 deadline_s=settings.job_deadline_s,
+                webhooks=WebhookSettings.of(settings),
+                describe=job_response,
             )
         )
         self._visitors = Visitors(secret)

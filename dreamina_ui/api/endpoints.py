@@ -73,17 +73,20 @@ class _Endpoints:
         self,
         rows: list[dict[str, Any]],
         model: str = "",
+        webhook: str = "",
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> list[dict[str, Any]]:
         """Start up to 200 videos, all or none, and return their jobs in the same order; each is sent when its turn comes.
 
         Each of rows has the settings of one video by their names, and may name its model: a model_id of /models; else it is
-        the model that is given for all (empty is the default).
+        the model that is given for all (empty is the default). webhook is an https address that is told the end of the batch.
         """
         try:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
+            if not isinstance(webhook, str):
+                raise InvalidInput("webhook", "not_text", "webhook: no text", given=shown(webhook))
             videos, models = await read_rows(self._engine, visitor_id, rows, model)
             jobs = await self._engine.batches.submit(
                 visitor_id,
@@ -92,6 +95,7 @@ class _Endpoints:
                 models,
                 is_call=call_id is not None,
                 key=key,
+                webhook=webhook,
             )
         except DreaminaError as error:
             raise api_error(error, sent=False) from None

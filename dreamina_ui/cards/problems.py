@@ -66,6 +66,8 @@ PROBLEMS = (
     "unknown_field",
     "misspelt",
     "key_reused",
+    "not_webhook",
+    "inside_webhook",
     "invalid",
 )
 """The problems of a value. Each has a sentence in `words/`."""

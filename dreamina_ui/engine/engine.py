@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.votes import Votes
+from dreamina_ui.engine.webhooks.webhooks import Webhooks, WebhookSettings
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
@@ -49,6 +51,7 @@ from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
 from dreamina_ui.storage.vote_store import VoteStore
+from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
 __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
 
@@ -82,6 +85,10 @@ class EngineSettings:
     """The proxies and certificates for the service's API, where it is reached over the network."""
     output_network: Network = DIRECT
     """The same for outputs."""
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    """Who is told of what happens, outside of the page."""
+    describe: Callable[["Engine", Job, float], Awaitable[Mapping[str, Any]]] | None = None
+    """A job as programs get it, at a time in seconds since the epoch; None leaves it out of what webhooks are told."""
     room_needed: int = ROOM_NEEDED
     """Bytes that must be free on the disk before a job is paid for."""
     lease_s: float = LEASE_S
@@ -133,7 +140,8 @@ class Engine:
         self.database = Database(settings.database_url, threads=settings.threads)
         self.database.prepare()
         self.library.prepare()
-        self.store = JobStore(self.database)
+        outbox = Outbox(self.database, for_owner=settings.webhooks.address is not None)
+        self.store = JobStore(self.database, outbox)
         self.queries = JobQueries(self.database)
         self.inputs = inputs = InputFiles(
             settings.data_dir / "uploads",
@@ -216,12 +224,23 @@ class Engine:
             backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
         )
         self.votes = Votes(store=VoteStore(self.database), history=self.history, secret=settings.secret, clock=clock)
+        self.webhooks = Webhooks(
+            settings.webhooks,
+            events=WebhookEvents(self.database),
+            store=self.store,
+            queries=self.queries,
+            describe=partial(settings.describe, self) if settings.describe else None,
+            clock=clock,
+            secret=settings.secret,
+            public_url=settings.public_url,
+        )
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
             updates=self.updates,
             queries=self.queries,
             worker=self.worker,
+            webhooks=self.webhooks,
             clock=clock,
             passed=passed,
         )
@@ -236,6 +255,7 @@ class Engine:
             await rebuild(self.store, self.library, self._records, self._moves)
             await stack.enter_async_context(self._budget)
             await stack.enter_async_context(self.posters)
+            await stack.enter_async_context(self.webhooks)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self
@@ -399,6 +419,7 @@ class Engine:
         await empty_bin(self.queries, self.library, self._clock)
         await self.inputs.tidy(await self.queries.files())
         await self.posters.make_left()
+        await self.webhooks.forget()
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""

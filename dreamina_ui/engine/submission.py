@@ -20,6 +20,7 @@ from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.media.library import Library
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.webhook_events import BatchAddress
 
 __all__ = ["VARIATIONS_MOST", "Submission"]
 
@@ -78,6 +79,7 @@ class Submission:
         *,
         is_call: bool = False,
         key: str | None = None,
+        webhook: BatchAddress | None = None,
     ) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
         if not 1 <= len(batch) <= BATCH_MOST:
@@ -103,7 +105,7 @@ class Submission:
             )
             for number, (card, payload) in enumerate(zip(cards, payloads, strict=True))
         ]
-        jobs = await self._add(made, own, is_call=is_call)
+        jobs = await self._add(made, own, is_call=is_call, webhook=webhook)
         # Of a call that was made before, the jobs in the bin are missing.
         if is_call and not (
             jobs[-1].variation + 1 == len(payloads)
@@ -127,18 +129,20 @@ class Submission:
             **{**standard, **values},
         )
 
-    async def _add(self, made: Sequence[Job], key: str | None, *, is_call: bool = False) -> list[Job]:
+    async def _add(
+        self, made: Sequence[Job], key: str | None, *, is_call: bool = False, webhook: BatchAddress | None = None
+    ) -> list[Job]:
         """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
         if key is None:
             booked = await self.money.booked(made)
-            jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked, webhook=webhook)
             self.money.budget.look()
             return jobs
         made = [replace(job, own_key=True) for job in made]
         for job in made:
             self.keys.bind(job.job_id, job.visitor_id, key)
         try:
-            jobs = await self.store.add(made, self.limits, is_call=is_call)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, webhook=webhook)
         except DreaminaError:
             self._release(made)
             raise

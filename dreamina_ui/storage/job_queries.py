@@ -12,6 +12,7 @@ from dreamina_ui.jobs import TERMINAL, Job, State
 from dreamina_ui.storage.allowances import blocks, settle, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
+from dreamina_ui.storage.webhook_events import move_addresses
 
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
@@ -225,6 +226,7 @@ class JobQueries:
                 change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now)),
             )
             move_rows(connection, former, visitor_id)
+            move_addresses(connection, former, visitor_id)
 
         # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
         await self._database.run(copy_block)

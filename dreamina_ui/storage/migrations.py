@@ -230,6 +230,36 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX jobs_of_chain ON jobs (visitor_id, chain, created_at) WHERE chain IS NOT NULL",
         ),
     ),
+    Migration(
+        # The addresses that batches tell of their ends, and the messages to them and to the owner's address.
+        "0016_webhooks",
+        (
+            "CREATE TABLE batch_addresses (visitor_id TEXT NOT NULL, batch_id TEXT NOT NULL, url TEXT NOT NULL, "
+            "host TEXT NOT NULL, language TEXT NOT NULL, signer TEXT NOT NULL, PRIMARY KEY (visitor_id, batch_id))",
+            """
+            CREATE TABLE webhook_events (
+                event_id TEXT PRIMARY KEY,
+                event TEXT NOT NULL,
+                at DOUBLE PRECISION NOT NULL,
+                visitor_id TEXT NOT NULL,
+                url TEXT,
+                host TEXT NOT NULL,
+                language TEXT NOT NULL,
+                signer TEXT NOT NULL,
+                job_id TEXT,
+                batch_id TEXT,
+                facts TEXT NOT NULL,
+                tries INTEGER NOT NULL,
+                next_at DOUBLE PRECISION,
+                lease_until DOUBLE PRECISION,
+                answer TEXT NOT NULL,
+                delivered BOOLEAN NOT NULL
+            )
+            """,
+            "CREATE INDEX webhook_events_due ON webhook_events (next_at) WHERE next_at IS NOT NULL",
+            "CREATE INDEX webhook_events_by_visitor ON webhook_events (visitor_id, at)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

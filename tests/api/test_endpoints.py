@@ -244,6 +244,20 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
     assert sorted(request["model_id"] for request in made) == sorted(job["model_id"] for job in jobs)
 
 
+def test_a_batch_takes_an_address_for_news(client: Client, service: SimulatorServer) -> None:
+    """A bad one is one sentence about its field, and nothing is sent."""
+    before = len(ledger(service))
+    for webhook, words in (("http://a.example.com/", "begins with https://"), ("https://10.0.0.1/", "told nothing")):
+        with pytest.raises(AppError) as caught:
+            client.predict(rows=[{"prompt": "x"}], model="", webhook=webhook, api_name="/batch")
+        problem = json.loads(str(caught.value))
+        assert (problem["code"], problem["field"]) == ("invalid_input", "webhook")
+        assert words in problem["message"]
+    assert len(ledger(service)) == before
+    [job] = client.predict(rows=[{"prompt": "x"}], webhook="https://hooks.example/ann", api_name="/batch")
+    assert job["state"] == "waiting"
+
+
 @pytest.mark.parametrize(
     ("rows", "model", "field", "words"),
     [
