@@ -6,6 +6,9 @@
     ├── InvalidInput            form or API values that the card does not allow; nothing was sent
     ├── InputGone               a file that a job was to be made of is not here any more; nothing was sent
     ├── JobNotFound             no such job, or another visitor's
+    ├── CollectionNotFound      no such collection, or another visitor's
+    ├── CollectionFull          more videos than may be in a collection; nothing was changed
+    ├── TooManyCollections      more collections than a visitor may have; nothing was changed
     ├── IllegalMove             a change of state that `jobs.MOVES` does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
     ├── RequestTaken            another job has this request id, or had it before it was removed
@@ -65,6 +68,8 @@ from dreamina_ui.masking import without_secrets
 __all__ = [
     "AlreadyUsed",
     "CardError",
+    "CollectionFull",
+    "CollectionNotFound",
     "DailyLimitReached",
     "DeadlinePassed",
     "DiskFull",
@@ -101,6 +106,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUnusable",
     "TooManyActive",
+    "TooManyCollections",
     "TooManyFiles",
     "TooManyKeys",
     "TooManyRequests",
@@ -171,6 +177,22 @@ class InputGone(DreaminaError):
 
 class JobNotFound(DreaminaError):
     code = "job_not_found"
+
+
+class CollectionNotFound(DreaminaError):
+    code = "collection_not_found"
+
+
+class CollectionFull(DreaminaError):
+    """`limit` videos fit into a collection."""
+
+    code = "collection_full"
+
+
+class TooManyCollections(DreaminaError):
+    """A visitor may have `limit` collections."""
+
+    code = "too_many_collections"
 
 
 class IllegalMove(DreaminaError):
