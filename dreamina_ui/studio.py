@@ -29,6 +29,7 @@ from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
+from dreamina_ui.ui.shared_collection import SharedCollections
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.checks.bodies import BodyTime
@@ -98,6 +99,7 @@ class Studio:
         self._visitors = Visitors(secret)
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
+        self._shared_collections = SharedCollections(self.engine, ASSETS / "collection.css")
         self._scripts = PageScripts(ASSETS / "js")
         self._health = Health(
             {
@@ -172,6 +174,7 @@ class Studio:
             ],
             routes=[
                 *self._downloads.routes,
+                *self._shared_collections.routes,
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,

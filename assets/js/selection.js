@@ -4,7 +4,7 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "zip", "delete", "unpick": the bar's buttons.
+// - data-do="compare", "zip", "collect", "delete", "unpick": the bar's buttons.
 // - data-words: on .history-root, the sentences `selected` and `compare.pick`.
 (() => {
   "use strict";
@@ -42,7 +42,7 @@
     const canCompare = picked.size === 2 && videos().length === 2;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
-    write(root.querySelector('[data-do="zip"]'), { disabled: !saved().length });
+    for (const name of ["zip", "collect"]) write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
     if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
     const count = root.querySelector(".picked-count");
@@ -65,6 +65,7 @@
   }
 
   const actions = {
+    collect: () => dreamina.collect([...picked.keys()]),
     compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
     delete: () => dreamina.deleteJobs([...picked.keys()]),
     unpick() {
@@ -81,6 +82,9 @@
     if (button) actions[button.dataset.do]();
     if (target?.matches(".posters [data-pick]")) pick(target, event.shiftKey);
   });
+  // In the order in which they were picked.
+  dreamina.pickedJobs = () => [...picked.keys()];
+  dreamina.unpick = actions.unpick;
   document.addEventListener("dreamina:deleted", ({ detail: { jobs } }) => {
     for (const job of jobs) picked.delete(job);
     show();

@@ -29,7 +29,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 # What the page, gradio_client and the description of the endpoints ask for; under a name that ends in "/", all.
 READ = {
     *("/", "/config", HEALTH, "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
-    *("/assets/", "/static/", "/svelte/", "/dreamina/"),
+    *("/assets/", "/static/", "/svelte/", "/dreamina/", "/collection/"),
     *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
     *("/login/huggingface", "/login/callback", "/logout", f"{API}/mcp", f"{API}/mcp/"),  # where they are turned on
@@ -58,7 +58,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
-PARAMETERS = ("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link")
+PARAMETERS = ("session_hash", "upload_id", "video", "collection", "n", "v", "inline", "page", "deep_link")
 """What routes read of a query."""
 PARAMETERS_MOST = 1000
 ZIPPED = ("/dreamina/zip", "video")

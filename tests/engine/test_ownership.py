@@ -149,7 +149,7 @@ async def events(page: Page, job_id: Any, request: gr.Request) -> dict[str, Any]
         "dismiss": await page.stage.dismiss_job(job_id, request),
         "resume": await page.stage.resume_job(job_id, request),
         "choose": await page.stage.choose(chosen) and "",
-        "history": await page.history.show("", "", "", "", "", 0, request),
+        "history": await page.history.show("", "", "", "", "", "", 0, request),
         "bin": await page.history.delete(chosen, request),
         "undo": await page.history.undo(chosen, request),
         "batch": [update async for update in page.watch_batch(job_id, request)],
@@ -197,7 +197,7 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
         for value in OTHER_VALUES:
             chosen = gr.EventData(None, {"job_id": value, "job_ids": value, "name": value})
             await events(page, value, request)
-            await page.history.show(value, value, value, value, value, value, request)
+            await page.history.show(value, value, value, value, value, value, value, request)
             assert [update async for update in page.history.wait_for_posters(value, request)] == []
             await page.history.delete(chosen, request)
             await page.stage.adopt_video(value, value, request)
