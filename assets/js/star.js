@@ -4,14 +4,14 @@
 // The stars of the same video show the same at once; the server's answer draws the history again.
 //
 // Needs:
-// - data-star: on the button, in a poster (posters.js) or with data-job on the stage.
+// - data-star: on the button, in a poster (posters.js); on the stage, with the id of the job.
 // - aria-pressed: "true" on one with a star.
 (() => {
   "use strict";
 
   const { all, find, observe, send, targetOf, writeAttribute } = dreamina;
   const STAGE = ".stage [data-star]";
-  const jobOf = (star) => star.closest("[data-job]").dataset.job;
+  const jobOf = (star) => star.dataset.star || star.closest("[data-job]").dataset.job;
   const isTyping = (node) => node?.closest("textarea, select, input:not([type=checkbox], [type=radio], [type=button]), [contenteditable], [role=textbox], [role=combobox], [role=listbox]");
 
   function toggle(star) {
@@ -45,5 +45,5 @@
       const known = poster?.querySelector("[data-star]")?.getAttribute("aria-pressed");
       if (known) writeAttribute(star, "aria-pressed", known);
     }
-  }, "aria-pressed", "data-job");
+  }, "aria-pressed", "data-job", "data-star");
 })();

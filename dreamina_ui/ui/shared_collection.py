@@ -13,12 +13,11 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import CollectionNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.ui.html.collections import COLLECTION_ADDRESS
 from dreamina_ui.ui.html.outputs import file_address
 from dreamina_ui.ui.html.shown import Shown, shown_files
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.downloads import ZIPPED_MOST
-from dreamina_ui.web.saved_files import saved_address
+from dreamina_ui.web.saved_files import COLLECTION_ADDRESS, saved_address
 from dreamina_ui.wording import Words
 
 __all__ = ["SharedCollections"]

@@ -69,7 +69,7 @@ def test_from_stars_to_a_shared_collection(
     expect(stars).to_have_count(1)
     press("ArrowRight")
     press("Enter")
-    stage = page.locator(f".stage [data-star][data-job='{jobs[2].job_id}']")
+    stage = page.locator(f".stage [data-star='{jobs[2].job_id}']")
     expect(stage).to_have_attribute("aria-pressed", "false")
     page.locator("#reuse").focus()
     press("Shift+S")

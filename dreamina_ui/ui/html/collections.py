@@ -9,12 +9,10 @@ from dreamina_ui.engine.collections import NAME_MOST, Collection
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.html.history import STARRED
 from dreamina_ui.web.downloads import ZIPPED_MOST
+from dreamina_ui.web.saved_files import COLLECTION_ADDRESS
 from dreamina_ui.wording import Words
 
-__all__ = ["COLLECTION_ADDRESS", "among_html", "collected_html", "collection_html", "note_html"]
-
-COLLECTION_ADDRESS = "collection/"
-"""Of a shared collection, relative to the page."""
+__all__ = ["among_html", "collected_html", "collection_html", "note_html"]
 
 _SCRIPT_TEXTS = {  # texts that `assets/js/collections.js` shows by itself
     "title": "collect.title",
@@ -28,7 +26,7 @@ _SCRIPT_TEXTS = {  # texts that `assets/js/collections.js` shows by itself
     "delete.ask": "collection.delete.ask",
 }
 _CHOICE = Markup(
-    '<label class="among" data-words="{words}" data-most="{most}"><span>{label}</span><select data-choice>'
+    '<label class="among" data-words="{words}" data-most="{most}"><span>{label}</span><select data-choice aria-label="{label}">'
     '<option value="">{all}</option><option value="{starred}">{with_star}</option>{groups}</select></label>'
 )
 _GROUP = Markup('<optgroup label="{}">{}</optgroup>')

@@ -61,9 +61,7 @@ _NO_PICTURE = Markup('<span class="poster-blank kind-{}" aria-hidden="true"></sp
 _DUE = Markup('<span class="poster-blank" aria-hidden="true"></span>')
 _ACTIONS = Markup('<div class="links">{}</div>')
 _DOWNLOAD = Markup('<a class="action" href="{}" download="{}">{}</a>')
-_STAR = Markup(
-    '<button type="button" class="action star" data-star data-job="{}" aria-pressed="{}" title="{} (S)">{}</button>'
-)
+_STAR = Markup('<button type="button" class="action star" data-star="{}" aria-pressed="{}" title="{} (S)">{}</button>')
 _COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
 _SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p class="note">{}</p></div>')
 _PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')

@@ -140,7 +140,7 @@ class History:
         self.choice.select(self.choose, outputs=[self.among, self.offset, self.note, self.stale], **quiet)
         # Each of them counts, also while the one before is under way.
         every: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": None, **quiet}
-        self.list.like(self.star, outputs=[self.note, self.stale], **every)
+        self.list.like(self.star_video, outputs=[self.note, self.stale], **every)
         self.list.apply(self.act, inputs=self.among, outputs=[self.note, self.among, self.offset, self.stale], **every)
 
     def refreshed(self, *, from_newest: bool = False) -> dict[Any, Any]:
@@ -226,7 +226,7 @@ class History:
         among = value_in(event, "among")
         return {self.among: among if isinstance(among, str) else "", self.note: "", **self.refreshed(from_newest=True)}
 
-    async def star(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+    async def star_video(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
         """Give the job of a script's event a star, or take it away."""
         job_id, starred = value_in(event, "job_id"), value_in(event, "starred") is True
         try:
