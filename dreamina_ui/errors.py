@@ -9,6 +9,11 @@
     ├── CollectionNotFound      no such collection, or another visitor's
     ├── CollectionFull          more videos than may be in a collection; nothing was changed
     ├── TooManyCollections      more collections than a visitor may have; nothing was changed
+    ├── VoteNotFound            no such vote, or another presenter's
+    ├── VoteSize                too few videos for a vote, or too many
+    ├── ChoiceUnclear           a ballot that does not choose; it was not counted
+    ├── VoteClosed              the vote is over; the ballot was not counted
+    ├── TooManyVotes            more ballots or votes than are counted; this one was not
     ├── IllegalMove             a change of state that `jobs.MOVES` does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
     ├── RequestTaken            another job has this request id, or had it before it was removed
@@ -68,6 +73,7 @@ from dreamina_ui.masking import without_secrets
 __all__ = [
     "AlreadyUsed",
     "CardError",
+    "ChoiceUnclear",
     "CollectionFull",
     "CollectionNotFound",
     "DailyLimitReached",
@@ -110,6 +116,7 @@ __all__ = [
     "TooManyFiles",
     "TooManyKeys",
     "TooManyRequests",
+    "TooManyVotes",
     "Unavailable",
     "UnknownModel",
     "UnknownRequest",
@@ -118,6 +125,9 @@ __all__ = [
     "VisitorBlocked",
     "VisitorLost",
     "VisitorUnknown",
+    "VoteClosed",
+    "VoteNotFound",
+    "VoteSize",
 ]
 
 Fact = str | int | float | None
@@ -193,6 +203,32 @@ class TooManyCollections(DreaminaError):
     """A visitor may have `limit` collections."""
 
     code = "too_many_collections"
+
+
+class VoteNotFound(DreaminaError):
+    code = "vote_not_found"
+
+
+class VoteSize(DreaminaError):
+    """`given` videos, of which a vote has 2 to `limit`."""
+
+    code = "vote_size"
+
+
+class ChoiceUnclear(DreaminaError):
+    """`given` videos were chosen, and `wanted` are."""
+
+    code = "choice_unclear"
+
+
+class VoteClosed(DreaminaError):
+    code = "vote_closed"
+
+
+class TooManyVotes(DreaminaError):
+    """`limit` are taken; `scope` is `address`, `vote` or `presenter`."""
+
+    code = "too_many_votes"
 
 
 class IllegalMove(DreaminaError):

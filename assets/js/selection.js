@@ -4,7 +4,7 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "zip", "collect", "delete", "unpick": the bar's buttons.
+// - data-do="compare", "show", "vote", "zip", "collect", "delete", "unpick": the bar's buttons.
 // - data-words: on .history-root, the sentences `selected` and `compare.pick`.
 (() => {
   "use strict";
@@ -42,7 +42,10 @@
     const canCompare = picked.size === 2 && videos().length === 2;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
-    for (const name of ["zip", "collect"]) write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
+    write(root.querySelector('[data-do="vote"]'), { disabled: saved().length < 2 });
+    for (const name of ["show", "zip", "collect"]) {
+      write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
+    }
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
     if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
     const count = root.querySelector(".picked-count");
@@ -64,6 +67,8 @@
     show();
   }
 
+  const asQuery = (listed) => listed.map((one) => `video=${encodeURIComponent(one.share)}`).join("&");
+
   const actions = {
     collect: () => dreamina.collect([...picked.keys()]),
     compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
@@ -73,7 +78,9 @@
       show();
       dreamina.focusPosters();
     },
-    zip: () => download(`dreamina/zip?${saved().map((one) => `video=${encodeURIComponent(one.share)}`).join("&")}`),
+    show: () => dreamina.showMode(saved().map((one) => one.share)),
+    vote: () => window.open(`vote/new?${asQuery(saved())}`, "_blank", "noopener"),
+    zip: () => download(`dreamina/zip?${asQuery(saved())}`),
   };
 
   document.addEventListener("click", (event) => {
@@ -89,5 +96,6 @@
     for (const job of jobs) picked.delete(job);
     show();
   });
+  dreamina.pickedShares = () => saved().map((one) => one.share);
   observe(show, "data-job", "data-words", "data-facts", "hidden", "disabled", "title");
 })();

@@ -36,6 +36,7 @@ from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.storage.job_queries import Search
 from dreamina_ui.web.callers import CALL_KEY_LEAST
+from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.visitors import Visitors
 
 __all__ = ["Tools"]
@@ -168,7 +169,7 @@ class Tools:
         call_key = values.pop(_KEY.name, None)
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
         model = values.pop(MODEL, None) if MODEL in {field.name for field in self._of_call} else None
-        values = await with_files(self._engine, owner, model, values)
+        values = await with_files(self._engine, owner, model, values, address=request.scope.get(ADDRESS, ""))
         [job] = await self._engine.submit(owner, values, model=model, call_id=call_id, key=key)
         try:
             async with asyncio.timeout(self._wait_s):

@@ -170,8 +170,37 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
+        # Votes on videos, and what each voter has chosen.
+        "votes",
+        (
+            """
+            CREATE TABLE votes (
+                vote_id TEXT PRIMARY KEY,
+                presenter TEXT NOT NULL,
+                title TEXT NOT NULL,
+                ranked BOOLEAN NOT NULL,
+                candidates TEXT NOT NULL,
+                opened_at DOUBLE PRECISION NOT NULL,
+                closed_at DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX votes_by_presenter ON votes (presenter, opened_at)",
+            """
+            CREATE TABLE ballots (
+                vote_id TEXT NOT NULL,
+                voter TEXT NOT NULL,
+                address TEXT NOT NULL,
+                choice TEXT NOT NULL,
+                cast_at DOUBLE PRECISION NOT NULL,
+                PRIMARY KEY (vote_id, voter)
+            )
+            """,
+            "CREATE INDEX ballots_by_address ON ballots (vote_id, address)",
+        ),
+    ),
+    Migration(
         # Collections name videos by their share ids, which a history that is rebuilt keeps.
-        "0013_stars_and_collections",
+        "stars_and_collections",
         (
             "ALTER TABLE jobs ADD COLUMN starred BOOLEAN NOT NULL DEFAULT FALSE",
             "CREATE INDEX jobs_starred ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE starred",

@@ -14,9 +14,11 @@ from dreamina_ui.errors import CollectionNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.html.outputs import file_address
+from dreamina_ui.ui.html.plain_page import plain_page
 from dreamina_ui.ui.html.shown import Shown, shown_files
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.downloads import ZIPPED_MOST
+from dreamina_ui.web.page_response import OneFile
 from dreamina_ui.web.saved_files import COLLECTION_ADDRESS, saved_address
 from dreamina_ui.wording import Words
 
@@ -26,15 +28,11 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
     # Nothing in it runs; beside the guard's own rules.
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'",
 }
 PROMPT_MOST = 1000
-_PAGE = Markup(
-    '<!doctype html>\n<html lang="{language}">\n<head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><base href="../">'
-    "<title>{title}</title><style>{styles}</style></head>\n<body><main>{content}</main></body>\n</html>\n"
-)
-_HEADER = Markup("<header><h1><bdi>{name}</bdi></h1><p>{kind}</p><p>{count}</p>{zip}</header>")
+_HEADER = Markup("<header><p>{kind}</p><p>{count}</p>{links}</header>")
+_SHOW = Markup('<a href="show?{}">{}</a>')
 _ZIP = Markup('<a href="dreamina/zip?collection={}" download>{}</a>')
 _ITEM = Markup(
     '<li><figure>{shown}<figcaption><p dir="auto">{prompt}</p><p class="about">{about}</p></figcaption></figure></li>'
@@ -45,19 +43,19 @@ _PICTURE = Markup('<img loading="lazy" src="{source}" alt="{label}">')
 _SOUND = Markup('<audio controls preload="none" src="{source}" aria-label="{label}"></audio>')
 _ABOUT = Markup("<span>{}</span>")
 _DOWNLOAD = Markup('<a href="{}" download="{}" aria-label="{}">{}</a>')
-_SENTENCE = Markup("<h1>{}</h1>")
 
 
 class SharedCollections:
-    """The route. `styles` is the file with the page's styles."""
+    """The routes. `style` is the file with the page's style."""
 
-    def __init__(self, engine: Engine, styles: Path) -> None:
+    def __init__(self, engine: Engine, style: Path) -> None:
         self._engine = engine
-        self._styles = Markup(styles.read_text(encoding="utf-8"))  # noqa: S704  a file of ours
+        self._style = OneFile("/dreamina/collection.css", "text/css", style.read_text(encoding="utf-8"))
 
     @property
     def routes(self) -> list[Route]:
-        return [Route(f"/{COLLECTION_ADDRESS}{{link_id}}", self._serve, name="dreamina_collection")]
+        page = Route(f"/{COLLECTION_ADDRESS}{{link_id}}", self._serve, name="dreamina_collection")
+        return [page, *self._style.routes]
 
     async def _serve(self, request: Request) -> Response:
         words, link_id = words_for(request), request.path_params["link_id"]
@@ -76,22 +74,21 @@ class SharedCollections:
         files = await asyncio.to_thread(all_files)
         found = [(job, shown) for job, shown in zip(jobs, files, strict=True) if shown]
         items = Markup().join(_item(job, file, words) for job, shown in found for file in shown)
-        zipped = _ZIP.format(link_id, words.say("zip")) if 0 < len(found) <= ZIPPED_MOST else ""
+        links = Markup()
+        if 0 < len(found) <= ZIPPED_MOST:
+            videos = "&".join(f"video={job.share_id}" for job, _ in found)
+            links = _SHOW.format(videos, words.say("show")) + _ZIP.format(link_id, words.say("zip"))
         header = _HEADER.format(
-            name=name,
-            kind=words.say("collection.page"),
-            count=words.say("collection.count", count=len(found)),
-            zip=zipped,
+            kind=words.say("collection.page"), count=words.say("collection.count", count=len(found)), links=links
         )
         content = Markup("<ol>{}</ol>").format(items) if items else _said(words.say("collection.page.empty"))
         return self._page(words, 200, name, header + content)
 
     def _sentence(self, words: Words, status: int, key: str) -> Response:
-        sentence = words.say(key)
-        return self._page(words, status, sentence, _SENTENCE.format(sentence))
+        return self._page(words, status, words.say(key), Markup())
 
     def _page(self, words: Words, status: int, title: str, content: Markup) -> Response:
-        page = _PAGE.format(language=words.language, title=title, styles=self._styles, content=content)
+        page = plain_page(words, title, content, kind="collection", style=self._style.address, base="../")
         return HTMLResponse(page, status, HEADERS)
 
 

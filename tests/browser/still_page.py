@@ -203,7 +203,7 @@ def _page() -> str:
         progress=progress_html(BATCH, WORDS),
         among=among_html([COLLECTION], WORDS),
         collection=collection_html(COLLECTION, [JOBS["job1"], JOBS["job2"], JOBS["job3"]], WORDS),
-        table=table_html(BATCH, CARD, WORDS),
+        table=table_html(BATCH, Models([CARD]), WORDS),
         keys=keys_html(WORDS),
         connection=connection_html(WORDS),
     )

@@ -123,7 +123,7 @@ def test_from_stars_to_a_shared_collection(
     page.locator("[data-act=share]").focus()
     press("Enter")
     expect(page.locator(".collection-bar [data-copy]")).to_be_focused()
-    link = page.locator(".collection-bar a[target]").get_attribute("href")
+    link = page.locator(".collection-bar a[href^=collection]").get_attribute("href")
     assert link
     assert re.fullmatch(r"collection/[0-9a-f]{32}", link)
     address = f"{quick_server.address}/{link}"
@@ -155,7 +155,7 @@ def test_from_stars_to_a_shared_collection(
     assert violations(there, OF_COLOURS) == []
     there.screenshot(path=tmp_path / "shared.png", full_page=True)
     with there.expect_download() as download:
-        there.locator("header a").click()
+        there.locator("header a[download]").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.namelist() == [file_name(jobs[number]) for number in order]
 
@@ -181,7 +181,7 @@ def test_from_stars_to_a_shared_collection(
     assert violations(there, AXE) == []
     press("Enter")
     expect(page.locator(".collection-bar [data-copy]")).to_be_visible()
-    assert page.locator(".collection-bar a[target]").get_attribute("href") != link
+    assert page.locator(".collection-bar a[href^=collection]").get_attribute("href") != link
     stranger.close()
 
     # In German: a name that is none of its own is refused by one sentence, and nothing is lost.

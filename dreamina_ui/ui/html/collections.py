@@ -41,6 +41,7 @@ _BAR = Markup(
 _ACT = Markup('<button type="button" class="action" data-act="{}">{}</button>')
 _COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
 _LINK = Markup('<a class="action" href="{}" target="_blank" rel="noopener">{}</a>')
+_SHOW = Markup('<a class="action" href="show?{}" target="_blank" rel="noopener">{}</a>')
 _ZIP = Markup('<a class="action" href="dreamina/zip?{}" download>{}</a>')
 _HINT = Markup('<p class="collection-hint">{}</p>')
 
@@ -65,7 +66,8 @@ def collection_html(one: Collection, jobs: Sequence[Job], words: Words) -> Marku
     actions = _ACT.format("rename", words.say("collection.rename"))
     notes = Markup()
     if 0 < len(files) <= ZIPPED_MOST:
-        actions += _ZIP.format("&".join(f"video={share_id}" for share_id in files), words.say("zip"))
+        videos = "&".join(f"video={share_id}" for share_id in files)
+        actions += _SHOW.format(videos, words.say("show")) + _ZIP.format(videos, words.say("zip"))
     elif files:
         notes += _HINT.format(words.say("collection.zip.limit", limit=ZIPPED_MOST))
     if one.link_id is None:

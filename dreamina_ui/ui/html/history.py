@@ -28,6 +28,7 @@ POSTER_MOST = 4000
 _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "compare": "compare.title",
     "compare.pick": "compare.pick",
+    "show": "show",
     "close": "close",
     "play": "play",
     "pause": "pause",
@@ -50,7 +51,9 @@ _STATES = {Family.VIDEO: 0, Family.PICTURE: 1, Family.SOUND: 2, Family.FILE: 3}
 _ROOT = Markup(
     '<div class="history-root" data-words="{words}" data-among="{among}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
-    '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="zip">{zip}</button>'
+    '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="show">{show}</button>'
+    '<button type="button" data-do="vote">{vote}</button>'
+    '<button type="button" data-do="zip">{zip}</button>'
     '<button type="button" data-do="collect">{collect}</button>{in_collection}'
     '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
     '<div class="undo-bar" role="status" hidden><span></span>'
@@ -108,7 +111,10 @@ class Posters:
             )
             if in_collection
             else "",
-            **{name: words.say(name) for name in ("compare", "zip", "collect", "delete", "unpick", "undo")},
+            **{
+                name: words.say(name)
+                for name in ("compare", "show", "vote", "zip", "collect", "delete", "unpick", "undo")
+            },
         )
 
     def _cached(self, job: Job, words: Words) -> Markup:

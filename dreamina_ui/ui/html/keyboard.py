@@ -17,6 +17,7 @@ KEYS: Sequence[tuple[str, str]] = (
     ("S", "keys.star"),
     ("⇧ + ← →", "keys.move"),
     ("Space , .", "keys.step"),
+    ("F", "keys.show"),
     ("?", "keys.help"),
 )
 GESTURES: Sequence[tuple[str, str]] = (
