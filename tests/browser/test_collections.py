@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dreamina_ui.media.record import file_name
 from tests.browser.conftest import calm_context
-from tests.browser.layout import LAPTOP, PHONE, layout_faults, resized
+from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.past import known, posters, visit, visited, with_past
 from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
 from tests.filled import past_job
@@ -130,10 +130,11 @@ def test_from_stars_to_a_shared_collection(
     boxes.nth(0).check()
     expect(page.locator("[data-act=take_out]")).to_be_visible()
     assert faults(page) == []
-    for size in (PHONE,):
-        with resized(page, size):
+    with in_the_dark(page):
+        assert violations(page, OF_COLOURS) == []
+        with resized(page, PHONE):
             assert layout_faults(page) == []
-    page.screenshot(path=tmp_path / "collection.png", full_page=True)
+            page.screenshot(path=tmp_path / "phone.png", full_page=True)
     page.locator("[data-do=unpick]").click()
 
     stranger = browser.new_context(viewport=PHONE, locale="de-DE", color_scheme="dark")
