@@ -40,6 +40,7 @@ from dreamina_ui.web.checks.upload_form import VIDEO_MOST
 from dreamina_ui.web.checks.upload_quota import UploadQuota
 from dreamina_ui.web.checks.uploads import Uploads
 from dreamina_ui.web.downloads import Downloads
+from dreamina_ui.web.exports import ExportRoutes
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.input_files import InputRoutes
@@ -98,6 +99,7 @@ class Studio:
         self._visitors = Visitors(secret)
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
+        self._exports = ExportRoutes(self.engine.exports, visitor_of=self._visitors.of_request)
         self._scripts = PageScripts(ASSETS / "js")
         self._health = Health(
             {
@@ -172,6 +174,7 @@ class Studio:
             ],
             routes=[
                 *self._downloads.routes,
+                *self._exports.routes,
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,

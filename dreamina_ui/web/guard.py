@@ -58,11 +58,14 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
-PARAMETERS = ("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link")
+PARAMETERS = (
+    *("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link"),
+    *("job", "as", "from", "to", "width", "fps", "tell"),
+)
 """What routes read of a query."""
 PARAMETERS_MOST = 1000
-ZIPPED = ("/dreamina/zip", "video")
-"""The one that may be named many times."""
+NAMED_OFTEN = {("/dreamina/zip", "video"), ("/dreamina/join", "job")}
+"""Those that may be named many times."""
 NAMING = (f"{API}/heartbeat/", f"{API}/call/")
 """Below these, each part of a path is a name."""
 NAME_MOST, PART_MOST, PATH_MOST = 64, 255, 4000
@@ -193,7 +196,7 @@ class Guard:
         except ValueError:
             return 404, "guard.closed", {}
         for name, values in given.items():
-            if name in self._named and len(values) > 1 and (path, name) != ZIPPED:
+            if name in self._named and len(values) > 1 and (path, name) not in NAMED_OFTEN:
                 return 400, "guard.twice", {"name": name}
             if name in self._short:
                 named += values
