@@ -4,6 +4,7 @@ Times are fractions of seconds, counted from the first frame that is shown: file
 frames that others are made from, and later than 0 in old files.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ def look_at(path: Path, kind: Kind, number: int, from_s: float | None, to_s: flo
     """
     with opened_clip(path, kind, number) as (container, video):
         packets = _packets(container, video, number)
+        if any(pts is None for pts, *_ in packets):
+            packets = _decoded(container, video)  # AVI says only when a frame is decoded
         base = video.time_base or Fraction(1, 90_000)
         rate = _rate(video, packets, base)
         stamps, is_whole = _stamps(packets, round(1 / rate / base) or 1)
@@ -141,11 +144,13 @@ def look_at(path: Path, kind: Kind, number: int, from_s: float | None, to_s: flo
     end = max(stamp.ends for stamp in stamps)
     starts, ends = shown[0], end
     if from_s is not None or to_s is not None:
-        half = 1 / rate / base / 2
+        starts_at = [*shown, end]
 
         def nearest(seconds: float) -> int:
-            at = shown[0] + Fraction(seconds).limit_denominator(1_000_000) / base - half
-            return next((pts for pts in shown if pts >= at), end)
+            at = shown[0] + Fraction(seconds).limit_denominator(1_000_000) / base
+            place = min(max(bisect_left(starts_at, at), 1), len(starts_at) - 1)
+            before, after = starts_at[place - 1], starts_at[place]
+            return before if at - before < after - at else after
 
         starts = shown[0] if from_s is None else nearest(from_s)
         ends = end if to_s is None else nearest(to_s)
@@ -183,6 +188,19 @@ def _packets(
                 raise Unfit("too_long", number)
     except av.InvalidDataError:
         pass  # what follows is damaged: the frames before it are there
+    return found
+
+
+def _decoded(
+    container: "av.container.InputContainer", video: "av.VideoStream"
+) -> list[tuple[int | None, int | None, int, bool, bool]]:
+    """The same, by the times that a decoder gives to the frames."""
+    container.seek(container.start_time or 0, backward=True)
+    found: list[tuple[int | None, int | None, int, bool, bool]] = []
+    with suppress(av.FFmpegError):
+        found.extend(
+            (frame.pts, None, frame.duration or 0, bool(frame.key_frame), True) for frame in container.decode(video)
+        )
     return found
 
 

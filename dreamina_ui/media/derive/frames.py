@@ -44,7 +44,8 @@ class Fitting:
         self._size = size
         self._format = format
         is_known = clip.look.matrix in MATRICES and matrix in MATRICES
-        self._matrix = f":out_color_matrix={MATRICES[matrix]}" if is_known and matrix is not None else ""
+        self._colours = f":out_color_matrix={MATRICES[matrix]}" if is_known and matrix is not None else ""
+        self._colours += "" if format.startswith("rgb") else ":out_range=tv"
         self._graph: Graph | None = None
         self._made_for: tuple[int, int, str] | None = None
 
@@ -64,7 +65,7 @@ class Fitting:
         steps = [("scale", f"w=iw*{aspect.numerator}/{aspect.denominator}:h=ih")] if aspect != 1 else []
         steps += [("setsar", "1")]  # squares from here on
         steps += TURNS[self._look.turn] if self._look.turn is not None else ()
-        fit = f"w={width}:h={height}:force_original_aspect_ratio=decrease:flags=bicubic{self._matrix}"
+        fit = f"w={width}:h={height}:force_original_aspect_ratio=decrease:flags=bicubic{self._colours}"
         steps += [("scale", fit), ("pad", f"{width}:{height}:-1:-1"), ("format", self._format)]
         graph = Graph()
         graph.threads = 1

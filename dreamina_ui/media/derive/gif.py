@@ -15,13 +15,15 @@ __all__ = ["write_gif"]
 
 HUNDREDTH = Fraction(1, 100)
 """What a GIF counts time in."""
+PALETTE_WIDTH, PALETTE_RATE = 160, 5
+"""Of the frames that the palette is made for: to count the colours of all pixels would take most of the time."""
 
 
 def write_gif(clip: Clip, target: Path, width: int | None, rate: int) -> Made:
     """Write a GIF of a clip that repeats for ever, with at most `rate` frames a second. Raises `Unfit`."""
     size = shown_size(clip, width)
     wanted = min(Fraction(rate), clip.rate)
-    palette = _palette(clip, size, wanted)
+    palette = _palette(clip, shown_size(clip, min(size[0], PALETTE_WIDTH)), min(wanted, Fraction(PALETTE_RATE)))
     graph, pictures = _coloured(size, palette)
     with av.open(str(target), "w", format="gif", container_options={"loop": "0"}) as container:
         stream = container.add_stream("gif", rate=wanted.limit_denominator(1001))

@@ -139,6 +139,7 @@ def _stream(
     stream.thread_count = 1
     context, look = stream.codec_context, clip.look
     context.color_primaries, context.color_trc, context.colorspace = look.primaries, look.transfer, look.matrix
+    context.color_range = av.video.reformatter.ColorRange.MPEG
     return stream
 
 
