@@ -5,7 +5,8 @@
 // - data-words: on that button, the sentences that `say` gives; data-choices: the widths and rates of each format.
 // - #player video: the player, whose time offers itself as start and end.
 // Makes:
-// - dialog.export: with fields named as, from, to, width, fps, as the address dreamina/export has them.
+// - dialog.export: with fields named as, from, to, width, fps, as the address dreamina/export has them; data-row: around each of them.
+// - data-take="from": on the button that fills a field with the player's time.
 // - data-close: on the button that closes it (dialogs.js).
 (() => {
   "use strict";

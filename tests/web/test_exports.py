@@ -161,11 +161,11 @@ async def test_the_page_is_told_what_was_made(site: Site, web: httpx.AsyncClient
         await site.add(a_job(number))
     joined = (await web.get(f"/dreamina/join?job={an_id(1)}&job={an_id(2)}&tell=1")).json()
     assert joined["said"].startswith("MP4, ")
-    assert joined["said"].endswith("64 × 64, 1.0 s. Joined as they are, without encoding anew.")
+    assert joined["said"].endswith("64 × 64 pixels, 1.0 s. Joined as they are, without encoding anew.")
     assert joined["is_copied"] is True
     assert len((await web.get(joined["url"])).content) == joined["size"]
     gif = (await web.get(f"/dreamina/export?job={an_id(1)}&as=gif&to=0.25&tell=1", headers=GERMAN)).json()
-    assert re.fullmatch(r"GIF, \d+ KB, 64 × 64, 0,3 s\.", gif["said"])
+    assert re.fullmatch(r"GIF, \d+ KB, 64 × 64 Pixel, 0,3 s\.", gif["said"])
     assert gif["url"] == f"/dreamina/export?job={an_id(1)}&as=gif&to=0.25&width=480&fps=15"
 
 
