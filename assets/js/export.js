@@ -106,6 +106,7 @@
     home().append(dialog);
     showChoices();
     dialog.showModal();
+    named("as").focus();
   }
 
   document.addEventListener("click", (event) => {
