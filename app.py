@@ -1,9 +1,11 @@
 """Start the studio: `python app.py`."""
 
+import ctypes
 import gc
 import logging
 import os
 import sys
+from contextlib import suppress
 
 from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.config.folders import prepare_folders
@@ -11,6 +13,10 @@ from dreamina_ui.config.network import drop_unusable
 from dreamina_ui.errors import DreaminaError
 from dreamina_ui.masking import MaskedFormatter, know_settings, log_uncaught
 from dreamina_ui.settings import Settings
+from dreamina_ui.ui.quick_import import without_stubs
+
+_M_ARENA_MAX = -8
+"""From glibc's `malloc.h`."""
 
 log = logging.getLogger("dreamina_ui")
 
@@ -34,8 +40,15 @@ def tell_of_open_key(settings: Settings) -> None:
         )
 
 
+def share_one_heap() -> None:
+    """Let all threads share one heap of glibc's: with one for each thread, each keeps what was freed in it."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library, or Windows
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
 def main() -> str | None:
     write_log()
+    share_one_heap()
     try:
         load_env_file(os.environ)
         know_settings(os.environ)
@@ -47,7 +60,8 @@ def main() -> str | None:
         # Nothing of what is made from here to the first visitor is garbage; the studio turns the collector on again.
         gc.disable()
         # Gradio takes seconds to import: a bad setting is told before that.
-        from dreamina_ui.studio import Studio
+        with without_stubs():
+            from dreamina_ui.studio import Studio
 
         Studio(settings).serve()
     except DreaminaError as error:

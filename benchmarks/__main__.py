@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-PARTS = ("pacing", "watchers", "start", "page", "saving", "playing", "simulator", "growth", "history")
+PARTS = ("pacing", "watchers", "start", "page", "saving", "playing", "simulator", "growth", "history", "votes")
 SHORT = {"history": ("--jobs", "60", "--repeats", "2")}
 """The options of parts that have no `--short`."""
 

@@ -6,6 +6,11 @@
     ├── InvalidInput            form or API values that the card does not allow; nothing was sent
     ├── InputGone               a file that a job was to be made of is not here any more; nothing was sent
     ├── JobNotFound             no such job, or another visitor's
+    ├── VoteNotFound            no such vote, or another presenter's
+    ├── VoteSize                too few videos for a vote, or too many
+    ├── ChoiceUnclear           a ballot that does not choose; it was not counted
+    ├── VoteClosed              the vote is over; the ballot was not counted
+    ├── TooManyVotes            more ballots or votes than are counted; this one was not
     ├── IllegalMove             a change of state that `jobs.MOVES` does not allow
     ├── LeaseLost               another replica owns the job now; this one's write is refused
     ├── RequestTaken            another job has this request id, or had it before it was removed
@@ -67,6 +72,7 @@ from dreamina_ui.masking import without_secrets
 __all__ = [
     "AlreadyUsed",
     "CardError",
+    "ChoiceUnclear",
     "DailyLimitReached",
     "DeadlinePassed",
     "DiskFull",
@@ -108,6 +114,7 @@ __all__ = [
     "TooManyFiles",
     "TooManyKeys",
     "TooManyRequests",
+    "TooManyVotes",
     "Unavailable",
     "UnknownModel",
     "UnknownRequest",
@@ -116,6 +123,9 @@ __all__ = [
     "VisitorBlocked",
     "VisitorLost",
     "VisitorUnknown",
+    "VoteClosed",
+    "VoteNotFound",
+    "VoteSize",
 ]
 
 Fact = str | int | float | None
@@ -175,6 +185,32 @@ class InputGone(DreaminaError):
 
 class JobNotFound(DreaminaError):
     code = "job_not_found"
+
+
+class VoteNotFound(DreaminaError):
+    code = "vote_not_found"
+
+
+class VoteSize(DreaminaError):
+    """`given` videos, of which a vote has 2 to `limit`."""
+
+    code = "vote_size"
+
+
+class ChoiceUnclear(DreaminaError):
+    """`given` videos were chosen, and `wanted` are."""
+
+    code = "choice_unclear"
+
+
+class VoteClosed(DreaminaError):
+    code = "vote_closed"
+
+
+class TooManyVotes(DreaminaError):
+    """`limit` are taken; `scope` is `address`, `vote` or `presenter`."""
+
+    code = "too_many_votes"
 
 
 class IllegalMove(DreaminaError):

@@ -17,19 +17,21 @@ from starlette.requests import Request
 
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.links import MODEL
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.media.download.loader import Loader
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
+from dreamina_ui.ui.show_page import ShowPage
 from dreamina_ui.ui.theme import studio_theme
+from dreamina_ui.ui.vote_page import VotePage
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.checks.bodies import BodyTime
 from dreamina_ui.web.checks.calls import CallCheck
@@ -77,7 +79,8 @@ class Studio:
         models = Models(_cards(settings))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
-        self._simulator = _simulator(settings, models) if settings.backend is Backend.SIMULATOR else None
+        self._loader = Loader(settings.output_network)
+        self._simulator = _simulator(settings, models, self._loader) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
             EngineSettings(
                 models=models,
@@ -101,6 +104,8 @@ class Studio:
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
         self._exports = ExportRoutes(self.engine.exports, visitor_of=self._visitors.of_request)
         self._scripts = PageScripts(ASSETS / "js")
+        self._vote_page = VotePage(self.engine, ASSETS / "show", settings.public_url)
+        self._show_page = ShowPage(self.engine, ASSETS / "show", self._scripts.address)
         self._health = Health(
             {
                 "engine": running("leases", "followed jobs"),
@@ -159,7 +164,7 @@ class Studio:
                 ),
                 Middleware(
                     CallCheck,
-                    events=events_of(self.blocks),
+                    events=events_of(self.blocks, self.engine.models.version),
                     calls=OpenCalls(self.blocks, most=self.settings.max_watchers),
                     visitors=self._visitors,
                     uploads=uploads,
@@ -169,7 +174,7 @@ class Studio:
                 Middleware(Sessions, visitors=self._visitors, say=_say),
                 Middleware(VisitorCookie, visitors=self._visitors, follow=self.engine.history.follow),
                 Middleware(PageCache, varies=self._varies, hosts=self._hosts),
-                Middleware(PageHead, start=self._scripts.tag + self._page_files.start, end=self._page_files.end),
+                Middleware(PageHead, start=self._head_start, end=self._page_files.end),
                 Middleware(ChosenLanguage, cookie=LANGUAGE_COOKIE, languages=LANGUAGES),
             ],
             routes=[
@@ -178,6 +183,8 @@ class Studio:
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,
+                *self._show_page.routes,
+                *self._vote_page.routes,
                 *self._page_files.routes,
                 *(self._mcp_server.routes if self._mcp_server else []),
                 *self._input_routes.routes,
@@ -210,6 +217,7 @@ class Studio:
         gc.enable()
         async with AsyncExitStack() as stack:
             if self._simulator:
+                stack.push_async_callback(self._loader.aclose)
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             try:
                 await stack.enter_async_context(self.engine)
@@ -243,20 +251,26 @@ class Studio:
             hosts=self._hosts,
             folders=[uploads],
             say=_say,
-            named=[MODEL, *(field.name for card in self.engine.models for field in card.fields)],
+            named=[MODEL.name, *(field.name for card in self.engine.models for field in card.fields)],
             behind_proxy=self._is_behind_proxy,
             on_space=self.settings.on_space,
         )
+
+    @property
+    def _head_start(self) -> str:
+        version = f'<meta name="dreamina-forms" content="{self.engine.models.version}">'
+        return version + self._scripts.tag + self._page_files.start
 
     async def _ask_database(self) -> None:
         await self.engine.database.run(lambda connection: connection.exec_driver_sql("SELECT 1"))
 
 
-def _simulator(settings: Settings, models: Models) -> Any:
+def _simulator(settings: Settings, models: Models, loader: Loader) -> Any:
     # Only imported when nothing else answers.
     from dreamina_ui.simulator import create_app
 
-    return create_app(settings.data_dir / "simulator", cards=[card.source for card in models])
+    cards = [card.source for card in models]
+    return create_app(settings.data_dir / "simulator", cards=cards, fetch=loader.load)
 
 
 def _cards(settings: Settings) -> list[Card]:

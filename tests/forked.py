@@ -20,6 +20,7 @@ __all__ = ["Program"]
 
 _ROOT = Path(__file__).parents[1]
 IMPORTED = (
+    "tests.quick_gradio",
     "dreamina_ui.studio",
     "dreamina_ui.simulator.service",
     "dreamina_ui.simulator.renderers",

@@ -57,6 +57,7 @@ PLACES: dict[str, tuple[str, str]] = {
             ("page", "small", '"page"'),
             ("saving", "small", '"saving"'),
             ("playing", "small", '"playing"'),
+            ("votes", "small", '"votes"'),
             ("simulator", "simulator", '"benchmarks.simulator"'),
             ("growth", "growth", '"benchmarks.growth"'),
             ("history", "history", '"benchmarks.history"'),

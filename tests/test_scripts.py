@@ -53,7 +53,7 @@ def test_every_attribute_is_in_the_markup() -> None:
     for name in attributes(code):
         if name.startswith("#"):
             ids = (f'id="{name[1:]}"', f'elem_id="{name[1:]}"', f'id: "{name[1:]}"')
-            assert any(one in markup or one in code for one in ids) or name.startswith("#field-"), name
+            assert any(one in markup or one in code for one in ids) or name.startswith(("#field-", "#problem-")), name
         else:
             camel = re.sub(r"-(\w)", lambda letter: letter[1].upper(), name.removeprefix("data-"))
             assert name in markup or f'"{name}"' in code or f"dataset.{camel} =" in code, name

@@ -8,11 +8,14 @@
 //
 // Needs:
 // - window.fetch: Gradio asks the server by it. And `gradio_config.dependencies`, its list of the functions that can be called.
+// - <meta name="dreamina-forms">: the version of the page's forms. A server with other models refuses what they hold.
 // - #connection[data-words]: the sentences (in ui/html/connection.py).
 // - a refusal as JSON, whose `code` is "visitor_lost" or "page_changed" where only a reload helps.
 // Makes:
 // - #connection-notice: says that the connection is lost, while it is, or, with data-reload, that the page has to be reloaded.
 // - the event `dreamina:connected`: an answer has come again after the connection was lost.
+// - the event `dreamina:answered`, whose detail is the id of the component that the call came from, if it has one.
+// - the event `dreamina:upload-refused`: the server has not taken a file, or it never arrived.
 // - the event `dreamina:unanswered`, whose detail is the id of a click: nobody knows whether it has arrived.
 (() => {
   "use strict";
@@ -20,6 +23,7 @@
   const { find, home, make, publish, wordsOf } = dreamina;
   const JOIN = "/gradio_api/queue/join";
   const DATA = "/gradio_api/queue/data";
+  const UPLOAD = "/gradio_api/upload";
   const CANCEL = "/gradio_api/cancel";
   const SILENT_MS = 30000; // the server sends something at least every 15 s
   const ANSWER_MS = 15000;
@@ -48,11 +52,23 @@
     if (address.pathname.endsWith(DATA)) return Promise.resolve(readByGradio(input.signal ?? init?.signal));
     if (address.pathname.endsWith(JOIN)) return join(address, init);
     if (address.pathname.endsWith(CANCEL)) return cancel(address, init);
+    if (address.pathname.endsWith(UPLOAD)) return upload(input, init);
     return realFetch(input, init);
   };
 
+  async function upload(input, init) {
+    let response = null;
+    try {
+      response = await realFetch(input, init);
+    } finally {
+      if (!response?.ok) publish("dreamina:upload-refused");
+    }
+    return response;
+  }
+
   // -- calls
 
+  const formsVersion = () => find("meta[name=dreamina-forms]")?.content ?? "";
   const newId = () => `own-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
 
   async function join(address, init) {
@@ -86,7 +102,7 @@
     const inSession = session;
     const headers = new Headers(call.init.headers);
     const { api_name: name, inputs, outputs } = window.gradio_config?.dependencies.find(({ id }) => id === call.body.fn_index) ?? {};
-    if (inputs) headers.set("X-Dreamina-Function", `${name}/${inputs.length}/${outputs.length}`);
+    if (inputs) headers.set("X-Dreamina-Function", `${name}/${inputs.length}/${outputs.length}/${formsVersion()}`);
     if (call.isResent) headers.set("X-Dreamina-Resent", "yes");
     call.isResent = true;
     const abort = new AbortController();
@@ -170,12 +186,19 @@
     }
     if (message.msg === "process_completed") calls.delete(call.knownId);
     sendToGradio(renamed);
+    if (message.msg === "process_completed") tellEnd(call);
   }
 
   function fail(call, error) {
     calls.delete(call.knownId);
     const output = { error, visible: Boolean(error), duration: null, title: "" };
     sendToGradio({ msg: "process_completed", event_id: call.knownId, success: false, output });
+    tellEnd(call);
+  }
+
+  function tellEnd({ body }) {
+    const source = window.gradio_config?.components.find(({ id }) => id === body.trigger_id);
+    publish("dreamina:answered", source?.props.elem_id);
   }
 
   // -- the real stream

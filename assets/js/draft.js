@@ -58,7 +58,7 @@
       restored.set(part, search === location.search);
       const linked = search === location.search ? new URLSearchParams() : new URLSearchParams(location.search);
       return names.map((name, at) => {
-        // Behind the @ is the number of another model than the default.
+        // Behind the @ is the id of another model than the default.
         const value = linked.has(name.replace(FIELD, "").split("@")[0]) ? undefined : values[name];
         return value !== undefined && isAllowed(value, choices[at]) ? value : undefined;
       });

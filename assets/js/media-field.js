@@ -1,17 +1,24 @@
 // Takes pictures, videos and sounds that are dropped on a field or pasted, and shows those of the visitor that a field names.
 //
 // Needs:
-// - .media-field.of-image (of-video, of-audio, of-file): around a field for media, with its text box and Gradio's upload button.
+// - .media-field.of-image (of-video, of-audio, of-file) [id$=media-NAME]: around a field for media, with its text box and Gradio's
+//   upload button, which takes one file at a time. `takes-4`: it has room for so many.
+// - #problem-NAME beside it, #batch-refusal in a batch: where the server says what is wrong with a file.
+// - #media-words[data-words][data-most]: the sentences, and the most bytes of a file.
+// - the events `dreamina:answered` and `dreamina:upload-refused` (connection.js).
 // Makes:
 // - .media-preview: the files that the field names, before the upload button; [data-shown] on it says which.
-// - [data-over]: on the field, while a file is over it.
+// - .media-said: what is being uploaded, and what is left out.
+// - [data-over]: on the field, while a file is over it. [data-busy]: while one is being uploaded.
 (() => {
   "use strict";
 
-  const { all, make, observeText, targetOf, writeAttribute } = dreamina;
+  const { all, find, make, observeText, targetOf, wordsOf, writeAttribute } = dreamina;
   const BOX = ".media-field textarea, .media-field input:not([type=file])";
   const NAMED = /^upload:([^\s#]+)#([0-9a-f]{32})$/;
   const SHOWN = { video: /\.(mp4|mov|webm)$/i, audio: /\.(wav|mp3|m4a)$/i };
+  const GIVEN_UP_MS = 120000; // nothing has come of an upload
+  const DRAWN_MS = 150; // Gradio has drawn what the server has answered
   const OVER_MS = 900; // `dragover` comes at least every 550 ms while something is over the field
 
   const fieldOf = (node) => node?.closest(".media-field") ?? null;
@@ -38,7 +45,7 @@
     if ((preview?.dataset.shown ?? "") === key) return;
     if (!preview) {
       preview = make("div", { "class": "media-preview" });
-      box.closest(".block").after(preview);
+      (box.closest(".form") ?? box.closest(".block")).after(preview);
     }
     preview.dataset.shown = key;
     preview.replaceChildren(...named.map(figure));
@@ -46,16 +53,112 @@
 
   observeText(BOX, show);
 
-  // -- what is dropped or pasted
+  // -- uploads of a field, one after the other
 
-  function handIn(field, file) {
+  const uploads = new Map(); // by field: { files: those that wait, done, count, problem: what was said before, rest, timer }
+
+  function say(key, values) {
+    const words = find("#media-words");
+    return words ? wordsOf(words)(key, values) : "";
+  }
+
+  function tell(field, sentence) {
+    let said = field.querySelector(".media-said");
+    if (!said) {
+      said = make("p", { "class": "media-said note", role: "status" });
+      field.append(said);
+    }
+    if (said.textContent !== sentence) said.textContent = sentence;
+  }
+
+  const problemOf = (field) => {
+    const name = field.id.slice(field.id.indexOf("media-") + 6);
+    const place = field.id.startsWith("batch") ? find("#batch-refusal") : field.parentElement.querySelector(`#problem-${CSS.escape(name)}`);
+    return place?.textContent.trim() ?? "";
+  };
+
+  const lines = (field) => boxOf(field)?.value.split("\n").filter((line) => line.trim()).length ?? 0;
+
+  // A field of one file takes the first, in the place of the one that is there; a full list has its last one replaced.
+  function room(field) {
+    const most = Number(/\btakes-(\d+)/.exec(field.className)?.[1] ?? 1);
+    return { most, left: most === 1 ? 1 : Math.max(1, most - lines(field)) };
+  }
+
+  function handIn(field, given) {
+    const most = Number(find("#media-words")?.dataset.most ?? Infinity);
+    const small = given.filter((file) => file.size <= most);
+    const { most: places, left } = room(field);
+    const files = small.slice(0, left);
+    const large = given.find((file) => file.size > most);
+    const rest = [
+      large ? say("too_big", { name: large.name, limit: Math.floor(most / 2 ** 20) }) : "",
+      files.length < small.length ? say("left_out", { count: small.length, taken: files.length, most: places }) : "",
+    ];
+    const { files: before = [], done = 0, count = 0 } = uploads.get(field) ?? {};
+    uploads.set(field, { ...uploads.get(field), files: [...before, ...files], done, count: count + files.length, rest: rest.filter(Boolean).join(" ") });
+    if (!field.hasAttribute("data-busy")) next(field);
+  }
+
+  function next(field) {
+    const upload = uploads.get(field);
+    const file = upload.files.shift();
     const input = field.querySelector("input[type=file]");
-    if (!input) return;
+    if (!file || !input) {
+      uploads.delete(field);
+      field.removeAttribute("data-busy");
+      tell(field, upload.rest);
+      return;
+    }
     const transfer = new DataTransfer();
     transfer.items.add(file);
     input.files = transfer.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
+
+  // By us, or by the browser's own dialog.
+  function begin(event) {
+    const field = targetOf(event)?.matches("input[type=file]") ? fieldOf(event.target) : null;
+    if (!field || !event.target.files.length) return;
+    const upload = uploads.get(field) ?? { files: [], done: 0, count: 1, rest: "" };
+    clearTimeout(upload.timer);
+    upload.done += 1;
+    uploads.set(field, { ...upload, problem: problemOf(field), timer: setTimeout(() => stop(field), GIVEN_UP_MS) });
+    writeAttribute(field, "data-busy", "");
+    tell(field, say(upload.count > 1 ? "uploading" : "uploading_one", { name: event.target.files[0].name, number: upload.done, count: upload.count }));
+  }
+
+  function end(field) {
+    const upload = uploads.get(field);
+    const problem = problemOf(field);
+    if (!upload || (problem && problem !== upload.problem)) {
+      stop(field);
+      return;
+    }
+    clearTimeout(upload.timer);
+    next(field);
+  }
+
+  // One was refused, and its sentence has to stay: what waits behind it is left out.
+  function stop(field) {
+    const upload = uploads.get(field);
+    clearTimeout(upload?.timer);
+    uploads.delete(field);
+    field.removeAttribute("data-busy");
+    const waiting = upload?.files.length ?? 0;
+    tell(field, waiting ? say("stopped", { count: waiting }) : (upload?.rest ?? ""));
+  }
+
+  const busy = () => all(".media-field[data-busy]");
+
+  document.addEventListener("change", begin, true);
+  document.addEventListener("dreamina:upload-refused", () => busy().forEach(stop));
+  document.addEventListener("dreamina:answered", ({ detail: id }) => {
+    const field = id ? fieldOf(find(`#${CSS.escape(id)}`)) : null;
+    if (field?.hasAttribute("data-busy")) setTimeout(end, DRAWN_MS, field);
+  });
+
+  // -- what is dropped or pasted
 
   const hasFile = (event) => event.dataTransfer?.types.includes("Files");
   let timer = 0;
@@ -85,20 +188,21 @@
     event.preventDefault();
     event.stopPropagation();
     const files = [...event.dataTransfer.files];
-    const file = files.find((each) => takes(field, each)) ?? files[0];
-    if (file) handIn(field, file);
+    const fitting = files.filter((file) => takes(field, file));
+    if (files.length) handIn(field, fitting.length ? fitting : files.slice(0, 1));
   }
 
   // The field with the focus, else the first empty one that takes such a file, else the first one.
   function paste(event) {
-    const file = [...(event.clipboardData?.files ?? [])][0];
+    const files = [...(event.clipboardData?.files ?? [])];
+    const file = files[0];
     if (!file) return;
     const fitting = all(".media-field").filter((field) => field.offsetParent && takes(field, file));
     const focused = fieldOf(targetOf(event));
     const field = fitting.find((each) => each === focused) ?? fitting.find((each) => !boxOf(each)?.value) ?? fitting[0];
     if (!field) return;
     event.preventDefault();
-    handIn(field, file);
+    handIn(field, files.filter((each) => takes(field, each)));
   }
 
   for (const name of ["dragenter", "dragover"]) document.addEventListener(name, drag, true);

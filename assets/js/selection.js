@@ -4,7 +4,7 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "join", "zip", "delete", "unpick": the bar's buttons.
+// - data-do="compare", "show", "vote", "join", "zip", "delete", "unpick": the bar's buttons.
 // - data-words: on .history-root, the sentences `selected`, `compare.pick`, `join.pick`, `join.making` and `export.lost`.
 // - `dreamina.askFor` (export.js).
 (() => {
@@ -45,9 +45,10 @@
     const canCompare = picked.size === 2 && videos().length === 2;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
-    write(root.querySelector('[data-do="zip"]'), { disabled: !saved().length });
     const canJoin = picked.size > 1 && videos().length === picked.size;
     write(root.querySelector('[data-do="join"]'), { disabled: !canJoin || joining !== "", title: canJoin ? "" : say("join.pick") });
+    write(root.querySelector('[data-do="vote"]'), { disabled: saved().length < 2 });
+    for (const name of ["show", "zip"]) write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
     if (told) words.push(["picked-hint", told]);
     else if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
@@ -85,6 +86,8 @@
     show();
   }
 
+  const asQuery = (listed) => listed.map((one) => `video=${encodeURIComponent(one.share)}`).join("&");
+
   const actions = {
     compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
     delete: () => dreamina.deleteJobs([...picked.keys()]),
@@ -95,7 +98,9 @@
       show();
       dreamina.focusPosters();
     },
-    zip: () => download(`dreamina/zip?${saved().map((one) => `video=${encodeURIComponent(one.share)}`).join("&")}`),
+    show: () => dreamina.showMode(saved().map((one) => one.share)),
+    vote: () => window.open(`vote/new?${asQuery(saved())}`, "_blank", "noopener"),
+    zip: () => download(`dreamina/zip?${asQuery(saved())}`),
   };
 
   document.addEventListener("click", (event) => {
@@ -108,5 +113,6 @@
     for (const job of jobs) picked.delete(job);
     show();
   });
+  dreamina.pickedShares = () => saved().map((one) => one.share);
   observe(show, "data-job", "data-words", "data-facts", "hidden", "disabled", "title");
 })();

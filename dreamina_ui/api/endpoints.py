@@ -4,6 +4,7 @@ The inputs of `/generate` and `/submit` have the names of the default model's fi
 """
 
 import inspect
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,7 +13,11 @@ import gradio as gr
 from dreamina_ui.api.arguments import PAGE, whole_number
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, model_json, view_address
+from dreamina_ui.cards.aside import checked
+from dreamina_ui.cards.batches import BATCH_MOST
 from dreamina_ui.cards.model_card import Field
+from dreamina_ui.cards.models import MODEL
+from dreamina_ui.cards.plans import facts_of
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.engine.exports import Wanted
@@ -22,10 +27,12 @@ from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.exports import export_json
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
-__all__ = ["TAKING_FILES", "add_endpoints"]
+__all__ = ["TAKING_FILES", "TAKING_MANY", "add_endpoints"]
 
-TAKING_FILES = ("generate", "submit", "run")
+TAKING_FILES = ("generate", "submit", "run", "batch")
 """The endpoints whose inputs may be uploaded files."""
+TAKING_MANY = ("batch",)
+"""Those that take as much as the page's batch."""
 
 _TYPES = {"text": str, "address": str, "integer": int, "number": float, "boolean": bool}
 
@@ -60,6 +67,60 @@ class _Endpoints:
         job = await self._submit(settings, request, model)
         async for response in self._watch(job):
             yield response
+
+    async def batch(
+        self,
+        rows: list[dict[str, Any]],
+        model: str = "",
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
+    ) -> list[dict[str, Any]]:
+        """Start up to 200 videos, all or none, and return their jobs in the same order; each is sent when its turn comes.
+
+        Each of rows has the settings of one video by their names, and may name its model: a model_id of /models; else it is
+        the model that is given for all (empty is the default).
+        """
+        try:
+            key = request.headers.get(KEY_HEADER)
+            click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
+            visitor_id = self._callers.visitor(request)
+            videos, models = await self._rows(visitor_id, rows, model)
+            jobs = await self._engine.batches.submit(
+                visitor_id,
+                videos,
+                call_id or click_id or secrets.token_hex(16),
+                models,
+                is_call=call_id is not None,
+                key=key,
+            )
+        except DreaminaError as error:
+            raise api_error(error, sent=False) from None
+        return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
+
+    async def _rows(self, visitor_id: str, rows: Any, model: Any) -> tuple[list[dict[str, Any]], list[str]]:
+        """The settings of each row, with its files kept, and its model. Raises `InvalidInput`, which names the row."""
+        if not isinstance(rows, list):
+            raise InvalidInput("rows", "not_list", "rows: no list", given=shown(rows))
+        if not 1 <= len(rows) <= BATCH_MOST:
+            problem = "too_many_items" if rows else "too_few_items"
+            limit = BATCH_MOST if rows else 1
+            raise InvalidInput("rows", problem, f"rows: {len(rows)} entries", given=len(rows), limit=limit)
+        models, common = self._engine.models, self._engine.models.find(model).model_id
+        videos, ids = [], []
+        for number, row in enumerate(rows):
+            try:
+                if not isinstance(row, Mapping):
+                    raise InvalidInput("", "not_object", "no object", given=shown(row))
+                values = dict(row)
+                named = None if models.have_field_model else values.pop(MODEL.name, None)
+                card = models.find(named or common)
+                values = await with_files(self._engine, visitor_id, card.model_id, values)
+                payload = await checked(card, values)
+                await self._engine.inputs.check(visitor_id, payload, card.fields)
+                videos.append(payload)
+                ids.append(card.model_id)
+            except InvalidInput as fault:
+                raise _in_row(number, fault) from None
+        return videos, ids
 
     async def models(self) -> list[dict[str, Any]]:
         """The models that /run takes, the default first: the JSON Schema of their settings, and the price of the default ones.
@@ -167,7 +228,7 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            values = await with_files(self._engine, visitor_id, model, values)
+            values = await with_files(self._engine, visitor_id, model, values, address=self._callers.address(request))
             [job] = await self._engine.submit(
                 visitor_id, values, model=model, key=key, click_id=click_id, call_id=call_id
             )
@@ -216,10 +277,17 @@ def add_endpoints(engine: Engine, callers: Callers) -> None:
         endpoints.history,
         endpoints.models,
         endpoints.run,
+        endpoints.batch,
         endpoints.join,
         endpoints.export,
     ):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
+
+
+def _in_row(number: int, fault: InvalidInput) -> InvalidInput:
+    """The fault of a value in a row, which it names as JavaScript and Python would."""
+    field = f"rows[{number}].{fault.field}".rstrip(".")
+    return InvalidInput(field, fault.problem, f"{field}: {fault.message}", **facts_of(fault))
 
 
 def _set_signature(function: Any, fields: Sequence[Field], returns: Any, doc: str | None) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -178,7 +179,7 @@ class Tools:
         call_key = values.pop(_KEY.name, None)
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
         model = values.pop(MODEL, None) if MODEL in {field.name for field in self._of_call} else None
-        values = await with_files(self._engine, owner, model, values)
+        values = await with_files(self._engine, owner, model, values, address=request.scope.get(ADDRESS, ""))
         [job] = await self._engine.submit(owner, values, model=model, call_id=call_id, key=key)
         try:
             async with asyncio.timeout(self._wait_s):
@@ -278,7 +279,11 @@ class Tools:
             if changes == 1:
                 words = WORDS.say("mcp.first", message=words, job_id=job.job_id)
             related = str(context.request_id)
-            await context.session.send_progress_notification(token, changes, None, words, related_request_id=related)
+            # The caller may end its session meanwhile; the job goes on.
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                await context.session.send_progress_notification(
+                    token, changes, None, words, related_request_id=related
+                )
 
 
 def _named(card: Card) -> str:

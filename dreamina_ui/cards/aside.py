@@ -33,9 +33,9 @@ async def checked(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
         return await _run(_slow, lambda: card.validate(values))
 
 
-async def checked_all(card: Card, batch: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """As `Card.validate` for each."""
-    return await _run(_slow, lambda: [card.validate(values) for values in batch])
+async def checked_all(batch: Sequence[tuple[Card, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """As `Card.validate` for the values of each."""
+    return await _run(_slow, lambda: [card.validate(values) for card, values in batch])
 
 
 async def planned(visitor_id: str, plan: Callable[[], T]) -> T:

@@ -1,11 +1,7 @@
-"""Plans a batch: makes payloads from lines, a table or a sweep, or lists everything that is wrong with them. Pure.
-
-A plan with any problem has no payloads: a batch is sent completely, or not at all.
-"""
+"""Plans a batch: makes videos of lines, a table or a sweep, or lists everything that is wrong with them. Pure."""
 
 import codecs
 import csv
-import dataclasses
 import hashlib
 import io
 import json
@@ -16,51 +12,51 @@ from itertools import islice, product
 from math import prod
 from typing import Any
 
-from dreamina_ui.cards.encodings import WORKBOOKS, Reading, decoded, readings_of
+from dreamina_ui.cards.encodings import WORKBOOKS, decoded, readings_of
 from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.names import field_named, field_probably_meant
+from dreamina_ui.cards.plans import (
+    BATCH_MOST,
+    PLAN_PROBLEMS,
+    PLAN_S,
+    Columns,
+    LineProblem,
+    NotTaken,
+    Plan,
+    Planned,
+    Question,
+    Wanted,
+    carried,
+    each_model,
+    facts_of,
+    listed,
+    planned,
+    refused,
+    source_of,
+)
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import value_of, written
-from dreamina_ui.errors import Fact, InvalidInput
+from dreamina_ui.errors import InvalidInput
 
 __all__ = [
     "BATCH_MOST",
     "BYTES_MOST",
     "PLAN_PROBLEMS",
     "LineProblem",
+    "NotTaken",
     "Plan",
+    "Planned",
     "Question",
     "plan_csv",
     "plan_lines",
     "plan_sweep",
 ]
 
-BATCH_MOST = 200
 BYTES_MOST = 2**20
-PROBLEMS_MOST = 50
-PLAN_S = 2.0
-"""Seconds of processor time to check all values of a batch; two hundred ordinary ones take a fifth of it."""
 SEEDS_TEXT_MOST = 10_000
 COLUMNS_MOST = 100
 """A header with more columns is refused."""
-
-PLAN_PROBLEMS = (
-    "empty",  # nothing to send
-    "too_many",  # jobs; given, limit
-    "too_big",  # bytes; given, limit
-    "encoding",  # neither UTF-8 nor UTF-16 with a byte order mark
-    "workbook",  # a spreadsheet's own file
-    "lost_letters",  # another program has replaced letters by "�"
-    "json",  # no table, but prompts in JSON
-    "nul",
-    "quotes",  # a quoted cell has no end, or text after it
-    "no_header",  # allowed
-    "unknown_column",  # given, allowed; comes with a question
-    "duplicate_column",  # given
-    "too_many_cells",  # given, limit; lines, if there are several
-    "more",  # count: problems that are not listed
-)
-"""The problems of a batch besides `PROBLEMS`, with their facts."""
 
 _BETWEEN_VALUES = re.compile(r"[ \t\r\n,]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -70,106 +66,95 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[;,\t ]*(?:\r\n|\r|\n)', re.
 _RANDOM = re.compile(r"(\d{1,5})\s*(?:random|zufällige?)", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class LineProblem:
-    """`line` counts from 1; 0 is the whole input, or a value that all lines share. `field` is the name of the card's field."""
-
-    line: int
-    field: str | None
-    problem: str
-    facts: Mapping[str, Fact] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a person has to agree to before a table is used: one of several `readings` (by their answers), or the `answer`
-    that some columns are `left_out` and others `taken` for a field.
-    """
-
-    readings: Mapping[str, Reading] = dataclasses.field(default_factory=dict)
-    answer: str = ""
-    taken: Mapping[str, Field] = dataclasses.field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Either checked payloads, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest.
-
-    With a `question`, the only problem is what the question is about.
-    """
-
-    payloads: tuple[dict[str, Any], ...] = ()
-    problems: tuple[LineProblem, ...] = ()
-    question: Question | None = None
-
-
 def plan_lines(card: Card, text: str, shared: Mapping[str, Any]) -> Plan:
     """One prompt for each line that is not blank, or for each JSON object; the other fields from `shared`."""
     if len(text) > BYTES_MOST:
-        return _refused(0, "too_big", given=len(text), limit=BYTES_MOST)
+        return refused(0, "too_big", given=len(text), limit=BYTES_MOST)
     name = card.prompt.name if card.prompt else "prompt"
     lines = _json_values(text) or _LINE_END.split(text)
     count = sum(1 for prompt in lines if not prompt.isspace() and prompt)
     if count > BATCH_MOST:
-        return _refused(0, "too_many", given=count, limit=BATCH_MOST)
-    filled = [(line, {name: prompt.strip()}) for line, prompt in enumerate(lines, start=1) if prompt.strip()]
-    return _planned(card, filled, shared)
+        return refused(0, "too_many", given=count, limit=BATCH_MOST)
+    filled = [
+        Wanted(line, card, {name: prompt.strip()}) for line, prompt in enumerate(lines, start=1) if prompt.strip()
+    ]
+    return planned(filled, shared, first=card)
 
 
 def plan_csv(
-    card: Card, data: bytes, shared: Mapping[str, Any], agreed: Collection[str] = (), *, comma: bool = False
+    card: Card,
+    data: bytes,
+    shared: Mapping[str, Any],
+    agreed: Collection[str] = (),
+    *,
+    models: Models | None = None,
+    files: Mapping[str, str] | None = None,
+    comma: bool = False,
 ) -> Plan:
-    """One job for each row of a table whose first row names fields of the card.
+    """One job for each row of a table whose first row names fields of the models, and maybe `model`.
 
+    A row is of the model that it names, one of `models`, and else of the model of `card`, whose values are those in `shared`.
     `data` is UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs separate cells, or what a line such as
     "sep=;" at the start says. An empty cell is the value in `shared`, or else the card's default. A row's line is its first
-    one. Where bytes or columns leave a doubt, the plan has a question and no payloads, until one of its answers is in
-    `agreed`. `comma` is as for `value_of`.
+    one. Where bytes or columns leave a doubt, the plan has a question and no videos, until one of its answers is in
+    `agreed`. `files` are those that the visitor has uploaded: what stands for each in a field, by its name in lower case.
+    `comma` is as for `value_of`.
     """
+    models = models or Models([card])
     if data.startswith(WORKBOOKS):
-        return _refused(0, "workbook")
+        return refused(0, "workbook")
     if len(data) > BYTES_MOST:
-        return _refused(0, "too_big", given=len(data), limit=BYTES_MOST)
+        return refused(0, "too_big", given=len(data), limit=BYTES_MOST)
     table = hashlib.sha256(data).hexdigest()[:16]
     text = decoded(data)
     if text is None:
         readings = {f"{table} {reading.codec}": reading for reading in readings_of(data)}
         if not readings:
-            return _refused(*_unreadable(data))
+            return refused(*_unreadable(data))
         if not (chosen := [reading for answer, reading in readings.items() if answer in agreed]):
-            return replace(_refused(*_unreadable(data)), question=Question(readings=readings))
+            return replace(refused(*_unreadable(data)), question=Question(readings=readings))
         text = chosen[-1].text
     if not text.strip():
-        return _refused(0, "empty")
+        return refused(0, "empty")
     if "\ufffd" in text:
-        return _refused(_line_of(text[: text.index("\ufffd")]), "lost_letters")
+        return refused(_line_of(text[: text.index("\ufffd")]), "lost_letters")
     if _json_values(text) is not None:
-        return _refused(0, "json")
+        return refused(0, "json")
     above, text = _without_blank_lines(text)
     if found := _SEPARATOR_LINE.match(text):
         above, text = above + _line_of(found[0]) - 1, text[found.end() :]
     separators = found[1] if found else ",;\t"
-    separator = max(separators, key=lambda candidate: _known_columns(card, text, candidate))
+    separator = max(separators, key=lambda candidate: _known_columns(models, text, candidate))
     records = _records(text, separator, above)
     heading, header = next(records, (0, []))
     if not header:
-        return _refused(heading, "empty" if header is not None else "quotes")
+        return refused(heading, "empty" if header is not None else "quotes")
     others = ((line, cells) for line, cells in records if cells != header)  # joined files have it several times
     rows = list(islice(others, BATCH_MOST))
     if beyond := sum(1 for _ in others):
-        return _refused(0, "too_many", given=len(rows) + beyond, limit=BATCH_MOST)
+        return refused(0, "too_many", given=len(rows) + beyond, limit=BATCH_MOST)
     width = len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)))
     filled = max((len(cells) for _, cells in rows if cells and len(cells) <= width), default=0)
     header += [""] * (filled - len(header))  # columns without a name
-    columns, problems = _columns(card, heading, header, {at for _, cells in rows for at in _filled(cells)})
-    if problems:
-        return _listed(problems)
+    of_model = None if models.have_field_model else _model_column(header)
+    cards, problems = _cards(card, models, rows, of_model)
+    used = each_model(cards.values()) or [card]
+    filled_in = {each.model_id: set[int]() for each in used}
+    for line, cells in rows:
+        if line in cards:
+            filled_in[cards[line].model_id].update(at for at, cell in enumerate(cells or ()) if cell)
+    if len(header) > COLUMNS_MOST:
+        return refused(heading, "too_many_cells", given=len(header), limit=len(card.fields))
+    columns, twice = _columns(used, heading, header, filled_in, of_model)
+    if not any(any(each) for each in columns.fields.values()):
+        return refused(heading, "no_header", allowed=_names(used, models))
+    if twice or problems:
+        return listed([*twice, *problems])
     if columns.are_in_doubt and (answer := f"{table} columns") not in agreed:
-        given, allowed = ", ".join(columns.left_out or columns.taken), _names(card)
-        question = Question(answer=answer, taken=columns.taken, left_out=columns.left_out)
+        given, allowed = ", ".join(columns.names_in_doubt), _names(used, models)
         return replace(
-            _refused(heading, "unknown_column", given=_short(given, 200), allowed=allowed), question=question
+            refused(heading, "unknown_column", given=_short(given, 200), allowed=allowed),
+            question=columns.question(answer),
         )
     too_long = [line for line, cells in rows if cells and len(cells) > len(header)]
     if too_long:
@@ -178,69 +163,84 @@ def plan_csv(
         facts = {"given": longest, "limit": len(header), "lines": lines}
         problems.append(LineProblem(too_long[0], None, "too_many_cells", facts))
     problems += [LineProblem(line, None, "quotes") for line, cells in rows if cells is None]
-    planned = [
-        (line, _row(columns.fields, cells, comma))
+    wanted = [
+        Wanted(line, cards[line], _row(columns.fields[cards[line].model_id], cells, comma, files or {}))
         for line, cells in rows
         if cells is not None and len(cells) <= len(header)
     ]
-    return _planned(card, planned, shared, problems)
+    return planned(wanted, shared, problems, first=card)
 
 
 def plan_sweep(
-    card: Card, base: Mapping[str, Any], ratios: Sequence[Any], frames: Sequence[Any], seeds: Sequence[int] | str
+    cards: Sequence[Card],
+    base: Mapping[str, Any],
+    ratios: Sequence[Any],
+    frames: Sequence[Any],
+    seeds: Sequence[int] | str,
 ) -> Plan:
-    """One job for each combination of values; an empty dimension keeps the value in `base`.
+    """One job for each model and combination of values; an empty dimension keeps the value in `base`.
 
-    `seeds` are whole numbers, or a text: whole numbers between commas or blanks, or "3 random".
+    `seeds` are whole numbers, or a text: whole numbers between commas or blanks, or "3 random". A model makes its videos without
+    a dimension, or a value of one, that it does not take and another of the models does.
     """
-    dimensions = {"aspect_ratio": _each_once(ratios), "frames": _each_once(frames), "seed": _seeds(card, seeds)}
-    swept = {name: values for name, values in dimensions.items() if values}
-    count = prod(len(values) for values in swept.values())
-    if count > BATCH_MOST:
-        return _refused(0, "too_many", given=count, limit=BATCH_MOST)
-    return _planned(card, [(0, dict(zip(swept, values, strict=True))) for values in product(*swept.values())], base)
-
-
-def _planned(
-    card: Card,
-    rows: Sequence[tuple[int, Mapping[str, Any]]],
-    shared: Mapping[str, Any],
-    problems: Sequence[LineProblem] = (),
-) -> Plan:
-    if len(rows) > BATCH_MOST:
-        return _refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
-    if not rows and not problems:
-        return _refused(0, "empty")
+    cards = each_model(cards)
     with within(PLAN_S):
-        return _checked(card, rows, shared, problems)
+        dimensions = {
+            card.model_id: {
+                "aspect_ratio": _each_once(ratios),
+                "frames": _each_once(frames),
+                "seed": _seeds(card, seeds),
+            }
+            for card in cards
+        }
+        # Before each is looked at, which takes longer.
+        if (longest := max(len(values) for of_card in dimensions.values() for values in of_card.values())) > BATCH_MOST:
+            others = min(prod(len(values) or 1 for values in of_card.values()) for of_card in dimensions.values())
+            return refused(0, "too_many", given=max(longest, others), limit=BATCH_MOST)
+        swept, not_taken = _swept(cards, dimensions)
+        counts = (prod(len(values) for values in of_card.values()) for of_card in swept.values())
+        if (count := sum(counts)) > BATCH_MOST:
+            return refused(0, "too_many", given=count, limit=BATCH_MOST)
+        wanted = [
+            Wanted(0, card, dict(zip(of_card, values, strict=True)))
+            for card, of_card in zip(cards, swept.values(), strict=True)
+            for values in product(*of_card.values())
+        ]
+        return planned(wanted, base, first=cards[0], not_taken=not_taken)
 
 
-def _checked(
-    card: Card,
-    rows: Sequence[tuple[int, Mapping[str, Any]]],
-    shared: Mapping[str, Any],
-    problems: Sequence[LineProblem],
-) -> Plan:
-    found = list(problems)
-    seen: set[tuple[int, str, str, str]] = set()
-    payloads = []
-    for line, row in rows:
-        values = {**shared, **row}
-        faults = card.faults_of(values)
-        for fault in faults:
-            # A value that all lines share is reported once.
-            at = line if fault.field in row or fault.problem == "missing" else 0
-            key = (at, fault.field, fault.problem, str(fault.facts.get("given")))
-            if key not in seen:
-                seen.add(key)
-                found.append(_problem(at, fault))
-        if faults:
-            continue
-        try:
-            payloads.append(card.validate(values))
-        except InvalidInput as fault:  # the values are valid alone, but not together
-            found.append(_problem(line, fault, card.fields[0].name))
-    return _listed(sorted(found, key=lambda problem: problem.line)) if found else Plan(tuple(payloads))
+def _swept(
+    cards: Sequence[Card], dimensions: Mapping[str, Mapping[str, Sequence[Any]]]
+) -> tuple[dict[str, dict[str, list[Any]]], list[NotTaken]]:
+    """The dimensions of each model with the values that it takes; what no model takes stays, and is refused by the check."""
+    swept: dict[str, dict[str, list[Any]]] = {card.model_id: {} for card in cards}
+    not_taken = []
+    for name in next(iter(dimensions.values())):
+        _, field = source_of(cards, name)
+        fitting = {
+            (card.model_id, written(value)): meant
+            for card in cards
+            for value in dimensions[card.model_id][name]
+            if field is not None and (meant := carried(card, field, value)) is not None
+        }
+        taken_by_one = {text for _, text in fitting}
+        one_takes_all = any(
+            all((card.model_id, written(value)) in fitting for value in dimensions[card.model_id][name])
+            for card in cards
+        )
+        for card in cards:
+            values = dimensions[card.model_id][name]
+            missed = [each for each in values if (card.model_id, written(each)) not in fitting]
+            # Where a model lacks the field, it is for the others to say what is wrong with the values.
+            is_without = card.field(name) is None or one_takes_all
+            left_out = [each for each in missed if is_without or written(each) in taken_by_one]
+            if left_out and field is not None:
+                not_taken.append(NotTaken(card, field, tuple(left_out)))
+                values = [each for each in values if each not in left_out]
+            given = [fitting.get((card.model_id, written(each)), each) for each in values]
+            if given:
+                swept[card.model_id][name] = given if name == "seed" else _each_once(given)
+    return swept, not_taken
 
 
 def _records(text: str, separator: str, above: int = 0) -> Iterator[tuple[int, list[str] | None]]:
@@ -268,67 +268,137 @@ def _without_blank_lines(text: str) -> tuple[int, str]:
     return _line_of(text[:end]) - 1, text[end:]
 
 
-def _known_columns(card: Card, text: str, separator: str) -> tuple[int, int]:
-    """How many columns of the header name fields, and how many columns it has."""
+def _known_columns(models: Models, text: str, separator: str) -> tuple[int, int]:
+    """How many columns of the header name fields or the model, and how many columns it has."""
     _, header = next(_records(text, separator), (0, None))
-    named = (header or ())[:COLUMNS_MOST]
-    return sum(field_named(card.fields, name) is not None for name in named), len(named)
+    named, fields = (header or ())[:COLUMNS_MOST], [field for _, field in models.fields]
+    known = sum(field_named(fields, name) is not None or _is_model(name) for name in named)
+    return known, len(named)
+
+
+def _is_model(name: str) -> bool:
+    return field_named([MODEL], name) is not None
+
+
+def _model_column(header: Sequence[str]) -> int | None:
+    """The place of the first column that names models."""
+    return next((at for at, name in enumerate(header[:COLUMNS_MOST]) if _is_model(name)), None)
+
+
+def _cards(
+    card: Card, models: Models, rows: Iterable[tuple[int, Sequence[str] | None]], of_model: int | None
+) -> tuple[dict[int, Card], list[LineProblem]]:
+    """The model of each row that can be read, by its line; and the rows whose model there is not."""
+    cards: dict[int, Card] = {}
+    problems = []
+    for line, cells in rows:
+        if cells is None:
+            continue
+        named = cells[of_model] if of_model is not None and of_model < len(cells) else ""
+        try:
+            cards[line] = models.named(named) if named else card
+        except InvalidInput as fault:
+            problems.append(LineProblem(line, fault.field, fault.problem, facts_of(fault)))
+    return cards, problems
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """The field of each column, None for one that is left out; and what the person has to agree to."""
+    """The field of each column, None for one that is left out, by model; and what the person has to agree to."""
 
-    fields: list[Field | None]
-    taken: Mapping[str, Field]
-    left_out: tuple[str, ...]
+    fields: Mapping[str, Sequence[Field | None]]
+    doubts: Sequence[tuple[str, Columns]]
+    """With the title of each model."""
 
     @property
     def are_in_doubt(self) -> bool:
-        return bool(self.taken or self.left_out)
+        return bool(self.names_in_doubt)
+
+    @property
+    def names_in_doubt(self) -> list[str]:
+        """Those that are left out, or, if there are none, those that are taken for something."""
+        left_out = [name for _, doubt in self.doubts for name in doubt.left_out]
+        taken = [name for _, doubt in self.doubts for name in doubt.taken]
+        return list(dict.fromkeys(left_out or taken))
+
+    def question(self, answer: str) -> Question:
+        doubts = [doubt for _, doubt in self.doubts]
+        common = [name for name in doubts[0].left_out if all(name in each.left_out for each in doubts)]
+        alike = {
+            name: field
+            for name, field in doubts[0].taken.items()
+            if all(name in each.taken and each.taken[name].name == field.name for each in doubts)
+        }
+        own = [
+            (
+                title,
+                Columns(
+                    {name: field for name, field in each.taken.items() if name not in alike},
+                    tuple(name for name in each.left_out if name not in common),
+                ),
+            )
+            for title, each in self.doubts
+        ]
+        of_models = tuple((title, each) for title, each in own if each.taken or each.left_out)
+        return Question(answer=answer, taken=alike, left_out=tuple(common), of_models=of_models)
 
 
-def _columns(card: Card, line: int, header: Sequence[str], filled: set[int]) -> tuple[_Columns, list[LineProblem]]:
-    """The columns of a header; those `filled` have a value in some row."""
-    if len(header) > COLUMNS_MOST:
-        facts: dict[str, Fact] = {"given": len(header), "limit": len(card.fields)}
-        return _Columns([], {}, ()), [LineProblem(line, None, "too_many_cells", facts)]
-    problems: list[LineProblem] = []
-    columns: list[Field | None] = []
-    for name in header:
-        column = field_named(card.fields, name)
-        if column is not None and column in columns:
-            problems.append(LineProblem(line, column.name, "duplicate_column", {"given": _short(name, 40)}))
-        columns.append(column)
-    taken: dict[str, Field] = {}
-    left_out = []
+def _columns(
+    cards: Sequence[Card], line: int, header: Sequence[str], filled: Mapping[str, set[int]], of_model: int | None
+) -> tuple[_Columns, list[LineProblem]]:
+    """The columns of a header for the models of the rows; those `filled` have a value in some row of the model."""
+    fields: dict[str, list[Field | None]] = {card.model_id: [] for card in cards}
+    twice: dict[str, LineProblem] = {}
     for at, name in enumerate(header):
-        if columns[at] is not None or (not name and at not in filled):
-            continue
-        free = [field for field in card.fields if field not in columns]
-        meant = field_probably_meant(free, name, card.prompt) if name else None
-        if meant is not None:
-            columns[at] = taken[_short(name, 40)] = meant
-        else:
-            left_out.append(_short(name, 40) or f"#{at + 1}")
-    if not any(columns):
-        problems = [LineProblem(line, None, "no_header", {"allowed": _names(card)})]
-    return _Columns(columns, taken, tuple(left_out)), problems
+        for card in cards:
+            column = field_named(card.fields, name) if at != of_model else None
+            is_again = of_model is not None and at > of_model and column is None and _is_model(name)
+            if is_again or (column is not None and column in fields[card.model_id]):
+                named = MODEL if column is None else column
+                twice[name] = LineProblem(
+                    line, named.name, "duplicate_column", {"given": _short(name, 40)}, named.title
+                )
+            fields[card.model_id].append(column)
+    taken: dict[str, dict[str, Field]] = {card.model_id: {} for card in cards}
+    left_out: dict[str, list[str]] = {card.model_id: [] for card in cards}
+    for at, name in enumerate(header):
+        is_known = at == of_model or any(of_card[at] is not None for of_card in fields.values())
+        for card in cards:
+            columns = fields[card.model_id]
+            # What a model does not have matters where one of its rows has a value.
+            is_needed = at in filled[card.model_id] if is_known or not name else True
+            if at == of_model or columns[at] is not None or not is_needed:
+                continue
+            free = [field for field in card.fields if field not in columns]
+            meant = field_probably_meant(free, name, card.prompt) if name else None
+            if meant is not None:
+                columns[at] = taken[card.model_id][_short(name, 40)] = meant
+            else:
+                left_out[card.model_id].append(_short(name, 40) or f"#{at + 1}")
+    doubts = [(card.title, Columns(taken[card.model_id], tuple(left_out[card.model_id]))) for card in cards]
+    return _Columns(fields, doubts), list(twice.values())
 
 
-def _filled(cells: Sequence[str] | None) -> Iterator[int]:
-    return (at for at, cell in enumerate(cells or ()) if cell)
-
-
-def _row(columns: Sequence[Field | None], cells: Sequence[str], comma: bool) -> dict[str, Any]:
+def _row(
+    columns: Sequence[Field | None], cells: Sequence[str], comma: bool, files: Mapping[str, str]
+) -> dict[str, Any]:
     """The values of a row; what an empty cell means is not in it."""
     filled = ((column, cell) for column, cell in zip(columns, cells, strict=False) if column and cell)
-    given = ((column, value_of(column, cell, comma=comma)) for column, cell in filled)
+    given = ((column, value_of(column, _with_files(column, cell, files), comma=comma)) for column, cell in filled)
     return {column.name: value for column, value in given if value is not None or column.nullable}
 
 
-def _names(card: Card) -> str:
-    return ", ".join(field.name for field in card.fields)
+def _with_files(field: Field, cell: str, files: Mapping[str, str]) -> str:
+    """A cell of a field for files, with what stands for each file that it names."""
+    if field.media is None:
+        return cell
+    return "\n".join(files.get(line.strip().casefold(), line) for line in cell.split("\n"))
+
+
+def _names(cards: Sequence[Card], models: Models) -> str:
+    """The columns that rows of these cards may have."""
+    fields = [field.name for card in cards for field in card.fields]
+    return ", ".join(dict.fromkeys([*fields, *([MODEL.name] if len(models) > 1 else [])]))
 
 
 def _short(text: str, most: int) -> str:
@@ -383,20 +453,6 @@ def _each_once(values: Iterable[Any], repeat: Any = None) -> list[Any]:
             seen.add(written(value))
             unique.append(value)
     return unique
-
-
-def _problem(line: int, fault: InvalidInput, field: str = "") -> LineProblem:
-    facts = {name: fact for name, fact in fault.facts.items() if name not in ("field", "problem")}
-    return LineProblem(line, fault.field or field, fault.problem, facts)
-
-
-def _refused(line: int, problem: str, **facts: Fact) -> Plan:
-    return Plan(problems=(LineProblem(line, None, problem, facts),))
-
-
-def _listed(problems: Sequence[LineProblem]) -> Plan:
-    listed, more = tuple(problems[:PROBLEMS_MOST]), len(problems) - PROBLEMS_MOST
-    return Plan(problems=(*listed, LineProblem(0, None, "more", {"count": more})) if more > 0 else listed)
 
 
 def _line_of(text_before: str) -> int:

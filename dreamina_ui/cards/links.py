@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import value_of, written_for
 from dreamina_ui.errors import InvalidInput
@@ -18,15 +18,11 @@ TEXT_MOST = 10_000
 """Characters of one value in a link; a longer one is refused."""
 
 
-MODEL = "model"
-"""The parameter that names a model, where no field of its card is called so."""
-
-
 def link_of(card: Card, payload: Mapping[str, Any], *, is_default: bool = True) -> str:
     """`?prompt=…&seed=…`: the required values, and those that differ from the card's defaults; and the model, if it is not the
     default one.
     """
-    named = {} if is_default or card.field(MODEL) else {MODEL: card.model_id}
+    named = {} if is_default or card.field(MODEL.name) else {MODEL.name: card.model_id}
     given = named | {
         field.name: written_for(field, value)
         for field in card.fields
@@ -38,10 +34,10 @@ def link_of(card: Card, payload: Mapping[str, Any], *, is_default: bool = True) 
 
 def model_from(models: Models, query: Mapping[str, str]) -> tuple[Card, InvalidInput | None]:
     """The model that a link is for, by default the default one; and the fault, if the link names one that is not offered."""
-    if any(card.field(MODEL) for card in models):
+    if models.have_field_model:
         return models.default, None
     try:
-        return models.find(query.get(MODEL)), None
+        return models.find(query.get(MODEL.name)), None
     except InvalidInput as fault:
         return models.default, fault
 

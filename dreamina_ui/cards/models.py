@@ -1,15 +1,18 @@
 """The models that one studio offers."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.names import similar_name
+from dreamina_ui.cards.names import same_name, similar_name
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import CardError, InvalidInput
 
-__all__ = ["Models"]
+__all__ = ["MODEL", "Models"]
 
+MODEL = Field("model", "Model", "", "text", required=False, default=None)
+"""What names a model among the settings of a link, a row or a call."""
 ALLOWED_MOST = 12
 """More names than these are too long for a sentence."""
 
@@ -45,6 +48,17 @@ class Models:
                 named.setdefault(field.name, (card, field))
         return list(named.values())
 
+    @property
+    def version(self) -> str:
+        """Changes when a page's forms would mean something else: with the models, their order, their fields and their choices."""
+        forms = [(card.model_id, [(field.name, field.kind, field.choices) for field in card.fields]) for card in self]
+        return hashlib.sha256(repr(forms).encode()).hexdigest()[:12]
+
+    @property
+    def have_field_model(self) -> bool:
+        """Whether a model has a field of its own that is called as what names a model."""
+        return any(card.field(MODEL.name) for card in self)
+
     def get(self, model_id: str) -> Card | None:
         return self._cards.get(model_id)
 
@@ -54,11 +68,24 @@ class Models:
             return self.default
         found = self._cards.get(model_id.strip("/ ")) if isinstance(model_id, str) else None
         if found is None:
-            given = shown(model_id)
-            raise InvalidInput(
-                "model", "not_allowed", f"model: {given} is not offered", given=given, allowed=self._allowed(given)
-            )
+            raise self._unknown(model_id)
         return found
+
+    def named(self, name: str) -> Card:
+        """The card of a model that a person names: by its id, or by its title, if no other model has that; in any case, with
+        blanks or without. Raises as `find`.
+        """
+        of_id = [card for card in self if same_name(card.model_id, name)]
+        of_title = [card for card in self if same_name(card.title, name)]
+        for found in (of_id, of_title):
+            if len(found) == 1:
+                return found[0]
+        raise self._unknown(name)
+
+    def _unknown(self, given: object) -> InvalidInput:
+        text = shown(given)
+        message, allowed = f"{MODEL.name}: {text} is not offered", self._allowed(text)
+        return InvalidInput(MODEL.name, "not_allowed", message, given=text, allowed=allowed)
 
     def _allowed(self, given: str) -> str:
         """The ids that a sentence lists; of very many, the one that is probably meant, or the first ones."""

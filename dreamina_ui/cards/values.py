@@ -18,6 +18,7 @@ __all__ = [
     "inexact",
     "is_inexact",
     "is_plain",
+    "parts_of",
     "read_value",
     "value_of",
     "written",
@@ -62,6 +63,12 @@ def written_for(field: Field, value: Any) -> str:
     if value is None:
         return ""
     return json.dumps(value, ensure_ascii=False, default=str) if field.kind == "json" else written(value)
+
+
+def parts_of(choice: Any) -> list[str]:
+    """What a choice says beside numbers alone, the last first: "1920×1088(16:9)" says 16:9 and 1920x1088."""
+    parts = _PART.findall(_plain(choice)) if isinstance(choice, str) else []
+    return [part for part in reversed(parts) if not part.isdecimal()]
 
 
 def value_of(field: Field, given: Any, *, comma: bool = False) -> Any:

@@ -30,14 +30,25 @@ class Batches:
     clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
 
-    async def submit(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+    async def submit(
+        self,
+        visitor_id: str,
+        batch: Sequence[Mapping[str, Any]],
+        batch_id: str,
+        models: Sequence[str | None] = (),
+        *,
+        is_call: bool = False,
+        key: str | None = None,
+    ) -> list[Job]:
         """Check the values of many videos and make their jobs, all or none; each is sent when its turn comes.
 
+        `models` are the ids of the videos' models, one for each; None is the default model, which all have without `models`.
         At most as many of a visitor's batch jobs are under way as the visitor may have active; the rest wait, also over
-        restarts, and delay no click. The same `batch_id` (1 to 100 characters) of the same visitor gives the same jobs again.
+        restarts, and delay no click. The same `batch_id` (1 to 100 characters) of the same visitor gives the same jobs again;
+        with `is_call` whoever asks, for the same models and values. `key` is as for `Engine.submit`.
         Raises what `Engine.submit` does, except `TooManyActive`; then nothing was sent.
         """
-        jobs = await self.submission.batch(visitor_id, batch, batch_id)
+        jobs = await self.submission.batch(visitor_id, batch, batch_id, models, is_call=is_call, key=key)
         await self.passed("after_click")
         await self.supervisor.sweep()
         return jobs

@@ -1,7 +1,7 @@
 """The engine owns a job from the click to the saved files. Pages come and go; they only watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,7 @@ from dreamina_ui.engine.sender import Sender
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
+from dreamina_ui.engine.votes import Votes
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
@@ -47,6 +48,7 @@ from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
+from dreamina_ui.storage.vote_store import VoteStore
 
 __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
 
@@ -203,6 +205,7 @@ class Engine:
         self.history = History(
             backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
         )
+        self.votes = Votes(store=VoteStore(self.database), history=self.history, secret=settings.secret, clock=clock)
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
@@ -271,7 +274,7 @@ class Engine:
         """The saved files of a job, in the order in which they are shown."""
         return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
 
-    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field) -> Added:
+    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field, *, address: str = "") -> Added:
         """Keep a frame of a job's first video for a field: the one at `at_s` seconds, or the last good one before it.
 
         Raises `JobNotFound`, or `InvalidInput` where there is no such frame, or the field does not take it.
@@ -281,7 +284,7 @@ class Engine:
         if video is None:
             raise InvalidInput(wanted.name, "no_frame", f"{wanted.name}: no video to take a frame of")
         name = file_name(job, ending=".png")
-        return await self.inputs.add_frame(video.path, video.kind, at_s, visitor_id, wanted, name=name)
+        return await self.inputs.add_frame(video.path, video.kind, at_s, visitor_id, wanted, name=name, address=address)
 
     async def watch(self, asker: Asker, job_id: str) -> AsyncIterator[Job]:
         """The job as it is now, then each change, until it has ended. A slow watcher gets the newest, not all.
@@ -301,6 +304,13 @@ class Engine:
         siblings = await self.history.siblings(job) or [job]  # its whole click may be in the bin
         async for jobs in self.updates.watch_all(siblings):
             yield jobs
+
+    async def settled(self, asker: Asker, job_ids: Sequence[str]) -> list[Job]:
+        """These jobs, as soon as all have ended and have their posters. Raises `JobNotFound`."""
+        jobs = [await self.job(asker, job_id) for job_id in job_ids]
+        async for latest in self.updates.watch_all(jobs):
+            jobs = latest
+        return jobs
 
     async def cancel(self, asker: Asker, job_id: str) -> Job:
         """Cancel the job if that is still possible; the state of the answer says whether it was.

@@ -11,7 +11,7 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polls.polling import Durations
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
-from dreamina_ui.jobs import Job
+from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.library import SHARE_ID, Library
 from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
@@ -56,6 +56,12 @@ class History:
         if not found:
             raise JobNotFound
         return found[0]
+
+    async def shown(self, share_ids: Sequence[str]) -> list[Job]:
+        """The finished jobs of these share ids that are there, of any visitor, in this order."""
+        known = [share_id for share_id in share_ids if SHARE_ID.fullmatch(share_id)]
+        found = {job.share_id: job for job in await self.queries.shared(known)} if known else {}
+        return [found[name] for name in known if name in found and found[name].state is State.SUCCEEDED]
 
     async def delete(self, visitor_id: str, job_ids: Sequence[str]) -> int:
         """Put a visitor's own jobs that have ended into the bin; gives how many. The next clean-up removes their files."""

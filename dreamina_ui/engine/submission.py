@@ -65,17 +65,27 @@ class Submission:
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
 
-    async def batch(self, visitor_id: str, batch: Sequence[Mapping[str, Any]], batch_id: str) -> list[Job]:
+    async def batch(
+        self,
+        visitor_id: str,
+        batch: Sequence[Mapping[str, Any]],
+        batch_id: str,
+        models: Sequence[str | None] = (),
+        *,
+        is_call: bool = False,
+        key: str | None = None,
+    ) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
-        card = self.models.default
-        payloads = await checked_all(card, batch[: BATCH_MOST + 1])
-        if not 1 <= len(payloads) <= BATCH_MOST:
+        if not 1 <= len(batch) <= BATCH_MOST:
             raise InvalidInput("batch", "not_allowed", f"batch: {len(batch)} videos are not 1 to {BATCH_MOST}")
         if not 1 <= len(batch_id) <= CLICK_ID_MOST or not batch_id.isprintable():
             raise InvalidInput("batch_id", "invalid", f"batch_id: 1 to {CLICK_ID_MOST} characters are needed")
-        for payload in payloads:
+        cards = [self.models.find(model) for model in models or [None] * len(batch)]
+        payloads = await checked_all(list(zip(cards, batch, strict=True)))
+        for card, payload in zip(cards, payloads, strict=True):
             await self.inputs.check(visitor_id, payload, card.fields)
-        key = await self._check_can_make(visitor_id)
+        own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
+        own = await self._check_can_make(visitor_id, own)
         at = self.clock.now()
         made = [
             self.made(
@@ -87,9 +97,15 @@ class Submission:
                 variation=number,
                 batch_id=batch_id,
             )
-            for number, payload in enumerate(payloads)
+            for number, (card, payload) in enumerate(zip(cards, payloads, strict=True))
         ]
-        return await self._add(made, key)
+        jobs = await self._add(made, own, is_call=is_call)
+        if is_call and not all(
+            job.variation < len(payloads) and _has_same_settings(cards[job.variation], payloads[job.variation], job)
+            for job in jobs
+        ):
+            raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
+        return jobs
 
     def made(self, visitor_id: str, card: Card, payload: Mapping[str, Any], **values: Any) -> Job:
         """A new job for a payload that is checked and has its seed. Does not write its row."""

@@ -5,7 +5,8 @@ app it is sent as an address where the service can fetch it, and else as a data 
 
 A file's name in the folder is a keyed digest of its bytes: the same bytes are one file, and nobody can tell from a copy whether
 it is here. Who has uploaded it is a mark beside it, an empty file, which all replicas see; who has a job that names it has it,
-too. What no job names is removed a week after its last use.
+too. Another mark is of the address that it came from: cookies cost nothing, so an address has its share, too. What no job names
+is removed a week after its last use.
 """
 
 import asyncio
@@ -20,10 +21,10 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dreamina_ui.cards.media.file_names import DIGITS, NamedFile, file_named, files_in, name_of
 from dreamina_ui.cards.media.media_rules import Measures, MediaRule, broken, largest_size
@@ -54,19 +55,21 @@ MAX_AGE_S = 7 * 86_400.0
 KNOWN_MOST = 1000
 _FAMILIES = {"image": Family.PICTURE, "video": Family.VIDEO, "audio": Family.SOUND}
 _MARK = re.compile(r"\.([0-9a-f]{32}\.[a-z0-9]+)@([0-9a-f]{16})")
-"""A file's name, and whose it is."""
+"""A file's name, and whose it is: a visitor's, or an address's."""
 _UNLIMITED = 10**9
 _DATA = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w.+=-]*)*;base64,([A-Za-z0-9+/=]+)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
-    """What may lie in the folder: bytes and files of all visitors, and of each."""
+    """What may lie in the folder: bytes and files of all visitors, of each, and from one address of the open net."""
 
     size: int = 4 * 2**30
     size_each: int = 2**30
+    size_address: int = 2 * 2**30
     files: int = 4_000
     files_each: int = 200
+    files_address: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +88,16 @@ class Added:
 
 @dataclass(slots=True)
 class _Held:
-    """The sizes of the files in the folder by name, and the names that a visitor has uploaded."""
+    """The sizes of the files in the folder by name, and the names by whose mark they have."""
 
     sizes: dict[str, int] = field(default_factory=dict)
-    own: set[str] = field(default_factory=set)
+    marked: dict[str, set[str]] = field(default_factory=dict)
 
-    @property
-    def own_bytes(self) -> int:
-        return sum(self.sizes.get(name, 0) for name in self.own)
+    def has_room(self, name: str, size: int, mark: str, *, files_most: int, size_most: int) -> bool:
+        """Whether one more file of this name fits into the share of whoever has the mark; their own takes no more."""
+        own = self.marked.get(mark, set()) & self.sizes.keys()
+        held = sum(self.sizes[each] for each in own)
+        return name in own or (len(own) < files_most and held + size <= size_most)
 
 
 async def _no_job(visitor_id: str, digest: str) -> bool:
@@ -131,19 +136,22 @@ class InputFiles:
         """Whether the service can fetch files here."""
         return self._url is not None
 
-    async def add(self, path: Path, visitor_id: str, wanted: Field, *, name: str | None = None) -> Added:
+    async def add(
+        self, path: Path, visitor_id: str, wanted: Field, *, name: str | None = None, address: str = ""
+    ) -> Added:
         """Keep a visitor's file for a field; a picture that cannot be sent as it is, as one that can.
 
-        Raises `InvalidInput` for a file that the field does not take, and where there is no room.
+        `address` is the one of the open net that it came from, if any. Raises `InvalidInput` for a
+        file that the field does not take, and where there is no room.
         """
         try:
             async with self._part() as part:
                 with _reading(wanted):
-                    return await self._add(path, part, visitor_id, wanted, name_of(name or path.name))
+                    return await self._add(path, part, visitor_id, address, wanted, name_of(name or path.name))
         except OSError as error:
             raise InvalidInput(wanted.name, "file_failed", f"{wanted.name}: {error.strerror}") from error
 
-    async def add_data(self, uri: str, visitor_id: str, wanted: Field) -> Added:
+    async def add_data(self, uri: str, visitor_id: str, wanted: Field, *, address: str = "") -> Added:
         """Keep the file of a data URI. Raises as `add`."""
         found = _DATA.fullmatch(uri)
         try:
@@ -155,10 +163,10 @@ class InputFiles:
         async with self._part() as part:
             await asyncio.to_thread(part.write_bytes, content)
             name = wanted.name + kind_of(content[:HEAD_BYTES]).plain_ending
-            return await self.add(part, visitor_id, wanted, name=name)
+            return await self.add(part, visitor_id, wanted, name=name, address=address)
 
     async def add_frame(
-        self, video: Path, kind: Kind, at_s: float, visitor_id: str, wanted: Field, *, name: str
+        self, video: Path, kind: Kind, at_s: float, visitor_id: str, wanted: Field, *, name: str, address: str = ""
     ) -> Added:
         """Keep the frame of a video that is shown at `at_s` seconds, or its last good one. Raises as `add`."""
         try:
@@ -166,7 +174,7 @@ class InputFiles:
                 with _reading(wanted):
                     if not await self._reader.frame(visitor_id, video, kind, at_s, part):
                         raise _unreadable(wanted, "no frame")
-                return await self.add(part, visitor_id, wanted, name=name)
+                return await self.add(part, visitor_id, wanted, name=name, address=address)
         except OSError as error:
             raise _unreadable(wanted, str(error)) from None
 
@@ -180,7 +188,7 @@ class InputFiles:
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
 
-    async def _add(self, path: Path, part: Path, visitor_id: str, wanted: Field, name: str) -> Added:
+    async def _add(self, path: Path, part: Path, visitor_id: str, address: str, wanted: Field, name: str) -> Added:
         kind, size = await asyncio.to_thread(_kind_and_size, path)
         if size > SIZE_MOST:
             facts = {"given": _mb(size), "limit": _mb(SIZE_MOST)}
@@ -207,7 +215,7 @@ class InputFiles:
                 raise _unreadable(wanted, found.problem or found.kind.name)
             measures = Measures(size, found.width, found.height, found.duration_s)
         self._check(wanted, kind, measures)
-        digest = await asyncio.to_thread(self._keep, source, kind, visitor_id, wanted)
+        digest = await asyncio.to_thread(self._keep, source, kind, visitor_id, address, wanted)
         self._remember(digest, kind, measures)
         return Added(NamedFile(name, digest), kind, measures, notes)
 
@@ -235,7 +243,7 @@ class InputFiles:
         path = await asyncio.to_thread(self._found, digest)
         if path is None:
             return None
-        mark = self._mark(path.name, visitor_id)
+        mark = self._mark(path.name, self._mark_of(visitor_id))
         is_own = await asyncio.to_thread(mark.exists) or await self._has_job(visitor_id, digest)
         return path if is_own else None
 
@@ -288,7 +296,7 @@ class InputFiles:
             raise InvalidInput(
                 wanted.name, "file_gone", f"{wanted.name}: {named.name} is not here", given=shown(named.name)
             )
-        await asyncio.to_thread(self._touch, path, visitor_id)
+        await asyncio.to_thread(self._touch, path, self._mark_of(visitor_id))
         if (known := self._known.get(named.digest)) is not None:
             return known
         kind, size = await asyncio.to_thread(_kind_and_size, path)
@@ -330,23 +338,25 @@ class InputFiles:
             short_side=most("short_side", _UNLIMITED),
         )
 
-    def _keep(self, source: Path, kind: Kind, visitor_id: str, wanted: Field) -> str:
+    def _keep(self, source: Path, kind: Kind, visitor_id: str, address: str, wanted: Field) -> str:
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
             size = os.fstat(file.fileno()).st_size
         name = self._name(digest) + kind.plain_ending
+        limits, marks = self._limits, [self._mark_of(visitor_id)]
+        shares = [(marks[0], limits.files_each, limits.size_each)]
+        if address:
+            marks.append(self._mark_of(address, "address"))
+            shares.append((marks[1], limits.files_address, limits.size_address))
         with self._one_by_one:
-            held = self._held(visitor_id)
-            limits = self._limits
-            if name not in held.own and (
-                len(held.own) >= limits.files_each or held.own_bytes + size > limits.size_each
-            ):
+            held = self._held()
+            if not all(held.has_room(name, size, mark, files_most=f, size_most=s) for mark, f, s in shares):
                 raise InvalidInput(wanted.name, "file_mine", f"{wanted.name}: very many files this week")
             if name not in held.sizes:
                 if len(held.sizes) >= limits.files or sum(held.sizes.values()) + size > limits.size:
                     raise InvalidInput(wanted.name, "file_full", f"{wanted.name}: no room for more files")
                 self._copy(source, name)
-            self._touch(self.folder / name, visitor_id)
+            self._touch(self.folder / name, *marks)
         return digest
 
     def _copy(self, path: Path, name: str) -> None:
@@ -359,16 +369,16 @@ class InputFiles:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _touch(self, path: Path, visitor_id: str) -> None:
-        for touched in (path, self._mark(path.name, visitor_id)):
+    def _touch(self, path: Path, *marks: str) -> None:
+        for touched in (path, *(self._mark(path.name, mark) for mark in marks)):
             touched.touch()
             os.utime(touched, (self._now(), self._now()))
 
-    def _mark(self, name: str, visitor_id: str) -> Path:
-        return self.folder / f".{name}@{self._mark_of(visitor_id)}"
+    def _mark(self, name: str, mark: str) -> Path:
+        return self.folder / f".{name}@{mark}"
 
-    def _mark_of(self, visitor_id: str) -> str:
-        return self._keyed(b"visitor " + visitor_id.encode())[:16]
+    def _mark_of(self, whose: str, kind: Literal["visitor", "address"] = "visitor") -> str:
+        return self._keyed(f"{kind} {whose}".encode())[:16]
 
     def _name(self, digest: str) -> str:
         return self._keyed(b"file " + digest.encode())[:32]
@@ -387,18 +397,14 @@ class InputFiles:
         while len(self._known) > KNOWN_MOST:
             del self._known[next(iter(self._known))]
 
-    def _held(self, visitor_id: str) -> _Held:
-        held, visitor = _Held(), self._mark_of(visitor_id)
+    def _held(self) -> _Held:
+        held = _Held()
         for path in self.folder.iterdir():
-            try:
-                size = path.stat().st_size
-            except FileNotFoundError:
-                continue  # another replica has deleted it
             if mark := _MARK.fullmatch(path.name):
-                held.own |= {mark[1]} if mark[2] == visitor else set()
+                held.marked.setdefault(mark[2], set()).add(mark[1])
             elif not path.name.startswith("."):
-                held.sizes[path.name] = size
-        held.own &= held.sizes.keys()
+                with suppress(FileNotFoundError):  # another replica has deleted it
+                    held.sizes[path.name] = path.stat().st_size
         return held
 
     def _tidy(self, needed: Collection[str]) -> int:

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from dreamina_ui.simulator.catalogue import Refusal
+from dreamina_ui.simulator.card import Refusal
 from dreamina_ui.simulator.faults import SHAPES, Fault
 
 __all__ = ["FAILED", "WIRE", "HangUp", "Reply", "call_urls", "iso_time", "origin", "read_json", "spoil"]

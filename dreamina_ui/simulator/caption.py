@@ -128,16 +128,16 @@ class Lettering:
         lines = caption_lines(text, font, min(width - 2 * margin, short * 1.22))
         step = round(size * 1.36)
         self._top = height - margin - step * len(lines) if lines else height
-        self._overlays = []
+        self._caption: _Overlay | None = None
         if lines:
             letters = Image.new("L", (width, height - self._top + size), 0)
             pen = ImageDraw.Draw(letters)
             for number, line in enumerate(lines):
                 pen.text((margin, number * step + size), _visual(line), font=font, fill=245, anchor="ls")
-            self._overlays.append(_Overlay(letters, 0, self._top, size))
+            self._caption = _Overlay(letters, 0, self._top, size)
         mark, left, top = _mark(width, short, margin)
         self.mark_box = left, top, left + mark.width, top + mark.height
-        self._overlays.append(_Overlay(mark, left, top, max(6, round(short * 0.018))))
+        self._mark = _Overlay(mark, left, top, max(6, round(short * 0.018)))
 
     def scrim(self, width: int, height: int) -> Array:
         """The share of light, 0–1, that each pixel of a canvas keeps, so that the letters can be read."""
@@ -153,10 +153,11 @@ class Lettering:
         dim *= 1 - 0.55 * np.exp(-((right / 0.30) ** 2) - (high / 0.13) ** 2)
         return dim
 
-    def draw(self, y: Array, u: Array, v: Array) -> None:
-        """Draw the letters over a frame's three planes."""
-        for overlay in self._overlays:
-            overlay.draw(y, u, v)
+    def draw(self, y: Array, u: Array, v: Array, *, caption: float = 1.0, mark: float = 1.0) -> None:
+        """Draw the letters over a frame's three planes, each part as strong as told from 0 to 1."""
+        for overlay, strength in ((self._caption, caption), (self._mark, mark)):
+            if overlay is not None and strength > 0:
+                overlay.draw(y, u, v, strength)
 
 
 class _Overlay:
@@ -179,7 +180,7 @@ class _Overlay:
         half = (1 - alpha).reshape(alpha.shape[0] // 2, 2, -1, 2).mean(axis=(1, 3))
         self._keep_half, self._add_half = _fixed(half), _fixed(128 * (1 - half))
 
-    def draw(self, y: Array, u: Array, v: Array) -> None:
+    def draw(self, y: Array, u: Array, v: Array, strength: float) -> None:
         x0, y0 = self._box
         for plane, keep, add, step in (
             (y, self._keep, self._add, 1),
@@ -187,9 +188,11 @@ class _Overlay:
             (v, self._keep_half, self._add_half, 2),
         ):
             part = plane[y0 // step : y0 // step + keep.shape[0], x0 // step : x0 // step + keep.shape[1]]
-            seen = keep[: part.shape[0], : part.shape[1]]
+            seen, added = (each[: part.shape[0], : part.shape[1]] for each in (keep, add))
+            if strength < 1:
+                seen, added = _fixed(1 - (1 - seen / 256) * strength), _fixed(added / 256 * strength)
             mixed = part * seen
-            mixed += add[: part.shape[0], : part.shape[1]]
+            mixed += added
             mixed >>= 8
             np.copyto(part, mixed, casting="unsafe")
 

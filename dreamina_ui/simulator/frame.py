@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 from dreamina_ui.simulator.canvas import Array, Canvas, Setting
 from dreamina_ui.simulator.prompt_words import Colour
 
-__all__ = ["Bloom", "Finish", "Grain", "Planes"]
+__all__ = ["Bloom", "Finish", "Grain", "Planes", "planes_of"]
 
 # RGB to limited-range Y'CbCr by ITU-R BT.709, in 8-bit steps.
 _KR, _KB = 0.2126, 0.0722
@@ -29,6 +29,15 @@ _YUV_ZERO = np.array([16, 128, 128], dtype=np.float32)
 def _yuv(colour: Colour) -> tuple[float, float, float]:
     """A display colour in 8-bit BT.709 limited range."""
     y, u, v = (_TO_YUV @ np.array(colour, dtype=np.float32) + _YUV_ZERO).tolist()
+    return y, u, v
+
+
+def planes_of(rgb: Array) -> tuple[Array, Array, Array]:
+    """Luma, and both chroma planes at half the size, of an RGB picture (height, width, 3) in 8 bits, whose sides are even."""
+    yuv = (rgb.reshape(-1, 3).astype(np.float32) @ (_TO_YUV.T / 255) + _YUV_ZERO).reshape(rgb.shape)
+    y = np.rint(yuv[:, :, 0]).astype(np.uint8)
+    half = yuv[:, :, 1:].reshape(rgb.shape[0] // 2, 2, rgb.shape[1] // 2, 2, 2).mean(axis=(1, 3))
+    u, v = (np.rint(half[:, :, number]).astype(np.uint8) for number in range(2))
     return y, u, v
 
 

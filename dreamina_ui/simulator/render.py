@@ -8,9 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # One core is enough: the others are the page's.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -20,18 +20,33 @@ from av import VideoFrame
 
 from dreamina_ui.simulator.canvas import Array, Setting, view_at
 from dreamina_ui.simulator.caption import Lettering
+from dreamina_ui.simulator.files import Unreadable
 from dreamina_ui.simulator.frame import Bloom, Finish, Grain, Planes
 from dreamina_ui.simulator.media import write_mp4
+from dreamina_ui.simulator.pictures import is_picture
 from dreamina_ui.simulator.prompt_words import read_prompt
 from dreamina_ui.simulator.scenes import build_scene
 from dreamina_ui.simulator.scenes.particles import weather
+from dreamina_ui.simulator.sound import Wave, compose, sound_of
+
+if TYPE_CHECKING:
+    from dreamina_ui.simulator.reel import Reel
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
 
 
+_CAPTION_FADE_S = 0.4
+_MEMORY_MOST, _CPU_MOST_S = 6 * 2**30, 1800
+"""Bytes of addresses, many times what a video takes; and seconds, as many times its longest."""
+
+
 @dataclass(frozen=True)
 class RenderJob:
-    """What to render: sizes in pixels (even), how many frames, and the seed of the composition."""
+    """What to render: sizes in pixels (even), how many frames, and the seed of the composition.
+
+    `media` are the paths of pictures, clips and sounds that the video is made from. If it `adapts`, width and height only say how
+    many pixels it has, and its shape is that of the first picture or clip.
+    """
 
     prompt: str
     width: int
@@ -39,6 +54,9 @@ class RenderJob:
     frames: int
     frames_per_second: int
     seed: int
+    media: tuple[str, ...] = ()
+    adapts: bool = False
+    has_sound: bool = False
 
     def __post_init__(self) -> None:
         if self.width < 32 or self.height < 32 or self.width % 2 or self.height % 2:
@@ -49,8 +67,12 @@ class RenderJob:
     @classmethod
     def from_json(cls, job: Mapping[str, Any]) -> "RenderJob":
         """Parse a job; ValueError, TypeError or KeyError if it is not one."""
-        numbers = {name: int(job[name]) for name in ("width", "height", "frames", "frames_per_second", "seed")}
-        return cls(prompt=str(job["prompt"]), **numbers)
+        names = ("width", "height", "frames", "frames_per_second", "seed")
+        width, height, frames, frames_per_second, seed = (int(job[name]) for name in names)
+        media = tuple(map(str, job.get("media", ())))
+        adapts, has_sound = bool(job.get("adapts", False)), bool(job.get("has_sound", False))
+        prompt = str(job["prompt"])
+        return cls(prompt, width, height, frames, frames_per_second, seed, media, adapts, has_sound)
 
 
 class Drawing:
@@ -87,7 +109,9 @@ class Drawing:
             view = view_at(self._setting.reading.camera, t, self._setting.duration)
             self._weather.draw(planes, view, t, (0.90, 0.94, 1.0))
         self._grain.add(planes)
-        self._lettering.draw(planes.y, planes.u, planes.v)
+        # Towards the end the caption goes, so that it is not in the picture that another video begins with.
+        left_s = self._setting.duration - t - 1.5 / self._job.frames_per_second
+        self._lettering.draw(planes.y, planes.u, planes.v, caption=min(max(left_s / _CAPTION_FADE_S, 0.0), 1.0))
         return frame
 
     def _painting(self, number: int) -> Array:
@@ -111,13 +135,52 @@ def render(job: RenderJob | Mapping[str, Any], path: str | os.PathLike[str]) -> 
     """Render a job, or its JSON object, to `path`. The file appears only when it is complete."""
     if not isinstance(job, RenderJob):
         job = RenderJob.from_json(job)
+    if job.adapts and job.media:
+        from dreamina_ui.simulator.reel import shape_of
+
+        width, height = shape_of(job.media, job.width, job.height)
+        job = replace(job, width=width, height=height)
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        write_mp4(unfinished, Drawing(job).frame, job.frames, job.width, job.height, job.frames_per_second)
+        draw = _drawing(job).frame
+        write_mp4(unfinished, draw, job.frames, job.width, job.height, job.frames_per_second, _sound(job))
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _drawing(job: RenderJob) -> "Drawing | Reel":
+    """Of what is given; of the prompt alone where nothing of it can be seen."""
+    if job.media:
+        from dreamina_ui.simulator.reel import Reel
+
+        reading = read_prompt(job.prompt, job.seed)
+        setting = Setting(job.width, job.height, job.frames / job.frames_per_second, reading, job.seed)
+        if reel := Reel(setting, job.prompt, job.media, job.frames_per_second):
+            return reel
+    return Drawing(job)
+
+
+def _sound(job: RenderJob) -> Wave | None:
+    """The first sound that is given, a clip's own one included; else a piece of music."""
+    if not job.has_sound:
+        return None
+    seconds = job.frames / job.frames_per_second
+    given = (sound_of(path, seconds) for path in job.media if not is_picture(path))
+    found = next((sound for sound in given if sound is not None), None)
+    return compose(job.prompt, job.seed, seconds) if found is None else found
+
+
+def _limit() -> None:
+    """Limit memory and processor time, where the system can: files that come with a request may be hostile."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for kind, most in ((resource.RLIMIT_AS, _MEMORY_MOST), (resource.RLIMIT_CPU, _CPU_MOST_S)):
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def main() -> int:
@@ -127,6 +190,9 @@ def main() -> int:
     try:
         job = json.loads(sys.stdin.buffer.read())
         render(job, job["path"])
+    except Unreadable as error:
+        print(str(error).replace("\n", " "), file=sys.stderr)  # noqa: T201
+        return 1
     except Exception as error:  # the parent reads one line, whatever went wrong
         print(f"render failed: {type(error).__name__}: {error}".replace("\n", " "), file=sys.stderr)  # noqa: T201
         return 1
@@ -134,4 +200,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    _limit()
     sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -19,15 +20,18 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.simulator.answers import FAILED, WIRE, HangUp, Reply, call_urls, iso_time, origin, read_json, spoil
-from dreamina_ui.simulator.catalogue import Catalogue, Refusal
-from dreamina_ui.simulator.data import BODY_MOST, without_bytes
+from dreamina_ui.simulator.card import SOUNDS, Refusal
+from dreamina_ui.simulator.catalogue import Catalogue
 from dreamina_ui.simulator.faults import Fault, FaultScript, Phase
+from dreamina_ui.simulator.inputs import BODY_MOST, Inputs
 from dreamina_ui.simulator.ledger import Ledger, Record, RenderQueue
-from dreamina_ui.simulator.renderers import Renderer, RenderJob, SubprocessRenderer
+from dreamina_ui.simulator.renderers import Fetch, Renderer, RenderError, RenderJob, SubprocessRenderer
 
 __all__ = ["Simulator", "create_app"]
 
 HOUR_S = 3600.0
+_OWN_OUTPUT = re.compile(r"/outputs/([0-9a-f-]{36})\.(?:\d+\.)?\w+")
+_MEDIA_TYPES = dict(zip(SOUNDS, ("audio/mpeg", "audio/wav", "audio/flac"), strict=True))
 
 Handler = Callable[[Request], Awaitable[Reply]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -40,6 +44,7 @@ class Simulator:
         self,
         ledger: Ledger,
         catalogue: Catalogue,
+        inputs: Inputs,
         *,
         token: str | None,
         render: Renderer,
@@ -51,6 +56,9 @@ class Simulator:
         self.ledger = ledger
         self.faults = FaultScript()
         self._catalogue = catalogue
+        self._inputs = inputs
+        self._arriving: set[str] = set()
+        """Requests whose files are being kept, before they are in the ledger."""
         self._token = token
         self._render = render
         self._clock = clock
@@ -75,14 +83,34 @@ class Simulator:
 
     async def _start(self) -> None:
         await asyncio.to_thread(self.ledger.load)
+        await asyncio.to_thread(self._inputs.tidy, self._needs_files)
         self._queue.start()
+
+    async def _tidy(self, record: Record) -> None:
+        """Remove the files that came with a request that has ended, and those of others."""
+        if record.ended and any(self._inputs.path(record.request_id, text) for text in self._job(record).media):
+            await asyncio.to_thread(self._inputs.tidy, self._needs_files)
+
+    def _needs_files(self, request_id: str) -> bool:
+        record = self.ledger.records.get(request_id)
+        return request_id in self._arriving if record is None else not record.ended
 
     async def _make(self, record: Record, path: Path) -> None:
         job = self._job(record)
+        job = replace(job, media=tuple(self._medium(record, text) for text in job.media))
         if self._catalogue.find(record.model_id).makes_sounds:
             # The sound is made on download; this small video only takes the time of a rendering.
             job = replace(job, width=64, height=64, frames=1)
         await self._render(job, path)
+
+    def _medium(self, record: Record, text: str) -> str:
+        """The path of a file that came with the request, or of one of our own outputs; else an address."""
+        path = self._inputs.path(record.request_id, text)
+        if path is None and (own := _OWN_OUTPUT.search(text)) and (made := self.ledger.find(own[1])) is not None:
+            if not self.ledger.output_alive(made):
+                raise RenderError(f"The file could not be loaded from {text[:200]}")
+            path = self.ledger.output(made.request_id)
+        return text if path is None else str(path)
 
     def api(self, on: str, handler: Handler) -> Endpoint:
         """An endpoint that counts its calls and applies the faults scripted `on` it."""
@@ -147,10 +175,15 @@ class Simulator:
         if len(await request.body()) > BODY_MOST:
             raise Refusal(413, 413001, "The body is too large.")
         given = card.check(await read_json(request))
-        given = await asyncio.to_thread(without_bytes, given)
-        _, fate = self.faults.take("submit", "fate")
-        end = None if fate is None else {"kind": fate.kind, "error": fate.error or FAILED}
-        record = self.ledger.accept(str(uuid.uuid4()), card.model_id, given, end)
+        request_id = str(uuid.uuid4())
+        self._arriving.add(request_id)
+        try:
+            kept = await asyncio.to_thread(self._inputs.keep, request_id, card, given, f"{origin(request)}/outputs/")
+            _, fate = self.faults.take("submit", "fate")
+            end = None if fate is None else {"kind": fate.kind, "error": fate.error or FAILED}
+            record = self.ledger.accept(request_id, card.model_id, kept, end)
+        finally:
+            self._arriving.discard(request_id)
         self._queue.add(record)
         urls = call_urls(request, record.request_id, "status", "result", "cancel")
         return Reply(body={"request_id": record.request_id, **urls})
@@ -164,6 +197,7 @@ class Simulator:
 
     async def result(self, request: Request) -> Reply:
         record = self._record(request)
+        await self._tidy(record)
         body: dict[str, Any] = {"request_id": record.request_id, "status": record.state}
         if record.state == "succeeded":
             card = self._catalogue.find(record.model_id)
@@ -180,6 +214,7 @@ class Simulator:
     async def cancel(self, request: Request) -> Reply:
         record = self._record(request)
         outcome = "cancelled" if self._queue.cancel(record) else "not_cancellable"
+        await self._tidy(record)
         return Reply(202, {"request_id": record.request_id, "status": record.status, "outcome": outcome})
 
     async def model(self, request: Request) -> Reply:
@@ -202,12 +237,13 @@ class Simulator:
             picture = await asyncio.to_thread(still, video, request.path_params["picture"])
             return Reply(content=picture, media_type="image/png")
         if "sound" in request.path_params:
-            from dreamina_ui.simulator.media import music
+            from dreamina_ui.simulator.sound import music
 
             job = self._job(record)
             seed = job.seed + request.path_params["sound"] - 1  # another piece for each number
-            sound = await asyncio.to_thread(music, job.prompt, seed, job.frames / job.frames_per_second)
-            return Reply(content=sound, media_type="audio/mpeg")
+            ending = request.url.path.rpartition(".")[2]
+            sound = await asyncio.to_thread(music, job.prompt, seed, job.frames / job.frames_per_second, ending)
+            return Reply(content=sound, media_type=_MEDIA_TYPES[ending])
         return Reply(file=video)
 
     async def unknown(self, request: Request) -> Reply:
@@ -277,6 +313,7 @@ def create_app(
     slots: int = 1,
     queue_s: float = 1.0,
     render: Renderer | None = None,
+    fetch: Fetch | None = None,
     price_usd: float = 0.0,
     price_unit: str = "second",
     keep_s: float = 12 * HOUR_S,
@@ -287,15 +324,17 @@ def create_app(
     """The service over `folder`, offering the models of `cards`.
 
     `slots` requests render at once, each after at least `queue_s` seconds in the queue. Records live `keep_s`
-    seconds from their submit, outputs `keep_output_s` from their end. Without a `token` no key is checked.
+    seconds from their submit, outputs `keep_output_s` from their end. Without a `token` no key is checked. Without `fetch`, of
+    addresses in inputs only those of its own outputs can be loaded.
     Needs no lifespan: the first request starts the queue, `await app.state.simulator.aclose()` ends it.
     """
     ledger = Ledger(folder.absolute(), clock=clock, keep_s=keep_s, keep_output_s=keep_output_s)
     simulator = Simulator(
         ledger,
         Catalogue(cards, price_usd=price_usd, price_unit=price_unit),
+        Inputs(folder.absolute() / "inputs"),
         token=token,
-        render=render or SubprocessRenderer(),
+        render=render or SubprocessRenderer(fetch=fetch),
         slots=slots,
         queue_s=queue_s,
         clock=clock,
@@ -324,7 +363,7 @@ def _routes(simulator: Simulator) -> list[Route]:
         Route("/v1/requests/{request_id}/result", api("result", simulator.result)),
         Route("/v1/requests/{request_id}/cancel", api("cancel", simulator.cancel), methods=["POST"]),
         Route("/outputs/{request_id}.{picture:int}.png", output),
-        Route("/outputs/{request_id}.{sound:int}.mp3", output),
+        *(Route(f"/outputs/{{request_id}}.{{sound:int}}.{ending}", output) for ending in SOUNDS),
         Route("/outputs/{request_id}.{number:int}.mp4", output),
         Route("/outputs/{request_id}.mp4", output),
         Route("/_simulator/ledger", control(simulator.show_ledger)),

@@ -169,6 +169,35 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX jobs_poster_due ON jobs (finished_at) WHERE poster_due",
         ),
     ),
+    Migration(
+        # Votes on videos, and what each voter has chosen.
+        "votes",
+        (
+            """
+            CREATE TABLE votes (
+                vote_id TEXT PRIMARY KEY,
+                presenter TEXT NOT NULL,
+                title TEXT NOT NULL,
+                ranked BOOLEAN NOT NULL,
+                candidates TEXT NOT NULL,
+                opened_at DOUBLE PRECISION NOT NULL,
+                closed_at DOUBLE PRECISION
+            )
+            """,
+            "CREATE INDEX votes_by_presenter ON votes (presenter, opened_at)",
+            """
+            CREATE TABLE ballots (
+                vote_id TEXT NOT NULL,
+                voter TEXT NOT NULL,
+                address TEXT NOT NULL,
+                choice TEXT NOT NULL,
+                cast_at DOUBLE PRECISION NOT NULL,
+                PRIMARY KEY (vote_id, voter)
+            )
+            """,
+            "CREATE INDEX ballots_by_address ON ballots (vote_id, address)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

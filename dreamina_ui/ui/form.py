@@ -19,6 +19,8 @@ __all__ = ["Form", "build_control", "build_form", "build_media", "choice_label"]
 
 WIDE = ("text", "address", "list", "json")
 """Kinds whose control has a row of its own."""
+FILES_MOST = 50
+"""Files that are uploaded to one field at once."""
 CHOICES_SHOWN = 4
 """With more choices, the control is a dropdown."""
 OWN_WORDS = gr.InputHTMLAttributes(autocomplete="off")
@@ -120,7 +122,9 @@ def build_media(
 
     `assets/js/media-field.js` takes what is dropped or pasted here, and shows it. `section` is the start of element ids.
     """
-    with gr.Column(elem_classes=["media-field", f"of-{field.media}"], elem_id=f"{section}media-{field.name}"):
+    most = min(field.most_items or FILES_MOST, FILES_MOST) if field.kind == "list" else 1
+    classes = ["media-field", f"of-{field.media}", f"takes-{most}"]
+    with gr.Column(elem_classes=classes, elem_id=f"{section}media-{field.name}"):
         control = build_control(card, field, fixed, f"{section}field")
         button = gr.UploadButton(
             str(fixed.text(f"upload.{field.media}")),

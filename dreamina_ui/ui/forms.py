@@ -72,10 +72,10 @@ class Forms:
 
     @property
     def drafted(self) -> dict[str, Component]:
-        """What is kept as a draft, by names: the field's id; of another model than the default, with the model's number."""
+        """What is kept as a draft, by names: the field's id; of another model than the default, with the model's id."""
         named: dict[str, Component] = {"model": self.picker}
         for number, form in enumerate(self.all):
-            end = f"@{number}" if number else ""
+            end = f"@{form.card.model_id}" if number else ""
             named |= {f"{each.elem_id}{end}": each for each in (*form.controls.values(), form.variations)}
         return named
 

@@ -31,7 +31,7 @@ from gradio.routes import BUILD_PATH_LIB, file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder
 
-from dreamina_ui.api.endpoints import TAKING_FILES
+from dreamina_ui.api.endpoints import TAKING_FILES, TAKING_MANY
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.checks.calls import Event, Input
@@ -374,15 +374,18 @@ def upload_folder() -> Path:
     return Path(get_upload_folder())
 
 
-def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
-    """The events of the page by the numbers that its browser side calls them by; without those that call no function."""
+def events_of(blocks: gr.Blocks, version: str = "") -> Mapping[int, Event]:
+    """The events of the page by the numbers that its browser side calls them by; without those that call no function.
+
+    `version` is that of the page's forms.
+    """
     return {
         number: Event(
-            [Input(may_hold_files=True)] * len(event.inputs)
+            [Input(may_hold_files=True, is_long=_public_name(event) in TAKING_MANY)] * len(event.inputs)
             if _public_name(event) in TAKING_FILES
             else [_input(block) for block in event.inputs],
             _public_name(event),
-            _meaning(event),
+            _meaning(event, version),
             brings_key=event.api_name == BRINGS_KEY,
         )
         for number, event in blocks.fns.items()
@@ -390,9 +393,9 @@ def events_of(blocks: gr.Blocks) -> Mapping[int, Event]:
     }
 
 
-def _meaning(event: BlockFunction) -> str:
-    """The function's name, and how many values go in and come out, as `assets/js/connection.js` writes it."""
-    return f"{event.api_name}/{len(event.inputs)}/{len(event.outputs)}"
+def _meaning(event: BlockFunction, version: str) -> str:
+    """The function's name, how many values go in and come out, and of which forms, as `assets/js/connection.js` writes it."""
+    return f"{event.api_name}/{len(event.inputs)}/{len(event.outputs)}/{version}"
 
 
 def _public_name(event: BlockFunction) -> str | None:

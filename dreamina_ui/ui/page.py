@@ -25,6 +25,7 @@ from dreamina_ui.ui.sections.account import Account, AllowanceOf
 from dreamina_ui.ui.sections.batch import Batch
 from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import Draws, History
+from dreamina_ui.ui.sections.media import media_words_html
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -71,10 +72,10 @@ class Page:
                         self.stage = Stage(engine, callers, fixed)
                 self.examples = self._build_examples(fixed)
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
-                self.batch = Batch(engine, callers, fixed)
+                self.batch = Batch(engine, callers, fixed, picker)
         self.history = History(engine, callers, fixed)
         self.words = gr.HTML(
-            fixed.fragment("words", lambda words: keys_html(words) + connection_html(words)),
+            fixed.fragment("words", lambda words: keys_html(words) + connection_html(words) + media_words_html(words)),
             visible=False,
             elem_id="keys",
             js_on_load=None,
@@ -300,7 +301,8 @@ class Page:
             field = form.picture
             assert field is not None
             content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
-            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field)
+            address = self._callers.address(request)
+            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field, address=address)
             return update | await self.compose.put_file(form, field, content, request, frame)
         except DreaminaError as error:
             return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}

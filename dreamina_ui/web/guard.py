@@ -28,8 +28,19 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 # What the page, gradio_client and the description of the endpoints ask for; under a name that ends in "/", all.
 READ = {
-    *("/", "/config", HEALTH, "/favicon.ico", "/manifest.json", "/pwa_icon", "/robots.txt", "/theme.css"),
-    *("/assets/", "/static/", "/svelte/", "/dreamina/"),
+    *(
+        "/",
+        "/config",
+        HEALTH,
+        "/favicon.ico",
+        "/manifest.json",
+        "/pwa_icon",
+        "/robots.txt",
+        "/theme.css",
+        "/show",
+        "/vote",
+    ),
+    *("/assets/", "/static/", "/svelte/", "/dreamina/", "/vote/"),
     *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
     *("/login/huggingface", "/login/callback", "/logout", f"{API}/mcp", f"{API}/mcp/"),  # where they are turned on
@@ -37,6 +48,7 @@ READ = {
 WRITE = {
     *(UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset"),
     *(f"{API}/call/", f"{API}/mcp", f"{API}/mcp/"),
+    *("/vote", "/vote/"),
 }
 CALLED = (f"{API}/queue/", f"{API}/cancel", f"{API}/reset", f"{API}/call/")
 READ_WITH_EFFECTS = {
@@ -64,7 +76,7 @@ PARAMETERS = (
 )
 """What routes read of a query."""
 PARAMETERS_MOST = 1000
-NAMED_OFTEN = {("/dreamina/zip", "video"), ("/dreamina/join", "job")}
+MANY = {*((path, "video") for path in ("/dreamina/zip", "/show", "/vote/new")), ("/dreamina/join", "job")}
 """Those that may be named many times."""
 NAMING = (f"{API}/heartbeat/", f"{API}/call/")
 """Below these, each part of a path is a name."""
@@ -196,7 +208,7 @@ class Guard:
         except ValueError:
             return 404, "guard.closed", {}
         for name, values in given.items():
-            if name in self._named and len(values) > 1 and (path, name) not in NAMED_OFTEN:
+            if name in self._named and len(values) > 1 and (path, name) not in MANY:
                 return 400, "guard.twice", {"name": name}
             if name in self._short:
                 named += values

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.config.hosts import Hosts
 
-__all__ = ["ADDRESS", "PageCache", "PageFiles", "PageHead", "PageScripts", "with_head"]
+__all__ = ["ADDRESS", "OneFile", "PageCache", "PageFiles", "PageHead", "PageScripts", "with_head"]
 
 ADDRESS, STYLES = "/dreamina/scripts.js", "/dreamina/styles.css"
 _URL = re.compile(r"url\(([\"']?)\./")
@@ -35,7 +35,7 @@ FIRST = "dreamina.js"
 MAX_AGE_S = 31_536_000
 
 
-class _OneFile:
+class OneFile:
     """Serves a text at an address that changes with it, so that browsers need never ask again."""
 
     def __init__(self, path: str, media_type: str, text: str) -> None:
@@ -66,7 +66,7 @@ class _OneFile:
         return Response(content, media_type=self._media_type, headers=headers)
 
 
-class PageScripts(_OneFile):
+class PageScripts(OneFile):
     """All scripts of a folder as one file without comments.
 
     Otherwise the page would wait for more than twenty responses before it starts.
@@ -84,7 +84,7 @@ class PageScripts(_OneFile):
         return f'<script src="{self.address}"></script>'
 
 
-class PageFiles(_OneFile):
+class PageFiles(OneFile):
     """What the page needs, named in its head: Gradio's scripts, and its styles and our `own` ones as one file.
 
     Gradio's browser side finds out step by step which files it needs, and asks for no style that the page names already.

@@ -20,11 +20,13 @@ from dreamina_ui.cards.model_card import load_card
 from dreamina_ui.settings import BUNDLED_CARDS
 from tests.media.files import make
 from tests.rig import OTHER_CARD, make_clip
-from tests.servers import ROOT, Server, SimulatorServer
+from tests.servers import ROOT, Server, SimulatorServer, wait_for
 
 KEY = "rc-test-key-0123456789"
 OTHER = ROOT / "tests" / "other-card.json"
 PICTURES = BUNDLED_CARDS / "dreamina-3-0-pro-image-to-video.json"
+PICTURE_MODEL = load_card(PICTURES).model_id
+TEXT = "data:image/png;base64,YSByZW5hbWVkIHRleHQ="
 CARDS = (BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json", OTHER, PICTURES)
 JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
@@ -63,6 +65,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -
 @pytest.fixture(scope="module")
 def client(studio: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(studio.address, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+def cookie_of(studio: Server) -> dict[str, str]:
+    """The header of a new visitor."""
+    with urllib.request.urlopen(studio.address) as reply:
+        return {"Cookie": reply.headers["Set-Cookie"].split(";")[0]}
 
 
 def ledger(service: SimulatorServer) -> list[dict[str, Any]]:
@@ -143,12 +151,7 @@ def test_unknown_jobs_are_one_sentence(client: Client) -> None:
 
 def test_history_is_the_visitors_own(studio: Server) -> None:
     """A program with a visitor cookie sees that visitor's jobs, and no one else's."""
-
-    def cookie() -> dict[str, str]:
-        with urllib.request.urlopen(studio.address) as reply:
-            return {"Cookie": reply.headers["Set-Cookie"].split(";")[0]}
-
-    ann, bob = (Client(studio.address, verbose=False, headers=cookie()) for _ in range(2))
+    ann, bob = (Client(studio.address, verbose=False, headers=cookie_of(studio)) for _ in range(2))
     job = ann.predict(prompt="mine", api_name="/submit")
     assert [listed["job_id"] for listed in ann.predict(api_name="/history")] == [job["job_id"]]
     assert bob.predict(api_name="/history") == []
@@ -185,6 +188,11 @@ def test_every_model_of_the_studio_runs(client: Client, service: SimulatorServer
         (OTHER_CARD.model_id, {"text": "x", "steps": 51}, "steps", "steps: 51, at most 50."),
         (OTHER_CARD.model_id, "a boat", "settings", "settings: “a boat” is no object of settings by their names."),
         (OTHER_CARD.model_id, None, "settings", "settings: null is no object of settings by their names."),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": ["not a url"]}, "image_urls", "begins with https://"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": ["file:///a.png"]}, "image_urls", "a file of a computer"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": ["https://10.0.0.1/a.png"]}, "image_urls", "or its network"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": []}, "image_urls", "image_urls"),
+        (PICTURE_MODEL, {"prompt": "x", "image_urls": [TEXT, TEXT]}, "image_urls", "neither a picture"),
     ],
 )
 def test_bad_calls_of_run_are_one_sentence(
@@ -225,13 +233,86 @@ def test_videos_are_joined_and_exported(client: Client, studio: Server, tmp_path
         assert json.loads(str(refused.value))["code"] == code
 
 
+def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer, tmp_path: Path) -> None:
+    """All videos are started at once, in order, each with the model of its row or the one for all; a picture may be uploaded.
+
+    The same `Idempotency-Key` gives the same jobs; with other rows, or other models, it is refused.
+    """
+    program = Client(
+        studio.address, verbose=False, headers={**cookie_of(studio), "Idempotency-Key": "a batch of programs 1"}
+    )
+    picture = handle_file(str(make("png", tmp_path / "fox.png")))
+    rows: list[dict[str, Any]] = [
+        {"text": "a boat", "steps": 3},
+        {"model": load_card(PICTURES).model_id, "prompt": "a fox", "image_urls": [picture]},
+        {"model": "bytedance/dreamina-3-0/pro/text-to-video", "prompt": "a kite", "frames": "10 s"},
+    ]
+    before = len(ledger(service))
+    jobs = program.predict(rows=rows, model=OTHER_CARD.model_id, api_name="/batch")
+    assert [job["model_id"] for job in jobs] == [
+        OTHER_CARD.model_id,
+        load_card(PICTURES).model_id,
+        "bytedance/dreamina-3-0/pro/text-to-video",
+    ]
+    assert [job["settings"].get("steps", job["frames"]) for job in jobs] == [3, 121, 241]
+    assert jobs[1]["settings"]["image_urls"][0].startswith("upload:fox.png#")
+    again = program.predict(rows=rows, model=OTHER_CARD.model_id, api_name="/batch")
+    assert [job["job_id"] for job in again] == [job["job_id"] for job in jobs]
+    for other in ([{**rows[0], "steps": 4}, *rows[1:]], [rows[2]]):
+        with pytest.raises(AppError) as caught:
+            program.predict(rows=other, model=OTHER_CARD.model_id, api_name="/batch")
+        assert json.loads(str(caught.value))["field"] == "idempotency_key"
+    listed = program.predict(api_name="/history")
+    assert {job["job_id"] for job in listed} == {job["job_id"] for job in jobs}
+    wait_for(lambda: all(program.predict(job_id=job["job_id"], api_name="/job")[0]["finished_at"] for job in jobs))
+    made = ledger(service)[before:]
+    assert sorted(request["model_id"] for request in made) == sorted(job["model_id"] for job in jobs)
+
+
+@pytest.mark.parametrize(
+    ("rows", "model", "field", "words"),
+    [
+        (
+            [{"prompt": "x"}, {"prompt": "y", "frames": 7}],
+            "",
+            "rows[1].frames",
+            "rows[1].frames: 7 is not one of 121, 241.",
+        ),
+        ([{"prompt": "x", "model": "nobody"}], "", "rows[0].model", "rows[0].model: “nobody” is not one of bytedance"),
+        ([{"prompt": "x"}], OTHER_CARD.model_id, "rows[0].prompt", "rows[0].prompt: this model has no such field."),
+        ([{"prompt": "x"}], "nobody", "model", "model: “nobody” is not one of"),
+        ([{"prompt": "x"}, "y"], "", "rows[1]", "rows[1]: “y” is no object"),
+        ("x", "", "rows", "rows: “x” is not a list."),
+        ([], "", "rows", "rows: 0 entries, at least 1."),
+        ([{"prompt": "x"}] * 201, "", "rows", "rows: 201 entries, at most 200."),
+        ([{"prompt": "x" * 4000}] * 20, "", "rows[0].prompt", "4,000 characters, at most 800."),
+        ([{"prompt": "x" * 4000}] * 400, "", None, "1200"),
+    ],
+)
+def test_bad_batches_are_one_sentence(
+    client: Client, service: SimulatorServer, rows: Any, model: str, field: str | None, words: str
+) -> None:
+    """It names the row, and nothing of the batch is sent; as much may come as in the page's batch."""
+    before = len(ledger(service))
+    with pytest.raises((AppError, httpx.HTTPStatusError)) as caught:
+        client.predict(rows=rows, model=model, api_name="/batch")
+    if field is None:
+        assert isinstance(caught.value, httpx.HTTPStatusError)
+        assert caught.value.response.status_code == 413
+    else:
+        problem = json.loads(str(caught.value))
+        assert (problem["code"], problem["field"]) == ("invalid_input", field)
+        assert words in problem["message"]
+    assert len(ledger(service)) == before
+
+
 def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     """The page's own events are not part of the API."""
     described = client.view_api(return_format="dict", print_info=False)
     assert isinstance(described, dict)
     assert set(described["named_endpoints"]) == {
         *("/generate", "/submit", "/job", "/cancel", "/history"),
-        *("/models", "/run", "/join", "/export"),
+        *("/models", "/run", "/batch", "/join", "/export"),
     }
     assert not described["unnamed_endpoints"]
     parameters = described["named_endpoints"]["/generate"]["parameters"]

@@ -58,8 +58,8 @@ def javascript(number: int, studio: Server) -> list[str]:
 
 def test_every_example_is_run() -> None:
     """The document has as many examples as there are tests here."""
-    assert [len(blocks(language)) for language in ("python", "javascript", "bash")] == [4, 2, 3]
-    assert TEXT.count("```") == 2 * 9
+    assert [len(blocks(language)) for language in ("python", "javascript", "bash")] == [5, 2, 3]
+    assert TEXT.count("```") == 2 * 10
 
 
 def test_python_streams(studio: Server, tmp_path: Path) -> None:
@@ -79,9 +79,17 @@ def test_python_stays_one_visitor(studio: Server, tmp_path: Path) -> None:
     assert python(2, studio, tmp_path) == ["True 1"]
 
 
+def test_python_starts_a_batch(studio: Server, tmp_path: Path) -> None:
+    """A job for each row, of the row's model."""
+    model = "bytedance/dreamina-3-0/pro"
+    states, models = zip(*(line.split() for line in python(3, studio, tmp_path)), strict=True)
+    assert models == (f"{model}/text-to-video", f"{model}/image-to-video")
+    assert set(states) <= {"waiting", "submitting", "in_queue"}
+
+
 def test_python_reads_an_error(studio: Server, tmp_path: Path) -> None:
     """Code, field and sentence."""
-    assert python(3, studio, tmp_path) == ["invalid_input frames frames: 5 is not one of 121, 241."]
+    assert python(4, studio, tmp_path) == ["invalid_input frames frames: 5 is not one of 121, 241."]
 
 
 def test_javascript_streams(studio: Server) -> None:

@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import jsonschema
 import pytest
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
+from mcp.server.session import ServerSession
 
 from dreamina_ui.api.tools import Tools
 from dreamina_ui.jobs import HOLDER
@@ -488,4 +490,35 @@ async def test_generate_returns_an_unfinished_job_after_a_while(tmp_path: Path) 
             await rig.finish(await rig.engine.job(HOLDER, answer["job"]["job_id"]))
             later = content_of(await session.call_tool("job_status", {"job_id": answer["job"]["job_id"]}))
         assert later["job"]["state"] == "succeeded"
+        assert rig.gate.posts == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("gone", [anyio.ClosedResourceError, anyio.BrokenResourceError])
+async def test_progress_that_nobody_takes_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: type[Exception]
+) -> None:
+    """A caller may end its session while its job runs: the library raises for each later notification, and the job goes on."""
+
+    async def nobody(*_: object, **__: object) -> None:
+        raise gone
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        raise AssertionError(message)
+
+    monkeypatch.setattr(ServerSession, "send_progress_notification", nobody)
+    async with rigged(tmp_path) as rig:
+        manager = Tools(rig.engine, Visitors("s" * 16), rig.clock.now).manager()
+        transport = httpx.ASGITransport(manager.handle_request)
+        async with (
+            manager.run(),
+            httpx.AsyncClient(transport=transport) as http,
+            streamable_http_client("http://studio/gradio_api/mcp", http_client=http) as (read, write, *_),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            answer = content_of(
+                await session.call_tool("generate_video", {"prompt": "a slow boat"}, progress_callback=hear)
+            )
+        assert answer["job"]["state"] == "succeeded"
         assert rig.gate.posts == 1

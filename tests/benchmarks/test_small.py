@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("start", ["from the start to the first page", "memory at rest"]),
         ("saving", ["processor time of all", "until it is shown", "its poster, at low priority"]),
         ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
+        ("votes", ["from the last vote", "processor time per voter"]),
         ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
     ],
 )

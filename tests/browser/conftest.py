@@ -58,7 +58,7 @@ def quick_server(tmp_path_factory: pytest.TempPathFactory, quick_service: Simula
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    context = calm_context(browser, viewport={"width": 1366, "height": 900})
     yield context
     context.close()
 

@@ -195,7 +195,7 @@ def of_other_kinds(page: Page, server: Server, address: str) -> Iterator[str]:
 
 
 def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
-    """The batch tab: its three modes, a refusal, a plan, and the table."""
+    """The batch tab: its three modes, a plan of two models, a refusal, a plan, and the table."""
     page.locator("#tabs [role=tab]").nth(1).click()
     expect(page.locator("#batch-plan .batch-empty")).to_be_visible()
     yield "batch tab, empty"
@@ -206,6 +206,14 @@ def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
     modes.nth(2).click()
     expect(page.locator("#batch-prompt")).to_be_visible()
     yield "batch by settings"
+    page.fill("#batch-prompt textarea", "A calm sea")
+    for number in range(2):
+        page.locator("#batch-models input").nth(number).check()
+    page.locator("#batch-aspect_ratio input").nth(2).check()
+    page.fill("#batch-field-image_urls textarea", "https://example.org/a-picture-of-the-sea.png")
+    expect(page.locator("#batch-plan .batch-models li")).to_have_count(4)
+    yield "batch of two models"
+    page.fill("#batch-prompt textarea", "")
     modes.nth(0).click()
     lines = page.locator("#batch-lines textarea")
     lines.fill("A calm sea\n" + "x" * 801)

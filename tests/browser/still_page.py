@@ -192,7 +192,7 @@ def _page() -> str:
         facts=facts_html(job, WORDS),
         examples=examples_html(WORDS, list(EXAMPLES)),
         progress=progress_html(BATCH, WORDS),
-        table=table_html(BATCH, CARD, WORDS),
+        table=table_html(BATCH, Models([CARD]), WORDS),
         keys=keys_html(WORDS),
         connection=connection_html(WORDS),
     )

@@ -1,16 +1,19 @@
 """The batch in the browser: planned, sent, watched, paused, cancelled and downloaded."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import KEY, calm_context, opened
 from tests.browser.still_page import WORDS
 from tests.servers import Server, SimulatorServer
 
+PICTURE_MODEL, PICTURE_TITLE = "bytedance/dreamina-3-0/pro/image-to-video", "Dreamina 3.0 Pro, from a picture"
 MANY = 15
 """One after the other, they take long enough for all clicks of the test."""
 
@@ -205,3 +208,65 @@ def test_pause_continue_and_cancel_the_rest(narrow: Page) -> None:
     expect(rows(narrow, "cancelled").first).to_be_visible()
     expect(narrow.locator("#batch-cancel")).to_be_disabled()
     expect(rows(narrow, "waiting")).to_have_count(0)
+
+
+DROP = """async (names) => {
+    const transfer = new DataTransfer();
+    for (const [number, name] of names.entries()) {
+        const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 400 + number });
+        canvas.getContext("2d").fillRect(0, 0, 100, 100);
+        transfer.items.add(new File([await new Promise((done) => canvas.toBlob(done))], name, { type: "image/png" }));
+    }
+    const dropped = new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: transfer });
+    document.querySelector("#batch-media-table_files").dispatchEvent(dropped);
+}"""
+
+
+def test_a_table_and_a_sweep_of_two_models(new_batch: Page, tmp_path: Path) -> None:
+    """Each row is of the model that it names, a picture is named by its file; a sweep makes one prompt with each model, and
+    what a model does not take is said before anything is sent. Each row keeps its model over a reload."""
+    page, plan = new_batch, new_batch.locator("#batch-plan")
+    with_table(page, tmp_path, f"model,prompt\n{PICTURE_MODEL},A fox\nnobody,A boat\n".encode())
+    expect(plan.locator("li")).to_have_text(re.compile("^Line 3: Model: “nobody” is not one of "))
+    page.evaluate(DROP, ["fox.png", "owl.png", "elk.png"])
+    files = page.locator("#batch-field-table_files textarea")
+    expect(files).to_have_value(re.compile(r"^upload:fox\.png#\w+\nupload:owl\.png#\w+\nupload:elk\.png#\w+$"))
+    with_table(page, tmp_path, f"Model;Prompt;image_urls\n;A boat;\n{PICTURE_TITLE.upper()};A fox;fox.png\n".encode())
+    expect(plan.locator("tbody tr")).to_have_count(2)
+    expect(plan).to_contain_text(f"1 with {PICTURE_TITLE}")
+    page.click("#batch-start")
+    expect(rows(page, "succeeded")).to_have_count(2, timeout=30_000)
+    expect(rows(page).nth(1)).to_contain_text(PICTURE_TITLE)
+
+    page.reload()
+    shown(page)
+    expect(rows(page, "succeeded")).to_have_count(2)
+    expect(rows(page).nth(1)).to_contain_text(PICTURE_TITLE)
+    expect(rows(page).nth(1)).to_contain_text("fox.png")
+    expect(page.get_by_role("link", name="These settings as a table (CSV)")).to_be_visible()
+    rows(page).nth(1).locator("[data-open]").click()
+    page.get_by_role("button", name="Reuse settings").click()
+    expect(page.locator("#field-image_urls textarea")).to_have_value(re.compile(r"^upload:fox\.png#"))
+    expect(page.locator("#field-prompt textarea")).to_have_value("A fox")
+    shown(page)
+
+    page.get_by_label("One prompt, many settings").check()
+    page.fill("#batch-prompt textarea", "A kite over a lake")
+    page.locator("#batch-models").get_by_label("Dreamina 3.0 Pro", exact=True).check()
+    expect(page.locator("#batch-field-image_urls")).to_be_hidden()
+    page.locator("#batch-models").get_by_label(PICTURE_TITLE).check()
+    expect(page.locator("#batch-field-image_urls")).to_be_visible()
+    page.locator("#batch-aspect_ratio").get_by_label("1:1 ").check()
+    page.fill("#batch-seeds input, #batch-seeds textarea", "7")
+    expect(plan.locator("li")).to_have_text(f"{PICTURE_TITLE}: Picture: please fill this in.")
+    picture = tmp_path / "fox.png"
+    Image.new("RGB", (640, 400), (200, 90, 30)).save(picture)
+    page.locator("#batch-media-image_urls input[type=file]").first.set_input_files(picture)
+    expect(plan.locator("tbody tr")).to_have_count(2)
+    expect(plan).to_contain_text(f"Not taken by {PICTURE_TITLE}: Aspect ratio (1:1 · 1440×1440).")
+    expect(page.locator("#batch-start")).to_have_text("Generate 2 videos")
+    page.click("#batch-start")
+    expect(rows(page)).to_have_count(2)
+    expect(rows(page).first).to_contain_text("A kite over a lake")
+    expect(rows(page, "succeeded")).to_have_count(2, timeout=30_000)
+    expect(rows(page).nth(1)).to_contain_text(PICTURE_TITLE)

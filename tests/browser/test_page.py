@@ -12,7 +12,7 @@ from tests.browser.conftest import KEY, filled, opened
 from tests.browser.states import generate, new_job
 from tests.chromium import RENDERED_MS
 from tests.rig import make_clip
-from tests.servers import Server, SimulatorServer
+from tests.servers import Server, SimulatorServer, wait_for
 
 LONG = "A paper boat on a silver river at dawn, slow pan"
 PASSED = """window.passed = [];
@@ -82,9 +82,26 @@ def test_the_first_frame_of_the_form_takes_a_click(context: BrowserContext, quic
     assert problems == []
 
 
-def test_the_head_names_the_files_of_gradio(context: BrowserContext, quick_server: Server) -> None:
-    """An opened page has loaded the scripts of Gradio that its head names, no other; of its styles one: the rest is in ours."""
+FRAMES = """window.frames_asked = 0;
+const ask = window.requestAnimationFrame;
+window.requestAnimationFrame = (draw) => (window.frames_asked++, ask(draw))"""
+"""Counts the frames that scripts ask for."""
+RESTS_MS, FEW = 500, 5
+
+
+def rests(page: Page) -> bool:
+    """Whether hardly a frame is asked for while half a second passes."""
+    before = page.evaluate("frames_asked")
+    page.wait_for_timeout(RESTS_MS)
+    return bool(page.evaluate("frames_asked") - before < FEW)
+
+
+def test_an_opened_page_loads_what_its_head_names_and_then_rests(context: BrowserContext, quick_server: Server) -> None:
+    """It has loaded the scripts of Gradio that its head names, no other; of its styles one: the rest is in ours. And as long as
+    nothing happens, no script draws."""
+    context.add_init_script(FRAMES)
     page = opened(context, quick_server, [])
+    wait_for(lambda: rests(page))
     expect(page.locator("#settings-file")).to_be_visible()
     html = page.request.get(quick_server.address).text()
     loaded = page.evaluate(

@@ -14,7 +14,6 @@ from dreamina_ui.cards.batches import (
     BATCH_MOST,
     BYTES_MOST,
     PLAN_PROBLEMS,
-    PROBLEMS_MOST,
     Plan,
     plan_csv,
     plan_lines,
@@ -22,6 +21,7 @@ from dreamina_ui.cards.batches import (
 )
 from dreamina_ui.cards.encodings import Reading
 from dreamina_ui.cards.model_card import PROBLEMS, Card
+from dreamina_ui.cards.plans import PROBLEMS_MOST
 from tests.rig import CARD, OTHER_CARD
 
 WIDE, SQUARE = "1920×1088(16:9)", "1440×1440(1:1)"
@@ -45,7 +45,7 @@ def test_each_line_is_a_prompt() -> None:
     """Blank lines are counted but skipped; shared values come from the form."""
     plan = plan_lines(CARD, "a lighthouse\n\n  two boats \r\n\t\rthe sea", {"aspect_ratio": SQUARE, "seed": 7})
     shared = {**DEFAULTS, "aspect_ratio": SQUARE, "seed": 7}
-    assert plan == Plan(tuple({"prompt": prompt, **shared} for prompt in ("a lighthouse", "two boats", "the sea")))
+    assert plan.payloads == tuple({"prompt": prompt, **shared} for prompt in ("a lighthouse", "two boats", "the sea"))
 
 
 def test_a_shared_prompt_is_replaced_by_the_lines() -> None:
@@ -126,7 +126,7 @@ def test_delimiters_line_ends_and_encodings(delimiter: str, end: str, codec: str
     table = csv.DictWriter(file, list(ROWS[0]), delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
     table.writeheader()
     table.writerows(ROWS)
-    assert plan_csv(CARD, mark + file.getvalue().encode(codec), {}) == Plan(tuple(ROWS))
+    assert plan_csv(CARD, mark + file.getvalue().encode(codec), {}).payloads == tuple(ROWS)
 
 
 def test_cells_are_read_by_their_field() -> None:
@@ -398,7 +398,7 @@ def test_json_is_one_prompt() -> None:
 
 def test_a_sweep_is_every_combination() -> None:
     """All combinations of ratios, lengths and seeds, with the seeds changing fastest; other values are the form's."""
-    plan = plan_sweep(CARD, {"prompt": "x", "frames": 121}, [WIDE, SQUARE], [121, 241], [1, 2, 3])
+    plan = plan_sweep([CARD], {"prompt": "x", "frames": 121}, [WIDE, SQUARE], [121, 241], [1, 2, 3])
     assert len(plan.payloads) == 12
     assert [(p["aspect_ratio"], p["frames"], p["seed"]) for p in plan.payloads[:4]] == [
         *((WIDE, 121, 1), (WIDE, 121, 2), (WIDE, 121, 3), (WIDE, 241, 1))
@@ -421,20 +421,20 @@ def test_a_sweep_is_every_combination() -> None:
 )
 def test_seeds(seeds: Sequence[int] | str, swept: list[int]) -> None:
     """Seeds are a list, a text, or a number of random ones; empty keeps the form's. Only random seeds are repeated."""
-    plan = plan_sweep(CARD, {"prompt": "x", "seed": 7}, [], [], seeds)
+    plan = plan_sweep([CARD], {"prompt": "x", "seed": 7}, [], [], seeds)
     assert [payload["seed"] for payload in plan.payloads] == swept
 
 
 @pytest.mark.parametrize("seeds", ["x", "1, x", "0 random", "random", "1-5", "3 random 4", "½", "1.5"])
 def test_invalid_seeds(seeds: str) -> None:
     """A text that is not a list of seeds is one problem of the seed."""
-    plan = plan_sweep(CARD, {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
+    plan = plan_sweep([CARD], {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
     assert {(problem.line, problem.field, problem.problem) for problem in plan.problems} == {(0, "seed", "not_integer")}
 
 
 def test_a_bad_sweep_value_is_reported_once() -> None:
     """An invalid value is reported once, not for each of its combinations."""
-    plan = plan_sweep(CARD, {"prompt": " "}, [WIDE, "5:4"], [121, 122, 123], [1, 2, -5])
+    plan = plan_sweep([CARD], {"prompt": " "}, [WIDE, "5:4"], [121, 122, 123], [1, 2, -5])
     assert problems_of(plan) == [
         (0, "prompt", "blank"),
         (0, "seed", "too_small"),
@@ -442,21 +442,23 @@ def test_a_bad_sweep_value_is_reported_once() -> None:
         (0, "frames", "not_allowed"),
         (0, "aspect_ratio", "not_allowed"),
     ]
-    assert problems_of(plan_sweep(CARD, {}, [WIDE, SQUARE], [], [])) == [(0, "prompt", "missing")]
+    assert problems_of(plan_sweep([CARD], {}, [WIDE, SQUARE], [], [])) == [(0, "prompt", "missing")]
 
 
 @pytest.mark.parametrize("seeds", ["99999 random", range(201), " ".join(map(str, range(2000)))])
 def test_a_sweep_that_is_too_large(seeds: Sequence[int] | str) -> None:
     """The problem is the count and the limit; no combination is made."""
-    plan = plan_sweep(CARD, {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
+    plan = plan_sweep([CARD], {"prompt": "x"}, [WIDE, SQUARE], [121, 241], seeds)
     assert problems_of(plan) == [(0, None, "too_many")]
 
 
 def test_a_card_without_ratios_cannot_be_swept_over_them() -> None:
     """A dimension that is not in the card is an unknown field; a card without random seeds draws none."""
-    assert problems_of(plan_sweep(OTHER_CARD, {"text": "x"}, [WIDE], [], [])) == [(0, "aspect_ratio", "unknown_field")]
-    assert problems_of(plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 random")) == [(0, "seed", "not_integer")]
-    assert [payload["seed"] for payload in plan_sweep(OTHER_CARD, {"text": "x"}, [], [], "3 4").payloads] == [3, 4]
+    assert problems_of(plan_sweep([OTHER_CARD], {"text": "x"}, [WIDE], [], [])) == [
+        (0, "aspect_ratio", "unknown_field")
+    ]
+    assert problems_of(plan_sweep([OTHER_CARD], {"text": "x"}, [], [], "3 random")) == [(0, "seed", "not_integer")]
+    assert [payload["seed"] for payload in plan_sweep([OTHER_CARD], {"text": "x"}, [], [], "3 4").payloads] == [3, 4]
 
 
 # Anything
@@ -499,7 +501,7 @@ def test_any_text_gives_a_plan(text: str) -> None:
     """Any lines and any seeds give a plan."""
     for card, base in ((CARD, {"prompt": "x"}), (OTHER_CARD, {"text": "x"})):
         check_plan(plan_lines(card, text, {}), card)
-        check_plan(plan_sweep(card, base, [], [], text), card)
+        check_plan(plan_sweep([card], base, [], [], text), card)
 
 
 @settings(deadline=None)
@@ -528,4 +530,4 @@ def test_a_written_table_is_planned_unchanged(rows: list[dict[str, Any]], delimi
     table = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, quoting=csv.QUOTE_ALL)
     table.writeheader()
     table.writerows(rows)
-    assert of_csv(file.getvalue()) == Plan(tuple(rows))
+    assert of_csv(file.getvalue()).payloads == tuple(rows)

@@ -35,6 +35,26 @@ def test_of_many_models_the_one_that_is_meant_is_named() -> None:
     assert str(caught.value.facts["allowed"]).startswith("maker/model-07")
 
 
+def test_the_version_is_that_of_the_forms() -> None:
+    """Other models, another order, another field or another choice make another one; words do not."""
+    changed = (
+        Models([OTHER_CARD]),
+        Models([CARD, OTHER_CARD]),
+        Models([OTHER_CARD, replace(CARD, model_id="another/model")]),
+        Models([OTHER_CARD, replace(CARD, fields=CARD.fields[::-1])]),
+        Models([OTHER_CARD, replace(CARD, fields=(replace(CARD.fields[0], name="text"), *CARD.fields[1:]))]),
+        Models(
+            [
+                OTHER_CARD,
+                replace(CARD, fields=(*CARD.fields[:2], replace(CARD.fields[2], choices=(121,)), CARD.fields[3])),
+            ]
+        ),
+    )
+    described = replace(CARD, title="New", fields=tuple(replace(each, description="New") for each in CARD.fields))
+    assert len({MODELS.version, *(models.version for models in changed)}) == 1 + len(changed)
+    assert Models([OTHER_CARD, described]).version == MODELS.version
+
+
 def test_a_studio_has_a_model_and_none_twice() -> None:
     for cards in ([], [CARD, OTHER_CARD, CARD]):
         with pytest.raises(CardError):

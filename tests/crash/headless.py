@@ -20,9 +20,10 @@ from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
 from tests.rig import SECRET
 
-__all__ = ["CARD", "VALUES", "Headless", "headless", "sqlite_url"]
+__all__ = ["CARD", "PICTURES", "VALUES", "Headless", "headless", "sqlite_url"]
 
 CARD = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json")
+PICTURES = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-image-to-video.json")
 VALUES = {"aspect_ratio": "1440×1440(1:1)", "frames": 121, "seed": 7}
 """The prompt is missing: each click has its own, by which the service's ledger is read."""
 
@@ -55,7 +56,7 @@ async def headless(
     """A start over whatever lies in `folder`; the key makes it the paid service's."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = EngineSettings(
-        models=Models([CARD]),
+        models=Models([CARD, PICTURES]),
         data_dir=folder,
         database_url=url or sqlite_url(folder),
         service_base=base,

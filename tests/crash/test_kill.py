@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dreamina_ui.crash_points import POINTS
 from tests.crash.trial import CERTAIN, KILLED, Service, Trial, kill_at, kill_at_random, serving
@@ -31,9 +32,14 @@ def trial(tmp_path: Path, service: Service) -> Iterator[Trial]:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_death_at_every_point_ends_truthfully(trial: Trial, point: str) -> None:
-    """Known requests are resumed, what never left is sent once, and what nobody can know is called uncertain."""
-    death = kill_at(trial, point, nth=2 if point == "mid_download" else 1)
+def test_a_death_at_every_point_ends_truthfully(trial: Trial, tmp_path: Path, point: str) -> None:
+    """Known requests are resumed, what never left is sent once, and what nobody can know is called uncertain.
+
+    The video begins with an uploaded picture, and that picture is what is sent.
+    """
+    picture = tmp_path / "first frame.png"
+    Image.new("RGB", (400, 320), (120, 40, 200)).save(picture)
+    death = kill_at(trial, point, nth=2 if point == "mid_download" else 1, picture=picture)
     assert (death.row.state, death.accepted) == CERTAIN.get(point, ("succeeded", 1))
     assert not death.lies
 

@@ -1,5 +1,6 @@
 """Workers that die, the simulator they ask, and its ledger, which judges what they say afterwards."""
 
+import hashlib
 import json
 import os
 import random
@@ -267,14 +268,25 @@ class Death:
     lies: Sequence[str]
 
 
-def kill_at(trial: Trial, point: str, nth: int = 1, times: int = 1) -> Death:
-    """Kill a worker with one job at the point, as often as told, then let another one finish."""
-    for _ in range(times):
-        assert trial.start("--submit", 1, "--die-at", f"{point}:{nth}").wait() == KILLED
+def kill_at(trial: Trial, point: str, nth: int = 1, times: int = 1, picture: Path | None = None) -> Death:
+    """Kill a worker with one job at the point, as often as told, then let another one finish.
+
+    The job's `picture` is uploaded by the first worker alone.
+    """
+    click = ("--submit", 1, *(("--picture", picture) if picture else ()))
+    for number in range(times):
+        upload = ["--upload"] if picture and not number else []
+        assert trial.start(*click, *upload, "--die-at", f"{point}:{nth}").wait() == KILLED
     [left] = trial.look("state")
-    rows = trial.run("--submit", 1, "--until-idle").rows
+    rows = trial.run(*click, "--until-idle").rows
     verdict = trial.judge(rows)
-    return Death(point, left.state, rows[0], len(trial.service.ledger(trial.label)), verdict.lies)
+    requests = trial.service.ledger(trial.label)
+    if picture is not None:
+        sent = f"data:image/png;sha256,{hashlib.sha256(picture.read_bytes()).hexdigest()}"
+        verdict.lies += [
+            f"another picture was sent: {each}" for each in requests if each["input"]["image_urls"] != [sent]
+        ]
+    return Death(point, left.state, rows[0], len(requests), verdict.lies)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """`python -m tests.crash.worker`: a studio without a page that dies where it is told to, by SIGKILL.
 
 It submits its clicks, waits until their jobs have ended, and prints one line of JSON for each. A click has the same id in
-every run, so a second run asks for nothing that the first one asked for already.
+every run, so a second run asks for nothing that the first one asked for already. Clicks with a picture name the file that was
+uploaded by the first run.
 """
 
 import argparse
 import asyncio
+import hashlib
 import json
 import math
 import os
@@ -15,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dreamina_ui.cards.media.file_names import DIGITS, NamedFile
 from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import POINTS
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S
-from tests.crash.headless import VALUES, headless
+from tests.crash.headless import PICTURES, VALUES, Headless, headless
 
 __all__ = ["main"]
 
@@ -71,8 +74,12 @@ async def work(options: argparse.Namespace) -> None:
         job_ids = []
         for number in range(options.first, options.first + options.submit):
             click_id = f"{options.label} {number}"
-            values = {**VALUES, "prompt": click_id}
-            job_ids += [job.job_id for job in await studio.engine.submit(VISITOR, values, click_id=click_id)]
+            values, model = {**VALUES, "prompt": click_id}, None
+            if options.picture is not None:
+                name = await named(studio, options.picture, upload=options.upload)
+                values, model = {"prompt": click_id, "image_urls": [name], "frames": 121, "seed": 7}, PICTURES.model_id
+            jobs = await studio.engine.submit(VISITOR, values, click_id=click_id, model=model)
+            job_ids += [job.job_id for job in jobs]
         while unfinished := {job.job_id for job in await unsettled(studio.store)}:
             if not options.until_idle and unfinished.isdisjoint(job_ids):
                 break
@@ -80,6 +87,14 @@ async def work(options: argparse.Namespace) -> None:
         jobs, _ = await studio.engine.queries.page(VISITOR, limit=1_000_000)
     for job in jobs:
         print(json.dumps(row_of(job)), flush=True)
+
+
+async def named(studio: Headless, path: Path, *, upload: bool) -> str:
+    """What stands for a picture in a job; it is uploaded, or was by an earlier run."""
+    field = next(each for each in PICTURES.fields if each.media == "image")
+    if upload:
+        return (await studio.engine.inputs.add(path, VISITOR, field)).text
+    return NamedFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]).text
 
 
 async def unsettled(store: JobStore) -> list[Job]:
@@ -108,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--label", default="click", help="what its clicks and prompts are called")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="the number of its first click")
     parser.add_argument("--submit", type=int, default=0, metavar="N", help="how many clicks")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="what each click's video begins with")
+    parser.add_argument("--upload", action="store_true", help="the picture, before the clicks")
     parser.add_argument("--die-at", type=_point, default=(None, 0), metavar="POINT[:NTH]")
     parser.add_argument("--die-after", type=float, metavar="SECONDS")
     parser.add_argument("--until-idle", action="store_true", help="wait for the jobs of others too")

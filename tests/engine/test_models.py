@@ -1,16 +1,21 @@
 """Several models in one engine: each job is of its own, with the values, durations and price of that model."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dreamina_ui.cards.model_card import card_of
 from dreamina_ui.errors import InvalidInput
 from dreamina_ui.jobs import HOLDER, State
-from tests.rig import CARD, OTHER_CARD, VALUES, rigged
+from dreamina_ui.media.embed import read_record
+from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.job_queries import Search
+from tests.rig import CARD, OTHER_CARD, VALUES, Clock, rigged, video_of
 
 pytestmark = pytest.mark.anyio
-TEXT = {"text": "a boat"}
+TEXT: dict[str, Any] = {"text": "a boat"}
 
 
 async def test_each_job_is_of_its_model(tmp_path: Path) -> None:
@@ -41,6 +46,49 @@ async def test_values_of_another_model_are_refused(
     async with rigged(tmp_path, more_cards=[OTHER_CARD]) as rig:
         with pytest.raises(InvalidInput):
             await rig.engine.submit("ann", values, model=model)
+        assert rig.accepted == 0
+
+
+async def test_each_row_of_a_batch_keeps_its_model(tmp_path: Path) -> None:
+    """It is checked by its own card, sent to its own model, and still that model's after a restart; so says its record."""
+    rows = [TEXT, {**VALUES, "seed": -1}, {"text": "a kite", "steps": 3}, VALUES]
+    models = [OTHER_CARD.model_id, None, f"/{OTHER_CARD.model_id}", CARD.model_id]
+    clock = Clock()
+    limits = Limits(active=100, active_per_visitor=1)
+    async with rigged(tmp_path, more_cards=[OTHER_CARD], clock=clock, limits=limits, queue_s=30.0) as rig:
+        made = await rig.engine.batches.submit("ann", rows, "b", models)
+        again = await rig.engine.batches.submit("ann", rows, "b", models)
+        assert [job.job_id for job in again] == [job.job_id for job in made]
+        await rig.until(made[0], State.IN_QUEUE)
+    async with rigged(tmp_path, more_cards=[OTHER_CARD], clock=clock, limits=limits) as rig:
+        ended = [await rig.finish(job) for job in await rig.engine.batches.jobs("ann", "b")]
+        assert [job.state for job in ended] == [State.SUCCEEDED] * 4
+        expected = [OTHER_CARD.model_id, CARD.model_id, OTHER_CARD.model_id, CARD.model_id]
+        assert [job.model_id for job in ended] == expected
+        assert [(job.payload.get("steps"), job.payload.get("frames")) for job in ended] == [
+            *((20, None), (None, 121), (3, None), (None, 121))
+        ]
+        sent = sorted(record.model_id for record in rig.simulator.ledger.records.values())
+        assert sent == sorted(expected)
+        for job in ended:
+            record = await asyncio.to_thread(read_record, video_of(rig.library, job))
+            assert record is not None
+            assert (record["model_id"], record["settings"]) == (job.model_id, dict(job.payload))
+        found = await rig.engine.history.listed("ann", 10, search=Search(model_id=OTHER_CARD.model_id))
+        assert {job.job_id for job in found} == {ended[0].job_id, ended[2].job_id}
+
+
+async def test_one_bad_row_of_any_model_sends_nothing(tmp_path: Path) -> None:
+    """Values of another model, or a model that is not offered."""
+    async with rigged(tmp_path, more_cards=[OTHER_CARD]) as rig:
+        for rows, models in (
+            ([VALUES, VALUES], [None, OTHER_CARD.model_id]),
+            ([VALUES, TEXT], [None, None]),
+            ([VALUES, TEXT], [None, "nobody/nothing"]),
+        ):
+            with pytest.raises(InvalidInput):
+                await rig.engine.batches.submit("ann", rows, "b", models)
+        assert await rig.engine.batches.jobs("ann", "b") == []
         assert rig.accepted == 0
 
 

@@ -165,6 +165,7 @@ async def test_no_event_of_the_page_gives_or_takes_a_foreign_job(tmp_path: Path)
             for secret in filter(None, (PROMPT, job.share_id, job.request_id)):
                 assert secret not in answered
             assert "There is no such video, or it is not yours." in answered
+            assert [update async for update in page.history.wait_for_posters(job.job_id, request_of("bob"))] == []
         rows, count = await rig.engine.history.page("ann", 100)
         assert count == 3
         assert not any(row.cancel_requested or row.dismissed for row in rows)
@@ -197,6 +198,7 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
             chosen = gr.EventData(None, {"job_id": value, "job_ids": value, "name": value})
             await events(page, value, request)
             await page.history.show(value, value, value, value, value, value, request)
+            assert [update async for update in page.history.wait_for_posters(value, request)] == []
             await page.history.delete(chosen, request)
             await page.stage.adopt_video(value, value, request)
             await page.show_on_stage(chosen)

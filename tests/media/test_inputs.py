@@ -338,6 +338,37 @@ async def test_a_visitor_has_so_much_room(tmp_path: Path) -> None:
     assert await refused(small, paths[3]) == "file_mine"
 
 
+async def test_an_address_has_so_much_room_whatever_cookies_it_brings(tmp_path: Path) -> None:
+    """Files and bytes of all its visitors; another address, one of a private network and what is there already are free of that.
+
+    It holds over a restart, and what is older than a week no longer counts.
+    """
+    clock = [1_700_000_000.0]
+    paths = [drawn(tmp_path / f"{number}.png", (30 + number, 30)) for number in range(5)]
+
+    def started(**limits: int) -> InputFiles:
+        return files_in(tmp_path, limits=InputLimits(**limits), now=lambda: clock[0])
+
+    for number in (0, 1):
+        await started(files_address=2).add(paths[number], f"visitor {number}", IMAGE, address="9.9.9.9")
+    few = started(files_address=2)
+    assert await refused(few, paths[2], address="9.9.9.9") == "file_mine"
+    assert (await few.add(paths[0], "eve", IMAGE, address="9.9.9.9")).measures.width == 30
+    await few.add(paths[2], "eve", IMAGE, address="8.8.8.8")
+    await few.add(paths[3], "eve", IMAGE)
+    small = started(size_address=paths[0].stat().st_size + paths[1].stat().st_size)
+    assert await refused(small, paths[4], address="9.9.9.9") == "file_mine"
+    data = "data:image/png;base64," + base64.b64encode(paths[4].read_bytes()).decode()
+    with pytest.raises(InvalidInput, match="very many"):
+        await few.add_data(data, "ann", IMAGE, address="9.9.9.9")
+    with pytest.raises(InvalidInput, match="very many"):
+        await few.add_frame(make_clip(tmp_path / "clip.mp4"), MP4, 0.0, "ann", IMAGE, name="a.png", address="9.9.9.9")
+    assert not [path for path in few.folder.iterdir() if "9.9.9.9" in path.name]
+    clock[0] += MAX_AGE_S + 1
+    await few.tidy(set())
+    await few.add(paths[4], "ann", IMAGE, address="9.9.9.9")
+
+
 async def test_the_same_bytes_are_one_file(tmp_path: Path) -> None:
     """Whoever hands them in, however often, also at once."""
     files, path = files_in(tmp_path), drawn(tmp_path / "a.png")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from dreamina_ui.simulator import Fault
 from tests.browser.conftest import browser as browser  # a fixture, for this package too
-from tests.browser.conftest import filled
+from tests.browser.conftest import calm_context, filled
 from tests.browser.states import ending, generate, making, no_faults
 from tests.security.canary import Canary, files_under
 from tests.security.gradio_wire import Talker
@@ -136,7 +136,7 @@ def followed(talker: Talker, job_id: str) -> None:
 
 def pages(run: Run, browser: Browser) -> None:
     """Show every state of a job in a browser, and errors that contain the key."""
-    context = browser.new_context()
+    context = calm_context(browser, reduced_motion="reduce")
     page = context.new_page()
     said = run.told.setdefault("the page", b"")
 

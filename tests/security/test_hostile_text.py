@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Pa
 
 from dreamina_ui.simulator import Fault
 from tests.browser.conftest import browser as browser  # a fixture, for this package too
+from tests.browser.conftest import calm_context
 from tests.browser.states import generate, reached
 from tests.filled import past_job
 from tests.rig import RECORDS, make_clip, recorded
@@ -72,7 +73,7 @@ def problems() -> Iterator[list[str]]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    context = calm_context(browser, viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
     yield context
     context.close()
 

@@ -350,7 +350,7 @@ async def test_the_job_reaches_the_renderers_process(tmp_path: Path, card: dict[
         order = (await client.get(done["output"]["video"])).json()
     assert order == {
         "prompt": "Tee \U0001f375 half \ud83c", "width": 1920, "height": 1088, "frames": 121,
-        "frames_per_second": 24, "seed": 3,
+        "frames_per_second": 24, "seed": 3, "media": [], "adapts": False, "has_sound": False,
     }  # fmt: skip
 
 

@@ -1,17 +1,24 @@
 """The batch as HTML: the plan, the problems, the table."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.batches import LineProblem, plan_csv, plan_lines
+from dreamina_ui.cards.batches import LineProblem, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.model_card import card_of, load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.ui.html.batch import (
+    ModelPrice,
     columns_html,
     plan_html,
+    prices_text,
     problems_html,
     progress_html,
     question_html,
@@ -22,6 +29,8 @@ from dreamina_ui.wording import LANGUAGES, Words
 from tests.rig import CARD, OTHER_CARD, VALUES
 
 WORDS = Words()
+MODELS = Models([CARD])
+PICTURE = load_card(BUNDLED_CARDS / "dreamina-3-0-pro-image-to-video.json")
 HOSTILE = '<img src=x onerror="window.pwned=1">'
 
 
@@ -40,7 +49,7 @@ def a_job(number: int, state: State = State.WAITING, **values: Any) -> Job:
 def test_a_plan_has_count_length_and_price() -> None:
     """The totals come first, then a row for each video."""
     plan = plan_lines(CARD, "one\ntwo\n\nthree", {"frames": 241})
-    html = plan_html(plan.payloads, CARD, WORDS.price(Backend.RUNCOMFY, 1.5), WORDS)
+    html = plan_html(plan, MODELS, WORDS.price(Backend.RUNCOMFY, 1.5), [], WORDS)
     assert "Videos: 3" in html
     assert "30 s in all · About $1.50" in html
     assert html.count("<tr>") == 4
@@ -50,7 +59,7 @@ def test_problems_name_their_lines() -> None:
     """A table with three problems gets three sentences with line numbers."""
     table = f"prompt,frames\n{HOSTILE.replace(',', '')},121\n,121\na boat,7\n".encode()
     problems = plan_csv(CARD, table, {}).problems
-    html = problems_html(problems, CARD, WORDS)
+    html = problems_html(problems, WORDS)
     assert "Line 3: Prompt: " in html
     assert "Line 4: Length: “7” is not one of" in html
     assert "Line 2" not in html
@@ -77,7 +86,7 @@ def test_problems_name_their_lines() -> None:
 def test_every_bad_table_has_a_message(language: str, data: bytes) -> None:
     """Each problem is one complete sentence, and the content of the table is escaped."""
     problems = plan_csv(CARD, data, {}).problems
-    html = str(problems_html(problems, CARD, Words(language)))
+    html = str(problems_html(problems, Words(language)))
     assert problems
     assert html.count("<li>") == len(problems)
     assert "?" not in html.replace("&", "")
@@ -86,12 +95,12 @@ def test_every_bad_table_has_a_message(language: str, data: bytes) -> None:
 
 def test_an_empty_batch_is_no_problem() -> None:
     """Empty inputs show the introduction, not a problem."""
-    assert "alert" not in problems_html([LineProblem(0, None, "empty")], CARD, WORDS)
+    assert "alert" not in problems_html([LineProblem(0, None, "empty")], WORDS)
 
 
 def test_the_table_escapes_prompts() -> None:
     """A prompt with markup is shown as text."""
-    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], CARD, WORDS)
+    html = table_html([a_job(0, payload={**VALUES, "prompt": HOSTILE})], MODELS, WORDS)
     assert "<img" not in html
     assert "&lt;img src=x" in html
 
@@ -127,7 +136,7 @@ def test_the_progress_counts_every_job_once() -> None:
 def test_another_model_has_its_own_columns() -> None:
     """The columns of the hint and the table come from the card."""
     names = [field.name for field in OTHER_CARD.fields]
-    assert ", ".join(names) in columns_html(OTHER_CARD, WORDS)
+    assert ", ".join(names) in columns_html(Models([OTHER_CARD]), WORDS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -145,6 +154,118 @@ def test_a_question_about_a_table_has_a_button_for_each_answer(language: str) ->
         assert "<img" not in html
         assert "{" not in html
     for data in (b"PK\x03\x04....", b"\x00\x01\x02", "prompt\nM\ufffd\n".encode(), b'{"a": 1}', b"prompt\na,b\nc,d\n"):
-        sentence = problems_html(plan_csv(CARD, data, {}).problems, CARD, words)
+        sentence = problems_html(plan_csv(CARD, data, {}).problems, words)
         assert "?" not in sentence
         assert "CSV" in sentence or "JSON" in sentence or "2, 3" in sentence or "NUL" in sentence
+
+
+# Several models
+
+PLAIN = card_of(
+    "plain",
+    {
+        "model_id": "maker/plain",
+        "title": f"Plain {HOSTILE}",
+        "input_schema": {"type": "object", "properties": {"prompt": {"type": "string", "maxLength": 30}}},
+    },
+)
+SEVERAL = Models([CARD, PICTURE, PLAIN])
+FOX = "upload:fox%20in%20snow.png#" + "3" * 32
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_plan_says_what_each_model_makes_and_does_not_take(language: str) -> None:
+    """The models are a column, files are named, and nothing of a card is markup."""
+    words = Words(language)
+    base = {"prompt": "a fox", "image_urls": [FOX]}
+    plan = plan_sweep([CARD, PICTURE, PLAIN], base, ["1440×1440(1:1)"], [], "")
+    html = plan_html(plan, SEVERAL, "", ["1 × Plain"], words)
+    assert html.count("<tr>") == 4
+    assert html.count("1 × Plain") == 1
+    assert html.count('<td class="model">') == 3
+    ratio = f"{words.say('field.aspect_ratio')} (1:1 · 1440×1440)"
+    assert f"<li>{words.say('batch.not_taken', model=PICTURE.title, values=ratio)}</li>" in html
+    assert "fox in snow.png" in html
+    assert "3" * 32 not in html
+    assert "<img" not in html
+    assert "{" not in html
+
+
+def test_there_is_no_price_of_all_where_one_is_not_known() -> None:
+    """Each model's is said; the simulator's is no price; of one model there is nothing more to say."""
+    known, unknown = ModelPrice("A", 3, 0.5), ModelPrice("B", 2, None)
+    for backend, prices, expected in (
+        (
+            Backend.RUNCOMFY,
+            [known, ModelPrice("B", 2, 1.0)],
+            ("About $1.50", ["3 with A · About $0.50", "2 with B · About $1.00"]),
+        ),
+        (Backend.RUNCOMFY, [known, unknown], ("", ["3 with A · About $0.50", "2 with B · Price unknown"])),
+        (
+            Backend.RUNCOMFY,
+            [known, replace(unknown, last_usd=0.2)],
+            ("", ["3 with A · About $0.50", "2 with B · The last one cost $0.20"]),
+        ),
+        (Backend.RUNCOMFY, [unknown], ("Price unknown", [])),
+        (Backend.SIMULATOR, [known, ModelPrice("B", 2, 0.0)], (WORDS.say("price.free"), ["3 with A", "2 with B"])),
+    ):
+        assert prices_text(prices, backend, WORDS) == expected
+
+
+def test_a_table_of_the_default_model_needs_no_column_for_it() -> None:
+    """Another model's, or of several, does."""
+    for cards, shown in (([CARD], False), ([PICTURE], True), ([CARD, PICTURE], True)):
+        given = {"image_urls": [FOX]} if PICTURE in cards else {}
+        plan = plan_sweep(cards, {"prompt": "x", **given}, [], [], "")
+        assert ('<th scope="col" class="model">' in plan_html(plan, SEVERAL, "", [], WORDS)) is shown
+
+
+def test_problems_of_some_models_name_them() -> None:
+    """Those that all have do not."""
+    plan = plan_sweep([CARD, PICTURE, PLAIN], {"prompt": "x" * 31}, [], [], "")
+    html = problems_html(plan.problems, WORDS)
+    assert f"{PICTURE.title}: Picture: please fill this in." in html
+    assert "Plain &lt;img" in html
+    assert "31 characters, at most 30" in html
+    html = problems_html(plan_sweep([CARD, PLAIN], {"prompt": "\ud800"}, [], [], "").problems, WORDS)
+    assert "<li>Prompt: " in html
+
+
+def test_a_question_about_one_models_columns_names_it() -> None:
+    """What holds for all comes first."""
+    table = f"model,prompt,frames,mood\n{CARD.model_id},a,121,b\nmaker/plain,c,121,d\n".encode()
+    question = plan_csv(CARD, table, {}, models=SEVERAL).question
+    assert question is not None
+    html = question_html(question, WORDS)
+    assert "no such columns: mood. Plain &lt;img" in html
+    assert "no such columns: frames.</b></p>" in html
+    assert html.count("data-agree=") == 1
+
+
+def test_the_table_of_a_batch_keeps_each_rows_model() -> None:
+    """Also of a model that is not offered any more; its settings are a table to download, which a batch reads."""
+    jobs = [
+        a_job(0, model_id=PICTURE.model_id, payload={"prompt": "a fox", "image_urls": [FOX], "frames": 241}),
+        a_job(1, model_id=CARD.model_id),
+        a_job(2, model_id="gone/model", payload={"text": "hello there", "steps": 3}),
+    ]
+    html = table_html(jobs, SEVERAL, WORDS)
+    assert html.count('<td class="model">') == 3
+    assert '<td class="model">gone/model</td>' in html
+    assert "fox in snow.png" in html
+    # Each row has one button, which has words.
+    assert [text for text in re.findall(r"data-open>(.*?)</button>", html) if not text] == []
+    assert html.count("data-open") == 3
+    [link] = re.findall(r'href="data:text/csv;charset=utf-8,([^"]*)"', html)
+    table = unquote(link)
+    assert table.startswith("model,prompt,image_urls,frames,seed,aspect_ratio,text,steps")
+    plan = plan_csv(CARD, table.replace("gone/model", CARD.model_id).encode(), {}, models=SEVERAL)
+    assert plan.question is not None
+    assert plan.question.left_out == ("text", "steps")
+
+
+def test_the_hint_says_how_a_row_names_its_model() -> None:
+    """Where there are several."""
+    assert "column “model”" in columns_html(SEVERAL, WORDS)
+    assert "image_urls" in columns_html(SEVERAL, WORDS)
+    assert "model" not in columns_html(MODELS, WORDS)

@@ -19,10 +19,10 @@ from gradio.components.base import _Keywords
 from gradio.state_holder import SessionState
 from starlette.middleware import Middleware
 
+from dreamina_ui.ui import gradio_internals
 from dreamina_ui.ui.gradio_internals import (
     SESSION_CALLS_MOST,
     STRANGER_CALLS_MOST,
-    UNREAD_MOST,
     UNREAD_S,
     VISITOR_CALLS_MOST,
     OpenCalls,
@@ -124,7 +124,7 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
         button.click(lambda *_: None, inputs=taken, api_name="open")
         button.click(lambda: None, api_visibility="private", api_name="hidden")
         button.click(None, js="() => 1")
-    assert events_of(blocks) == {
+    assert events_of(blocks, "v1") == {
         0: Event(
             [
                 Input(choices=[1, 2]),
@@ -137,9 +137,9 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
                 Input(is_file=True),
             ],
             "open",
-            "open/8/0",
+            "open/8/0/v1",
         ),
-        1: Event([], None, "hidden/0/0"),
+        1: Event([], None, "hidden/0/0/v1"),
     }
 
 
@@ -187,8 +187,11 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytes
     assert asked == []
 
 
-async def test_answers_that_nobody_takes_are_forgotten() -> None:
+async def test_answers_that_nobody_takes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """After some minutes, or when there are too many; not what runs or is waited for. A page may have some dozens open."""
+    most = 2 * SESSION_CALLS_MOST
+    assert most < gradio_internals.UNREAD_MOST
+    monkeypatch.setattr(gradio_internals, "UNREAD_MOST", most)
     at, running = 0.0, asyncio.Event()
 
     async def wait(text: str) -> str:
@@ -210,7 +213,7 @@ async def test_answers_that_nobody_takes_are_forgotten() -> None:
 
     async with app.router.lifespan_context(app), web:
         await ask("slow", "wait")
-        for number in range(UNREAD_MOST + 20):
+        for number in range(most + 20):
             await ask(str(number))
             if number < SESSION_CALLS_MOST:
                 assert calls.has_room("busy", None)
@@ -221,9 +224,9 @@ async def test_answers_that_nobody_takes_are_forgotten() -> None:
         assert calls.has_room("another", None, "8.8.8.8")
         calls.tidy()
         assert calls.knows("slow")
-        assert calls.knows(str(UNREAD_MOST + 19))
-        kept = [number for number in range(UNREAD_MOST + 20) if calls.knows(str(number))]
-        assert UNREAD_MOST - SESSION_CALLS_MOST - 20 <= len(kept) <= UNREAD_MOST
+        assert calls.knows(str(most + 19))
+        kept = [number for number in range(most + 20) if calls.knows(str(number))]
+        assert most - SESSION_CALLS_MOST - 20 <= len(kept) <= most
         at += UNREAD_S - 1
         calls.tidy()
         await ask("late")

@@ -1,11 +1,16 @@
-"""The history on the page: no late answer replaces a newer one."""
+"""The history on the page: no late answer replaces a newer one, and no poster stays missing."""
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
 
+from dreamina_ui.jobs import HOLDER
+from dreamina_ui.media import library as libraries
+from dreamina_ui.media.examine import Facts
+from dreamina_ui.media.reading import make_poster
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -33,3 +38,30 @@ async def test_a_late_answer_draws_nothing(tmp_path: Path) -> None:
         assert "a bob" in repr(other)
         # Afterwards the same page is answered again.
         assert "a red boat" in repr(await page.history.show("red", "", "", "", "", 0, ann))
+
+
+async def test_posters_that_follow_are_drawn_where_nobody_watches_their_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that was opened between a video and its poster draws its history again when the poster is there."""
+    held = asyncio.Event()
+
+    async def late(*arguments: Any, **named: Any) -> Facts:
+        await held.wait()
+        return await make_poster(*arguments, **named)
+
+    monkeypatch.setattr(libraries, "make_poster", late)
+    async with rigged(tmp_path) as rig:
+        with gr.Blocks(analytics_enabled=False):
+            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
+        ann, history = request_of("ann"), page.history
+        job = await rig.finish(await rig.submit())
+        drawn = dict(zip(history.outputs, await history.show("", "", "", "", "", 0, ann), strict=True))
+        assert drawn[history.due] == job.job_id
+        awaited = asyncio.ensure_future(anext(history.wait_for_posters(drawn[history.due], ann)))
+        held.set()
+        assert list(await awaited) == [history.stale]
+        assert not (await rig.engine.job(HOLDER, job.job_id)).poster_due
+        again = dict(zip(history.outputs, await history.show("", "", "", "", "", 0, ann), strict=True))
+        assert again[history.due] == ""
+        assert again[history.list] != drawn[history.list]

@@ -1,5 +1,6 @@
 """Fields for media on the page: what a file that is uploaded puts into them, and what is said about it."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from dreamina_ui.ui.gradio_internals import events_of
 from dreamina_ui.ui.page import Page, build_page
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.checks.addresses import ADDRESS
 from tests.engine.test_ownership import VISITORS, request_of
 from tests.media.files import make
 from tests.rig import make_clip, rigged
+from tests.ui.test_inputs import page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +112,70 @@ async def test_only_endpoints_that_make_videos_take_files(tmp_path: Path) -> Non
         events = events_of(blocks).values()
         names = {block.elem_id for block in blocks.blocks.values()}
     taking = {event.public_name for event in events if any(each.may_hold_files for each in event.inputs)}
-    assert taking == {"generate", "submit", "run"}
+    assert taking == {"generate", "submit", "run", "batch"}
     # What all videos of a batch share is uploaded there, too.
     assert {"upload-image", "upload-last_image", "batch-upload-image", "batch-upload-last_image"} <= names
+
+
+async def test_every_way_of_a_file_counts_for_its_address(tmp_path: Path) -> None:
+    """The form's and the batch's upload, a frame of a video, and a program's data URI: the folder has the address's mark."""
+
+    def request() -> gr.Request:
+        asking = request_of("ann")
+        assert asking.request is not None
+        asking.request.scope[ADDRESS] = "9.9.9.9"
+        return asking
+
+    async with rigged(tmp_path / "rig", card=CARD) as rig:
+        blocks, _ = build_page(rig.engine, Callers(VISITORS))
+        events = {
+            str(block.elem_id): event
+            for event in blocks.fns.values()
+            if isinstance(block := event.inputs[0] if event.inputs else None, gr.UploadButton)
+        }
+        by_name = {each.api_name: each for each in blocks.fns.values()}
+
+        def marks() -> int:
+            return len([path for path in rig.engine.inputs.folder.iterdir() if path.name.startswith(".")])
+
+        for number, button in enumerate(("upload-image", "batch-upload-image"), start=1):
+            path = make("png" if number == 1 else "jpeg", tmp_path / f"{number}.png")
+            await blocks.call_function(events[button], [str(path), ""], requests=request())
+            assert marks() == 2 * number
+        content = base64.b64encode(make("webp", tmp_path / "a.webp").read_bytes()).decode()
+        submit = by_name["submit"]
+        given = [f"data:image/webp;base64,{content}", "waves roll", *(None for _ in submit.inputs[2:])]
+        answer = await blocks.call_function(submit, given, requests=request())
+        assert marks() == 6
+        job = await rig.engine.job("ann", answer["prediction"]["job_id"])
+        await rig.finish(job)
+        frame = by_name["use_frame"]
+        others = ["" for _ in frame.inputs[2:]]
+        await blocks.call_function(frame, [job.job_id, "0", *others], requests=request())
+        assert marks() == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("not a url", "is not an address that begins with https://"),
+        ("file:///home/ann/cat.png", "is a file of a computer"),
+        ("https://127.0.0.1/cat.png", "of this machine or its network"),
+        ("https://localhost/cat.png", "of this machine or its network"),
+        ("https://192.168.1.7/cat.png", "of this machine or its network"),
+        ("upload:cat.png#" + "0" * 32, "is not here, or not yours"),
+    ],
+)
+async def test_what_is_no_file_of_the_visitors_is_said_beside_its_field(
+    content: str, what: str, tmp_path: Path
+) -> None:
+    """By the page's own click: nothing is sent."""
+    async with rigged(tmp_path / "rig", card=CARD) as rig:
+        page, blocks = page_of(rig)
+        [start] = [function for function in blocks.fns.values() if function.name == "start"]
+        form = page.compose.forms.of(None)
+        contents: dict[Any, Any] = form.contents({"image": content, "motion": "waves roll"})
+        values = [contents.get(component, component.value) for component in start.inputs[:-1]]  # type: ignore[union-attr]
+        answer = await blocks.call_function(start, [*values, "click-1"], requests=request_of("ann"))
+        assert what in said(answer["prediction"], form.problems["image"])
+        assert (rig.gate.posts, rig.accepted) == (0, 0)

@@ -29,6 +29,7 @@ _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "join.pick": "join.pick",
     "join.making": "join.making",
     "export.lost": "export.lost",
+    "show": "show",
     "close": "close",
     "play": "play",
     "pause": "pause",
@@ -49,7 +50,8 @@ _STATES = {Family.VIDEO: 0, Family.PICTURE: 1, Family.SOUND: 2, Family.FILE: 3}
 _ROOT = Markup(
     '<div class="history-root" data-words="{words}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
-    '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="join">{join}</button>'
+    '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="show">{show}</button>'
+    '<button type="button" data-do="vote">{vote}</button><button type="button" data-do="join">{join}</button>'
     '<button type="button" data-do="zip">{zip}</button>'
     '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
     '<div class="undo-bar" role="status" hidden><span></span>'
@@ -92,7 +94,9 @@ class Posters:
             words=_json({name: words.text(key) for name, key in _SCRIPT_TEXTS.items()}),
             data=data,
             sentence=sentence,
-            **{name: words.say(name) for name in ("compare", "join", "zip", "delete", "unpick", "undo")},
+            **{
+                name: words.say(name) for name in ("compare", "show", "vote", "join", "zip", "delete", "unpick", "undo")
+            },
         )
 
     def _cached(self, job: Job, words: Words) -> Markup:

@@ -15,6 +15,7 @@ KEYS: Sequence[tuple[str, str]] = (
     ("← ↑ → ↓", "keys.walk"),
     ("Enter", "keys.open"),
     ("Space , .", "keys.step"),
+    ("F", "keys.show"),
     ("?", "keys.help"),
 )
 GESTURES: Sequence[tuple[str, str]] = (

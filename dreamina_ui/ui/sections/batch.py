@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,11 @@ from gradio.components import Component
 
 from dreamina_ui.cards.aside import planned
 from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.media.file_names import files_in
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.plans import each_model
 from dreamina_ui.cards.schema.fields import Field
-from dreamina_ui.cards.values import read_value
+from dreamina_ui.cards.values import read_value, written
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
@@ -22,9 +26,11 @@ from dreamina_ui.media.inputs import Added
 from dreamina_ui.ui.form import build_control, build_media, choice_label
 from dreamina_ui.ui.gradio_internals import kept_text, value_in
 from dreamina_ui.ui.html.batch import (
+    ModelPrice,
     columns_html,
     invitation_html,
     plan_html,
+    prices_text,
     problems_html,
     progress_html,
     question_html,
@@ -47,14 +53,32 @@ MODES = ("lines", "csv", "sweep")
 SCRIPT = "window.dreamina.connect('batch', trigger)"
 PLAN_SCRIPT = "window.dreamina.connect('plan', trigger)"
 AGREED_MOST = 20
+SWEPT = ("aspect_ratio", "frames")
+"""Fields of which a sweep takes several values, besides the seed."""
+_FILE = Field("table_files", "table_files", "", "address", required=False, default=None, media="file")
+FILES = replace(_FILE, kind="list", item=_FILE)
+"""The files that a table names; they are no setting of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A field whose value all videos share, with its control: of the models that have the very same field."""
+
+    field: Field
+    control: Component
+    cell: gr.Column
 
 
 class Batch:
-    """The components and their events. `current` is the id of the batch in the table, stored in the page."""
+    """The components and their events. `current` is the id of the batch in the table, stored in the page.
 
-    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed) -> None:
+    `picker` picks the model of what names none itself.
+    """
+
+    def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, picker: gr.Dropdown) -> None:
         self._engine = engine
         self._callers = callers
+        self._picker = picker
         with gr.Row(elem_classes="studio", equal_height=False):
             with gr.Column(scale=5, min_width=280, elem_classes="compose"):
                 self._build_form(fixed)
@@ -64,13 +88,19 @@ class Batch:
     @property
     def planning_inputs(self) -> list[Component]:
         """The inputs from which the batch is planned."""
-        swept = [self.sweep_prompt, self.ratios, self.frames, self.seeds]
-        return [self.mode, self.lines, self.csv, self.agreed, *swept, *self.shared.values()]
+        swept = [self.sweep_prompt, self.models, *self._axes.values(), self.seeds]
+        controls = [shared.control for shared in self.shared]
+        return [self._picker, self.mode, self.lines, self.csv, self.agreed, self.files, *swept, *controls]
+
+    @property
+    def _arranged(self) -> list[Any]:
+        cells = [shared.cell for shared in self.shared]
+        return [*self._groups.values(), *cells, *self._axis_cells.values(), *self._late.values()]
 
     @property
     def drafted(self) -> list[Component]:
         """The inputs that are kept until they are sent: a file cannot be."""
-        return [component for component in self.planning_inputs if component is not self.csv]
+        return [component for component in self.planning_inputs if component not in (self.csv, self._picker)]
 
     @property
     def start_inputs(self) -> list[Component]:
@@ -84,7 +114,14 @@ class Batch:
 
     def connect(self, quiet: dict[str, Any]) -> None:
         changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
-        self.mode.change(self.choose_mode, inputs=self.mode, outputs=[*self._groups, *self._late], **quiet)
+        arranging = [self.mode, self._picker, self.models]
+        gr.on(
+            [component.change for component in arranging],  # type: ignore[attr-defined]
+            self.arrange,
+            inputs=arranging,
+            outputs=self._arranged,
+            **quiet,
+        )
         gr.on(
             [self.mode.change, *changes],
             self.preview,
@@ -93,9 +130,8 @@ class Batch:
             trigger_mode="always_last",
             **quiet,
         )
-        for field, button, note in self._media:
-            control = self.shared[field.name]
-            handler = self._upload_handler(field, note)
+        for field, control, button, note in self._media:
+            handler = self._upload_handler(field, control, note)
             button.upload(handler, inputs=[button, control], outputs=[control, self.refusal, note], **quiet)
         self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
         self.pause.click(self.pause_batch, inputs=self.current, outputs=self.trouble, **quiet)
@@ -111,20 +147,47 @@ class Batch:
             **quiet,
         )
 
-    async def choose_mode(self, mode: str) -> list[Any]:
-        groups = [gr.update(visible=mode == name) for name in MODES] + [gr.update(visible=mode != "sweep")]
+    async def arrange(self, mode: str, picked: str, chosen: list[str]) -> Update:
+        """Show what belongs to a mode, and the settings of the models that are chosen there."""
+        cards = self._cards(mode, picked, chosen)
+        shown = self._shared_by(cards)
+        has_field = {name: any(card.field(name) for card in cards) for name in (*SWEPT, "seed")}
+        has_axis = {
+            name: mode == "sweep" and has_field[name] and bool(axis.choices) for name, axis in self._axes.items()
+        }
+        update: Update = {self._groups[name]: gr.update(visible=mode == name) for name in MODES}
+        for shared in self.shared:
+            is_shown = shared in shown and not has_axis.get(shared.field.name, False)
+            update[shared.cell] = gr.update(visible=is_shown)
+        for name, cell in self._axis_cells.items():
+            update[cell] = gr.update(visible=has_field[name])
         # Their files are loaded when they are first shown. From then on they stay, and what was put in with them.
-        late = {self.csv: mode == "csv", **dict.fromkeys(self._late[1:], mode == "sweep")}
-        return [*groups, *(gr.update(visible=True) if late[part] else gr.skip() for part in self._late)]
+        return update | {part: gr.update(visible=True) for name, part in self._late.items() if mode == name[0]}
 
-    def _upload_handler(self, field: Field, note: gr.HTML) -> Callable[..., Awaitable[Update]]:
-        """A handler that puts a file that was uploaded into the field that all videos share."""
+    def _cards(self, mode: object, picked: object, chosen: object) -> list[Card]:
+        """The models of the videos, as far as no table names them."""
+        models = self._engine.models
+        ids = chosen if mode == "sweep" and isinstance(chosen, list) else []
+        return [card for card in models if card.model_id in ids] or [models.get(str(picked)) or models.default]
+
+    def _shared_by(self, cards: Iterable[Card]) -> list[Shared]:
+        """A control for each field of these models: of those with one name, the first model's."""
+        named: dict[str, Shared] = {}
+        for card in cards:
+            for field in card.fields:
+                if shared := next((each for each in self.shared if each.field == field), None):
+                    named.setdefault(field.name, shared)
+        return list(named.values())
+
+    def _upload_handler(self, field: Field, control: Component, note: gr.HTML) -> Callable[..., Awaitable[Update]]:
+        """A handler that puts a file that was uploaded into the field that all videos share, or among those of the table."""
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
             async def adding() -> Added:
-                return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
+                visitor_id, address = self._callers.known_visitor(request), self._callers.address(request)
+                return await self._engine.inputs.add(Path(str(path)), visitor_id, field, address=address)
 
-            shown = {"control": self.shared[field.name], "problem": self.refusal, "note": note}
+            shown = {"control": control, "problem": self.refusal, "note": note}
             return await file_update(field, content, adding(), self._callers.words(request), **shown)
 
         return handle
@@ -148,7 +211,8 @@ class Batch:
             return {**await self._preview_update(plan, request), **changed}
         batch_id = str(contents[self.click_id] or "")
         try:
-            await self._engine.batches.submit(self._callers.known_visitor(request), plan.payloads, batch_id)
+            visitor_id = self._callers.known_visitor(request)
+            await self._engine.batches.submit(visitor_id, plan.payloads, batch_id, plan.models)
         except (VisitorUnknown, VisitorLost) as error:
             return {self.refusal: problem_html(unknown_visitor_html(error, words))}
         except DreaminaError as error:
@@ -167,7 +231,7 @@ class Batch:
         async for jobs in self._engine.batches.watch(self._callers.visitor(request), batch_id):
             update = self._table_update(jobs, words, zone)
             if not is_rendered:
-                update[self.table] = table_html(jobs, self._engine.card, words, zone)
+                update[self.table] = table_html(jobs, self._engine.models, words, zone)
                 is_rendered = True
             yield update, Progress.of(jobs)
 
@@ -186,9 +250,10 @@ class Batch:
         return await self._run(self._engine.batches.cancel(self._callers.visitor(request), batch_id), request)
 
     def _build_form(self, fixed: Fixed) -> None:
-        card = self._engine.card
+        models = self._engine.models
         modes = [(fixed.text(f"batch.mode.{mode}"), mode) for mode in MODES]
         self.mode = gr.Radio(modes, value="lines", label=fixed.text("batch.mode"), elem_id="batch-mode")
+        self._media: list[tuple[Field, Component, gr.UploadButton, gr.HTML]] = []
         with gr.Column(elem_classes="batch-part") as by_lines:
             self.lines = gr.Textbox(
                 lines=8, max_lines=16, label=fixed.text("batch.lines"), info=fixed.text("batch.lines.hint"),
@@ -201,37 +266,63 @@ class Batch:
             )  # fmt: skip
             self.agreed = kept_text("batch-agreed")
             gr.HTML(
-                fixed.fragment("batch.csv.hint", lambda words: columns_html(card, words)),
+                fixed.fragment("batch.csv.hint", lambda words: columns_html(models, words)),
                 elem_classes="hint",
                 js_on_load=None,
             )
+            with gr.Column(visible=any(field.media for _, field in models.fields)):
+                self.files, button, note = build_media(models.default, FILES, fixed, "batch-")
+                self._media.append((FILES, self.files, button, note))
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
             self.sweep_prompt = gr.Textbox(
-                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt", visible=card.prompt is not None
-            )
-            self.ratios = self._choices("aspect_ratio", "batch.ratios", fixed)
-            self.frames = self._choices("frames", "batch.lengths", fixed)
-            self.seeds = gr.Textbox(
-                label=fixed.text("batch.seeds"), info=fixed.text("batch.seeds.hint"), elem_id="batch-seeds",
-                visible=card.field("seed") is not None,
+                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt",
+                visible=any(card.prompt for card in models),
             )  # fmt: skip
-        with gr.Column(elem_classes="batch-part") as for_all, gr.Row(elem_classes="pair"):
-            # There is no common seed: it would make equal videos.
-            common = [field for field in card.fields if field != card.prompt and field.name != "seed"]
-            self.shared: dict[str, Component] = {}
-            self._media: list[tuple[Field, gr.UploadButton, gr.HTML]] = []
-            for field in common:
-                if field.media is None:
-                    self.shared[field.name] = build_control(card, field, fixed, "batch-field")
-                else:
-                    self.shared[field.name], button, note = build_media(card, field, fixed, "batch-")
-                    self._media.append((field, button, note))
-        self._groups = [by_lines, by_csv, by_sweep, for_all]
-        self._late = [self.csv, *(part for part in (self.ratios, self.frames) if part.choices)]
+            self.models = gr.CheckboxGroup(
+                [(card.title, card.model_id) for card in models], label=fixed.text("batch.models"),
+                info=fixed.text("batch.models.hint"), elem_id="batch-models", visible=False,
+            )  # fmt: skip
+            self._axes: dict[str, gr.CheckboxGroup] = {}
+            self._axis_cells: dict[str, gr.Column] = {}
+            for name, label in zip(SWEPT, ("batch.ratios", "batch.lengths"), strict=True):
+                with gr.Column(visible=models.default.field(name) is not None, min_width=120) as cell:
+                    self._axes[name] = self._choices(name, label, fixed)
+                self._axis_cells[name] = cell
+            with gr.Column(visible=models.default.field("seed") is not None, min_width=120) as cell:
+                self.seeds = gr.Textbox(
+                    label=fixed.text("batch.seeds"), info=fixed.text("batch.seeds.hint"), elem_id="batch-seeds"
+                )
+            self._axis_cells["seed"] = cell
+        with gr.Column(elem_classes="batch-part"), gr.Row(elem_classes="pair"):
+            self.shared = self._build_shared(fixed)
+        self._groups = {"lines": by_lines, "csv": by_csv, "sweep": by_sweep}
+        self._late: dict[tuple[str, int], Component] = {("csv", 0): self.csv}
+        axes = [axis for axis in self._axes.values() if axis.choices]
+        late = [*([self.models] if len(models) > 1 else []), *axes]
+        self._late |= {("sweep", number): part for number, part in enumerate(late)}
         self.start = gr.Button(
             fixed.text("batch.start.none"), variant="primary", elem_id="batch-start", interactive=False
         )
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem", js_on_load=None)
+
+    def _build_shared(self, fixed: Fixed) -> list[Shared]:
+        """A control for each field that videos can share. Models whose fields are the very same share the control, too."""
+        models, built = self._engine.models, list[Shared]()
+        for card in models:
+            # There is no common seed: it would make equal videos.
+            for field in (field for field in card.fields if field != card.prompt and field.name != "seed"):
+                if any(shared.field == field for shared in built):
+                    continue
+                alike = sum(shared.field.name == field.name for shared in built)
+                section = f"batch{alike + 1}-" if alike else "batch-"
+                with gr.Column(visible=card is models.default, min_width=120, elem_classes="cell") as cell:
+                    if field.media is None:
+                        control = build_control(card, field, fixed, f"{section}field")
+                    else:
+                        control, button, note = build_media(card, field, fixed, section)
+                        self._media.append((field, control, button, note))
+                built.append(Shared(field, control, cell))
+        return built
 
     def _build_table(self, fixed: Fixed) -> None:
         self.plan = gr.HTML(
@@ -256,9 +347,13 @@ class Batch:
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
-        field = self._engine.card.field(name)
-        choices = [(choice_label(self._engine.card, field, each), each) for each in field.choices] if field else []
-        return gr.CheckboxGroup(choices, label=fixed.text(label), elem_id=f"batch-{name}", visible=False)
+        """Every choice that a model has in this field."""
+        choices: dict[str, tuple[str, Any]] = {}
+        for card in self._engine.models:
+            if field := card.field(name):
+                for each in field.choices:
+                    choices.setdefault(written(each), (choice_label(card, field, each), each))
+        return gr.CheckboxGroup(list(choices.values()), label=fixed.text(label), elem_id=f"batch-{name}", visible=False)
 
     async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
         return await planned(
@@ -266,51 +361,72 @@ class Batch:
         )
 
     def _plan(self, contents: Mapping[Any, Any], words: Words) -> Plan:
-        """The payloads or problems of the inputs; blocks, because it reads the file."""
-        card, mode = self._engine.card, contents[self.mode]
-        fields = {field.name: field for field in card.fields}
-        comma = words.decimal_comma
+        """The videos or problems of the inputs; blocks, because it reads the file."""
+        mode, comma = contents[self.mode], words.decimal_comma
+        cards = self._cards(mode, contents[self._picker], contents[self.models])
+        card = cards[0]
         shared = {
-            name: read_value(fields[name], contents[control], comma=comma) for name, control in self.shared.items()
+            each.field.name: read_value(each.field, contents[each.control], comma=comma)
+            for each in self._shared_by(cards)
         }
         if mode == "csv":
             path = contents[self.csv]
+            data = _start_of(Path(str(path))) if path else b""
             agreed = str(contents[self.agreed] or "").split("\n")
-            return plan_csv(card, _start_of(Path(str(path))) if path else b"", shared, agreed, comma=comma)
+            models, files = self._engine.models, self._files(contents)
+            return plan_csv(card, data, shared, agreed, models=models, files=files, comma=comma)
         if mode == "sweep":
             prompt = str(contents[self.sweep_prompt] or "")
-            if card.prompt and card.prompt.required and not prompt.strip():
+            texts = [each.prompt for each in cards if each.prompt]
+            if any(field.required for field in texts) and not prompt.strip():
                 return plan_lines(card, "", shared)  # an empty form is no mistake
-            base = {**shared, **({card.prompt.name: prompt} if card.prompt else {})}
-            ratios, frames = contents[self.ratios] or [], contents[self.frames] or []
-            return plan_sweep(card, base, ratios, frames, str(contents[self.seeds] or ""))
+            base = {**shared, **({texts[0].name: prompt} if texts else {})}
+            # What the page hides because no model has it is not meant.
+            swept = {
+                name: (contents[axis] or []) if any(each.field(name) for each in cards) else []
+                for name, axis in self._axes.items()
+            }
+            seeds = str(contents[self.seeds] or "") if any(each.field("seed") for each in cards) else ""
+            return plan_sweep(cards, base, swept["aspect_ratio"], swept["frames"], seeds)
         return plan_lines(card, str(contents[self.lines] or ""), shared)
+
+    def _files(self, contents: Mapping[Any, Any]) -> dict[str, str]:
+        """What stands for each file that was uploaded here, by its name; of two with one name, for the later one."""
+        lines = [line for _, control, _, _ in self._media for line in str(contents[control] or "").splitlines()]
+        return {file.name.casefold(): file.text for line in lines for file in files_in(line.strip())}
 
     async def _preview_update(self, plan: Plan, request: gr.Request) -> Update:
         words, visitor_id = self._callers.words(request), self._callers.visitor(request)
         if plan.question:
             return {**self._empty_update(words), self.plan: question_html(plan.question, words)}
         if not plan.payloads:
-            return {**self._empty_update(words), self.plan: problems_html(plan.problems, self._engine.card, words)}
-        prices = [await self._engine.estimate_usd(self._engine.card, payload, visitor_id) for payload in plan.payloads]
-        known = [usd for usd in prices if usd is not None]
-        if len(known) == len(prices):
-            price = words.price(self._engine.backend, sum(known))
-        else:
-            price = words.price(self._engine.backend, None, await self._last_cost_usd(plan, visitor_id))
+            return {**self._empty_update(words), self.plan: problems_html(plan.problems, words)}
+        price, of_models = prices_text(await self._prices(plan, visitor_id), self._engine.backend, words)
         label = words.say("batch.start", count=len(plan.payloads))
         return {
-            self.plan: plan_html(plan.payloads, self._engine.card, price, words),
+            self.plan: plan_html(plan, self._engine.models, price, of_models, words),
             self.start: gr.update(value=label, interactive=True),
             self.planned: _digest(plan),
             self.refusal: gr.update(value="", visible=False),
         }
 
-    async def _last_cost_usd(self, plan: Plan, visitor_id: str) -> float | None:
-        """What the last such video cost, where all of the plan are of one length."""
-        if len({payload.get("frames") for payload in plan.payloads}) > 1:
+    async def _prices(self, plan: Plan, visitor_id: str) -> list[ModelPrice]:
+        """What the videos of each model cost."""
+        prices = []
+        for card in each_model(video.card for video in plan.videos):
+            payloads = [video.payload for video in plan.videos if video.card is card]
+            estimates = [await self._engine.estimate_usd(card, payload, visitor_id) for payload in payloads]
+            known = [usd for usd in estimates if usd is not None]
+            usd = sum(known) if len(known) == len(estimates) else None
+            last_usd = None if usd is not None else await self._last_cost_usd(card, payloads, visitor_id)
+            prices.append(ModelPrice(card.title, len(payloads), usd, last_usd))
+        return prices
+
+    async def _last_cost_usd(self, card: Card, payloads: Sequence[Mapping[str, Any]], visitor_id: str) -> float | None:
+        """What the last such video cost, where all of these are of one length."""
+        if len({written(payload.get("frames")) for payload in payloads}) > 1:
             return None
-        return await self._engine.last_cost_usd(self._engine.card, plan.payloads[0], visitor_id)
+        return await self._engine.last_cost_usd(card, payloads[0], visitor_id)
 
     def _empty_update(self, words: Words) -> Update:
         return {
@@ -343,8 +459,9 @@ class Batch:
 
 
 def _digest(plan: Plan) -> str:
-    """A digest of the plan's payloads."""
-    return hashlib.sha256(json.dumps(plan.payloads, sort_keys=True).encode()).hexdigest()
+    """A digest of what the plan would send."""
+    sent = list(zip(plan.models, plan.payloads, strict=True))
+    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
 
 
 def _start_of(path: Path) -> bytes:

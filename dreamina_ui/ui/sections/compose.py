@@ -201,7 +201,8 @@ class Compose:
 
         async def handle(path: str, content: str, request: gr.Request) -> Update:
             async def adding() -> Added:
-                return await self._engine.inputs.add(Path(str(path)), self._callers.known_visitor(request), field)
+                visitor_id, address = self._callers.known_visitor(request), self._callers.address(request)
+                return await self._engine.inputs.add(Path(str(path)), visitor_id, field, address=address)
 
             return await self.put_file(form, field, content, request, adding())
 

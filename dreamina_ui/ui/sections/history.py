@@ -1,7 +1,8 @@
 """The history: this visitor's jobs as posters, newest first, to search, select, compare and delete."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -96,6 +97,8 @@ class History:
         # Not a `gr.State`, for which each page would need a second stream.
         self.offset = kept_number("history-offset")
         self.stale = kept_text("history-stale")
+        # The ids of the jobs that were drawn without the posters that they are going to have.
+        self.due = kept_text("history-due")
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
             self.place = gr.HTML("", elem_id="page-place", js_on_load=None)
@@ -107,7 +110,7 @@ class History:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.list, self.pages, self.place, self.newer, self.older]
+        return [self.list, self.pages, self.place, self.newer, self.older, self.due]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         # Whatever changes the history or the search changes `stale`, and that alone draws: one answer after the other, each
@@ -118,6 +121,10 @@ class History:
         gr.on(anew, None, outputs=[self.offset, self.stale], js=_TURN.format("0"), **quiet)
         for button, place in ((self.newer, f"Math.max(0, at - {PAGE})"), (self.older, f"at + {PAGE}")):
             button.click(None, inputs=self.offset, outputs=[self.offset, self.stale], js=_TURN.format(place), **quiet)
+        self.due.change(
+            self.wait_for_posters, inputs=self.due, outputs=self.stale, concurrency_limit=None, trigger_mode="multiple",
+            **quiet,
+        )  # fmt: skip
         self.list.delete(self.delete, outputs=[self.list, self.stale], **quiet)
         self.list.undo(self.undo, outputs=[self.list, self.stale], **quiet)
 
@@ -176,7 +183,20 @@ class History:
             ),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
+            " ".join(job.job_id for job in jobs if job.poster_due),
         ]
+
+    async def wait_for_posters(self, due: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        """Draw again when posters are there that were missing: also those of jobs that the page does not watch."""
+        async for update in self._callers.latest_only(request, self._when_pictured(due, request), "posters"):
+            yield update
+
+    async def _when_pictured(self, due: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        job_ids = str(due or "").split()[:PAGE]
+        if job_ids:
+            with suppress(DreaminaError):  # deleted meanwhile: what deletes draws
+                await self._engine.settled(self._callers.visitor(request), job_ids)
+                yield self.refreshed()
 
     def _error_note(self, error: DreaminaError, request: gr.Request) -> Markup:
         """The error instead of the posters."""

@@ -1,5 +1,6 @@
 """What a file that is uploaded changes on the page: its field, the note about it, or the sentence about what is wrong."""
 
+import json
 from collections.abc import Awaitable
 from typing import Any
 
@@ -9,14 +10,23 @@ from markupsafe import Markup
 
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
-from dreamina_ui.media.inputs import Added
+from dreamina_ui.media.inputs import SIZE_MOST, Added
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.wording import Words
 
-__all__ = ["file_update"]
+__all__ = ["file_update", "media_words_html"]
 
+_WORDS = Markup('<span hidden id="media-words" data-most="{}" data-words="{}"></span>')
 _NOTE = Markup('<p class="note" role="status">{}</p>')
+
+
+def media_words_html(words: Words) -> Markup:
+    """`assets/js/media-field.js` finds what it needs here."""
+    texts = {
+        key: words.text(f"media.{key}") for key in ("uploading", "uploading_one", "too_big", "left_out", "stopped")
+    }
+    return _WORDS.format(SIZE_MOST, json.dumps(texts, ensure_ascii=False))
 
 
 async def file_update(

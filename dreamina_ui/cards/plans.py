@@ -1,0 +1,279 @@
+"""A plan of a batch: its checked videos, each of a model, or everything that is wrong with them. Pure.
+
+A plan with any problem has no videos: a batch is sent completely, or not at all.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dreamina_ui.cards.encodings import Reading
+from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.schema.validator import within
+from dreamina_ui.cards.values import parts_of, value_of
+from dreamina_ui.errors import Fact, InvalidInput
+
+__all__ = [
+    "BATCH_MOST",
+    "PLAN_PROBLEMS",
+    "PLAN_S",
+    "Columns",
+    "LineProblem",
+    "NotTaken",
+    "Plan",
+    "Planned",
+    "Question",
+    "Wanted",
+    "carried",
+    "dealt",
+    "each_model",
+    "facts_of",
+    "listed",
+    "planned",
+    "refused",
+    "source_of",
+]
+
+BATCH_MOST = 200
+PROBLEMS_MOST = 50
+PLAN_S = 2.0
+"""Seconds of processor time to check all values of a batch; two hundred ordinary ones take a fifth of it."""
+
+PLAN_PROBLEMS = (
+    "empty",  # nothing to send
+    "too_many",  # jobs; given, limit
+    "too_big",  # bytes; given, limit
+    "encoding",  # neither UTF-8 nor UTF-16 with a byte order mark
+    "workbook",  # a spreadsheet's own file
+    "lost_letters",  # another program has replaced letters by "�"
+    "json",  # no table, but prompts in JSON
+    "nul",
+    "quotes",  # a quoted cell has no end, or text after it
+    "no_header",  # allowed
+    "unknown_column",  # given, allowed; comes with a question
+    "duplicate_column",  # given
+    "too_many_cells",  # given, limit; lines, if there are several
+    "more",  # count: problems that are not listed
+)
+"""The problems of a batch besides `PROBLEMS`, with their facts."""
+_FILE_NAME = re.compile(r"[^/\\:]+\.[A-Za-z0-9]{2,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """`line` counts from 1; 0 is the whole input, or a value that all lines share. `field` is the name of the card's field, and
+    `title` what the card calls it. `models` are the titles of those that have the problem, where others of the batch do not.
+    """
+
+    line: int
+    field: str | None
+    problem: str
+    facts: Mapping[str, Fact] = dataclasses.field(default_factory=dict)
+    title: str = ""
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns of a table that are `taken` for a field, by their names, and those that are `left_out`."""
+
+    taken: Mapping[str, Field] = dataclasses.field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person has to agree to before a table is used: one of several `readings` (by their answers), or the `answer`
+    that some columns are `left_out` and others `taken` for a field.
+
+    `of_models` is what holds only for the rows of one model, by its title.
+    """
+
+    readings: Mapping[str, Reading] = dataclasses.field(default_factory=dict)
+    answer: str = ""
+    taken: Mapping[str, Field] = dataclasses.field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    of_models: tuple[tuple[str, Columns], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Values of a field that were chosen for several models, and that this one makes its videos without."""
+
+    card: Card
+    field: Field
+    """As a model has it that takes the values."""
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One video of a batch: its model, and the checked payload."""
+
+    card: Card
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Either checked videos, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest.
+
+    With a `question`, the only problem is what the question is about.
+    """
+
+    videos: tuple[Planned, ...] = ()
+    problems: tuple[LineProblem, ...] = ()
+    question: Question | None = None
+    not_taken: tuple[NotTaken, ...] = ()
+
+    @property
+    def payloads(self) -> tuple[dict[str, Any], ...]:
+        return tuple(video.payload for video in self.videos)
+
+    @property
+    def models(self) -> list[str]:
+        """The id of each video's model."""
+        return [video.card.model_id for video in self.videos]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One video that is asked for: its line, its model, and the values of its own."""
+
+    line: int
+    card: Card
+    values: Mapping[str, Any]
+
+
+def each_model(cards: Iterable[Card]) -> list[Card]:
+    """The cards, each model once."""
+    return list({card.model_id: card for card in cards}.values())
+
+
+def dealt(cards: Sequence[Card], shared: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], list[NotTaken]]:
+    """What each model takes of the values that all videos share, by its id; and what a model does not take.
+
+    A value is of the first model that has its field. Of a model that does not take it, the default of the value's own model is
+    no choice of anybody, and is not reported.
+    """
+    values: dict[str, dict[str, Any]] = {card.model_id: {} for card in cards}
+    not_taken = []
+    for name, value in shared.items():
+        source, field = source_of(cards, name)
+        for card in cards:
+            of_card = values[card.model_id]
+            if field is None or card is source:
+                of_card[name] = value  # a name that no model has is refused by the check
+            elif field == source.prompt:
+                # What the prompt says is the same, whatever its field is called.
+                if card.prompt is not None:
+                    of_card[card.prompt.name] = value
+                elif value is not None:
+                    not_taken.append(NotTaken(card, field, (value,)))
+            elif (fitting := carried(card, field, value)) is not None:
+                of_card[name] = fitting
+            elif value is not None and value != field.default:
+                not_taken.append(NotTaken(card, field, (value,)))
+    return values, not_taken
+
+
+def source_of(cards: Sequence[Card], name: str) -> tuple[Card, Field | None]:
+    """The first model that has a field of this name, and that field."""
+    source = next((card for card in cards if card.field(name)), cards[0])
+    return source, source.field(name)
+
+
+def carried(card: Card, field: Field, value: Any) -> Any:
+    """The value of another model's `field` as this model takes it: itself, or the choice that has a part of it ("16:9").
+
+    None if it does not.
+    """
+    own = card.field(field.name)
+    if own is None or value is None:
+        return None
+    parts = parts_of(value) if own.kind == field.kind == "choice" else []
+    meant = (value_of(own, given) for given in (value, *parts))
+    return next((each for each in meant if card.fault_of(own, each) is None), None)
+
+
+def planned(
+    rows: Sequence[Wanted],
+    shared: Mapping[str, Any],
+    problems: Sequence[LineProblem] = (),
+    *,
+    first: Card,
+    not_taken: Sequence[NotTaken] = (),
+) -> Plan:
+    """The plan of these videos. `shared` are the values that all have, of which those of the model `first` count first."""
+    if len(rows) > BATCH_MOST:
+        return refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
+    if not rows and not problems:
+        return refused(0, "empty")
+    with within(PLAN_S):
+        cards = each_model(row.card for row in rows)
+        values, more = dealt(each_model([first, *cards]), shared)
+        used = [each for each in more if each.card in cards]
+        videos, found = _checked(rows, values)
+    wrong = [*problems, *_merged(found, len(cards))]
+    if wrong:
+        return listed(sorted(wrong, key=lambda problem: problem.line))
+    return Plan(tuple(videos), not_taken=(*not_taken, *used))
+
+
+def _checked(
+    rows: Sequence[Wanted], shared: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[Planned], list[tuple[Card, LineProblem]]]:
+    videos, found = [], []
+    for row in rows:
+        card, values = row.card, {**shared[row.card.model_id], **row.values}
+        faults = card.faults_of(values)
+        # A value that all lines share is reported once.
+        found += [(card, _problem(card, row.line if _is_of(row, fault) else 0, fault)) for fault in faults]
+        if faults:
+            continue
+        try:
+            videos.append(Planned(card, card.validate(values)))
+        except InvalidInput as fault:  # the values are valid alone, but not together
+            found.append((card, _problem(card, row.line, fault, card.fields[0].name)))
+    return videos, found
+
+
+def _is_of(row: Wanted, fault: InvalidInput) -> bool:
+    return fault.field in row.values or fault.problem == "missing"
+
+
+def _merged(found: Iterable[tuple[Card, LineProblem]], count: int) -> list[LineProblem]:
+    """Each problem once. Of `count` models, those that have it are named, if not all of them do, and no line tells."""
+    of_cards: dict[tuple[int, str | None, str, str], tuple[LineProblem, dict[str, str]]] = {}
+    for card, problem in found:
+        key = (problem.line, problem.field, problem.problem, str(problem.facts))
+        _, titles = of_cards.setdefault(key, (problem, {}))
+        titles[card.model_id] = card.title
+    return [
+        problem if problem.line or len(titles) == count else dataclasses.replace(problem, models=tuple(titles.values()))
+        for problem, titles in of_cards.values()
+    ]
+
+
+def _problem(card: Card, line: int, fault: InvalidInput, field: str = "") -> LineProblem:
+    name, facts = fault.field or field, facts_of(fault)
+    own = card.field(name)
+    # The name of a file, which is none that the visitor has uploaded.
+    is_file = fault.problem == "not_address" and _FILE_NAME.fullmatch(str(facts.get("given")))
+    return LineProblem(line, name, "file_gone" if is_file else fault.problem, facts, own.title if own else name)
+
+
+def facts_of(fault: InvalidInput) -> dict[str, Fact]:
+    """The facts of a fault, for a sentence about it."""
+    return {name: fact for name, fact in fault.facts.items() if name not in ("field", "problem")}
+
+
+def refused(line: int, problem: str, **facts: Fact) -> Plan:
+    return Plan(problems=(LineProblem(line, None, problem, facts),))
+
+
+def listed(problems: Sequence[LineProblem]) -> Plan:
+    shown, more = tuple(problems[:PROBLEMS_MOST]), len(problems) - PROBLEMS_MOST
+    return Plan(problems=(*shown, LineProblem(0, None, "more", {"count": more})) if more > 0 else shown)

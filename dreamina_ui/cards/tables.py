@@ -1,0 +1,58 @@
+"""Writes videos as a table that a batch reads again. Pure."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.models import MODEL, Models
+from dreamina_ui.cards.values import written, written_for
+
+__all__ = ["field_names", "written_example", "written_table"]
+
+
+def field_names(cards: Iterable[Card]) -> list[str]:
+    """The names of all fields of the models, each once."""
+    return list(dict.fromkeys(field.name for card in cards for field in card.fields))
+
+
+def written_table(models: Models, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """CSV with a row for the model's id and the settings of each video; `model` is a column where there are several models.
+
+    A model need not be one of `models` any more.
+    """
+    cards = [card for card in map(models.get, dict(rows)) if card is not None]
+    names = list(dict.fromkeys([*field_names(cards), *(name for _, payload in rows for name in payload)]))
+    table = []
+    for model_id, payload in rows:
+        card = models.get(model_id)
+        fields = {field.name: field for field in card.fields} if card else {}
+        cells = {
+            name: written_for(fields[name], value) if name in fields else "" if value is None else written(value)
+            for name, value in payload.items()
+        }
+        table.append((model_id, cells))
+    return _written(models, names, table)
+
+
+def written_example(models: Models) -> str:
+    """CSV with a row for each model, with its defaults."""
+    prompt = next((card.prompt.default for card in models if card.prompt and card.prompt.default), "")
+    rows = []
+    for card in models:
+        cells = {field.name: written_for(field, field.default) or field.sample or "" for field in card.fields}
+        if card.prompt is not None:
+            cells[card.prompt.name] = cells[card.prompt.name] or str(prompt)
+        rows.append((card.model_id, {**cells, "seed": ""}))
+    return _written(models, field_names(models), rows)
+
+
+def _written(models: Models, names: Sequence[str], rows: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+    has_models = len(models) > 1 and not models.have_field_model
+    file = io.StringIO(newline="")
+    table = csv.writer(file)
+    table.writerow([*([MODEL.name] if has_models else []), *names])
+    for model_id, cells in rows:
+        table.writerow([*([model_id] if has_models else []), *(cells.get(name, "") for name in names)])
+    return file.getvalue()
