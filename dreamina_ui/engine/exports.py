@@ -40,6 +40,8 @@ WIDTH = 480
 RATES = {"gif": (1, 25), "webm": (1, 30)}
 """The least and the most frames a second that may be asked for."""
 GIF_RATE = 15
+LARGEST = 1e9
+"""From here on a sentence writes a number with its exponent."""
 END_S = 0.1
 """How far past its end a part may reach: what players and rows say of a length is rounded."""
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -191,9 +193,9 @@ def _whole(name: str, given: object, least: int, most: int) -> int | None:
     if number != int(number):
         raise InvalidInput(name, "not_integer", given=shown(given), message="")
     if number < least:
-        raise InvalidInput(name, "too_small", given=int(number), limit=least, message="")
+        raise InvalidInput(name, "too_small", given=_given(number), limit=least, message="")
     if number > most:
-        raise InvalidInput(name, "too_large", given=int(number), limit=most, message="")
+        raise InvalidInput(name, "too_large", given=_given(number), limit=most, message="")
     return int(number)
 
 
@@ -212,5 +214,6 @@ def _number(name: str, given: object) -> float | None:
     return number
 
 
-def _given(seconds: float) -> float:
-    return round(seconds, 3)
+def _given(number: float) -> float | str:
+    """As a sentence has it: not with hundreds of digits."""
+    return round(number, 3) if abs(number) < LARGEST else f"{number:g}"

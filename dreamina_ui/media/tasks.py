@@ -91,6 +91,8 @@ def record_of_dropped(path: str, most: int, most_alone: int) -> dict[str, Any] |
     if record is None:
         return None
     wanted = {name: record.get(name) for name in ("model_id", "settings")}
+    if record.get("joined"):
+        wanted["joined"] = True
     return wanted if len(json.dumps(wanted)) <= SETTINGS_MOST else None
 
 
