@@ -351,10 +351,30 @@ def test_too_much_work_is_refused_before_it_begins(tmp_path: Path, monkeypatch: 
     source, other = tmp_path / "one.mp4", tmp_path / "other.mp4"
     movie(source, frames=10)
     movie(other, frames=10, size=(96, 48))
-    monkeypatch.setattr("dreamina_ui.media.derive.movie.ENCODED_MOST", 64 * 48 * 15)
+    monkeypatch.setattr("dreamina_ui.media.derive.movie.ENCODED_MOST", 640 * 360 * 15)
     assert write_movie(clips_of(source, source), tmp_path / "joined.mp4", {}).is_copied
     with pytest.raises(Unfit, match="too_long"):
         write_movie(clips_of(source, other), tmp_path / "joined.mp4", {})
+
+
+def test_a_gif_that_is_longer_than_its_row_says_is_refused(tmp_path: Path) -> None:
+    """Two frames can be a day apart."""
+    source = tmp_path / "day.mp4"
+    with av.open(str(source), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24, options=dict(X264))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for at in (0, 24 * 86_400, 24 * 86_400 + 1):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    [clip] = clips_of(source)
+    with pytest.raises(Unfit, match="too_long"):
+        write_gif(clip, tmp_path / "day.gif", 64, 15)
+    other = tmp_path / "other.mp4"
+    movie(other, frames=2, size=(96, 48))
+    with pytest.raises(Unfit, match="too_long"):
+        write_movie(clips_of(other, source), tmp_path / "days.mp4", {})
 
 
 def test_the_record_can_be_read_again(sample: Sample, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ __all__ = ["write_gif"]
 
 HUNDREDTH = Fraction(1, 100)
 """What a GIF counts time in."""
+FRAMES_MOST = 400
+"""A little more than 15 seconds at the highest rate: what a row says of a video's length need not be true."""
 PALETTE_WIDTH, PALETTE_RATE = 160, 5
 """Of the frames that the palette is made for: to count the colours of all pixels would take most of the time."""
 
@@ -23,6 +25,8 @@ def write_gif(clip: Clip, target: Path, width: int | None, rate: int) -> Made:
     """Write a GIF of a clip that repeats for ever, with at most `rate` frames a second. Raises `Unfit`."""
     size = shown_size(clip, width)
     wanted = min(Fraction(rate), clip.rate)
+    if clip.seconds * wanted > FRAMES_MOST:
+        raise Unfit("too_long")
     palette = _palette(clip, shown_size(clip, min(size[0], PALETTE_WIDTH)), min(wanted, Fraction(PALETTE_RATE)))
     graph, pictures = _coloured(size, palette)
     with av.open(str(target), "w", format="gif", container_options={"loop": "0"}) as container:

@@ -20,6 +20,8 @@ TICKS_MOST = 2**27
 """Of a second, in a file whose videos count time in different ticks."""
 ENCODED_MOST = 1920 * 1080 * 24 * 180
 """Pixels that are encoded for one file: three minutes of 1080p at 24 frames a second."""
+SMALLEST = 640 * 360
+"""Pixels that a frame is counted for at least: two frames of a small video can be a day apart."""
 H264 = {"preset": "veryfast", "crf": "18"}
 VP9 = {"deadline": "good", "cpu-used": "5", "crf": "33", "b": "0", "row-mt": "0"}
 WEBM_RATE_MOST = 30
@@ -309,7 +311,7 @@ def _whole(packets: "Iterator[av.Packet[Any]]") -> "Iterator[av.Packet[Any]]":
 
 def _check_work(clips: Sequence[Clip], size: tuple[int, int], rate: Fraction) -> None:
     frames = sum(clip.seconds for clip in clips) * rate
-    if frames * size[0] * size[1] > ENCODED_MOST:
+    if frames * max(size[0] * size[1], SMALLEST) > ENCODED_MOST:
         raise Unfit("too_long")
 
 
