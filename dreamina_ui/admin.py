@@ -5,9 +5,9 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +17,12 @@ import typer
 
 from dreamina_ui.backends import charges
 from dreamina_ui.config.env_file import load_env_file
-from dreamina_ui.errors import DreaminaError, StoreUnavailable
+from dreamina_ui.errors import DreaminaError, KeyMissing, ServiceError, StoreUnavailable
 from dreamina_ui.masking import know_settings
 from dreamina_ui.media.library import Library
+from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.settings import Settings
-from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
+from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight, month_start
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import Overview, Spending
 from dreamina_ui.storage.maintenance import prune as prune_old
@@ -31,6 +32,8 @@ __all__ = ["commands"]
 PROMPT_SHOWN = 40
 VISITOR_MOST = 200
 REASON_MOST = 500
+PATIENCE_S = 15.0
+"""For the service's answer about the balance."""
 
 commands = typer.Typer(
     help="What the owner of a studio can see and do.",
@@ -80,6 +83,43 @@ def today() -> None:
 
 
 @commands.command()
+def spending() -> None:
+    """What today and this month (UTC) have cost, by model and by whose key; and the shared key's balance."""
+
+    async def work(context: Context) -> None:
+        now = time.time()
+        for name, since in (("Today", midnight(now)), ("This month", month_start(now))):
+            spent = await context.overview.spending(since, by_model=True)
+            typer.echo(f"{name}, since {_utc(since)}:")
+            for each in spent:
+                typer.echo("  " + _spending_line(each))
+            for own_key in (False, True):
+                paid = [each for each in spent if each.own_key is own_key and charges(each.backend)]
+                if len(paid) > 1:
+                    typer.echo("  " + _sum_line(paid))
+            if not spent:
+                typer.echo("  nothing")
+        if (budget_line := await _budget_line(context)) is not None:
+            typer.echo(budget_line)
+        try:
+            typer.echo(await _balance_line(context.settings))
+        except ServiceError as error:
+            typer.echo(f"The balance cannot be read: {error}")
+
+    _run(work)
+
+
+@commands.command()
+def balance() -> None:
+    """What the account of the shared key has left, by the service."""
+
+    async def work(context: Context) -> None:
+        typer.echo(await _balance_line(context.settings))
+
+    _run(work)
+
+
+@commands.command()
 def jobs() -> None:
     """How many jobs are in each state, and the oldest unfinished one."""
 
@@ -118,13 +158,15 @@ def uncertain() -> None:
 
 @commands.command()
 def allowances() -> None:
-    """Today's uses of the allowances for the shared key, by visitor and in all; and the blocked visitors."""
+    """Today's uses of the allowances and of the budget for the shared key, by visitor and in all; and the blocked visitors."""
 
     async def work(context: Context) -> None:
         limits = Limits.of(context.settings)
         used, blocked = await context.allowances.used(), await context.allowances.blocked()
         renews_at = midnight(time.time()) + DAY_S
         typer.echo(f"In all: {_of(sum(used.values()), limits.daily)}; renews at {_utc(renews_at)}")
+        if (budget_line := await _budget_line(context)) is not None:
+            typer.echo(budget_line)
         for visitor_id, count in used.items():
             typer.echo(f"  {_plain(visitor_id)}  {_of(count, limits.daily_per_visitor)}")
         for block in blocked:
@@ -213,13 +255,45 @@ def _refuse(sentence: str) -> None:
     raise typer.Exit(1)
 
 
+async def _budget_line(context: Context) -> str | None:
+    """How much of today's budget is used; None without one."""
+    budget_usd = context.settings.daily_budget_usd
+    if budget_usd is None:
+        return None
+    use = await context.allowances.budget_use()
+    unknown = f"; {_many(use.unknown, 'video')} of unknown price not counted" if use.unknown else ""
+    return f"Budget: {_usd(use.spent_usd)} of {_usd(budget_usd)} used today{unknown}"
+
+
+async def _balance_line(settings: Settings) -> str:
+    """Raises `ServiceError`."""
+    if not settings.backend.charges:
+        return "Balance: the simulator charges nothing"
+    if settings.api_key is None:
+        raise KeyMissing("there is no shared key")
+    async with RunComfy(settings.api_base, network=settings.network, read_timeout_s=PATIENCE_S) as service:
+        return f"Balance of the shared key: {_usd(await service.balance(key=settings.api_key))}"
+
+
 def _spending_line(spending: Spending) -> str:
     videos = _many(spending.videos, "video")
+    model = f", {_plain(spending.model_id)}" if spending.model_id else ""
     if not charges(spending.backend):
-        return f"{spending.backend}: {videos}, free"
-    unpriced = f", {spending.unpriced} without a known price" if spending.unpriced else ""
+        return f"{spending.backend}{model}: {videos}, free"
     key = "own keys" if spending.own_key else "shared key"
-    return f"{_plain(spending.backend)}, {key}: {videos}, ${spending.usd:.2f}{unpriced}"
+    unpriced = f", {spending.unpriced} without a known price" if spending.unpriced else ""
+    return f"{_plain(spending.backend)}, {key}{model}: {videos}, {_usd(spending.usd)}{unpriced}"
+
+
+def _sum_line(spent: Sequence[Spending]) -> str:
+    """The same, of several models."""
+    videos, usd, unpriced = (sum(getattr(each, name) for each in spent) for name in ("videos", "usd", "unpriced"))
+    first = replace(spent[0], model_id="all models", videos=videos, usd=usd, unpriced=unpriced)
+    return _spending_line(first)
+
+
+def _usd(usd: float) -> str:
+    return f"-${-usd:,.2f}" if usd < 0 else f"${usd:,.2f}"
 
 
 def _many(count: int, one: str) -> str:

@@ -23,6 +23,7 @@
     ├── VisitorLost             the browser's cookie is not valid any more; nothing was sent
     ├── TooManyActive           the limit of unfinished jobs is reached; nothing was sent
     ├── DailyLimitReached       the day's allowance is used up; nothing was sent
+    ├── DailyBudgetReached      the owner's budget of the day does not cover the jobs; nothing was sent
     ├── VisitorBlocked          the owner blocked the visitor; nothing was sent
     ├── ServiceError            the service, or the connection to it
     │   ├── Refusal             the service refused: not accepted, not charged
@@ -73,6 +74,7 @@ __all__ = [
     "AlreadyUsed",
     "CardError",
     "ChoiceUnclear",
+    "DailyBudgetReached",
     "DailyLimitReached",
     "DeadlinePassed",
     "DiskFull",
@@ -263,6 +265,12 @@ class DailyLimitReached(DreaminaError):
     """`limit` videos a day (UTC) are allowed; `scope` is `visitor` or `all`."""
 
     code = "daily_limit"
+
+
+class DailyBudgetReached(DreaminaError):
+    """What is left of the owner's budget of the day (UTC) does not cover the jobs. How much it is, is the owner's to know."""
+
+    code = "daily_budget"
 
 
 class VisitorBlocked(DreaminaError):

@@ -32,6 +32,7 @@ DEFAULT_MODELS = ("bytedance/dreamina-3-0/pro/text-to-video", "bytedance/dreamin
 MODEL_ID = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+/?", re.ASCII)
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  platforms ask from outside of the container
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+USD_MOST = 1_000_000
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
 
@@ -58,6 +59,8 @@ class Settings:
     daily_limit: int | None = None
     """Videos a day (UTC) with the shared key, of all visitors; None is no limit."""
     daily_limit_per_visitor: int | None = None
+    daily_budget_usd: float | None = None
+    """US dollars a day (UTC) that videos with the shared key may cost, of all visitors; None is no limit."""
     job_deadline_s: float = 3600.0
     """Seconds after which an unfinished job fails."""
     max_watchers: int = 2000
@@ -78,6 +81,8 @@ class Settings:
     """The https URL of this app on the internet, from which the service fetches uploads."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
+    space_owner: str | None = None
+    """The name of the account that the Space belongs to (`SPACE_AUTHOR_NAME`); it may be an organisation."""
     network: Network = DIRECT
     """The proxies and certificates for the service's API."""
     output_network: Network = DIRECT
@@ -88,14 +93,21 @@ class Settings:
         return self.database_url or f"sqlite:///{self.data_dir / 'dreamina.sqlite3'}"
 
     @property
+    def serves_this_machine_alone(self) -> bool:
+        """Whether nobody beyond this machine can reach the app."""
+        name = (self.server_name or "localhost").strip("[]").lower()
+        is_loopback = name in LOOPBACK or name.startswith("127.")
+        return is_loopback and not self.allowed_hosts and not self.on_space
+
+    @property
     def spends_without_limit(self) -> bool:
         """Whether people beyond this machine can reach the app, and make as many videos with the shared key as they like.
 
         A limit for each visitor is none: a visitor is a cookie, and whoever throws it away is a new one.
         """
-        name = (self.server_name or "localhost").strip("[]").lower()
-        is_reached = not (name in LOOPBACK or name.startswith("127.")) or bool(self.allowed_hosts)
-        return is_reached and self.backend.charges and self.api_key is not None and self.daily_limit is None
+        is_reached = not self.serves_this_machine_alone
+        has_limit = self.daily_limit is not None or self.daily_budget_usd is not None
+        return is_reached and self.backend.charges and self.api_key is not None and not has_limit
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -130,6 +142,7 @@ class Settings:
             daily_limit_per_visitor=read.limit(
                 "DREAMINA_DAILY_LIMIT_PER_VISITOR", SPACE_DAILY_LIMIT_PER_VISITOR if shared else None
             ),
+            daily_budget_usd=read.usd("DREAMINA_DAILY_BUDGET_USD"),
             job_deadline_s=float(read.whole("DREAMINA_JOB_DEADLINE_S", 3600)),
             max_watchers=read.whole("DREAMINA_MAX_WATCHERS", 2000),
             mcp=mcp == "on" or (mcp == "auto" and not paid),
@@ -141,6 +154,7 @@ class Settings:
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
             on_space=on_space,
+            space_owner=read.text("SPACE_AUTHOR_NAME") or None if on_space else None,
             network=network,
             output_network=network if outputs_by_proxy else network.direct(),
         )
@@ -206,6 +220,14 @@ class _Reader:
 
     def limit(self, name: str, default: int | None) -> int | None:
         return self.whole(name, 0, least=0) if self.text(name) else default
+
+    def usd(self, name: str) -> float | None:
+        value = self.text(name)
+        if not value:
+            return None
+        if not (re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", value, re.ASCII) and float(value) <= USD_MOST):
+            raise SettingError(name, value, f"US dollars from 0 to {USD_MOST}, such as 5 or 2.50")
+        return float(value)
 
     def port(self, name: str) -> int | None:
         return self.whole(name, 0, least=1, most=65535) if self.text(name) else None

@@ -120,7 +120,12 @@ class Studio:
             else None
         )
         self._login = login = _offers_login()
-        callers = Callers(self._visitors, login=login)
+        callers = Callers(
+            self._visitors,
+            login=login,
+            owner=settings.space_owner,
+            serves_this_machine_alone=settings.serves_this_machine_alone,
+        )
         self.blocks, self._translations = build_page(self.engine, callers, self.engine.allowances.left, login=login)
         self._page_files = PageFiles(*page_files(self.blocks), own=page_styles(sorted((ASSETS / "css").glob("*.css"))))
         self._failure: Exception | None = None

@@ -25,6 +25,8 @@ UNSPENT: Mapping[str, str] = {
 """The sentence about money after a failure, by the failure's code, where the service has accepted nothing."""
 CAUSES = ("name", "certificate", "proxy", "refused", "network", "timeout", "dropped", "server")
 """Why the service cannot be reached; each has a text."""
+UNITS = ("second", "output")
+"""What a base price is for; each has a text."""
 LANGUAGES = ("en", "de")
 """The first one is the default."""
 PREFERENCE_MOST = 1000
@@ -133,18 +135,39 @@ class Words:
         """Whether numbers are written with a comma before their decimals."""
         return self.language == "de"
 
-    def price(self, backend: Backend, usd: float | None, last_usd: float | None = None) -> str:
-        """The price of a video; if that is unknown, what the last such video cost, if that is known."""
+    def price(
+        self,
+        backend: Backend,
+        usd: float | None,
+        last_usd: float | None = None,
+        *,
+        base_usd: float | None = None,
+        unit: str | None = None,
+    ) -> str:
+        """The price of a video; if that is unknown, what the last such video cost, or else the base price for a unit."""
         if not backend.charges:
             return self.say("price.free")
         if usd is not None:
             return self.say("price.about", usd=self.money(usd))
-        return self.say("price.unknown") if last_usd is None else self.say("price.last", usd=self.money(last_usd))
+        if last_usd is not None:
+            return self.say("price.last", usd=self.money(last_usd))
+        return self.say("price.unknown") if base_usd is None else self.base_price(base_usd, unit)
+
+    def base_price(self, usd: float, unit: str | None) -> str:
+        """A price for a second or a file; for a unit of another name, the price alone."""
+        key = f"price.base.{unit}" if unit in UNITS else "price.base"
+        return self.say(key, usd=self.money(usd))
+
+    def price_note(self, note: str) -> str:
+        """That a base price is not the total, as the service explains it; empty without a note."""
+        return self.say("price.note", note=Quoted(note)) if note else ""
 
     def money(self, usd: float) -> str:
-        """US dollars to the cent: "$1,234.50" or "1.234,50 $"; below a cent with four digits."""
-        digits = 2 if usd == 0 or usd >= 0.01 else 4
-        return self.say("money.usd", amount=self.number(usd, digits))
+        """US dollars to the cent: "$1,234.50" or "1.234,50 $", with a minus if it is less than nothing; below a cent with four
+        digits."""
+        digits = 2 if usd == 0 or abs(usd) >= 0.01 else 4
+        amount = self.say("money.usd", amount=self.number(abs(usd), digits))
+        return f"\N{MINUS SIGN}{amount}" if usd < 0 else amount
 
     def seconds(self, duration_s: float) -> str:
         """A video's length, in whole seconds from 1 s on: 121 frames at 24 a second are 5 seconds."""

@@ -243,8 +243,13 @@ async def rigged(
     card: Card = CARD,
     more_cards: Sequence[Card] = (),
     service_app: Any = None,
+    prices: Mapping[str, Any] | None = None,
+    **others: Any,
 ) -> AsyncIterator[Rig]:
-    """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator."""
+    """A fresh start over whatever lies in `folder`; `service_app` (ASGI) stands in for the simulator.
+
+    `prices` are the simulator's, its balance included; `others` are the engine's settings.
+    """
     folder.mkdir(exist_ok=True)
     if not (folder / DATABASE).exists():
         (folder / DATABASE).write_bytes(blank_database())
@@ -258,6 +263,7 @@ async def rigged(
         queue_s=queue_s,
         slots=4,
         render=QuickRenderer(render_s, clip),
+        **(prices or {}),
     )
     for fault in faults:
         app.state.simulator.faults.add(fault)
@@ -274,6 +280,7 @@ async def rigged(
             deadline_s=deadline_s,
             room_needed=room_needed,
             clock=clock,
+            **others,
         )
     )
     async with AsyncExitStack() as stack:

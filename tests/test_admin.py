@@ -1,6 +1,7 @@
 """The owner's commands: their output, their changes, and their errors."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -8,26 +9,39 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from dreamina_ui.admin import commands
+from dreamina_ui.admin import _utc, commands
 from dreamina_ui.errors import VisitorBlocked
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.library import Library
 from dreamina_ui.settings import KEY_NAMES
-from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight
+from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight, month_start
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from tests.rig import poster_of, rigged, video_of
+from tests.servers import free_port
 from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
 
 CANARY = "sk-canary-7f3a9b2c4d5e6f70"
-ALL = ["today", "jobs", "uncertain", "allowances", "block ann", "unblock ann", "prune --older-than 30"]
+ALL = [
+    "today",
+    "spending",
+    "balance",
+    "jobs",
+    "uncertain",
+    "allowances",
+    "block ann",
+    "unblock ann",
+    "prune --older-than 30",
+]
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,7 @@ def owner(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("DREAMINA_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DREAMINA_DATABASE_URL", url)
     monkeypatch.setenv("RUNCOMFY_API_TOKEN", CANARY)
+    monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", f"http://127.0.0.1:{free_port()}/v1")  # nobody listens there
     library = Library(tmp_path / "videos")
     library.prepare()
     with closing(Database(url)) as database:
@@ -104,6 +119,85 @@ def test_todays_spending(owner: Owner) -> None:
         "runcomfy, own keys: 1 video, $0.25",
         "simulator: 1 video, free",
     ]
+
+
+class Account(BaseHTTPRequestHandler):
+    """Answers for the service's account, and with its key."""
+
+    def do_GET(self) -> None:
+        is_right = (self.path, self.headers["Authorization"]) == ("/prod/v2/balance", f"Bearer {CANARY}")
+        body = json.dumps(
+            {"balance_usd": "-1234.5"} if is_right else {"error_code": 400004, "message": CANARY}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_spending_by_model_and_key(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Today and this month, by model and by whose key; deleted videos count, too. Then the budget and the balance."""
+    this_month, now = month_start(time.time()), time.time()
+    owner.holds(
+        paid("a"),
+        paid("b", cost_usd=None, model_id="kling/v3"),
+        paid("c", cost_usd=1.5, model_id="kling/v3"),
+        paid("d", own_key=True, visitor_id="bob"),
+        paid("e", backend="simulator", cost_usd=0.0),
+        paid("at the beginning", this_month, cost_usd=1000.0, own_key=True),
+        paid("of last month", this_month - 1),
+        replace(paid("taken back", cost_usd=None, own_key=True), state=State.CANCELLED),
+    )
+    queries = JobQueries(owner.database)
+    asyncio.run(queries.delete("bob", ["d"], now))
+    asyncio.run(queries.forget(asyncio.run(queries.binned(now + 1)), made_before=now + 1))
+    monkeypatch.setenv("DREAMINA_DAILY_BUDGET_USD", "2.50")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Account) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("RUNCOMFY_MODEL_API_BASE", f"http://127.0.0.1:{server.server_port}/v1")
+        lines = owner.reads("spending").splitlines()
+        assert owner.reads("balance") == "Balance of the shared key: -$1,234.50\n"
+        server.shutdown()
+    today, month = (
+        lines.index(f"Today, since {_utc(midnight(now))}:"),
+        lines.index(f"This month, since {_utc(this_month)}:"),
+    )
+    on_shared_key = [
+        "  runcomfy, shared key, bytedance/dreamina: 1 video, $0.25",
+        "  runcomfy, shared key, kling/v3: 2 videos, $1.50, 1 without a known price",
+    ]
+    own = [line for line in lines[today:month] if "own keys" in line]
+    if midnight(now) != this_month:
+        assert own == ["  runcomfy, own keys, bytedance/dreamina: 1 video, $0.25"]
+    assert lines[today + 1 : today + 3] == lines[month + 1 : month + 3] == on_shared_key
+    assert lines[month + 3 :] == [
+        "  runcomfy, own keys, bytedance/dreamina: 2 videos, $1,000.25",
+        "  simulator, bytedance/dreamina: 1 video, free",
+        "  runcomfy, shared key, all models: 3 videos, $1.75, 1 without a known price",
+        "Budget: $1.75 of $2.50 used today; 1 video of unknown price not counted",
+        "Balance of the shared key: -$1,234.50",
+    ]
+    assert "Budget: $1.75 of $2.50 used today; 1 video of unknown price not counted" in owner.reads("allowances")
+
+
+def test_a_balance_that_cannot_be_read(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums are shown all the same; alone it is an error. Without a key, and with the simulator, nothing is asked."""
+    owner.holds(paid("a"))
+    lines = owner.reads("spending").splitlines()
+    assert lines[1] == "  runcomfy, shared key, bytedance/dreamina: 1 video, $0.25"
+    assert lines[-1].startswith("The balance cannot be read: ")
+    failed = owner.types("balance")
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("That cannot be done: ")
+    assert CANARY not in failed.output
+    monkeypatch.setenv("DREAMINA_BACKEND", "simulator")
+    assert owner.reads("balance") == "Balance: the simulator charges nothing\n"
+    monkeypatch.setenv("DREAMINA_BACKEND", "runcomfy")
+    monkeypatch.delenv("RUNCOMFY_API_TOKEN")
+    assert owner.types("balance").stderr == "That cannot be done: there is no shared key\n"
 
 
 def test_jobs_by_state(owner: Owner) -> None:

@@ -17,6 +17,10 @@ INSTALL = "bin=$(bash scripts/install requirements.txt requirements-dev.txt)"
 IN_A_CLONE = (".ci/run", 'cd "$(dirname "$0")/.."')
 BENCHMARKS = ("tests/benchmarks/test_pacing.py", '"-m", "benchmarks"')
 
+MONEY_SETTINGS = (
+    "RUNCOMFY_API_TOKEN=secret RUNCOMFY_MODEL_API_BASE=http://127.0.0.1:8700/v1 DREAMINA_DAILY_BUDGET_USD=1"
+)
+
 # Where each command is run: a file, and what in it shows that. `python -m pytest FILES` needs no entry.
 PLACES: dict[str, tuple[str, str]] = {
     "bash scripts/run": ("tests/test_docs.py", '"scripts" / "run"'),
@@ -32,10 +36,17 @@ PLACES: dict[str, tuple[str, str]] = {
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
     "python -m dreamina_ui.admin": ("tests/test_admin.py", '"-m", "dreamina_ui.admin"'),
+    "python -m dreamina_ui.admin spending": ("tests/test_admin.py", 'owner.reads("spending")'),
+    "python -m dreamina_ui.admin balance": ("tests/test_admin.py", 'owner.reads("balance")'),
     "python -m dreamina_ui.simulator --port 8700 --token secret": (
         "tests/simulator/test_curl.py",
         '"-m", "dreamina_ui.simulator"',
     ),
+    "python -m dreamina_ui.simulator --port 8700 --token secret --price 0.05 --balance 2": (
+        "tests/browser/test_money.py",
+        '"--price", "0.6", "--per", "output", "--note", NOTE, "--balance", "2"',
+    ),
+    f"{MONEY_SETTINGS} python app.py": ("tests/browser/test_money.py", '"DREAMINA_DAILY_BUDGET_USD": "1"'),
     "DREAMINA_MODEL_CARD=cards/my-model.json python app.py": ("tests/web/test_input_files.py", "DREAMINA_MODEL_CARD="),
     "python -m dreamina_ui.card fetch somebody/some-model/text-to-video --to my-model.json": (
         "tests/test_card_command.py",

@@ -63,7 +63,36 @@ def test_space_with_a_shared_key_is_limited() -> None:
     assert Settings.from_env({"SPACE_ID": "me/studio"}).daily_limit is None
 
 
+@pytest.mark.parametrize(
+    ("text", "usd"), [("", None), ("0", 0.0), ("5", 5.0), ("2.50", 2.5), ('"7.25"', 7.25), ("1000000", 1e6)]
+)
+def test_the_daily_budget(text: str, usd: float | None) -> None:
+    """US dollars, also with cents; without one there is none, and a budget is a limit of what strangers may spend."""
+    outside = {"GRADIO_SERVER_NAME": "0.0.0.0", "RUNCOMFY_API_TOKEN": CANARY, "DREAMINA_DAILY_BUDGET_USD": text}
+    settings = Settings.from_env(outside)
+    assert settings.daily_budget_usd == usd
+    assert settings.spends_without_limit == (usd is None)
+
+
+@pytest.mark.parametrize(
+    ("env", "alone"),
+    [
+        ({}, True),
+        ({"GRADIO_SERVER_NAME": "127.0.0.1"}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, False),
+        ({"DREAMINA_ALLOWED_HOSTS": "studio.example.com"}, False),
+        ({"DREAMINA_PUBLIC_URL": "https://studio.example.com"}, False),
+        ({"PORT": "8080"}, False),
+        ({"SPACE_ID": "me/studio", "GRADIO_SERVER_NAME": "127.0.0.1"}, False),
+    ],
+)
+def test_whether_only_this_machine_is_served(env: dict[str, str], alone: bool) -> None:
+    """Nobody else can reach a page on the loopback without a name of its own."""
+    assert Settings.from_env(env).serves_this_machine_alone == alone
+
+
 BAD = [
+    *(("DREAMINA_DAILY_BUDGET_USD", text) for text in ("-1", "five", "1e3", "2,50", "$5", "1000001", "nan", "٣")),
     ("DREAMINA_BACKEND", "cloud"),
     ("DREAMINA_MAX_ACTIVE", "0"),
     ("DREAMINA_MAX_ACTIVE", "many"),

@@ -5,6 +5,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,6 +134,21 @@ def test_an_unknown_price_tells_what_the_last_one_cost() -> None:
     assert Words("de").price(Backend.RUNCOMFY, None, 0.42) == "Das letzte kostete 0,42\N{NO-BREAK SPACE}$"
     assert Words("en").price(Backend.RUNCOMFY, 0.25, 0.42) == "About $0.25"
     assert Words("en").price(Backend.SIMULATOR, None, 0.42).startswith("Free")
+
+
+def test_a_base_price_is_not_told_as_a_total() -> None:
+    """It names its unit where there is a word for it; what the last one cost, or a total, goes before."""
+    english, german = Words("en"), Words("de")
+    second: dict[str, Any] = {"base_usd": 0.05, "unit": "second"}
+    assert english.price(Backend.RUNCOMFY, None, **second) == "Base price $0.05 per second"
+    assert german.price(Backend.RUNCOMFY, None, **second) == "Grundpreis 0,05\N{NO-BREAK SPACE}$ je Sekunde"
+    assert english.price(Backend.RUNCOMFY, None, base_usd=0.05, unit="output") == "Base price $0.05 per file"
+    assert english.price(Backend.RUNCOMFY, None, base_usd=0.05, unit="pixel") == "Base price $0.05"
+    assert english.price(Backend.RUNCOMFY, None, 0.42, **second) == "The last one cost $0.42"
+    assert english.price(Backend.RUNCOMFY, 0.25, **second) == "About $0.25"
+    assert english.price_note("more with <b>") == "The base price is not the total; RunComfy says: “more with <b>”"
+    assert english.price_note("") == ""
+    assert (english.money(-3.2), german.money(-3.2)) == ("\N{MINUS SIGN}$3.20", "\N{MINUS SIGN}3,20\N{NO-BREAK SPACE}$")
 
 
 def test_a_field_problem_has_title_value_and_limit() -> None:

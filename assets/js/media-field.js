@@ -18,7 +18,7 @@
   const NAMED = /^upload:([^\s#]+)#([0-9a-f]{32})$/;
   const SHOWN = { video: /\.(mp4|mov|webm)$/i, audio: /\.(wav|mp3|m4a)$/i };
   const GIVEN_UP_MS = 120000; // nothing has come of an upload
-  const DRAWN_MS = 150; // Gradio has drawn what the server has answered
+  const DRAWN_MS = { look: 100, longest: 3000 }; // until Gradio has drawn what the server has answered; the same file again changes nothing
   const OVER_MS = 900; // `dragover` comes at least every 550 ms while something is over the field
 
   const fieldOf = (node) => node?.closest(".media-field") ?? null;
@@ -123,14 +123,20 @@
     const upload = uploads.get(field) ?? { files: [], done: 0, count: 1, rest: "" };
     clearTimeout(upload.timer);
     upload.done += 1;
-    uploads.set(field, { ...upload, problem: problemOf(field), timer: setTimeout(() => stop(field), GIVEN_UP_MS) });
+    uploads.set(field, { ...upload, text: boxOf(field)?.value, problem: problemOf(field), timer: setTimeout(() => stop(field), GIVEN_UP_MS) });
     writeAttribute(field, "data-busy", "");
     tell(field, say(upload.count > 1 ? "uploading" : "uploading_one", { name: event.target.files[0].name, number: upload.done, count: upload.count }));
   }
 
-  function end(field) {
+  // The next file is sent with what is in the field: before the answer is drawn there, this one would be lost.
+  function end(field, waited = DRAWN_MS.look) {
     const upload = uploads.get(field);
     const problem = problemOf(field);
+    const isDrawn = boxOf(field)?.value !== upload?.text || problem !== upload?.problem;
+    if (upload && !isDrawn && waited < DRAWN_MS.longest) {
+      setTimeout(end, DRAWN_MS.look, field, waited + DRAWN_MS.look);
+      return;
+    }
     if (!upload || (problem && problem !== upload.problem)) {
       stop(field);
       return;
@@ -155,7 +161,7 @@
   document.addEventListener("dreamina:upload-refused", () => busy().forEach(stop));
   document.addEventListener("dreamina:answered", ({ detail: id }) => {
     const field = id ? fieldOf(find(`#${CSS.escape(id)}`)) : null;
-    if (field?.hasAttribute("data-busy")) setTimeout(end, DRAWN_MS, field);
+    if (field?.hasAttribute("data-busy")) setTimeout(end, DRAWN_MS.look, field);
   });
 
   // -- what is dropped or pasted

@@ -13,11 +13,8 @@ import gradio as gr
 from dreamina_ui.api.arguments import PAGE, whole_number
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, model_json, view_address
-from dreamina_ui.cards.aside import checked
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.api.rows import read_rows
 from dreamina_ui.cards.model_card import Field
-from dreamina_ui.cards.models import MODEL
-from dreamina_ui.cards.plans import facts_of
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.engine.exports import Wanted
@@ -83,7 +80,7 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            videos, models = await self._rows(visitor_id, rows, model)
+            videos, models = await read_rows(self._engine, visitor_id, rows, model)
             jobs = await self._engine.batches.submit(
                 visitor_id,
                 videos,
@@ -96,36 +93,10 @@ class _Endpoints:
             raise api_error(error, sent=False) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
 
-    async def _rows(self, visitor_id: str, rows: Any, model: Any) -> tuple[list[dict[str, Any]], list[str]]:
-        """The settings of each row, with its files kept, and its model. Raises `InvalidInput`, which names the row."""
-        if not isinstance(rows, list):
-            raise InvalidInput("rows", "not_list", "rows: no list", given=shown(rows))
-        if not 1 <= len(rows) <= BATCH_MOST:
-            problem = "too_many_items" if rows else "too_few_items"
-            limit = BATCH_MOST if rows else 1
-            raise InvalidInput("rows", problem, f"rows: {len(rows)} entries", given=len(rows), limit=limit)
-        models, common = self._engine.models, self._engine.models.find(model).model_id
-        videos, ids = [], []
-        for number, row in enumerate(rows):
-            try:
-                if not isinstance(row, Mapping):
-                    raise InvalidInput("", "not_object", "no object", given=shown(row))
-                values = dict(row)
-                named = None if models.have_field_model else values.pop(MODEL.name, None)
-                card = models.find(named or common)
-                values = await with_files(self._engine, visitor_id, card.model_id, values)
-                payload = await checked(card, values)
-                await self._engine.inputs.check(visitor_id, payload, card.fields)
-                videos.append(payload)
-                ids.append(card.model_id)
-            except InvalidInput as fault:
-                raise _in_row(number, fault) from None
-        return videos, ids
-
     async def models(self) -> list[dict[str, Any]]:
         """The models that /run takes, the default first: the JSON Schema of their settings, and the price of the default ones.
 
-        The price is in US dollars; null is unknown.
+        Prices are in US dollars; null is unknown. With a pricing_note, the base price is not the total.
         """
         return [await model_json(self._engine, card) for card in self._engine.models]
 
@@ -282,12 +253,6 @@ def add_endpoints(engine: Engine, callers: Callers) -> None:
         endpoints.export,
     ):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
-
-
-def _in_row(number: int, fault: InvalidInput) -> InvalidInput:
-    """The fault of a value in a row, which it names as JavaScript and Python would."""
-    field = f"rows[{number}].{fault.field}".rstrip(".")
-    return InvalidInput(field, fault.problem, f"{field}: {fault.message}", **facts_of(fault))
 
 
 def _set_signature(function: Any, fields: Sequence[Field], returns: Any, doc: str | None) -> None:

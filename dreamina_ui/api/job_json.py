@@ -68,14 +68,21 @@ async def job_response(engine: Engine, job: Job, now: float) -> dict[str, Any]:
 
 
 async def model_json(engine: Engine, card: Card) -> dict[str, Any]:
-    """A model that the studio offers; `price_usd` is that of its default settings, None where it is not known."""
+    """A model that the studio offers; `price_usd` is that of its default settings in all, None where it is not known.
+
+    The base price is the service's for one `price_unit`; with a `pricing_note` it is not the total.
+    """
     usual = {field.name: field.default for field in card.fields}
+    price = await engine.money.price(card)
     return {
         "model_id": card.model_id,
         "title": card.title,
         "task": card.source.get("task"),
         "is_default": card is engine.models.default,
         "price_usd": await engine.estimate_usd(card, usual),
+        "base_price_usd": price.base_price_usd,
+        "price_unit": price.unit,
+        "pricing_note": price.note or None,
         "input_schema": card.source["input_schema"],
     }
 

@@ -1,8 +1,9 @@
-"""The seven MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
+"""The eight MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
 
 import asyncio
 import json
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ from dreamina_ui.api.arguments import PAGE, arguments_of, fields_of_models, inpu
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
+from dreamina_ui.api.rows import read_rows
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.names import same_name
@@ -55,7 +57,10 @@ _EXPORTED = (
     Field("width", "width", WORDS.say("mcp.width"), "integer", required=False, default=None),
     Field("fps", "fps", WORDS.say("mcp.fps"), "integer", required=False, default=None),
 )
+_ROWS = Field("rows", "rows", WORDS.say("mcp.rows"), "json", required=True, default=None)
 _KEY_MOST = 200
+MAKING = ("generate_video", "generate_batch")
+"""The tools that send something."""
 MODEL = "model"
 Tool = Callable[[dict[str, Any], Request], Awaitable[dict[str, Any]]]
 
@@ -71,6 +76,7 @@ class Tools:
         self._tools: dict[str, Tool] = {
             "list_models": self._models,
             "generate_video": self._generate,
+            "generate_batch": self._generate_batch,
             "job_status": self._status,
             "cancel_job": self._cancel,
             "list_videos": self._list,
@@ -83,6 +89,7 @@ class Tools:
         self._arguments: dict[str, Sequence[Field]] = {
             "list_models": [_SEARCH],
             "generate_video": [*self._fields, *self._of_call],
+            "generate_batch": [_ROWS, _model_field(engine.models), _KEY],
             "job_status": [_JOB_ID],
             "cancel_job": [_JOB_ID],
             "list_videos": PAGE,
@@ -121,6 +128,7 @@ class Tools:
         return [
             self._tool("list_models", read),
             self._tool("generate_video", make, model=model, price=await self._price()),
+            self._batch_tool(make, await self._price()),
             self._tool("job_status", read),
             self._tool("cancel_job", cancel),
             self._tool("list_videos", read),
@@ -133,12 +141,26 @@ class Tools:
         inputs = input_schema(self._arguments[name], self._specs)
         return types.Tool(name=name, description=description, inputSchema=inputs, annotations=annotations)
 
+    def _batch_tool(self, annotations: types.ToolAnnotations, price: str) -> types.Tool:
+        """Its rows have the arguments of `generate_video`."""
+        tool = self._tool("generate_batch", annotations, price=price)
+        of_row = [*self._fields, *(field for field in self._of_call if field is not _KEY)]
+        rows = {"type": "array", "description": _ROWS.description, "items": input_schema(of_row, self._specs)}
+        inputs = {**tool.inputSchema, "properties": {**tool.inputSchema["properties"], _ROWS.name: rows}}
+        return tool.model_copy(update={"inputSchema": inputs})
+
     async def _price(self) -> str:
         if not self._engine.backend.charges:
             return WORDS.say("mcp.price.free")
         card = self._engine.card
         usd = await self._engine.estimate_usd(card, {field.name: field.default for field in card.fields})
-        return WORDS.say("mcp.price.unknown") if usd is None else WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
+        if usd is not None:
+            return WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
+        price = await self._engine.money.price(card)
+        if not price.note and price.base_price_usd is None:
+            return WORDS.say("mcp.price.unknown")
+        base = WORDS.price(self._engine.backend, None, base_usd=price.base_price_usd, unit=price.unit)
+        return WORDS.say("mcp.price.base", base=base, note=WORDS.price_note(price.note)).strip()
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         request = self._server.request_context.request
@@ -154,7 +176,7 @@ class Tools:
                 answer |= {"ignored_arguments": ignored, "next": " ".join(filter(None, (answer.get("next"), said)))}
             return _result(answer)
         except DreaminaError as error:
-            return _error_result(problem_json(error, sent=False if name == "generate_video" else None))
+            return _error_result(problem_json(error, sent=False if name in MAKING else None))
         except Exception:
             # The library would send the text of the exception to the client.
             LOG.exception("a tool failed")
@@ -190,6 +212,18 @@ class Tools:
         except TimeoutError:
             pass
         return await self._response(job, request)
+
+    async def _generate_batch(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        key, owner = request.headers.get(KEY_HEADER), self._owner(request)
+        call_key = values.get(_KEY.name)
+        call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
+        if _ROWS.name not in values:
+            raise InvalidInput(_ROWS.name, "missing", message="")
+        rows, models = await read_rows(self._engine, owner, values[_ROWS.name], values.get(MODEL), _by_field)
+        batch_id = call_id or secrets.token_hex(16)
+        jobs = await self._engine.batches.submit(owner, rows, batch_id, models, is_call=call_id is not None, key=key)
+        videos = [await self._response(job, request) for job in jobs]
+        return {"videos": videos, "next": WORDS.say("mcp.next.batch")}
 
     async def _status(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         job_id = await self._job_id(values, request)
@@ -284,6 +318,13 @@ class Tools:
                 await context.session.send_progress_notification(
                     token, changes, None, words, related_request_id=related
                 )
+
+
+def _by_field(card: Card, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a row by the card's fields; what is none of them stays, and is refused: to ask again costs nothing."""
+    known, _ = arguments_of(card.fields, values)
+    others = {name: value for name, value in values.items() if not any(same_name(name, each) for each in known)}
+    return {**known, **others}
 
 
 def _named(card: Card) -> str:

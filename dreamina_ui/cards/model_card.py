@@ -33,6 +33,9 @@ SEED_MOST = 2**31 - 1
 """The largest random seed. The service documents no limit; this fits every common integer type."""
 
 _OF_SECONDS = re.compile(r"\b(duration|seconds?)\b")
+_LENGTHS = ("duration", "duration_s", "duration_seconds", "seconds")
+"""Fields that say in seconds how long the video becomes."""
+_LONGEST_S = 3600
 _TOO_DEEP, _TOO_SLOW = _UNCHECKED = ("nested too deep", "takes too long to check")
 """Why values could not be checked."""
 _SIZE = re.compile(r"(\d{2,5})\s*[×xX]\s*(\d{2,5})")
@@ -179,11 +182,16 @@ class Card:
         return (int(found[1]), int(found[2])) if found else None
 
     def duration_s(self, payload: Mapping[str, Any]) -> float | None:
-        """Seconds of video, from `frames` and the card's frames per second; None if either is missing."""
+        """Seconds of video, from `frames` and the card's frames per second, or from a field of seconds; None without either."""
         frames = payload.get("frames")
-        if self.frames_per_second is None or not isinstance(frames, int) or isinstance(frames, bool):
+        if self.frames_per_second is not None and isinstance(frames, int) and not isinstance(frames, bool):
+            return frames / self.frames_per_second
+        given = next((payload[name] for name in _LENGTHS if payload.get(name) is not None), None)
+        if isinstance(given, str) and re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?\s?s?", given):
+            given = float(given.rstrip("s "))
+        if isinstance(given, bool) or not isinstance(given, int | float):
             return None
-        return frames / self.frames_per_second
+        return float(given) if 0 < given <= _LONGEST_S else None
 
 
 def load_card(path: Path) -> Card:

@@ -21,6 +21,7 @@ from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.exports import Exports
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
+from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
 from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
@@ -40,6 +41,7 @@ from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
 from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.retrying import RetryBudget
+from dreamina_ui.runcomfy.balances import Balances
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
 from dreamina_ui.storage.allowances import Allowances, Limits
@@ -91,6 +93,8 @@ class EngineSettings:
     """Makes the database's threads."""
     passed: Callable[[str], Awaitable[None]] = unobserved
     """Told of each crash point a job passes."""
+    budget_told: Callable[[BudgetNotice], Awaitable[None]] = unheard
+    """Told once a day that 80 % and all of the budget are used up, after the log."""
 
 
 class Engine:
@@ -150,7 +154,17 @@ class Engine:
         self.keys = Keys(
             service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
         )
-        self.updates = Updates(self.store, self.keys, clock, wake)
+        self._budget = Budget(self.allowances, settings.limits.daily_budget_usd, settings.budget_told)
+        self.money = Money(
+            backend=backend,
+            models=models,
+            keys=self.keys,
+            prices=Prices(self.service, clock),
+            balances=Balances(self.service, clock),
+            costs=Costs(self.queries, backend, clock),
+            budget=self._budget,
+        )
+        self.updates = Updates(self.store, self.keys, clock, wake, ended=self._budget.look)
         self.posters = Posters(library=self.library, store=self.store, updates=self.updates, clock=clock, passed=passed)
         self.worker = Worker(
             service=self.service,
@@ -197,10 +211,10 @@ class Engine:
             library=self.library,
             limits=settings.limits,
             keys=self.keys,
+            money=self.money,
             inputs=inputs,
             clock=clock,
         )
-        self._prices = Prices(self.service, clock)
         self._moves = Moves(settings.data_dir / "moves", records)
         self.history = History(
             backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
@@ -226,6 +240,7 @@ class Engine:
             await asyncio.to_thread(self._derived.prepare)
             stack.push_async_callback(self._derived.aclose)
             await rebuild(self.store, self.library, self._records, self._moves)
+            await stack.enter_async_context(self._budget)
             await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
@@ -252,8 +267,8 @@ class Engine:
         `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the same model and
         values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else with the shared
         one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`,
-        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or
-        `StoreError`; then nothing was sent.
+        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached`,
+        `DailyBudgetReached` or `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
@@ -366,14 +381,17 @@ class Engine:
         return resumed
 
     async def estimate_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
-        """What such a video would cost, or None where the service does not say, or nobody's key is here to ask with."""
-        if not self.backend.charges:
-            return 0.0
-        return await self._prices.estimate_usd(card, values, self.keys.for_price(visitor_id))
+        """What such a video costs in all, or None where the service does not say, or nobody's key is here to ask with."""
+        return await self.money.estimate_usd(card, values, visitor_id)
 
     async def last_cost_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str) -> float | None:
-        """What the visitor's last such video cost, with the key that would pay for the next one; None if that is not known."""
-        return await self.history.last_cost_usd(visitor_id, card.model_id, values, own_key=self.keys.has(visitor_id))
+        """What the last such video cost, with the key that would pay for the next one; None if that is not known.
+
+        The visitor's own last one; on the shared key else anybody's, since its owner pays for all of them.
+        """
+        own_key = self.keys.has(visitor_id)
+        usd = await self.history.last_cost_usd(visitor_id, card.model_id, values, own_key=own_key)
+        return await self.money.costs.usd(card.model_id, values) if usd is None and not own_key else usd
 
     async def _clean(self) -> None:
         await empty_bin(self.queries, self.library, self._clock)

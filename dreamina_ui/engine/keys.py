@@ -136,6 +136,14 @@ class Keys:
         """The key to ask for a price with: the shared one, or the visitor's own; None if there is neither."""
         return self._shared or (self.of_visitor(visitor_id) if visitor_id else None)
 
+    def for_balance(self, visitor_id: str, *, is_owner: bool) -> str | None:
+        """The key of the account whose balance the visitor may see: the own one; for the owner, the shared one. Does not count as
+        a use."""
+        self._expire()
+        if (held := self._visitors.get(visitor_id)) is not None:
+            return held.key
+        return self._shared if is_owner else None
+
     # Visitors' own keys come and go
 
     async def bring(self, visitor_id: str, key: str, *, brought_by: str | None = None) -> None:

@@ -13,6 +13,7 @@ from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
+from dreamina_ui.engine.money import Money
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.inputs import InputFiles
@@ -34,6 +35,7 @@ class Submission:
     limits: Limits
     backend: Backend
     keys: Keys
+    money: Money
     inputs: InputFiles
     clock: Clock
 
@@ -100,9 +102,10 @@ class Submission:
             for number, (card, payload) in enumerate(zip(cards, payloads, strict=True))
         ]
         jobs = await self._add(made, own, is_call=is_call)
-        if is_call and not all(
-            job.variation < len(payloads) and _has_same_settings(cards[job.variation], payloads[job.variation], job)
-            for job in jobs
+        # Of a call that was made before, the jobs in the bin are missing.
+        if is_call and not (
+            jobs[-1].variation + 1 == len(payloads)
+            and all(_has_same_settings(cards[job.variation], payloads[job.variation], job) for job in jobs)
         ):
             raise InvalidInput("idempotency_key", "key_reused", "idempotency_key: used for other settings before")
         return jobs
@@ -125,7 +128,10 @@ class Submission:
     async def _add(self, made: Sequence[Job], key: str | None, *, is_call: bool = False) -> list[Job]:
         """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
         if key is None:
-            return await self.store.add(made, self.limits, is_call=is_call)
+            booked = await self.money.booked(made)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked)
+            self.money.budget.look()
+            return jobs
         made = [replace(job, own_key=True) for job in made]
         for job in made:
             self.keys.bind(job.job_id, job.visitor_id, key)

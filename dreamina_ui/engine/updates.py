@@ -66,13 +66,23 @@ class Subscription:
 
 
 class Updates:
-    """One for each process. `wake` is set when a row was written that a run here or elsewhere may claim."""
+    """One for each process. `wake` is set when a row was written that a run here or elsewhere may claim; `ended` is called
+    when a job has ended."""
 
-    def __init__(self, store: JobStore, keys: Keys, clock: Clock, wake: asyncio.Event) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        keys: Keys,
+        clock: Clock,
+        wake: asyncio.Event,
+        *,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock
         self._wake = wake
+        self._ended = ended
         self._watchers: dict[str, set[Subscription]] = {}
 
     # What is written by whoever asks for it
@@ -147,6 +157,8 @@ class Updates:
         """Tell the watchers of a row that was written or read; forget the key of a job that needs it no more."""
         for subscription in self._watchers.get(job.job_id, ()):
             subscription.tell(job)
+        if job.ended:
+            self._ended()
         if job.ended and job.state is not State.UNCERTAIN and not job.can_resume:
             self._keys.release(job.job_id)
         return job

@@ -1,7 +1,8 @@
-"""RunComfy's asynchronous Model API: submit, status, result, cancel, price.
+"""RunComfy's asynchronous Model API: submit, status, result, cancel, price, balance.
 
 The only module that knows its addresses. Two rules shape it: a paid POST is never repeated, and the key goes
-to the API's own origin and nowhere else. Facts about the API: RunComfy's documentation and public clients.
+to the API's own origin, for the balance to that of the account, and nowhere else. Facts about the API: RunComfy's
+documentation and public clients.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -48,6 +49,7 @@ from dreamina_ui.runcomfy.replies import (
     Result,
     Status,
     Submitted,
+    balance_in,
     cancellation_in,
     clean,
     price_in,
@@ -56,7 +58,7 @@ from dreamina_ui.runcomfy.replies import (
     submitted_in,
 )
 
-__all__ = ["Cancellation", "Outcome", "Phase", "Price", "Result", "RunComfy", "Status", "Submitted"]
+__all__ = ["Cancellation", "Outcome", "Phase", "Price", "Result", "RunComfy", "Status", "Submitted", "balance_url"]
 
 T = TypeVar("T")
 
@@ -70,6 +72,9 @@ SUBMIT_TIMEOUT_S = 90.0
 """RunComfy's own clients wait 60 to 120 s for the answer to a POST, and giving up early loses a paid request's id."""
 SLOWEST_UPLOAD = 100_000
 """Bytes a second at which an input may still be sent."""
+
+API_ORIGIN, ACCOUNT_ORIGIN = "https://model-api.runcomfy.net", "https://api.runcomfy.net"
+BALANCE_PATH = "/prod/v2/balance"
 
 ASKED_OFTEN: Collection[About] = ("status", "result")
 RETRIED = (Unavailable, Unreachable, UnreadableReply, TooManyRequests)
@@ -107,12 +112,17 @@ class RunComfy:
         # httpx's time-outs start anew with every byte; these bounds end a reply that drips.
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
         self._longest_submit_s = 2 * connect_timeout_s + 2 * submit_timeout_s
+        self._balance_url = balance_url(self._base)
         self._proxy = None if transport else network.proxy_of(self._base)
+        self._account_proxy = None if transport else network.proxy_of(self._balance_url)
         # No compression: the cap on a reply must hold for what it unpacks to.
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         tls = None if transport else network.tls()
         self._connections = Connections(
             transport=transport, tls=tls, proxy=self._proxy, timeout=self._timeout, headers=headers
+        )
+        self._account_connections = Connections(
+            transport=transport, tls=tls, proxy=self._account_proxy, timeout=self._timeout, headers=headers
         )
         self._direct = (
             DirectGets(
@@ -137,6 +147,7 @@ class RunComfy:
         if self._direct is not None:
             self._direct.close()
         await self._connections.aclose()
+        await self._account_connections.aclose()
 
     async def submit(self, model_id: str, payload: Mapping[str, Any], *, key: str | None) -> Submitted:
         """Ask for a paid generation. Sent once, whatever happens: RunComfy knows no idempotency key.
@@ -175,6 +186,10 @@ class RunComfy:
     async def price(self, model_id: str, *, key: str | None) -> Price:
         """Perhaps not offered: `UnknownModel` then. Raises `ServiceError`, after at most three tries."""
         return await self._get(self._model_url(model_id), key, price_in, "model")
+
+    async def balance(self, *, key: str) -> float:
+        """US dollars that the key's account has left, perhaps less than nothing. Asked once. Raises `ServiceError`."""
+        return balance_in(await self._exchange("GET", self._balance_url, key, "balance"))
 
     async def model(self, model_id: str, *, key: str | None) -> dict[str, Any]:
         """All that the service says about a model, as it says it. Raises `ServiceError`, after at most three tries."""
@@ -232,6 +247,9 @@ class RunComfy:
         fault: ServiceError | None = None
         came: _Came | None = None
         progress = ProxyProgress()
+        of_account = about == "balance"
+        connections = self._account_connections if of_account else self._connections
+        proxy = self._account_proxy if of_account else self._proxy
         try:
             async with asyncio.timeout(longest_s):
                 # Most calls are these: they go the shortest way.
@@ -242,9 +260,9 @@ class RunComfy:
                         if answer.broken is not None:
                             raise answer.broken
                 if came is None:
-                    extensions = {"trace": progress} if self._proxy else {}
+                    extensions = {"trace": progress} if proxy else {}
                     async with (
-                        self._connections.client() as client,
+                        connections.client() as client,
                         client.stream(
                             method, url, headers=headers, content=content, timeout=timeout, extensions=extensions
                         ) as response,
@@ -260,7 +278,7 @@ class RunComfy:
             never_left = isinstance(error, NEVER_LEFT) or (came is None and progress.is_asking_proxy)
             kind = Unreachable if never_left else Unavailable
             text = clean(f"{type(error).__name__}: {error}", key)
-            by_proxy = self._proxy is not None
+            by_proxy = proxy is not None
             fault = kind(text, cause=cause_of(error, never_left=never_left, by_proxy=by_proxy))
         # Raised out here, so that no exception's context leads to a request and its headers. A reply that
         # broke off is still read: JSON shows by itself whether it is whole, and a status may say enough.
@@ -281,6 +299,14 @@ class _Came:
     status: int
     retry_after: str | None
     body: bytearray
+
+
+def balance_url(base: str) -> str:
+    """Where the balance is asked for: at the account's own origin for RunComfy's API; for any other `base` at its own, so that
+    no other host gets its key."""
+    parts = urlsplit(base)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    return (ACCOUNT_ORIGIN if origin.lower() in (API_ORIGIN, f"{API_ORIGIN}:443") else origin) + BALANCE_PATH
 
 
 def _text(header: bytes | None) -> str | None:

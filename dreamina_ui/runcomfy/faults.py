@@ -27,7 +27,7 @@ from dreamina_ui.runcomfy.words import Outcome, outcome_of
 
 __all__ = ["About", "Cause", "cause_of", "fault_in"]
 
-About = Literal["submit", "status", "result", "cancel", "model"]
+About = Literal["submit", "status", "result", "cancel", "model", "balance"]
 Cause = Literal["name", "certificate", "proxy", "refused", "network", "timeout", "dropped", "server"]
 
 BY_ERROR_CODE: Mapping[int, type[ServiceError]] = {

@@ -1,6 +1,8 @@
 """What a video would cost, as the service says it; asked for now and then."""
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dreamina_ui.cards.model_card import Card
@@ -8,27 +10,45 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.errors import ServiceError
 from dreamina_ui.runcomfy.client import Price, RunComfy
 
-__all__ = ["Prices"]
+__all__ = ["UNKNOWN", "Prices"]
 
 KEPT_S = 3600.0
+FAILED_KEPT_S = 60.0
+"""After a try without an answer, what was known before is told for so long."""
 UNKNOWN = Price(None, None)
 
 
+@dataclass(slots=True)
+class _Known:
+    price: Price = UNKNOWN
+    until: float = float("-inf")
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Prices:
-    """Asks for the price of each model once an hour at most."""
+    """Asks for the price of each model once an hour at most, and after a failure once a minute."""
 
     def __init__(self, service: RunComfy, clock: Clock) -> None:
         self._service = service
         self._clock = clock
-        self._prices: dict[str, tuple[float, Price]] = {}
+        self._known: dict[str, _Known] = {}
+
+    async def of(self, card: Card, key: str | None) -> Price:
+        """Unknown where the service does not say; without a key it is not asked, and what is known is told."""
+        known = self._known.setdefault(card.model_id, _Known())
+        if key is None or self._clock.now() < known.until:
+            return known.price
+        async with known.asking:
+            if self._clock.now() >= known.until:
+                # Also where the caller does not wait for the answer.
+                known.until = self._clock.now() + FAILED_KEPT_S
+                try:
+                    known.price = await self._service.price(card.model_id, key=key)
+                    known.until = self._clock.now() + KEPT_S
+                except ServiceError:
+                    pass
+        return known.price
 
     async def estimate_usd(self, card: Card, values: Mapping[str, Any], key: str | None) -> float | None:
-        """None where the service does not say; without a key it is not asked, and what is known is told."""
-        asked_at, price = self._prices.get(card.model_id, (None, UNKNOWN))
-        if key is not None and (asked_at is None or self._clock.now() - asked_at > KEPT_S):
-            try:
-                price = await self._service.price(card.model_id, key=key)
-            except ServiceError:
-                price = UNKNOWN
-            self._prices[card.model_id] = (self._clock.now(), price)
-        return price.estimate_usd(card.duration_s(values) or 0.0)
+        """What such a video would cost in all; None where the service does not say."""
+        return (await self.of(card, key)).estimate_usd(card.duration_s(values))

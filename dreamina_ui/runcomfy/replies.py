@@ -26,6 +26,7 @@ __all__ = [
     "Result",
     "Status",
     "Submitted",
+    "balance_in",
     "cancellation_in",
     "clean",
     "price_in",
@@ -49,6 +50,9 @@ COST_NAMES = (
     "price_usd",
     "charged_usd",
 )
+BALANCE_NAMES = ("balance_usd", "usd_balance", "available_usd", "balance")
+BALANCE_MOST = 1e9
+"""US dollars, owned or owed: a larger number is no balance."""
 BILLS = ("usage", "billing", "metrics", "cost_details")
 
 UNITS: Mapping[str, str] = {
@@ -106,17 +110,25 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for one `unit`: `second` of video, or `output`, or the service's own word. None is unknown."""
+    """US dollars for one `unit`: `second` of video, or `output`, or the service's own word. None is unknown.
+
+    With a `note` the price is a base and no total: what the service says that it depends on, as one line.
+    """
 
     base_price_usd: float | None
     unit: str | None
+    note: str = ""
 
-    def estimate_usd(self, duration_s: float) -> float | None:
-        """US dollars for a video of `duration_s` seconds; None when the price does not say."""
+    def estimate_usd(self, duration_s: float | None) -> float | None:
+        """US dollars for a video of `duration_s` seconds, if that is known; None when the price does not say."""
+        return None if self.note else self.base_usd(duration_s)
+
+    def base_usd(self, duration_s: float | None) -> float | None:
+        """The base for a video of `duration_s` seconds, which need not be all that it costs; None where that is not known."""
         if self.base_price_usd is None:
             return None
         if self.unit == "second":
-            return amount(self.base_price_usd * duration_s)
+            return None if duration_s is None else amount(self.base_price_usd * duration_s)
         return self.base_price_usd if self.unit == "output" else None
 
 
@@ -202,7 +214,23 @@ def cancellation_in(reply: Reply) -> Cancellation:
 def price_in(reply: Reply) -> Price:
     unit = re.sub(r"^(?:usd_)?(?:per_)?(?:1_)?", "", snake(reply.text("price_unit")))
     known = UNITS.get(unit) or UNITS.get(unit.removesuffix("s")) or unit or None
-    return Price(usd(reply.get("base_price_usd")), known)
+    return Price(usd(reply.get("base_price_usd")), known, reply.text("pricing_note"))
+
+
+def balance_in(reply: Reply) -> float:
+    """US dollars, also less than nothing. Raises `UnreadableReply` where there is no such number."""
+    currency = reply.get("currency")
+    if currency is not None and usd({"amount": 1, "currency": currency}) is None:
+        raise UnreadableReply("a balance in another currency", status_code=reply.status_code)
+    micros = (amount(value, signed=True) for value in map(_number, reply.values("balance_microdollars")))
+    found = (
+        *(usd(parsed(value), signed=True) for value in reply.values(*BALANCE_NAMES)),
+        *(value / 1e6 for value in micros if value is not None),
+    )
+    for value in found:
+        if value is not None and abs(value) <= BALANCE_MOST:
+            return value
+    raise UnreadableReply(reply.full_reason or "no balance in the reply", status_code=reply.status_code)
 
 
 def _request_id_in(reply: Reply) -> str | None:
@@ -246,6 +274,11 @@ def _cost_in(reply: Reply) -> float | None:
             if (cost := usd(parsed(level.get(name)))) is not None:
                 return cost
     return None
+
+
+def _number(value: object) -> object:
+    """A whole number that may stand in a string."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) else value
 
 
 def _position(value: object) -> int | None:

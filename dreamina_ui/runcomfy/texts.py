@@ -136,19 +136,22 @@ def is_unfinished(text: str) -> bool:
     return bool(UNFINISHED.search(re.sub(r"[\s_-]+", " ", parted).lower()))
 
 
-def amount(value: object) -> float | None:
-    """A finite number from 0; None otherwise. bool is an int to Python, not to us."""
+def amount(value: object, *, signed: bool = False) -> float | None:
+    """A finite number, from 0 unless `signed`; None otherwise. bool is an int to Python, not to us."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if math.isfinite(number) and (signed or number >= 0) else None
 
 
-def usd(value: object) -> float | None:
-    """US dollars of a number, a text ("$0.42", "0,42 USD") or an object; None for another currency, or none."""
+def usd(value: object, *, signed: bool = False) -> float | None:
+    """US dollars of a number, a text ("$0.42", "0,42 USD") or an object; None for another currency, or none.
+
+    Less than nothing is an amount only where it is `signed`.
+    """
     if isinstance(value, Mapping):
         held: Mapping[str, Any] = {str(name).lower(): part for name, part in value.items()}
         if str(held.get("currency") or held.get("unit") or "usd").strip().lower() not in (
@@ -160,9 +163,12 @@ def usd(value: object) -> float | None:
         ):
             return None
         names = ("usd", "amount_usd", "cost_usd", "total_usd", "total", "amount", "value", "cost", "total_cost")
-        return next((found for name in names if (found := usd(held.get(name))) is not None), None)
+        return next((found for name in names if (found := usd(held.get(name), signed=signed)) is not None), None)
     if not isinstance(value, str):
-        return amount(value)
+        return amount(value, signed=signed)
+    if signed and (minus := re.match(r"((?:us\$|\$|usd)?\s*)[-\u2212]", value.strip(), re.IGNORECASE)):
+        owed = usd(minus[1] + value.strip()[minus.end() :])
+        return None if owed is None else -owed
     text = re.sub(
         r"^(?:us\$|\$|usd)\s*|\s*(?:us\$|\$|usd|us dollars?|dollars?)$", "", value.strip(), flags=re.IGNORECASE
     )

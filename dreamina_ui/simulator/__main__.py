@@ -57,6 +57,9 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
         queue_s=options.queue,
         render=None if options.quick is None else QuickRenderer(options.quick, options.clip),
         price_usd=options.price,
+        price_unit=options.per,
+        pricing_note=options.note,
+        balance_usd=options.balance,
     )
     config = uvicorn.Config(
         app, host=options.host, port=options.port, loop="asyncio", lifespan="on", ws="none",
@@ -76,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--card", type=Path, action="append", metavar="FILE", help="a model card; repeatable")
     parser.add_argument("--quick", type=float, metavar="SECONDS", help="serve --clip after this time")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="the video for --quick")
-    parser.add_argument("--price", type=float, default=0.0, metavar="USD", help="per second of video")
+    parser.add_argument("--price", type=float, default=0.0, metavar="USD", help="of a video; by default free")
+    parser.add_argument("--per", choices=["second", "output"], default="second", help="what the price is for")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a pricing note: the price is no total then")
+    parser.add_argument("--balance", type=float, default=20.0, metavar="USD", help="what the account begins with")
     return parser
 
 

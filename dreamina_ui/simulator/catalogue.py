@@ -12,15 +12,21 @@ __all__ = ["Catalogue"]
 
 
 class Catalogue:
-    """All cards, at one price: `price_usd` for each `price_unit` (`second` or `output`)."""
+    """All cards, at one price: `price_usd` for each `price_unit` (`second` or `output`).
 
-    def __init__(self, cards: Sequence[Mapping[str, Any]], *, price_usd: float, price_unit: str) -> None:
+    A `pricing_note` says that the price is no total, as the service does of most models.
+    """
+
+    def __init__(
+        self, cards: Sequence[Mapping[str, Any]], *, price_usd: float, price_unit: str, pricing_note: str = ""
+    ) -> None:
         if price_unit not in {"second", "output"}:
             message = "price_unit is 'second' or 'output'"
             raise ValueError(message)
         self._cards = {card.model_id: card for card in map(Card.from_json, cards)}
         self._price_usd = price_usd
         self._price_unit = price_unit
+        self._pricing_note = pricing_note
 
     def find(self, model_id: str) -> Card:
         try:
@@ -35,7 +41,6 @@ class Catalogue:
 
     def describe(self, model_id: str, *, with_schema: bool = True) -> dict[str, Any]:
         card = self.find(model_id)
-        paid = f"simulated, {self._price_usd} USD per {self._price_unit}"
         body = {
             "model_id": card.model_id,
             "display_name": card.title,
@@ -43,7 +48,7 @@ class Catalogue:
             "categories": [card.task] if card.task else [],
             "base_price_usd": self._price_usd,
             "price_unit": self._price_unit,
-            "pricing_note": paid if self._price_usd else "simulated, free",
+            "pricing_note": self._pricing_note or None,
         }
         schemas = {"input_schema": card.input_schema, "output_schema": card.output_schema}
         return {**body, **(schemas if with_schema else {})}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 __all__ = ["KINDS", "SHAPES", "Fault", "FaultScript", "Kind", "Phase", "Target"]
 
 
-Target = Literal["submit", "status", "result", "cancel", "model", "output"]
+Target = Literal["submit", "status", "result", "cancel", "model", "balance", "output"]
 Phase = Literal["early", "fate", "late"]
 Kind = Literal[
     "lose_answer", "reset", "http_error", "too_many", "slow", "html", "empty", "truncated", "error_in_200",
@@ -19,7 +19,7 @@ Kind = Literal[
     "no_balance", "bad_key", "forbidden",
 ]  # fmt: skip
 
-_API = frozenset({"submit", "status", "result", "cancel", "model"})
+_API = frozenset({"submit", "status", "result", "cancel", "model", "balance"})
 _ALL = _API | {"output"}
 
 KINDS: Mapping[str, frozenset[str]] = {

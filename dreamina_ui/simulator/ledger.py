@@ -42,6 +42,8 @@ class Record:
     result_polls: int = 0
     cancel_asked: int = 0
     downloads: int = 0
+    cost_usd: float = 0.0
+    """What the account was charged at the end, in US dollars."""
 
     @property
     def ended(self) -> bool:
@@ -62,6 +64,8 @@ class Counters:
     gets: int = 0
     cancels: int = 0
     downloads: int = 0
+    spent_usd: float = 0.0
+    """What all requests have cost, also those that are expired."""
     answered: dict[str, int] = field(default_factory=dict)
 
     def add_reply(self, status: str) -> None:
@@ -111,6 +115,13 @@ class Ledger:
         self.save_counters()
         return record
 
+    def charge(self, usd: float) -> None:
+        """Take US dollars from the account."""
+        if usd:
+            # Exact to the microdollar, which is the service's own unit.
+            self.counters.spent_usd = round(self.counters.spent_usd + usd, 6)
+            self.save_counters()
+
     def save(self, record: Record) -> None:
         _replace(self._requests / f"{record.request_id}.json", asdict(record))
 
@@ -153,12 +164,16 @@ class Ledger:
 
 
 class RenderQueue:
-    """First in, first out: `slots` render at once, each after at least `queue_s` seconds in the queue."""
+    """First in, first out: `slots` render at once, each after at least `queue_s` seconds in the queue.
+
+    `cost` tells what a request is charged with, in US dollars.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         render: Callable[[Record, Path], Awaitable[None]],
+        cost: Callable[[Record], float],
         *,
         slots: int,
         queue_s: float,
@@ -167,6 +182,7 @@ class RenderQueue:
     ) -> None:
         self._ledger = ledger
         self._render = render
+        self._cost = cost
         self._slots = slots
         self._queue_s = queue_s
         self._clock = clock
@@ -246,7 +262,10 @@ class RenderQueue:
         except Exception as error:  # any error fails this request; the queue goes on
             self._move(record, "failed", str(error) or repr(error))
         else:
+            # Only what was made is charged; after a crash between the two writes it is not charged again.
+            record.cost_usd = self._cost(record)
             self._move(record, "succeeded")
+            self._ledger.charge(record.cost_usd)
         finally:
             partial.unlink(missing_ok=True)
 

@@ -47,6 +47,7 @@ class Simulator:
         inputs: Inputs,
         *,
         token: str | None,
+        balance_usd: float,
         render: Renderer,
         slots: int,
         queue_s: float,
@@ -60,10 +61,13 @@ class Simulator:
         self._arriving: set[str] = set()
         """Requests whose files are being kept, before they are in the ledger."""
         self._token = token
+        self._balance_usd = balance_usd
         self._render = render
         self._clock = clock
         self._sleep = sleep
-        self._queue = RenderQueue(ledger, self._make, slots=slots, queue_s=queue_s, clock=clock, sleep=sleep)
+        self._queue = RenderQueue(
+            ledger, self._make, self._cost, slots=slots, queue_s=queue_s, clock=clock, sleep=sleep
+        )
         self._starting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -175,6 +179,8 @@ class Simulator:
         if len(await request.body()) > BODY_MOST:
             raise Refusal(413, 413001, "The body is too large.")
         given = card.check(await read_json(request))
+        if self._balance <= 0 < self._catalogue.cost(1.0):
+            raise Refusal(402, 400002, "Insufficient balance.")
         request_id = str(uuid.uuid4())
         self._arriving.add(request_id)
         try:
@@ -208,7 +214,7 @@ class Simulator:
         if record.finished_at is not None:
             body["finished_at"] = iso_time(record.finished_at)
             if request.query_params.get("include_cost", "").lower() in {"true", "1"}:
-                body["cost"] = self._cost(record)
+                body["cost"] = record.cost_usd
         return Reply(body=body)
 
     async def cancel(self, request: Request) -> Reply:
@@ -224,6 +230,12 @@ class Simulator:
     async def models(self, request: Request) -> Reply:
         self._check_key(request)
         return Reply(body=self._catalogue.search(request.query_params))
+
+    async def balance(self, request: Request) -> Reply:
+        self._check_key(request)
+        usd = self._balance
+        micros = round(usd * 1_000_000)
+        return Reply(body={"balance_usd": usd, "balance_microdollars": micros, "currency": "USD"})
 
     async def output(self, request: Request) -> Reply:
         """The video, a frame of it, or a sound; needs no key, as at the real service."""
@@ -290,9 +302,13 @@ class Simulator:
     def _job(self, record: Record) -> RenderJob:
         return self._catalogue.find(record.model_id).render_job(record.request_id, record.input)
 
+    @property
+    def _balance(self) -> float:
+        """US dollars that are left; those that are being made may bring it below 0, as at the real service."""
+        return round(self._balance_usd - self.ledger.counters.spent_usd, 6)
+
     def _cost(self, record: Record) -> float:
-        if record.state != "succeeded":
-            return 0.0
+        """US dollars for a request that is made."""
         job = self._job(record)
         return self._catalogue.cost(job.frames / job.frames_per_second)
 
@@ -316,6 +332,8 @@ def create_app(
     fetch: Fetch | None = None,
     price_usd: float = 0.0,
     price_unit: str = "second",
+    pricing_note: str = "",
+    balance_usd: float = 20.0,
     keep_s: float = 12 * HOUR_S,
     keep_output_s: float = HOUR_S,
     clock: Callable[[], float] = time.time,
@@ -326,14 +344,16 @@ def create_app(
     `slots` requests render at once, each after at least `queue_s` seconds in the queue. Records live `keep_s`
     seconds from their submit, outputs `keep_output_s` from their end. Without a `token` no key is checked. Without `fetch`, of
     addresses in inputs only those of its own outputs can be loaded.
+    `balance_usd` is what the account had before the first request; each video that is made takes its cost from it.
     Needs no lifespan: the first request starts the queue, `await app.state.simulator.aclose()` ends it.
     """
     ledger = Ledger(folder.absolute(), clock=clock, keep_s=keep_s, keep_output_s=keep_output_s)
     simulator = Simulator(
         ledger,
-        Catalogue(cards, price_usd=price_usd, price_unit=price_unit),
+        Catalogue(cards, price_usd=price_usd, price_unit=price_unit, pricing_note=pricing_note),
         Inputs(folder.absolute() / "inputs"),
         token=token,
+        balance_usd=balance_usd,
         render=render or SubprocessRenderer(fetch=fetch),
         slots=slots,
         queue_s=queue_s,
@@ -362,6 +382,8 @@ def _routes(simulator: Simulator) -> list[Route]:
         Route("/v1/requests/{request_id}/status", api("status", simulator.status)),
         Route("/v1/requests/{request_id}/result", api("result", simulator.result)),
         Route("/v1/requests/{request_id}/cancel", api("cancel", simulator.cancel), methods=["POST"]),
+        # At the real service this is of another host than the rest.
+        Route("/prod/v2/balance", api("balance", simulator.balance)),
         Route("/outputs/{request_id}.{picture:int}.png", output),
         *(Route(f"/outputs/{{request_id}}.{{sound:int}}.{ending}", output) for ending in SOUNDS),
         Route("/outputs/{request_id}.{number:int}.mp4", output),

@@ -1,18 +1,21 @@
-"""Limits on the use of the owner's key: the uses of a day as rows, and blocked visitors.
+"""Limits on the use of the owner's key: the uses of a day as rows, with their money, and blocked visitors.
 
-The transaction that makes a job for the shared key also writes a row of its use. The transaction that ends the job gives the
-use back if the service cannot have charged. The row remains when the job is deleted, so deleting a video gives nothing back.
-A job that is made with a request id (to resume it) sends nothing and uses nothing.
+The transaction that makes a job also writes a row of its use, with what it is expected to cost. The transaction that ends the job
+gives the use back if the service cannot have charged, and else notes what the service reported. The row remains when the job is
+deleted, so deleting a video gives nothing back. A job that is made with a request id (to resume it) sends nothing and uses
+nothing. The uses of visitors' own keys count for no limit, only in the owner's sums.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import sqlalchemy as sa
 
-from dreamina_ui.errors import DailyLimitReached, TooManyActive, VisitorBlocked
+from dreamina_ui.backends import charges
+from dreamina_ui.errors import DailyBudgetReached, DailyLimitReached, TooManyActive, VisitorBlocked
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.database import Database
@@ -22,16 +25,20 @@ __all__ = [
     "DAY_S",
     "Allowances",
     "Block",
+    "BudgetUse",
     "Left",
     "Limits",
     "admit",
     "cost_nothing",
-    "give_back",
     "midnight",
+    "month_start",
     "reserve",
+    "settle",
 ]
 
 DAY_S = 86_400
+TOLD_AT = (80, 100)
+"""Percent of the day's budget: that so much is used up is told once."""
 
 uses = sa.table(
     "allowance_uses",
@@ -40,18 +47,25 @@ uses = sa.table(
     sa.column("backend", sa.Text),
     sa.column("reserved_at", sa.Double),
     sa.column("given_back_at", sa.Double),
+    sa.column("own_key", sa.Boolean),
+    sa.column("model_id", sa.Text),
+    # What was expected when the job was made, and what the service reported; NULL is unknown.
+    sa.column("booked_usd", sa.Double),
+    sa.column("cost_usd", sa.Double),
 )
+notices = sa.table("budget_notices", sa.column("backend", sa.Text), sa.column("day", sa.Double))
 blocks = sa.table("blocks", sa.column("visitor_id", sa.Text), sa.column("reason", sa.Text), sa.column("at", sa.Double))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of unfinished jobs at once, and of jobs made in a day (UTC); None is no limit."""
+    """The limits of unfinished jobs at once, and of jobs made and US dollars spent in a day (UTC); None is no limit."""
 
     active: int
     active_per_visitor: int
     daily: int | None = None
     daily_per_visitor: int | None = None
+    daily_budget_usd: float | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -60,6 +74,7 @@ class Limits:
             active_per_visitor=settings.max_active_per_visitor,
             daily=settings.daily_limit,
             daily_per_visitor=settings.daily_limit_per_visitor,
+            daily_budget_usd=settings.daily_budget_usd,
         )
 
 
@@ -70,6 +85,14 @@ class Left:
     per_visitor: int | None
     in_all: int | None
     renews_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """What today's videos on the shared key have cost, or are expected to, in US dollars; those of `unknown` are not in it."""
+
+    spent_usd: float
+    unknown: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +107,11 @@ def midnight(now: float) -> float:
     return now // DAY_S * DAY_S
 
 
+def month_start(now: float) -> float:
+    """The beginning of the month (UTC) of `now`; both in seconds since the epoch."""
+    return datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
 def cost_nothing(job: Job) -> bool:
     """Whether the service cannot have charged: the job was cancelled before it started, or failed without a request id.
 
@@ -94,10 +122,13 @@ def cost_nothing(job: Job) -> bool:
     return job.state is State.FAILED and job.request_id is None
 
 
-def admit(connection: sa.Connection, made: Sequence[Job], limits: Limits | None) -> None:
+def admit(
+    connection: sa.Connection, made: Sequence[Job], limits: Limits | None, booked: Mapping[str, float] | None = None
+) -> None:
     """Check that the jobs of one click may be made, in the serialised transaction that makes them.
 
-    Raises `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`.
+    `booked` has the US dollars that they are expected to cost, by job id, as far as that is known. Raises `VisitorBlocked`,
+    `TooManyActive`, `DailyLimitReached` or `DailyBudgetReached`.
     """
     first = made[0]
     if first.request_id is None and connection.execute(_BLOCK_OF, {"of_visitor": first.visitor_id}).first():
@@ -106,10 +137,11 @@ def admit(connection: sa.Connection, made: Sequence[Job], limits: Limits | None)
         _check_active(connection, first, len(made), limits)
         if not first.own_key:
             _check_day(connection, first, len(made), limits)
+            _check_budget(connection, first, sum((booked or {}).values()), limits.daily_budget_usd)
 
 
-def reserve(connection: sa.Connection, made: Sequence[Job]) -> None:
-    """Write the uses of jobs for the shared key, in the transaction that makes them."""
+def reserve(connection: sa.Connection, made: Sequence[Job], booked: Mapping[str, float] | None = None) -> None:
+    """Write the uses of jobs, in the transaction that makes them, with what they are expected to cost."""
     reserved = [
         {
             "job_id": job.job_id,
@@ -117,20 +149,28 @@ def reserve(connection: sa.Connection, made: Sequence[Job]) -> None:
             "backend": job.backend,
             "reserved_at": job.created_at,
             "given_back_at": None,
+            "own_key": job.own_key,
+            "model_id": job.model_id,
+            "booked_usd": (booked or {}).get(job.job_id),
+            "cost_usd": job.cost_usd,
         }
         for job in made
-        if not job.own_key and not cost_nothing(job)
+        if not cost_nothing(job)
     ]
     if reserved:
         connection.execute(sa.insert(uses), reserved)
 
 
-def give_back(connection: sa.Connection, changed: Sequence[Job]) -> None:
-    """Give back the uses of the jobs that cost nothing, in the transaction that ends them. Idempotent."""
+def settle(connection: sa.Connection, changed: Sequence[Job]) -> None:
+    """Give back the uses of the jobs that cost nothing, and note what the others have cost, in the transaction that changes them.
+    Idempotent."""
     for job in changed:
         if cost_nothing(job):
             this = sa.update(uses).where(uses.c.job_id == job.job_id, uses.c.given_back_at.is_(None))
             connection.execute(this.values(given_back_at=job.finished_at or job.created_at))
+        elif job.cost_usd is not None and charges(job.backend):
+            values = {"of_job": job.job_id, "of_request": job.request_id, "usd": job.cost_usd}
+            connection.execute(_COST if job.request_id is None else _COST_OF_REQUEST, values)
 
 
 class Allowances:
@@ -147,18 +187,19 @@ class Allowances:
     async def left(self, visitor_id: str) -> Left:
         """What is left for the visitor's next click; never negative, even if a limit was lowered today."""
         today = midnight(self._now())
-        if self._limits.daily_per_visitor is None and self._limits.daily is None:
+        budget = self._limits.daily_budget_usd if charges(self._backend) else None
+        if self._limits.daily_per_visitor is None and self._limits.daily is None and budget is None:
             return Left(None, None, today + DAY_S)
 
         def rest(connection: sa.Connection, limit: int | None, *mine: sa.ColumnElement[bool]) -> int | None:
             return None if limit is None else max(0, limit - _used(connection, self._backend, today, *mine))
 
         def work(connection: sa.Connection) -> Left:
-            return Left(
-                rest(connection, self._limits.daily_per_visitor, uses.c.visitor_id == visitor_id),
-                rest(connection, self._limits.daily),
-                today + DAY_S,
-            )
+            in_all = rest(connection, self._limits.daily)
+            if budget is not None and _spent(connection, self._backend, today).spent_usd >= budget:
+                in_all = 0
+            per_visitor = rest(connection, self._limits.daily_per_visitor, uses.c.visitor_id == visitor_id)
+            return Left(per_visitor, in_all, today + DAY_S)
 
         return await self._database.read(work)
 
@@ -168,6 +209,25 @@ class Allowances:
         mine = sa.select(uses.c.visitor_id, count).where(*_of_day(self._backend, midnight(self._now())))
         query = mine.group_by(uses.c.visitor_id).order_by(count.desc(), uses.c.visitor_id)
         return await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
+
+    async def budget_use(self) -> BudgetUse:
+        """What today's videos on the shared key cost, for all replicas."""
+        today = midnight(self._now())
+        return await self._database.read(lambda connection: _spent(connection, self._backend, today))
+
+    async def newly_used_up(self) -> list[int]:
+        """The percentages of today's budget, of `TOLD_AT`, that are used up and were not returned before, to any replica."""
+        budget, today = self._limits.daily_budget_usd, midnight(self._now())
+        if budget is None or not charges(self._backend):
+            return []
+        spent_usd = (await self.budget_use()).spent_usd
+        reached = [percent for percent in TOLD_AT if spent_usd > 0 and spent_usd >= round(budget * percent / 100, 6)]
+
+        def note(connection: sa.Connection) -> list[int]:
+            day = {"backend": self._backend, "day": today, "budget_usd": budget}
+            return [percent for percent in reached if connection.execute(_TOLD, {**day, "percent": percent}).rowcount]
+
+        return await self._database.run(note) if reached else []
 
     async def block(self, visitor_id: str, reason: str = "") -> int:
         """Refuse a visitor's clicks from now on, and cancel the jobs that are not sent yet. Returns their count.
@@ -196,9 +256,14 @@ class Allowances:
         return await self._database.read(lambda connection: [Block(*row) for row in connection.execute(query)])
 
     async def forget(self, before: float) -> None:
-        """Remove the uses before a time, in seconds since the epoch; never today's."""
-        old = sa.delete(uses).where(uses.c.reserved_at < min(before, midnight(self._now())))
-        await self._database.run(lambda connection: connection.execute(old))
+        """Remove the uses before a time, in seconds since the epoch; never this month's, which the owner's sums need."""
+        kept_from = min(before, month_start(self._now()))
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.delete(uses).where(uses.c.reserved_at < kept_from))
+            connection.execute(sa.delete(notices).where(notices.c.day < kept_from))
+
+        await self._database.run(work)
 
 
 def _check_active(connection: sa.Connection, job: Job, more: int, limits: Limits) -> None:
@@ -225,6 +290,19 @@ def _counts_of_active(*, own_key: bool) -> tuple[sa.Select[Any], sa.Select[Any]]
 
 # Made once, so that SQLAlchemy compiles them once: they run for each click.
 _ACTIVE = {own_key: _counts_of_active(own_key=own_key) for own_key in (False, True)}
+_COST = (
+    sa.update(uses).where(uses.c.job_id == sa.bindparam("of_job")).values(cost_usd=sa.bindparam("usd", type_=sa.Double))
+)
+# A job that was resumed has no use of its own: its request is the first one's.
+_COST_OF_REQUEST = (
+    sa.update(uses)
+    .where(uses.c.job_id.in_(sa.select(jobs.c.job_id).where(jobs.c.request_id == sa.bindparam("of_request"))))
+    .values(cost_usd=sa.bindparam("usd", type_=sa.Double))
+)
+_TOLD = sa.text(
+    "INSERT INTO budget_notices (backend, day, budget_usd, percent) VALUES (:backend, :day, :budget_usd, :percent) "
+    "ON CONFLICT DO NOTHING"
+)
 _BLOCK_OF = sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == sa.bindparam("of_visitor"))
 
 
@@ -238,9 +316,26 @@ def _check_day(connection: sa.Connection, job: Job, more: int, limits: Limits) -
         raise DailyLimitReached(scope="all", limit=in_all)
 
 
+def _check_budget(connection: sa.Connection, job: Job, more_usd: float, budget: float | None) -> None:
+    """What is not known is not in the sums, so that a used-up budget also refuses jobs of an unknown price."""
+    if budget is None or not charges(job.backend):
+        return
+    spent_usd = _spent(connection, job.backend, midnight(job.created_at)).spent_usd
+    if spent_usd >= budget or round(spent_usd + more_usd, 6) > budget:
+        raise DailyBudgetReached
+
+
+def _spent(connection: sa.Connection, backend: str, today: float) -> BudgetUse:
+    usd = sa.func.coalesce(uses.c.cost_usd, uses.c.booked_usd)
+    query = sa.select(sa.func.sum(usd), sa.func.count() - sa.func.count(usd)).where(*_of_day(backend, today))
+    spent_usd, unknown = connection.execute(query).one()
+    return BudgetUse(round(spent_usd or 0.0, 6), unknown)
+
+
 def _of_day(backend: str, today: float) -> tuple[sa.ColumnElement[bool], ...]:
     # Without an end: a replica whose clock is a day behind must not count against yesterday's allowance.
-    return (uses.c.backend == backend, uses.c.reserved_at >= today, uses.c.given_back_at.is_(None))
+    of_owner = uses.c.own_key.is_(sa.false())
+    return (uses.c.backend == backend, uses.c.reserved_at >= today, uses.c.given_back_at.is_(None), of_owner)
 
 
 def _used(connection: sa.Connection, backend: str, today: float, *conditions: sa.ColumnElement[bool]) -> int:
@@ -251,5 +346,5 @@ def _used(connection: sa.Connection, backend: str, today: float, *conditions: sa
 def _cancel_waiting(connection: sa.Connection, visitor_id: str, now: float) -> int:
     waiting = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.state == State.WAITING)
     changed = change_rows(connection, waiting, lambda job: job.cancel(now))
-    give_back(connection, changed)
+    settle(connection, changed)
     return len(changed)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
-from dreamina_ui.storage.allowances import blocks, uses
+from dreamina_ui.storage.allowances import blocks, settle, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
 
@@ -41,13 +41,15 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Videos that were or may have been paid, at one backend with one kind of key, and their cost.
+    """Videos that were or may have been paid, of one model at one backend with one kind of key, and their cost.
 
-    The cost of `unpriced` of them is unknown: they are not finished, or the service did not report it.
+    The cost of `unpriced` of them is unknown: they are not finished, or the service did not report it. `model_id` is empty where
+    all models are one sum, and for videos of before this was kept.
     """
 
     backend: str
     own_key: bool
+    model_id: str
     videos: int
     usd: float
     unpriced: int
@@ -175,6 +177,14 @@ class JobQueries:
         query = sa.select(newest.cost_usd).where(*kind, *made).order_by(newest.created_at.desc()).limit(1)
         return await self._database.read(lambda connection: connection.scalar(query))
 
+    async def newest_cost_usd(self, backend: str, model_id: str, frames: int | None, *, own_key: bool) -> float | None:
+        """The cost of the newest video of a kind, of any visitor; None without any."""
+        same_length = jobs.c.frames.is_(None) if frames is None else jobs.c.frames == frames
+        kind = (jobs.c.backend == backend, jobs.c.model_id == model_id, jobs.c.own_key.is_(own_key), same_length)
+        made = (jobs.c.state == State.SUCCEEDED, jobs.c.cost_usd.is_not(None))
+        query = sa.select(jobs.c.cost_usd).where(*kind, *made).order_by(jobs.c.finished_at.desc()).limit(1)
+        return await self._database.read(lambda connection: connection.scalar(query))
+
     async def delete(self, visitor_id: str, job_ids: Sequence[str], now: float) -> int:
         """Put jobs that have ended into the bin. Returns their count."""
         return await self._mark(visitor_id, job_ids, now)
@@ -200,7 +210,10 @@ class JobQueries:
             connection.execute(sa.update(uses).where(uses.c.visitor_id == former).values(visitor_id=visitor_id))
 
         def move(connection: sa.Connection) -> None:
-            change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now))
+            settle(
+                connection,
+                change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now)),
+            )
             move_rows(connection, former, visitor_id)
 
         # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
@@ -262,28 +275,20 @@ class Overview:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def spending(self, since: float) -> list[Spending]:
-        """The spending on jobs made since a time. Jobs with the same request id are one video, paid once."""
-        free = sa.or_(
-            sa.and_(jobs.c.state == State.CANCELLED, jobs.c.started_at.is_(None)),
-            sa.and_(jobs.c.state == State.FAILED, jobs.c.request_id.is_(None)),
-        )
-        video = sa.func.coalesce(jobs.c.request_id, jobs.c.job_id)
-        videos = (
-            sa.select(jobs.c.backend, jobs.c.own_key, sa.func.max(jobs.c.cost_usd).label("usd"))
-            .where(jobs.c.created_at >= since, sa.not_(free))
-            .group_by(jobs.c.backend, jobs.c.own_key, video)
-            .subquery()
-        )
-        priced = sa.func.count(videos.c.usd)
+    async def spending(self, since: float, *, by_model: bool = False) -> list[Spending]:
+        """The spending on videos made since a time, deleted ones included; a video that was resumed is paid once."""
+        model_id = uses.c.model_id if by_model else sa.literal("")
+        kind = (uses.c.backend, uses.c.own_key, model_id.label("model"))
         query = (
-            sa.select(videos.c.backend, videos.c.own_key, sa.func.count(), sa.func.sum(videos.c.usd), priced)
-            .group_by(videos.c.backend, videos.c.own_key)
-            .order_by(videos.c.backend, videos.c.own_key)
+            sa.select(*kind, sa.func.count(), sa.func.sum(uses.c.cost_usd), sa.func.count(uses.c.cost_usd))
+            .where(uses.c.reserved_at >= since, uses.c.given_back_at.is_(None))
+            .group_by(uses.c.backend, uses.c.own_key, *([uses.c.model_id] if by_model else []))
+            .order_by(uses.c.backend, uses.c.own_key, sa.literal_column("model"))
         )
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [
-            Spending(backend, bool(own), count, usd or 0.0, count - known) for backend, own, count, usd, known in rows
+            Spending(backend, bool(own), model, count, usd or 0.0, count - known)
+            for backend, own, model, count, usd, known in rows
         ]
 
     async def by_state(self) -> dict[State, int]:

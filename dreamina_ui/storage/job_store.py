@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from dreamina_ui.errors import AlreadyUsed, IllegalMove, JobNotFound, LeaseLost, RequestTaken
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.allowances import Limits, admit, give_back, reserve
+from dreamina_ui.storage.allowances import Limits, admit, reserve, settle
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import change_rows, is_used, job_of, jobs, own_keys, values_of, write_row
 
@@ -28,14 +28,22 @@ class JobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, made: Sequence[Job], limits: Limits | None = None, *, is_call: bool = False) -> list[Job]:
+    async def add(
+        self,
+        made: Sequence[Job],
+        limits: Limits | None = None,
+        *,
+        is_call: bool = False,
+        booked: Mapping[str, float] | None = None,
+    ) -> list[Job]:
         """Make the rows of one click, in the transaction that checks the limits. Returns the jobs.
 
-        If the click already has jobs, returns those and makes none; of a call of a program, whoever they belong to.
-        Raises `AlreadyUsed` if they are deleted, however long ago, `VisitorBlocked`, `TooManyActive` or `DailyLimitReached`;
-        then nothing is written.
+        `booked` has the US dollars that the jobs are expected to cost, by job id, as far as that is known. If the click already
+        has jobs, returns those and makes none; of a call of a program, whoever they belong to. Raises `AlreadyUsed` if they are
+        deleted, however long ago, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `DailyBudgetReached`; then nothing is
+        written.
         """
-        return await self._database.run(lambda connection: self._add(connection, made, limits, is_call))
+        return await self._database.run(lambda connection: self._add(connection, made, limits, is_call, booked or {}))
 
     async def restore(self, made: Sequence[Job]) -> int:
         """Make the rows of finished jobs whose share ids have none. Returns their count. Replicas may do this at once."""
@@ -167,7 +175,14 @@ class JobStore:
         values = {"of_visitor": visitor_id}
         return await self._database.read(lambda connection: connection.execute(_KEY_NOTE, values).first() is not None)
 
-    def _add(self, connection: sa.Connection, made: Sequence[Job], limits: Limits | None, is_call: bool) -> list[Job]:
+    def _add(
+        self,
+        connection: sa.Connection,
+        made: Sequence[Job],
+        limits: Limits | None,
+        is_call: bool,
+        booked: Mapping[str, float],
+    ) -> list[Job]:
         self._database.serialise(connection)
         first = made[0]
         if first.click_id is not None:
@@ -180,9 +195,9 @@ class JobStore:
                 return shown
             if rows or is_used(connection, "click", first.click_id, None if is_call else first.visitor_id):
                 raise AlreadyUsed
-        admit(connection, made, limits)
+        admit(connection, made, limits, booked)
         connection.execute(sa.insert(jobs), [values_of(job) for job in made])
-        reserve(connection, [job for job in made if job.request_id is None])
+        reserve(connection, [job for job in made if job.request_id is None], booked)
         return list(made)
 
     async def _change_batch(
@@ -192,7 +207,7 @@ class JobStore:
 
         def work(connection: sa.Connection) -> list[Job]:
             changed = change_rows(connection, those, change)
-            give_back(connection, changed)
+            settle(connection, changed)
             return changed
 
         return await self._database.run(work)
@@ -250,5 +265,5 @@ def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job]
     changed = replace(change(job), generation=job.generation)
     if changed != job:
         write_row(connection, changed)
-        give_back(connection, [changed])
+        settle(connection, [changed])
     return changed

@@ -171,7 +171,7 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     Migration(
         # Votes on videos, and what each voter has chosen.
-        "votes",
+        "0013_votes",
         (
             """
             CREATE TABLE votes (
@@ -196,6 +196,29 @@ MIGRATIONS: Sequence[Migration] = (
             )
             """,
             "CREATE INDEX ballots_by_address ON ballots (vote_id, address)",
+        ),
+    ),
+    Migration(
+        # What a use is expected to cost and has cost, for the day's budget and the owner's sums. Jobs on visitors' own keys have
+        # uses, too, which count for no limit. And which parts of which day's budget were told to be used up.
+        "0014_money",
+        (
+            "ALTER TABLE allowance_uses ADD COLUMN own_key BOOLEAN NOT NULL DEFAULT FALSE",
+            "ALTER TABLE allowance_uses ADD COLUMN model_id TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE allowance_uses ADD COLUMN booked_usd DOUBLE PRECISION",
+            "ALTER TABLE allowance_uses ADD COLUMN cost_usd DOUBLE PRECISION",
+            "UPDATE allowance_uses SET model_id = (SELECT jobs.model_id FROM jobs WHERE jobs.job_id = allowance_uses.job_id), "
+            "cost_usd = (SELECT jobs.cost_usd FROM jobs WHERE jobs.job_id = allowance_uses.job_id) "
+            "WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = allowance_uses.job_id)",
+            # A job that was resumed is one video with the first of its request.
+            "INSERT INTO allowance_uses (job_id, visitor_id, backend, reserved_at, own_key, model_id, cost_usd) "
+            "SELECT job_id, visitor_id, backend, created_at, own_key, model_id, cost_usd FROM jobs WHERE own_key "
+            "AND NOT (state = 'cancelled' AND started_at IS NULL) AND NOT (state = 'failed' AND request_id IS NULL) "
+            "AND NOT EXISTS (SELECT 1 FROM jobs AS earlier WHERE earlier.request_id = jobs.request_id "
+            "AND earlier.created_at < jobs.created_at)",
+            "CREATE INDEX jobs_costs ON jobs (backend, model_id, own_key, frames, finished_at) WHERE cost_usd IS NOT NULL",
+            "CREATE TABLE budget_notices (backend TEXT NOT NULL, day DOUBLE PRECISION NOT NULL, "
+            "budget_usd DOUBLE PRECISION NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (backend, day, budget_usd, percent))",
         ),
     ),
 )

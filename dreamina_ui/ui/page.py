@@ -137,7 +137,7 @@ class Page:
         batch.current.change(
             self.watch_batch,
             inputs=batch.current,
-            outputs=[*batch.outputs, history.stale],
+            outputs=[*batch.outputs, history.stale, account.balance_due],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -247,6 +247,8 @@ class Page:
                     update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
+                if job.ended and not is_first:
+                    update |= self.account.balance_changed(job.job_id, request)
                 is_first = False
                 yield update | self._buttons(job)
         except DreaminaError as error:
@@ -261,10 +263,13 @@ class Page:
         """The history is updated when one of the jobs ends or gets its poster."""
         if not batch_id:
             return
-        draws = Draws()
+        draws, ended = Draws(), None
         async for update, progress in self.batch.watch(batch_id, request):
             if draws.now(progress, at_first=True):
                 update |= self.history.refreshed()
+            if ended is not None and progress.ended != ended:
+                update |= self.account.balance_changed(f"{batch_id} {progress.ended}", request)
+            ended = progress.ended
             yield update
 
     async def show_on_stage(self, event: gr.EventData) -> Update:

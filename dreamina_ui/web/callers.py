@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, tzinfo
-from typing import TypeVar
+from ipaddress import ip_address
+from typing import Any, TypeVar
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from dreamina_ui.wording import Words
 __all__ = ["CALL_KEY_LEAST", "Callers", "words_for", "zone_of"]
 
 T = TypeVar("T")
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 RESENT = "x-dreamina-resent"
 CALL_KEY_LEAST = 16
 """Characters of an idempotency key that nobody else chooses by chance."""
@@ -40,11 +42,25 @@ def zone_of(request: "gr.Request | Request") -> tzinfo:
 
 
 class Callers:
-    """`now` gives seconds since the epoch. With `login`, a Hugging Face account is one visitor in every browser."""
+    """`now` gives seconds since the epoch. With `login`, a Hugging Face account is one visitor in every browser.
 
-    def __init__(self, visitors: Visitors, now: Callable[[], float] = time.time, *, login: bool = False) -> None:
+    The owner is who has signed in as `owner`, a name at Hugging Face; and, if the app `serves_this_machine_alone`, whoever asks
+    from it.
+    """
+
+    def __init__(
+        self,
+        visitors: Visitors,
+        now: Callable[[], float] = time.time,
+        *,
+        login: bool = False,
+        owner: str | None = None,
+        serves_this_machine_alone: bool = False,
+    ) -> None:
         self.now = now
         self._login = login
+        self._owner = owner
+        self._serves_this_machine_alone = serves_this_machine_alone
         self._visitors = visitors
         self._stops: dict[str, asyncio.Event] = {}
 
@@ -88,6 +104,20 @@ class Callers:
         visitor_id, raw = self.known_visitor(request), request.request
         made: str | None = raw.scope.get(KEY_VISITOR) if raw is not None else None
         return visitor_id if made is None or (self._login and _signed_in(request, self.now())) else made
+
+    def is_owner(self, request: gr.Request) -> bool:
+        """Whether the request is surely of the owner of the studio, and of its key."""
+        raw = request.request
+        if raw is None:
+            return False
+        if self._login and self._owner and (user := _user(request, self.now())):
+            name = user.get("preferred_username")
+            return isinstance(name, str) and name.lower() == self._owner.lower()
+        # A proxy or tunnel on this machine may bring anybody; it says so.
+        is_direct = not any(name in raw.headers for name in FORWARDED)
+        return (
+            self._serves_this_machine_alone and is_direct and raw.client is not None and _is_loopback(raw.client.host)
+        )
 
     def address(self, request: gr.Request) -> str:
         """The address of the open net that asks; an empty text where there is none."""
@@ -139,8 +169,22 @@ class Callers:
                 del self._stops[page]
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 def _signed_in(request: gr.Request, now: float) -> str | None:
     """The account in the session that Gradio has signed: OpenID's `sub`, which never changes."""
+    sub = (_user(request, now) or {}).get("sub")
+    return sub if isinstance(sub, str) and sub else None
+
+
+def _user(request: gr.Request, now: float) -> Mapping[str, Any] | None:
+    """What Hugging Face said of the account in the session that Gradio has signed."""
     raw = request.request
     session = raw.scope.get("session") if raw is not None else None
     info = session.get("oauth_info") if isinstance(session, Mapping) else None
@@ -149,5 +193,5 @@ def _signed_in(request: gr.Request, now: float) -> str | None:
     expires_at = info.get("expires_at")
     if isinstance(expires_at, int | float) and expires_at < now:
         return None
-    sub = info["userinfo"].get("sub")
-    return sub if isinstance(sub, str) and sub else None
+    user: Mapping[str, Any] = info["userinfo"]
+    return user

@@ -1,8 +1,9 @@
-"""The MCP server of a started app, called by the official client: seven tools, and only the client's own jobs."""
+"""The MCP server of a started app, called by the official client: eight tools, and only the client's own jobs."""
 
 import asyncio
 import json
 import re
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,11 +23,11 @@ from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.web.visitors import Visitors
 from tests.api.tool_schemas import faults_of_tool
 from tests.rig import CARD, OTHER_CARD, make_clip, rigged
-from tests.servers import ROOT, Server, SimulatorServer
+from tests.servers import ROOT, Server, SimulatorServer, wait_for
 
 KEY, OWN, OTHER = "rc-test-key-0123456789", "rc-own-key-0123456789", "rc-other-key-0123456789"
 TOOLS = [
-    *("list_models", "generate_video", "job_status", "cancel_job", "list_videos"),
+    *("list_models", "generate_video", "generate_batch", "job_status", "cancel_job", "list_videos"),
     *("join_videos", "export_video"),
 ]
 OTHER_PATH = ROOT / "tests" / "other-card.json"
@@ -114,7 +115,7 @@ def request_count(service: SimulatorServer) -> int:
     return len(service.control("ledger", KEY)["requests"])
 
 
-def test_there_are_seven_tools(studio: Server) -> None:
+def test_there_are_eight_tools(studio: Server) -> None:
     """None of the page's events is a tool; the card's fields are the inputs, and the price is stated."""
 
     async def list_tools() -> list[types.Tool]:
@@ -131,6 +132,11 @@ def test_there_are_seven_tools(studio: Server) -> None:
     assert "Only some models take this" in inputs["properties"]["steps"]["description"]
     assert "121 (5 s), 241 (10 s). Default: 121." in inputs["properties"]["frames"]["description"]
     assert "0.25 US dollars of real money" in str(tools[1].description)
+    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "idempotency_key"]
+    assert tools[2].inputSchema["required"] == ["rows"]
+    row = tools[2].inputSchema["properties"]["rows"]["items"]
+    assert row["properties"] == {name: each for name, each in inputs["properties"].items() if name != "idempotency_key"}
+    assert "0.25 US dollars of real money" in str(tools[2].description)
     for tool in tools:
         assert not faults_of_tool(tool.name, str(tool.description), tool.inputSchema)
 
@@ -211,6 +217,33 @@ def test_every_model_of_the_studio_makes_videos(studio: Server, service: Simulat
     assert answer["ignored_arguments"] == ["frames"], "another model's argument is said, and not sent"
 
 
+def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer) -> None:
+    """All are started at once; the same key gives the same jobs, and with other rows it is refused; rows may be JSON text."""
+    key = str(uuid.uuid4())
+    rows = [{"text": "a boat", "Steps": "3"}, {"model": CARD.model_id, "prompt": "a kite", "frames": "10 s"}]
+
+    async def call() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        async with mcp_client(studio) as session:
+            values: dict[str, Any] = {"rows": rows, "model": OTHER_CARD.model_id, "idempotency_key": key}
+            answers = [content_of(await session.call_tool("generate_batch", values))]
+            answers.append(content_of(await session.call_tool("generate_batch", {**values, "rows": json.dumps(rows)})))
+            refused = content_of(await session.call_tool("generate_batch", {**values, "rows": rows[1:]}))
+            listed = content_of(await session.call_tool("list_videos", {}))
+            assert {each["job"]["job_id"] for each in listed["videos"]} == {
+                each["job"]["job_id"] for each in answers[0]["videos"]
+            }
+            return answers, refused
+
+    before = request_count(service)
+    (first, again), refused = asyncio.run(call())
+    assert [each["job"]["model_id"] for each in first["videos"]] == [OTHER_CARD.model_id, CARD.model_id]
+    assert [each["job"]["settings"].get("steps", each["job"]["frames"]) for each in first["videos"]] == [3, 241]
+    assert [each["job"]["job_id"] for each in again["videos"]] == [each["job"]["job_id"] for each in first["videos"]]
+    assert "job_status" in first["next"]
+    assert refused["field"] == "idempotency_key"
+    wait_for(lambda: request_count(service) == before + 2)
+
+
 @pytest.mark.parametrize(
     ("tool", "values", "field", "words"),
     [
@@ -246,6 +279,23 @@ def test_every_model_of_the_studio_makes_videos(studio: Server, service: Simulat
             {"prompt": "x", "idempotency_key": 5},
             "idempotency_key",
             "idempotency_key: 5 is not a text.",
+        ),
+        ("generate_batch", {}, "rows", "rows: please fill this in."),
+        ("generate_batch", {"rows": 3}, "rows", "rows: 3 is not a list."),
+        ("generate_batch", {"rows": [{"prompt": "x"}, {}]}, "rows[1].prompt", "rows[1].prompt: please fill this in."),
+        (
+            *("generate_batch", {"rows": [{"prompt": "x", "mood": 1}]}, "rows[0].mood"),
+            "rows[0].mood: this model has no such field.",
+        ),
+        (
+            *("generate_batch", {"rows": [{"prompt": "x", "frame": 1}]}, "rows[0].frame"),
+            "rows[0].frame: there is no such argument; did you mean frames?",
+        ),
+        (
+            "generate_batch",
+            {"rows": [{"prompt": "x", "model": "y"}]},
+            "rows[0].model",
+            f"rows[0].model: “y” is not one of {CARD.model_id}, {OTHER_CARD.model_id}.",
         ),
         ("job_status", {}, "job_id", "job_id: please fill this in."),
         ("job_status", {"job_id": 3}, "job_id", "job_id: 3 is not a text."),

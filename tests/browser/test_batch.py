@@ -235,7 +235,7 @@ def test_a_table_and_a_sweep_of_two_models(new_batch: Page, tmp_path: Path) -> N
     expect(plan.locator("tbody tr")).to_have_count(2)
     expect(plan).to_contain_text(f"1 with {PICTURE_TITLE}")
     page.click("#batch-start")
-    expect(rows(page, "succeeded")).to_have_count(2, timeout=30_000)
+    expect(rows(page, "succeeded")).to_have_count(2)
     expect(rows(page).nth(1)).to_contain_text(PICTURE_TITLE)
 
     page.reload()
@@ -268,5 +268,5 @@ def test_a_table_and_a_sweep_of_two_models(new_batch: Page, tmp_path: Path) -> N
     page.click("#batch-start")
     expect(rows(page)).to_have_count(2)
     expect(rows(page).first).to_contain_text("A kite over a lake")
-    expect(rows(page, "succeeded")).to_have_count(2, timeout=30_000)
+    expect(rows(page, "succeeded")).to_have_count(2)
     expect(rows(page).nth(1)).to_contain_text(PICTURE_TITLE)

@@ -85,7 +85,7 @@ def test_sound_has_its_own_player(card_page: Page) -> None:
     expect(page.locator("#field-duration input")).to_have_value("6")
     page.click("#generate")
     sound = page.locator("#screen .outputs audio")
-    expect(sound).to_be_visible(timeout=60_000)
+    expect(sound).to_be_visible()
     page.wait_for_function("node => Math.abs(node.duration - 6) < 0.2", arg=sound.element_handle())
     expect(page.locator("#player")).to_be_hidden()
     expect(page.locator("a[download]")).to_have_count(1)
@@ -129,7 +129,7 @@ def test_pictures_are_dropped_pasted_and_sent(card_server: Server, card_page: Pa
     expect(page.locator("#problem-last_image")).to_contain_text("Last frame: “a.wav” is not a picture.")
     page.locator("#field-motion textarea").fill("waves roll in")
     page.click("#generate")
-    expect(page.locator("#player video")).to_be_visible(timeout=60_000)
+    expect(page.locator("#player video")).to_be_visible()
     requests = sorted((studio.data / "simulator" / "requests").glob("*.json"))
     [sent] = [json.loads(path.read_text())["input"] for path in requests]
     assert sent["image"] == f"data:image/jpeg;sha256,{hashlib.sha256(picture.read_bytes()).hexdigest()}"

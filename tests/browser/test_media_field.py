@@ -129,7 +129,7 @@ def test_a_video_begins_with_what_was_dropped(browser: Browser, studio: Server, 
     expect(page.locator("#media-speech audio")).to_be_attached()
     with page.expect_response(re.compile(r"/dreamina/(saved|video)/.*\.mp4|/dreamina/saved/")):
         page.click("#generate")
-        expect(page.locator("#player video")).to_be_visible(timeout=60_000)
+        expect(page.locator("#player video")).to_be_visible()
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
     source = page.locator("#player video").get_attribute("src") or page.locator("#player video").evaluate(
         "v => v.currentSrc"
@@ -243,7 +243,7 @@ def test_a_model_that_changes_between_form_and_click_is_said(browser: Browser, t
         expect(page.locator("#field-prompt textarea")).to_have_value("A boat on a lake")
         expect(page.locator("#field-style textarea")).to_have_value("")
         page.click("#generate")
-        expect(page.locator("#player video")).to_be_visible(timeout=60_000)
+        expect(page.locator("#player video")).to_be_visible()
         # The model is gone: its click is refused in the same way, and its video is still there.
         page.fill("#field-prompt textarea", "Another boat")
         server.stop()

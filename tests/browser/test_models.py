@@ -51,7 +51,7 @@ def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: P
     )
     expect(page.locator("#field-image_urls textarea")).to_have_value(re.compile("kite.png"))
     page.click("#generate")
-    expect(page.locator("#player video")).to_be_visible(timeout=60_000)
+    expect(page.locator("#player video")).to_be_visible()
 
     pick(page, "Dreamina 3.0 Pro")
     expect(page.locator("#field-aspect_ratio")).to_be_visible()

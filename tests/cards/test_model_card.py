@@ -133,6 +133,9 @@ def test_duration_comes_from_frames() -> None:
     """121 frames at 24 a second are a little over 5 seconds."""
     assert CARD.duration_s({"frames": 121}) == pytest.approx(5.04, abs=0.01)
     assert CARD.duration_s({}) is None
+    seconds = load_card(Path(__file__).parent / "image-to-video.json")
+    assert [seconds.duration_s({"duration": given}) for given in (10, "5", "5s", "7.5 s")] == [10, 5, 5, 7.5]
+    assert [seconds.duration_s({"duration": given}) for given in (0, -1, True, "long", None, 1e9)] == [None] * 6
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,19 @@ import pytest
 from dreamina_ui.backends import Backend
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.engine.keys import KEPT_S, KEY_AWAITED_S, TRIES_EACH, TRIES_IN_ALL, TRIES_S, VISITORS_MOST
-from dreamina_ui.errors import KeyMissing, KeyNeeded, KeyRefused, KeyUnchecked, OwnKeyLost, TooManyKeys, UnknownRequest
+from dreamina_ui.errors import (
+    InvalidInput,
+    KeyMissing,
+    KeyNeeded,
+    KeyRefused,
+    KeyUnchecked,
+    OwnKeyLost,
+    TooManyKeys,
+    UnknownRequest,
+)
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.simulator import Fault
-from tests.rig import VALUES, Clock, Gate, Rig, engine_settings, rigged
+from tests.rig import OTHER_CARD, VALUES, Clock, Gate, Rig, engine_settings, rigged
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -296,6 +306,24 @@ async def test_a_batch_goes_with_the_visitors_key(tmp_path: Path) -> None:
         await rig.engine.keys.bring("ann", ANNS)
         assert {(await rig.finish(job)).state for job in made} == {State.SUCCEEDED}
         assert bearers(rig.gate) == [ANNS] * 3
+
+
+async def test_a_batch_of_a_program_goes_with_the_key_that_comes_with_it(tmp_path: Path) -> None:
+    """It is checked first; a second call of the same name is no second batch, whoever asks, and of other videos it is refused."""
+    async with rigged(tmp_path, backend="runcomfy", key=SHARED, more_cards=[OTHER_CARD]) as rig:
+        open_to(rig, SHARED, ANNS)
+        rows, models = [VALUES, {"text": "a boat"}], [None, OTHER_CARD.model_id]
+        submit = partial(rig.engine.batches.submit, is_call=True, key=ANNS)
+        with pytest.raises(KeyRefused):
+            await rig.engine.batches.submit("ann", rows, "call-1", models, is_call=True, key="wrong")
+        made = await submit("ann", rows, "call-1", models)
+        assert [job.own_key for job in made] == [True, True]
+        assert [job.job_id for job in await submit("bob", rows, "call-1", models)] == [job.job_id for job in made]
+        for other, of in (([VALUES, VALUES], [None, None]), (rows[:1], [None]), ([*rows, VALUES], [*models, None])):
+            with pytest.raises(InvalidInput):
+                await submit("ann", other, "call-1", of)
+        assert {(await rig.finish(job)).state for job in made} == {State.SUCCEEDED}
+        assert bearers(rig.gate) == [ANNS] * 2
 
 
 async def test_the_simulator_asks_for_no_key(tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
             await page.compose.show_price(request, *[value] * len(page.compose.price_inputs))
             assert await page.compose.fill_from_file(value, request)
             assert (await page.account.save_key(value, request))[0] == ""
+            assert await page.account.show_balance(value, request) == ""
             assert rig.gate.posts == 0
             assert caplog.records == [], value
     assert caplog.records == []

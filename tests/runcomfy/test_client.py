@@ -32,6 +32,7 @@ BODIES: dict[str, object] = {
     "result": {"status": "in_queue"},
     "cancel": {"outcome": "cancelled"},
     "price": {},
+    "balance": {"balance_usd": 1.5},
 }
 Answer = httpx.Response | Exception
 Kind = type[errors.ServiceError]
@@ -85,6 +86,8 @@ class Service:
 def ask(api: RunComfy, name: str, key: str | None = KEY) -> Awaitable[Any]:
     if name == "submit":
         return api.submit("maker/model", {"prompt": "a fox", "aspect_ratio": "16×9"}, key=key)
+    if name == "balance":
+        return api.balance(key=str(key))
     return api.price("maker/model", key=key) if name == "price" else getattr(api, name)("r-1", key=key)
 
 

@@ -43,6 +43,7 @@ CALLS: dict[str, Call] = {
     "result": lambda api: api.result("r-1", key=KEY),
     "cancel": lambda api: api.cancel("r-1", key=KEY),
     "price": lambda api: api.price("maker/model", key=KEY),
+    "balance": lambda api: api.balance(key=KEY),
 }
 
 
@@ -496,9 +497,11 @@ async def test_cancel(status: int, body: object, expected: object) -> None:
         ({"base_price_usd": 0.1, "price_unit": "second"}, Price(0.1, "second"), 0.5),
         (
             {"base_price_usd": 2, "price_unit": "output", "pricing_note": "a\nclip"},
-            Price(2.0, "output"),
-            2.0,
+            Price(2.0, "output", "a clip"),
+            None,  # the service calls it a base then, and no total
         ),
+        ({"base_price_usd": 2, "price_unit": "output", "pricing_note": "none"}, Price(2.0, "output"), 2.0),
+        ({"base_price_usd": 2, "price_unit": "output", "pricing_note": None}, Price(2.0, "output"), 2.0),
         ({"base_price_usd": 2, "price_unit": "pixel"}, Price(2.0, "pixel"), None),
         ({"base_price_usd": 2, "price_unit": "per 5 seconds"}, Price(2.0, "5_seconds"), None),
         *(
@@ -522,6 +525,37 @@ async def test_price(body: object, expected: Price, five_seconds_usd: float | No
     price = await answer("price", 200, body)
     assert price == expected
     assert price.estimate_usd(5.0) == five_seconds_usd
+    assert price.estimate_usd(None) == (five_seconds_usd if price.unit == "output" else None)
+
+
+NEGATIVE: Sequence[object] = (-3.2, "-3.20", "-$3.20", "$-3.20", "\u22123.20 USD")
+NO_BALANCES: Sequence[object] = (1e300, 10**400, -1e12, True, "", "much", [], {})
+NO_REPLIES: Sequence[object] = ({}, [], 12.5, b"", b"<html>1.50</html>", b'{"balance_us')
+BALANCES: list[tuple[int, object, object]] = [
+    (200, {"balance_usd": 12.5, "balance_microdollars": 1, "currency": "USD"}, 12.5),
+    *((200, {"balance_usd": given}, -3.2) for given in NEGATIVE),
+    (200, {"balance_usd": 0, "currency": "usd"}, 0.0),
+    (200, {"balance_usd": "1,234.50"}, 1234.5),
+    (200, {"balance_usd": None, "balance_microdollars": -1_500_000}, -1.5),
+    (200, {"balance_microdollars": "2500000"}, 2.5),
+    (200, {"balance_usd": "soon", "balance_microdollars": 1_000_000}, 1.0),
+    (200, {"data": {"balance_usd": 3}}, 3.0),
+    (200, {"balance": {"amount": -3, "currency": "USD"}}, -3.0),
+    (200, {"balance_usd": 1, "currency": "EUR"}, errors.UnreadableReply),
+    *((200, {"balance_usd": given}, errors.UnreadableReply) for given in NO_BALANCES),
+    (200, b'{"balance_usd": NaN}', errors.UnreadableReply),
+    *((200, body, errors.UnreadableReply) for body in NO_REPLIES),
+    (200, {"balance_usd": 5} | code(400004), errors.KeyRefused),
+    (401, {}, errors.KeyRefused),
+    (404, {"message": "no such route"}, errors.UnknownRequest),
+    (503, b"<html></html>", errors.Unavailable),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), BALANCES)
+async def test_balance(status: int, body: object, expected: object) -> None:
+    """A balance may be negative and stand in a text; what is none is a fault of the call, never a number."""
+    await expect("balance", status, body, expected)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ async def call(client: httpx.AsyncClient, on: str, request_id: str) -> httpx.Res
         return await client.post(MODEL, json=PROMPT)
     if on == "cancel":
         return await client.post(f"/v1/requests/{request_id}/cancel")
-    paths = {"model": MODEL, "output": f"/outputs/{request_id}.mp4"}
+    paths = {"model": MODEL, "balance": "/prod/v2/balance", "output": f"/outputs/{request_id}.mp4"}
     return await client.get(paths.get(on, f"/v1/requests/{request_id}/{on}"))
 
 

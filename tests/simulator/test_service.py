@@ -174,6 +174,42 @@ async def test_include_cost_adds_the_cost(
         assert "cost" not in await result(client, request_id)
 
 
+async def test_the_balance_goes_down_with_each_video(
+    tmp_path: Path, card: dict[str, Any], clip: Path, calling: Calling
+) -> None:
+    """Only a video that was made costs; what was spent is known after a restart, and with nothing left a submit is refused."""
+
+    def app() -> Any:
+        return create_app(
+            tmp_path, cards=[card], token="secret", queue_s=0, render=QuickRenderer(0, clip),
+            price_usd=0.3, price_unit="output", pricing_note="more with sound", balance_usd=0.5,
+        )  # fmt: skip
+
+    async def balance(client: Any) -> dict[str, Any]:
+        answer = await client.get("/prod/v2/balance", headers={"Authorization": "Bearer secret"})
+        return dict(answer.json())
+
+    async with calling(app()) as client:
+        assert (await client.get("/prod/v2/balance")).status_code == 401
+        client.headers["Authorization"] = "Bearer secret"
+        assert (await client.get(MODEL)).json()["pricing_note"] == "more with sound"
+        assert await balance(client) == {"balance_usd": 0.5, "balance_microdollars": 500_000, "currency": "USD"}
+        fault = {"on": "submit", "kind": "failed_result"}
+        await client.post("/_simulator/faults", json=fault)
+        await reach(client, await submit(client), "completed")
+        assert (await balance(client))["balance_usd"] == 0.5
+        request_id = await submit(client)
+        await reach(client, request_id, "completed")
+        assert (await result(client, request_id, "?include_cost=true"))["cost"] == 0.3
+        assert (await balance(client))["balance_usd"] == 0.2
+    async with calling(app()) as client:
+        client.headers["Authorization"] = "Bearer secret"
+        await reach(client, await submit(client), "completed")
+        assert (await balance(client))["balance_microdollars"] == -100_000
+        answer = await client.post(MODEL, json=PROMPT)
+        assert (answer.status_code, answer.json()["error_code"]) == (402, 400002)
+
+
 @pytest.mark.parametrize("request_id", ["unknown", "..%2F..%2Fetc", "a%20b", "%00", "x" * 500])
 @pytest.mark.parametrize(("method", "call"), [("GET", "status"), ("GET", "result"), ("POST", "cancel")])
 async def test_unknown_ids_are_not_found(
@@ -195,7 +231,7 @@ async def test_the_token_is_required(
         headers = {b"Authorization": header} if header else {}
         for method, path in (
             ("POST", MODEL), ("GET", MODEL), ("GET", "/v1/models"), ("GET", "/v1/requests/x/status"),
-            ("GET", "/_simulator/ledger"), ("POST", "/_simulator/faults"),
+            ("GET", "/prod/v2/balance"), ("GET", "/_simulator/ledger"), ("POST", "/_simulator/faults"),
         ):  # fmt: skip
             answer = await client.request(method, path, json=PROMPT, headers=headers)
             assert (answer.status_code, answer.json()["error_code"]) == (401, 400004)
@@ -233,7 +269,7 @@ async def test_models_are_described_and_found(tmp_path: Path, card: dict[str, An
         assert model["display_name"] == "Dreamina 3.0 Pro"
         assert model["input_schema"] == card["input_schema"]
         price = (model["base_price_usd"], model["price_unit"], model["pricing_note"])
-        assert price == (0.0, "second", "simulated, free")
+        assert price == (0.0, "second", None)
         found = (await client.get("/v1/models?search=dreamina&kind=text-to-video")).json()
         assert found["total"] == 1
         assert "input_schema" not in found["models"][0]

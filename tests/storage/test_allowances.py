@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dreamina_ui.errors import DailyLimitReached, StoreError, TooManyActive, VisitorBlocked
+from dreamina_ui.errors import DailyBudgetReached, DailyLimitReached, StoreError, TooManyActive, VisitorBlocked
 from dreamina_ui.jobs import HOLDER, MOVES, TERMINAL, Job, State
 from dreamina_ui.settings import Settings
 from dreamina_ui.simulator import Fault
-from dreamina_ui.storage.allowances import DAY_S, Allowances, Left, Limits, midnight
+from dreamina_ui.storage.allowances import DAY_S, Allowances, BudgetUse, Left, Limits, midnight, month_start
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_queries import JobQueries
+from dreamina_ui.storage.job_queries import JobQueries, Overview, Spending
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.migrations import MIGRATIONS, migrate
 from tests.rig import VALUES, Rig, rigged
@@ -45,8 +45,8 @@ class Stores:
         return (await self.allowances().left(visitor_id)).per_visitor
 
     def not_given_back(self) -> set[str]:
-        """The ids of jobs whose use was not given back."""
-        return set(self.rows("SELECT job_id FROM allowance_uses WHERE given_back_at IS NULL"))
+        """The ids of jobs on the shared key whose use was not given back."""
+        return set(self.rows("SELECT job_id FROM allowance_uses WHERE given_back_at IS NULL AND NOT own_key"))
 
     def rows(self, query: str) -> list[Any]:
         return list(self.database.transact(lambda connection: connection.scalars(sa.text(query)).all()))
@@ -211,6 +211,152 @@ async def test_a_job_on_its_visitors_own_key_does_not_count(stores: Stores) -> N
     assert stores.not_given_back() == {"shared"}
 
 
+# The budget of the day
+
+TWO_DOLLARS = replace(NO_LIMIT, daily_budget_usd=2.0)
+
+
+def paying(job_id: str, **values: Any) -> Job:
+    return a_job(job_id, backend="runcomfy", model_id="kling/v3", **values)
+
+
+async def book(stores: Stores, *job_ids: str, usd: float | None = None, **values: Any) -> None:
+    """One click of jobs, each of them expected to cost so much."""
+    made = [replace(paying(name, **values), click_id=job_ids[0], variation=n) for n, name in enumerate(job_ids)]
+    booked = {} if usd is None else dict.fromkeys(job_ids, usd)
+    await stores.store.add(made, TWO_DOLLARS, booked=booked)
+
+
+async def spent(stores: Stores) -> BudgetUse:
+    return await stores.allowances(TWO_DOLLARS, "runcomfy").budget_use()
+
+
+async def test_a_click_that_the_budget_does_not_cover_is_refused(stores: Stores) -> None:
+    """All of its jobs or none; a cheaper click still fits, and the next day begins anew."""
+    await book(stores, "a", "b", usd=0.7)
+    with pytest.raises(DailyBudgetReached):
+        await book(stores, "c", "d", usd=0.4)
+    assert await spent(stores) == BudgetUse(1.4, 0)
+    await book(stores, "e", usd=0.6)
+    with pytest.raises(DailyBudgetReached):
+        await book(stores, "f", usd=0.000001)
+    assert {job.job_id for job in await stores.store.unfinished()} == {"a", "b", "e"}
+    await book(stores, "own", usd=5.0, own_key=True)
+    stores.at = midnight(NOON) + DAY_S
+    await book(stores, "tomorrow", usd=2.0, created_at=stores.at)
+    assert await spent(stores) == BudgetUse(2.0, 0)
+
+
+async def test_what_a_video_cost_takes_the_place_of_what_was_expected(stores: Stores) -> None:
+    """Cheaper ones make room, dearer ones take it; a failure that the service did not charge costs nothing."""
+    await book(stores, "a", "b", usd=1.0)
+    await stores.store.change("a", lambda job: replace(ended(sent(job)), cost_usd=0.25))
+    assert await spent(stores) == BudgetUse(1.25, 0)
+    await stores.store.change("b", lambda job: replace(ended(sent(job), State.FAILED), cost_usd=0.0))
+    assert await spent(stores) == BudgetUse(0.25, 0)
+    await book(stores, "c", usd=1.0)
+    await stores.store.change("c", lambda job: replace(ended(sent(job)), cost_usd=7.5))
+    assert await spent(stores) == BudgetUse(7.75, 0)
+    with pytest.raises(DailyBudgetReached):
+        await book(stores, "d")
+
+
+@pytest.mark.parametrize(
+    ("end", "usd"),
+    [
+        (ended(paying("a"), State.CANCELLED), 0.0),
+        (ended(sent(paying("a")), State.CANCELLED), 0.0),
+        (ended(paying("a"), State.FAILED), 0.0),
+        (ended(replace(sent(paying("a")), started_at=NOON), State.CANCELLED), 1.5),
+        (ended(sent(paying("a")), State.FAILED), 1.5),
+        (ended(paying("a"), State.UNCERTAIN), 1.5),
+        (ended(sent(paying("a"))), 1.5),
+    ],
+    ids=["unsent", "queued", "refused", "begun and cancelled", "failed there", "uncertain", "succeeded"],
+)
+async def test_only_what_was_not_charged_leaves_the_budget(stores: Stores, end: Job, usd: float) -> None:
+    """As with the counts; what may have been charged counts with what was expected."""
+    await book(stores, "a", usd=1.5)
+    await stores.store.change("a", lambda _: end)
+    assert await spent(stores) == BudgetUse(usd, 0)
+
+
+async def test_a_price_that_is_not_known_counts_when_it_is_reported(stores: Stores) -> None:
+    """Until then it is no part of the sum, which says so; a budget that is used up refuses it all the same."""
+    await book(stores, "a", "b")
+    assert await spent(stores) == BudgetUse(0.0, 2)
+    await stores.store.change("a", lambda job: replace(ended(sent(job)), cost_usd=1.75))
+    assert await spent(stores) == BudgetUse(1.75, 1)
+    await book(stores, "c", usd=0.25)
+    with pytest.raises(DailyBudgetReached):
+        await book(stores, "d")
+
+
+async def test_the_cost_of_a_resumed_job_is_that_of_its_request(stores: Stores) -> None:
+    """The job that watches the same request again has no use of its own, and finds out what the first one cost."""
+    await book(stores, "a", usd=1.0)
+    await stores.store.change("a", lambda job: ended(sent(job), State.FAILED))
+    again = replace(sent(paying("again")), request_id="request-of-a", click_id="resume a 1")
+    await stores.store.add([again])
+    await stores.store.change("again", lambda job: replace(ended(job), cost_usd=0.5))
+    assert await spent(stores) == BudgetUse(0.5, 0)
+
+
+async def test_without_a_budget_nothing_is_refused(stores: Stores) -> None:
+    """Neither is what costs nothing, whatever the budget."""
+    await stores.store.add([paying("a")], NO_LIMIT, booked={"a": 1e6})
+    nothing = replace(NO_LIMIT, daily_budget_usd=0.0)
+    await stores.store.add([a_job("free")], nothing)
+    with pytest.raises(DailyBudgetReached):
+        await stores.store.add([paying("b", own_key=False)], nothing)
+    await stores.store.add([paying("c", own_key=True)], nothing)
+
+
+async def test_a_used_up_budget_leaves_no_videos(stores: Stores) -> None:
+    """The page says so before the click."""
+    allowances = stores.allowances(TWO_DOLLARS, "runcomfy")
+    assert (await allowances.left("ann")).in_all is None
+    await book(stores, "a", usd=2.0)
+    assert (await allowances.left("ann")).in_all == 0
+    assert (await stores.allowances(TWO_DOLLARS).left("ann")).in_all is None
+
+
+async def test_a_used_up_budget_is_told_once_a_day(stores: Stores) -> None:
+    """At 80 and at 100 percent; again after a restart it is not, and a larger budget is another one."""
+
+    async def told(limits: Limits = TWO_DOLLARS) -> list[int]:
+        return await stores.allowances(limits, "runcomfy").newly_used_up()
+
+    await book(stores, "a", usd=1.5)
+    assert await told() == []
+    await book(stores, "b", usd=0.1)
+    assert (await told(), await told()) == ([80], [])
+    await book(stores, "c", usd=0.4)
+    assert (await told(), await told()) == ([100], [])
+    assert await told(replace(TWO_DOLLARS, daily_budget_usd=2.2)) == [80]
+    stores.at += DAY_S
+    assert await told() == []
+    await book(stores, "d", usd=2.0, created_at=stores.at)
+    assert await told() == [80, 100]
+    assert await told(NO_LIMIT) == []
+
+
+async def test_the_owners_sums_keep_this_months_uses(stores: Stores) -> None:
+    """What is pruned is older; the sums are by model and kind of key, and jobs that cost nothing are in none."""
+    await book(stores, "a", usd=1.0)
+    await book(stores, "b", own_key=True)
+    await book(stores, "c")
+    await stores.store.change("b", lambda job: replace(ended(sent(job)), cost_usd=0.5))
+    await stores.store.change("c", lambda job: job.cancel(NOON))
+    await stores.store.add([paying("old", created_at=month_start(NOON) - 1)])
+    await stores.allowances().forget(NOON + DAY_S)
+    overview = Overview(stores.database)
+    sums = [Spending("runcomfy", False, "kling/v3", 1, 0.0, 1), Spending("runcomfy", True, "kling/v3", 1, 0.5, 0)]
+    assert await overview.spending(0.0, by_model=True) == sums
+    assert await overview.spending(0.0) == [replace(each, model_id="") for each in sums]
+    assert await overview.spending(NOON + 1) == []
+
+
 # What is left
 
 
@@ -269,6 +415,34 @@ async def test_uses_of_an_older_version_count(url: str) -> None:
         database.prepare()
         stores = Stores(database, JobStore(database), JobQueries(database))
         assert stores.not_given_back() == {f"paid-{number}" for number in range(1, 6)}
+
+
+async def test_the_money_of_an_older_version_is_known(url: str) -> None:
+    """The migration takes models and costs from the jobs, those on own keys included; a resumed job is paid once."""
+    with closing(Database(url)) as database:
+        before = [migration.name for migration in MIGRATIONS].index("0014_money")
+        database.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:before]))
+        columns = "job_id, share_id, visitor_id, backend, model_id, payload, outputs, cancel_requested, version"
+        for name, rest in (
+            ("a", f"'succeeded', 'r1', FALSE, 0.5, {NOON}"),
+            ("b", f"'succeeded', 'r2', TRUE, 0.25, {NOON}"),
+            ("c", f"'succeeded', 'r2', TRUE, 0.25, {NOON + 1}"),
+            ("d", f"'failed', NULL, TRUE, NULL, {NOON}"),
+        ):
+            row = f"'{name}', '{name}', 'ann', 'runcomfy', 'kling/v3', '{{}}', '[]', FALSE, 1"
+            more = "state, request_id, own_key, cost_usd, created_at"
+            execute(database, f"INSERT INTO jobs ({columns}, {more}) VALUES ({row}, {rest})")
+        execute(
+            database,
+            "INSERT INTO allowance_uses (job_id, visitor_id, backend, reserved_at) "
+            f"VALUES ('a', 'ann', 'runcomfy', {NOON}), ('removed', 'ann', 'runcomfy', {NOON})",
+        )
+        database.prepare()
+        assert await Overview(database).spending(0.0, by_model=True) == [
+            Spending("runcomfy", False, "", 1, 0.0, 1),
+            Spending("runcomfy", False, "kling/v3", 1, 0.5, 0),
+            Spending("runcomfy", True, "kling/v3", 1, 0.25, 0),
+        ]
 
 
 # Blocks

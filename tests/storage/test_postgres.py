@@ -11,16 +11,16 @@ import pytest
 import sqlalchemy as sa
 
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DailyLimitReached, LeaseLost, StoreError, TooManyActive
+from dreamina_ui.errors import DailyBudgetReached, DailyLimitReached, LeaseLost, StoreError, TooManyActive
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.simulator import QuickRenderer, create_app
-from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.allowances import Allowances, Limits
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, RENEWED_EVERY_S, Leases
 from tests.rig import CARD, VALUES, Gate, engine_settings, make_clip, video_of
-from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
+from tests.storage.test_job_store import NO_LIMIT, NOON, a_job, ended, sent
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -76,22 +76,33 @@ def age_leases(replica: Replica, seconds: float) -> None:
         (Limits(active=100, active_per_visitor=3), 15),
         (Limits(active=100, active_per_visitor=100, daily=11), 11),
         (Limits(active=100, active_per_visitor=100, daily_per_visitor=2), 10),
+        (Limits(active=100, active_per_visitor=100, daily_budget_usd=1.3), 13),
     ],
-    ids=["active", "active of a visitor", "of the day", "of a visitor's day"],
+    ids=["active", "active of a visitor", "of the day", "of a visitor's day", "of the day's budget"],
 )
 async def test_parallel_clicks_never_exceed_a_limit(replicas: list[Replica], limits: Limits, fit: int) -> None:
     """Of fifty parallel clicks by five visitors, through two replicas, exactly as many fit as allowed."""
 
     async def click(number: int) -> bool:
-        job = a_job(f"job-{number}", visitor_id=f"visitor-{number % 5}", click_id=f"click-{number}")
+        name, visitor_id = f"job-{number}", f"visitor-{number % 5}"
+        job = a_job(name, visitor_id=visitor_id, click_id=f"click-{number}", backend="runcomfy")
         try:
-            await replicas[number % 2].store.add([job], limits)
-        except (TooManyActive, DailyLimitReached):
+            await replicas[number % 2].store.add([job], limits, booked={name: 0.1})
+        except (TooManyActive, DailyLimitReached, DailyBudgetReached):
             return False
         return True
 
     made = await asyncio.gather(*(click(number) for number in range(AT_ONCE)))
     assert sum(made) == fit == len(await replicas[0].store.unfinished())
+
+
+async def test_one_replica_tells_that_the_budget_is_used_up(replicas: list[Replica]) -> None:
+    """Of many that look at once, one is told of each part."""
+    limits = Limits(active=100, active_per_visitor=100, daily_budget_usd=1.0)
+    await replicas[0].store.add([a_job(backend="runcomfy")], limits, booked={"job-1": 1.0})
+    looking = [Allowances(replica.database, limits, "runcomfy", now=lambda: NOON) for replica in replicas * 10]
+    told = await asyncio.gather(*(allowances.newly_used_up() for allowances in looking))
+    assert sorted(percent for each in told for percent in each) == [80, 100]
 
 
 async def test_the_same_click_on_two_replicas_is_one(replicas: list[Replica]) -> None:

@@ -13,6 +13,7 @@ from dreamina_ui.cards.batches import LineProblem, plan_csv, plan_lines, plan_sw
 from dreamina_ui.cards.model_card import card_of, load_card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.runcomfy.client import Price
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.ui.html.batch import (
     ModelPrice,
@@ -207,6 +208,17 @@ def test_there_is_no_price_of_all_where_one_is_not_known() -> None:
             ("", ["3 with A · About $0.50", "2 with B · The last one cost $0.20"]),
         ),
         (Backend.RUNCOMFY, [unknown], ("Price unknown", [])),
+        (
+            Backend.RUNCOMFY,
+            [known, replace(unknown, said=Price(0.5, "second", "4K costs more"))],
+            (
+                "",
+                [
+                    "3 with A · About $0.50",
+                    "2 with B · Base price $0.50 per second · The base price is not the total; RunComfy says: “4K costs more”",
+                ],
+            ),
+        ),
         (Backend.SIMULATOR, [known, ModelPrice("B", 2, 0.0)], (WORDS.say("price.free"), ["3 with A", "2 with B"])),
     ):
         assert prices_text(prices, backend, WORDS) == expected
@@ -258,7 +270,7 @@ def test_the_table_of_a_batch_keeps_each_rows_model() -> None:
     assert html.count("data-open") == 3
     [link] = re.findall(r'href="data:text/csv;charset=utf-8,([^"]*)"', html)
     table = unquote(link)
-    assert table.startswith("model,prompt,image_urls,frames,seed,aspect_ratio,text,steps")
+    assert table.startswith("\ufeffmodel,prompt,image_urls,frames,seed,aspect_ratio,text,steps")
     plan = plan_csv(CARD, table.replace("gone/model", CARD.model_id).encode(), {}, models=SEVERAL)
     assert plan.question is not None
     assert plan.question.left_out == ("text", "steps")

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.errors import DreaminaError
-from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.callers import FORWARDED, Callers
 from dreamina_ui.web.visitors import (
     COOKIE,
     KEY_BROUGHT,
@@ -237,6 +237,54 @@ async def test_only_a_visitor_who_can_be_recognised_again_may_spend() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as browser:
         lost = await browser.get("/", headers={"Cookie": f"{COOKIE}={forged}"})
         assert (lost.status_code, lost.text) == (403, "visitor_lost")
+
+
+@pytest.mark.parametrize(
+    ("client_host", "headers", "alone", "is_owner"),
+    [
+        ("127.0.0.1", {}, True, True),
+        ("::1", {}, True, True),
+        ("::ffff:127.0.0.1", {}, True, True),
+        ("127.0.0.1", {}, False, False),
+        ("192.168.1.20", {}, True, False),
+        ("testclient", {}, True, False),
+        *(("127.0.0.1", {name: "203.0.113.9"}, True, False) for name in FORWARDED),
+    ],
+)
+async def test_the_owner_is_who_is_at_the_machine_alone(
+    client_host: str, headers: dict[str, str], alone: bool, is_owner: bool
+) -> None:
+    """Only where nobody else can reach the app; what a proxy or a tunnel on this machine brings may be anybody."""
+    callers = Callers(VISITORS, serves_this_machine_alone=alone, owner="ann")
+
+    async def ask(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(callers.is_owner(gr.Request(request))))
+
+    transport = httpx.ASGITransport(Starlette(routes=[Route("/", ask)]), client=(client_host, 5000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app", headers=headers) as browser:
+        assert (await browser.get("/")).text == str(is_owner)
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "login", "expires_at", "is_owner"),
+    [
+        ("ann", "ann", True, 2000.0, True),
+        ("Ann", "ann", True, 2000.0, True),
+        ("bob", "ann", True, 2000.0, False),
+        ("ann", None, True, 2000.0, False),
+        ("ann", "ann", False, 2000.0, False),
+        ("ann", "ann", True, 900.0, False),
+        (None, "None", True, 2000.0, False),
+    ],
+)
+def test_the_owner_of_a_space_is_who_signed_in_by_its_name(
+    name: str | None, owner: str | None, login: bool, expires_at: float, is_owner: bool
+) -> None:
+    """By the session that is signed here, and while it is valid."""
+    callers = Callers(VISITORS, lambda: 1000.0, login=login, owner=owner)
+    user = {"sub": "64af", "preferred_username": name}
+    scope = {**named("http", ""), "session": {"oauth_info": {"userinfo": user, "expires_at": expires_at}}}
+    assert callers.is_owner(gr.Request(Request(scope))) == is_owner
 
 
 class KeyApp:

@@ -20,6 +20,8 @@ from dreamina_ui.cards.values import written
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.media.record import file_name
+from dreamina_ui.runcomfy.client import Price
+from dreamina_ui.runcomfy.prices import UNKNOWN
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
@@ -88,12 +90,14 @@ def columns_html(models: Models, words: Words) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class ModelPrice:
-    """What the `count` videos of a model cost together; None if that is not known, or what the last one cost is not."""
+    """What the `count` videos of a model cost together; None if that is not known, or what the last one cost is not. `said` is
+    what the service says of the price of one."""
 
     title: str
     count: int
     usd: float | None
     last_usd: float | None = None
+    said: Price = UNKNOWN
 
 
 def prices_text(prices: Sequence[ModelPrice], backend: Backend, words: Words) -> tuple[str, list[str]]:
@@ -102,14 +106,20 @@ def prices_text(prices: Sequence[ModelPrice], backend: Backend, words: Words) ->
     There is no price of all where that of one model is not known.
     """
     if len(prices) == 1:
-        return words.price(backend, prices[0].usd, prices[0].last_usd), []
+        return _price_text(prices[0], backend, words), []
     known = [each.usd for each in prices if each.usd is not None]
     total = words.price(backend, sum(known)) if len(known) == len(prices) else ""
     counts = [words.say("batch.of_model", model=each.title, count=each.count) for each in prices]
     if not backend.charges:
         return total, counts
-    said = (words.price(backend, each.usd, each.last_usd) for each in prices)
+    said = (_price_text(each, backend, words) for each in prices)
     return total, [f"{count} · {price}" for count, price in zip(counts, said, strict=True)]
+
+
+def _price_text(price: ModelPrice, backend: Backend, words: Words) -> str:
+    said = price.said
+    text = words.price(backend, price.usd, price.last_usd, base_usd=said.base_price_usd, unit=said.unit)
+    return " · ".join(filter(None, (text, words.price_note(said.note))))
 
 
 def plan_html(plan: Plan, models: Models, price: str, of_models: Sequence[str], words: Words) -> Markup:
@@ -307,7 +317,8 @@ def _can_name_models(models: Models) -> bool:
 
 
 def _csv_link(table: str) -> str:
-    return "data:text/csv;charset=utf-8," + quote(table)
+    # Without the mark, Excel takes the letters for others.
+    return "data:text/csv;charset=utf-8," + quote(f"\ufeff{table}")
 
 
 def _column_class(field: Field | None) -> str:

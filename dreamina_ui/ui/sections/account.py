@@ -1,4 +1,4 @@
-"""The account: the rest of today's allowance, and the visitor's own key."""
+"""The account: the rest of today's allowance, the visitor's own key, and the balance of the account behind a key."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, KeyMissing, OwnKeyLost, VisitorLost, VisitorUnknown
+from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.translations import Fixed
@@ -18,6 +19,9 @@ from dreamina_ui.wording import Words
 __all__ = ["Account", "AllowanceOf", "Left", "left_html"]
 
 _LEFT = Markup('<p class="left">{}</p>')
+_BALANCE = Markup('<p class="balance{quiet}">{text}</p>')
+ASKED_AGAIN_S = 60.0
+"""The page asks for the balance at most once in so long, unless a video was made."""
 _NOTE = Markup('<p class="note" role="status">{}</p>')
 
 
@@ -58,6 +62,9 @@ class Account:
         self._allowance_of = left
         with gr.Row(elem_classes="account", equal_height=False, visible=login or engine.keys.offered) as self.section:
             self.left = gr.HTML("", elem_id="allowance", js_on_load=None)
+            self.balance = gr.HTML("", elem_id="balance", js_on_load=None)
+            # Its change asks for the balance, in an event of its own: nothing else waits for the service.
+            self.balance_due = kept_text("balance-due")
             if login:
                 # Gradio's icon is a file in its package: its address has a path of the server, and is refused.
                 gr.LoginButton(size="sm", icon=None, elem_id="login", scale=0, min_width=160)
@@ -82,7 +89,7 @@ class Account:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.left, self.message, self.forget]
+        return [self.left, self.message, self.forget, self.balance, self.balance_due]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         gr.on(
@@ -93,18 +100,48 @@ class Account:
             **quiet,
         )
         self.forget.click(self.forget_key, outputs=[self.key, *self.outputs], **quiet)
+        self.balance_due.change(self.show_balance, inputs=self.balance_due, outputs=self.balance, **quiet)
 
     async def show(self, request: gr.Request) -> list[Any]:
         """The state of the account, in the order of `outputs`."""
-        return await self._shown(self._callers.visitor(request), self._callers.words(request))
+        return await self._shown(self._callers.visitor(request), request)
 
-    async def _shown(self, visitor_id: str, words: Words) -> list[Any]:
+    def balance_changed(self, what: str, request: gr.Request) -> dict[Any, Any]:
+        """Ask for the balance again after the end of a job that may have been paid; `what` names the end."""
+        is_shown = self._shows_balance(self._callers.visitor(request), request)
+        return {self.balance_due: f"after {what}"} if is_shown else {}
+
+    async def show_balance(self, due: str, request: gr.Request) -> Markup:
+        """The balance of the account that the visitor may see; one quiet sentence if it cannot be read."""
+        visitor_id, words = self._callers.visitor(request), self._callers.words(request)
+        if not self._shows_balance(visitor_id, request):
+            return Markup("")
+        usd = await self._engine.money.balance_usd(
+            visitor_id, is_owner=self._callers.is_owner(request), may_have_changed=str(due).startswith("after ")
+        )
+        if usd is None:
+            return _BALANCE.format(quiet=" unknown", text=words.say("account.balance.unknown"))
+        return _BALANCE.format(quiet="", text=words.say("account.balance", usd=words.money(usd)))
+
+    def _shows_balance(self, visitor_id: str, request: gr.Request) -> bool:
+        return self._engine.money.shows_balance(visitor_id, is_owner=self._callers.is_owner(request))
+
+    async def _shown(self, visitor_id: str, request: gr.Request) -> list[Any]:
+        words = self._callers.words(request)
         in_use = self._engine.keys.has(visitor_id)
         is_lost = await self._is_lost(visitor_id)
         message = _NOTE.format(words.say("own_key.in_use")) if in_use else Markup("")
         if is_lost:
             message = problem_html(words.sentence(OwnKeyLost()))
-        return [await self._left(visitor_id, words, in_use or is_lost), message, gr.update(visible=in_use or is_lost)]
+        left = await self._left(visitor_id, words, in_use or is_lost)
+        return [left, message, gr.update(visible=in_use or is_lost), *self._balance_parts(visitor_id, request)]
+
+    def _balance_parts(self, visitor_id: str, request: gr.Request) -> list[Any]:
+        """What is shown of the balance, and what asks for it: an account that is not the visitor's to see leaves nothing."""
+        if not self._shows_balance(visitor_id, request):
+            return ["", ""]
+        whose = "own" if self._engine.keys.has(visitor_id) else "shared"
+        return [gr.skip(), f"{whose} {int(self._callers.now() // ASKED_AGAIN_S)}"]
 
     async def save_key(self, key: str, request: gr.Request) -> list[Any]:
         """Check and store the key; clears the field in any case."""
@@ -112,20 +149,24 @@ class Account:
             visitor_id = self._callers.key_visitor(request)
             await self._engine.keys.bring(visitor_id, key, brought_by=self._callers.known_visitor(request))
         except (VisitorUnknown, VisitorLost) as error:
-            return ["", gr.skip(), problem_html(unknown_visitor_html(error, self._callers.words(request))), gr.skip()]
+            return self._refused(unknown_visitor_html(error, self._callers.words(request)))
         except DreaminaError as error:
             words = self._callers.words(request)
             sentence = words.say("own_key.empty") if isinstance(error, KeyMissing) else words.sentence(error)
-            return ["", gr.skip(), problem_html(sentence), gr.skip()]
-        return ["", *await self._shown(visitor_id, self._callers.words(request))]
+            return self._refused(sentence)
+        return ["", *await self._shown(visitor_id, request)]
 
     async def forget_key(self, request: gr.Request) -> list[Any]:
         try:
             await self._engine.keys.forget(self._callers.visitor(request))
         except DreaminaError as error:
-            return ["", gr.skip(), problem_html(self._callers.words(request).sentence(error)), gr.skip()]
-        left, _, forget = await self.show(request)
-        return ["", left, _NOTE.format(self._callers.words(request).say("own_key.forgotten")), forget]
+            return self._refused(self._callers.words(request).sentence(error))
+        left, _, *others = await self.show(request)
+        return ["", left, _NOTE.format(self._callers.words(request).say("own_key.forgotten")), *others]
+
+    def _refused(self, sentence: str) -> list[Any]:
+        """The field for the key is cleared, and says why; nothing else changes."""
+        return ["", gr.skip(), problem_html(sentence), *[gr.skip()] * (len(self.outputs) - 2)]
 
     async def _is_lost(self, visitor_id: str) -> bool:
         try:

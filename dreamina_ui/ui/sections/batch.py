@@ -419,7 +419,8 @@ class Batch:
             known = [usd for usd in estimates if usd is not None]
             usd = sum(known) if len(known) == len(estimates) else None
             last_usd = None if usd is not None else await self._last_cost_usd(card, payloads, visitor_id)
-            prices.append(ModelPrice(card.title, len(payloads), usd, last_usd))
+            said = await self._engine.money.price(card, visitor_id)
+            prices.append(ModelPrice(card.title, len(payloads), usd, last_usd, said))
         return prices
 
     async def _last_cost_usd(self, card: Card, payloads: Sequence[Mapping[str, Any]], visitor_id: str) -> float | None:

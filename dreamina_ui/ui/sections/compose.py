@@ -32,7 +32,8 @@ from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
 
-_PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>')
+_PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>{note}')
+_PRICE_NOTE = Markup('<p class="price-note" dir="auto">{}</p>')
 Update = dict[Any, Any]
 
 
@@ -245,8 +246,11 @@ class Compose:
         usual_s = await self._engine.history.usual_s(card.model_id, values)
         usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
         last_usd = await self._engine.last_cost_usd(card, values, visitor_id) if usd is None else None
-        price = words.price(self._engine.backend, None if usd is None else usd * count, last_usd)
-        return _PRICE.format(price=price, usual=usual)
+        said = await self._engine.money.price(card, visitor_id)
+        total = None if usd is None else usd * count
+        price = words.price(self._engine.backend, total, last_usd, base_usd=said.base_price_usd, unit=said.unit)
+        note = _PRICE_NOTE.format(words.price_note(said.note)) if said.note else ""
+        return _PRICE.format(price=price, usual=usual, note=note)
 
 
 def _count(form: Form, contents: Mapping[Any, Any]) -> int:

@@ -1,0 +1,148 @@
+"""What the page and the programs' answers say about money: prices and their notes, and the balance of who may see it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from mcp import types
+
+from dreamina_ui.api.job_json import model_json
+from dreamina_ui.api.tools import Tools
+from dreamina_ui.jobs import State
+from dreamina_ui.ui.page import Page
+from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.web.callers import Callers
+from dreamina_ui.wording import Words
+from tests.engine.test_ownership import VISITORS, request_of
+from tests.rig import CARD, OTHER_CARD, VALUES, Rig, rigged
+
+pytestmark = pytest.mark.anyio
+
+KEY, ANNS_KEY = "rc-the-owners-0123456789", "rc-anns-own-0123456789"
+NOTE = "Without <b>sound</b>; 4K costs twice as much."
+HALF: Mapping[str, Any] = {"price_usd": 0.5, "price_unit": "output", "balance_usd": 3.0}
+TEXT = {"text": "a boat"}
+
+
+class OfAnn(Callers):
+    """Ann is the owner."""
+
+    def is_owner(self, request: gr.Request) -> bool:
+        return self.visitor(request) == "ann"
+
+
+@asynccontextmanager
+async def page_of(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig, Page]]:
+    async with rigged(folder, **{"backend": "runcomfy", "key": KEY, "prices": HALF, **settings}) as rig:
+        with gr.Blocks(analytics_enabled=False):
+            yield rig, Page(rig.engine, OfAnn(VISITORS), Fixed(), None, login=False)
+
+
+async def planned(page: Page, lines: str) -> str:
+    """The preview of a batch of these prompts."""
+    batch = page.batch
+    given: dict[Any, Any] = {batch.mode: "lines", batch.lines: lines, batch.agreed: ""}
+    values = [given.get(each, getattr(each, "value", None)) for each in batch.planning_inputs]
+    return str((await batch.preview(request_of("ann"), *values))[batch.plan])
+
+
+async def tools_of(rig: Rig) -> dict[str, types.Tool]:
+    return {tool.name: tool for tool in await Tools(rig.engine, VISITORS, rig.clock.now).list_tools()}
+
+
+async def test_a_price_is_a_total_where_the_service_says_no_more(tmp_path: Path) -> None:
+    """Form, batch, endpoint and tool tell one sum."""
+    async with page_of(tmp_path) as (rig, page):
+        html = await page.compose.price_html("ann", CARD, VALUES, Words("en"), 2)
+        assert html.striptags() == "About $1.00"
+        assert "About $1.50" in await planned(page, "a fox\na boat\na tree")
+        model = await model_json(rig.engine, CARD)
+        assert (model["price_usd"], model["base_price_usd"], model["price_unit"]) == (0.5, 0.5, "output")
+        assert model["pricing_note"] is None
+        assert "about 0.50 US dollars" in str((await tools_of(rig))["generate_video"].description)
+
+
+async def test_a_note_takes_the_place_of_a_total_everywhere(tmp_path: Path) -> None:
+    """Form, batch, endpoint and tool tell the base and the service's note, escaped, and no sum."""
+    async with page_of(tmp_path, prices={**HALF, "pricing_note": NOTE}) as (rig, page):
+        html = await page.compose.price_html("ann", CARD, VALUES, Words("en"), 2)
+        assert html.startswith('<p class="price"><b>Base price $0.50 per file</b></p><p class="price-note"')
+        assert "&lt;b&gt;sound&lt;/b&gt;; 4K costs twice" in html
+        german = (await page.compose.price_html("ann", CARD, VALUES, Words("de"))).unescape()
+        assert "Grundpreis 0,50\N{NO-BREAK SPACE}$ je Datei" in german
+        assert f"RunComfy schreibt: „{NOTE}“" in german
+        plan = await planned(page, "a fox\na boat")
+        assert "Base price $0.50 per file · The base price is not the total" in plan
+        assert "&lt;b&gt;sound" in plan
+        for text in (html, plan):
+            assert "About" not in text
+            assert "1.00" not in text
+        model = await model_json(rig.engine, CARD)
+        assert (model["price_usd"], model["base_price_usd"], model["pricing_note"]) == (None, 0.5, NOTE)
+        description = str((await tools_of(rig))["generate_video"].description)
+        assert "not known in all, it costs real money: Base price $0.50 per file. The base price is not" in description
+        assert NOTE in description
+        await rig.finish(await rig.submit())
+        rig.clock.at += 2
+        html = await page.compose.price_html("ann", CARD, VALUES, Words("en"), 2)
+        assert "<b>The last one cost $0.50</b>" in html
+        assert "4K costs twice" in html
+
+
+async def test_a_price_for_a_second_of_an_unknown_length_is_no_total(tmp_path: Path) -> None:
+    """A model that does not say how long its videos are has a base price, and nothing is called free."""
+    async with page_of(tmp_path, card=OTHER_CARD, prices={"price_usd": 0.05}) as (rig, page):
+        html = await page.compose.price_html("ann", OTHER_CARD, TEXT, Words("en"))
+        assert html.striptags() == "Base price $0.05 per second"
+        assert (await model_json(rig.engine, OTHER_CARD))["price_usd"] is None
+
+
+async def balance(page: Page, visitor_id: str) -> str:
+    """What the page shows as balance when it is opened."""
+    request = request_of(visitor_id)
+    *_, shown, due = await page.account.show(request)
+    if due == "":
+        assert (shown, await page.account.show_balance("", request)) == ("", "")
+        return ""
+    return (await page.account.show_balance(due, request)).striptags()
+
+
+async def test_the_balance_is_shown_beside_the_account_of_whoever_has_the_key(tmp_path: Path) -> None:
+    """The owner's to the owner, a visitor's own to that visitor, and nothing to visitors on the owner's key."""
+    async with page_of(tmp_path) as (rig, page):
+        assert await balance(page, "ann") == "Balance at RunComfy: $3.00"
+        assert await balance(page, "bob") == ""
+        await page.account.save_key(ANNS_KEY, request_of("bob"))
+        assert await balance(page, "bob") == "Balance at RunComfy: $3.00"
+        assert await balance(page, "eve") == ""
+        await page.account.forget_key(request_of("bob"))
+        assert await balance(page, "bob") == ""
+        keys = [request.headers["Authorization"] for request in rig.gate.requests if "balance" in request.url.path]
+        assert keys == [f"Bearer {KEY}", f"Bearer {ANNS_KEY}"]
+
+
+async def test_the_balance_is_asked_for_again_when_a_video_has_ended(tmp_path: Path) -> None:
+    """Whoever sees no balance is sent nothing that asks for it."""
+    async with page_of(tmp_path) as (rig, page):
+        assert await balance(page, "ann") == "Balance at RunComfy: $3.00"
+        for visitor_id in ("ann", "bob"):
+            job = await rig.submit(visitor_id)
+            updates = page.watch(job.job_id, request_of(visitor_id))
+            dues = [update.get(page.account.balance_due, "") async for update in updates]
+            assert (f"after {job.job_id}" in dues) == (visitor_id == "ann")
+        assert (await rig.store.get(job.job_id)).state is State.SUCCEEDED
+        html = await page.account.show_balance("after it", request_of("ann"))
+        assert html.striptags() == "Balance at RunComfy: $2.00"
+
+
+async def test_a_balance_that_cannot_be_read_is_a_quiet_sentence(tmp_path: Path) -> None:
+    """Nothing else on the page changes for it, and opening the page asks for nothing."""
+    async with page_of(tmp_path) as (rig, page):
+        rig.simulator.faults.add(on="balance", kind="html", times=None)
+        await page.account.show(request_of("ann"))
+        assert not any("balance" in request.url.path for request in rig.gate.requests)
+        html = await page.account.show_balance("shared 1", request_of("ann"))
+        assert str(html) == ('<p class="balance unknown">The balance at RunComfy cannot be read now.</p>')
