@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 BOUNDS = Bounds(memory=3 * 2**29, processor_s=400, wall_s=1200.0, file_size=2**30, niceness=10)
 """Three minutes of 1080p take about two minutes to encode, and 0.4 GB."""
 AT_ONCE = 1
+OPENED_S = 2
+"""Processor time to open one video; a harmless one takes a hundredth of it."""
 REASONS = ("gone", "unreadable", "no_video", "too_long", "too_large", "empty", "stopped")
 """Why nothing was made; each has a sentence."""
 SECONDS_MOST, SIDE_MOST = 10_000_000.0, 100_000
@@ -198,8 +200,10 @@ class DerivedFiles:
         return derived
 
     async def _ask(self, order: Order, part: Path, target: Path) -> Derived:
+        pool = self._pool or _pool()
+        await _check_readable(pool, order)
         try:
-            answer = await (self._pool or _pool()).run("dreamina_ui.media.tasks:derived", *_arguments(order, part))
+            answer = await pool.run("dreamina_ui.media.tasks:derived", *_arguments(order, part))
             return replace(_read(answer, target, order.kind), size=await asyncio.to_thread(_size, part))
         except Stopped as error:
             log.warning("a file could not be made of saved videos: %s", error)
@@ -240,6 +244,21 @@ def _digest(order: Order) -> tuple[str, int]:
         stats.append((part.path.name, stat.st_size, stat.st_mtime_ns, part.from_s, part.to_s))
     wanted = [stats, order.kind.ending, order.width, order.rate, order.title, order.record]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:32], sum(stat[1] for stat in stats)
+
+
+async def _check_readable(pool: Pool, order: Order) -> None:
+    """Open each video once, within `OPENED_S`: one that takes long to open is not to hold up the others. Raises `NotMade`."""
+    numbers = {(part.path, part.kind): number for number, part in reversed(list(enumerate(order.parts, start=1)))}
+    for (path, kind), number in numbers.items():
+        try:
+            await pool.run(
+                "dreamina_ui.media.tasks:facts",
+                await asyncio.to_thread(os.path.abspath, path),
+                kind.ending,
+                processor_s=OPENED_S,
+            )
+        except Stopped as error:
+            raise NotMade(str(error), reason="unreadable", number=number) from error
 
 
 def _arguments(order: Order, part: Path) -> tuple[Any, ...]:
