@@ -3,7 +3,7 @@
 // It shows the selected videos, or all of the page's list from the focused one on; two to four that are compared, side by side.
 //
 // Needs:
-// - data-share, data-facts: on the posters of what can be shown (posters.js).
+// - data-job, data-share, data-facts: on the posters of what can be shown (posters.js).
 // - `dreamina.pickedShares()` (selection.js): the selection.
 // - data-words: on .history-root, the name of the frame, `show`.
 // - data-shares: on dialog.compare, what it compares (compare.js).

@@ -42,6 +42,8 @@ _OF_SOUND = re.compile(r"audio|sound|music|speech|voice|song")
 _OF_MEDIA = re.compile(r"image|picture|photo|frame|face|mask|avatar|reference|video|clip|movie|" + _OF_SOUND.pattern)
 _ADDRESS = re.compile(r"(?:(image|video|audio|file)_)?ur[il]s?")
 """The formats of addresses."""
+_FILE = re.compile(r"data:(?:image|video|audio)/[\w.+-]+;(?:base64|sha256),", re.ASCII)
+"""How a file begins, or what stands for it in a record, in a field that says nothing of addresses."""
 _AT_THE_END = re.compile(r"(?:^|_)(?:last|end|tail|final)(?:_|$)")
 
 
@@ -115,7 +117,7 @@ class Card:
         is_known = format_ is not None and bool(format_[1] or _OF_MEDIA.search(name.lower()))
         rules = spec.get("validations") or _items(spec).get("validations")
         for place, text in _texts(value, ("body", name)):
-            if format_ is not None or text.startswith("data:"):
+            if format_ is not None or _FILE.match(text):
                 yield Medium(place, text, rules, is_known or text.startswith("data:"))
 
     def render_job(self, request_id: str, given: Mapping[str, Any]) -> RenderJob:

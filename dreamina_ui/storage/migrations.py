@@ -221,6 +221,15 @@ MIGRATIONS: Sequence[Migration] = (
             "budget_usd DOUBLE PRECISION NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (backend, day, budget_usd, percent))",
         ),
     ),
+    Migration(
+        # Videos that continue each other.
+        "0015_chains",
+        (
+            "ALTER TABLE jobs ADD COLUMN ancestors TEXT",
+            "ALTER TABLE jobs ADD COLUMN chain TEXT",
+            "CREATE INDEX jobs_of_chain ON jobs (visitor_id, chain, created_at) WHERE chain IS NOT NULL",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

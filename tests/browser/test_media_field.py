@@ -18,7 +18,7 @@ from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.wording import Words
 from tests.browser.conftest import calm_context, filled
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults
-from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
+from tests.browser.test_states import OF_COLOURS, OF_WORDS, OPTIONS, violations
 from tests.media.files import make
 from tests.servers import Server
 
@@ -187,19 +187,29 @@ def states(page: Page, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("language", "size"), [("en", LAPTOP), ("de", PHONE)])
+@pytest.mark.parametrize(
+    ("language", "size", "light", "dark"),
+    [("en", LAPTOP, OPTIONS, OF_COLOURS), ("de", PHONE, OF_WORDS, None)],
+    ids=["en", "de"],
+)
 def test_every_state_of_the_field_is_accessible(
-    browser: Browser, studio: Server, tmp_path: Path, language: str, size: ViewportSize
+    browser: Browser,
+    studio: Server,
+    tmp_path: Path,
+    language: str,
+    size: ViewportSize,
+    light: dict[str, Any],
+    dark: dict[str, Any] | None,
 ) -> None:
     """Empty, with a file over it, uploading, chosen, refused, several: nothing for axe, nothing cut off, in light and dark."""
     problems: list[str] = []
     page, found = opened(browser, studio, problems, language, size), list[str]()
     for state in states(page, tmp_path):
-        found += [
-            f"{state}: {fault}" for fault in (*violations(page, {**OPTIONS, "preload": False}), *layout_faults(page))
-        ]
-        with in_the_dark(page):
-            found += [f"{state}, dark: {fault}" for fault in violations(page, OF_COLOURS)]
+        faults = [*violations(page, {**light, "preload": False}), *layout_faults(page)]
+        found += [f"{state}: {fault}" for fault in faults]
+        if dark:
+            with in_the_dark(page):
+                found += [f"{state}, dark: {fault}" for fault in violations(page, dark)]
     assert found == []
     assert problems == []
     page.context.close()

@@ -1,6 +1,7 @@
 """Several models in one engine: each job is of its own, with the values, durations and price of that model."""
 
 import asyncio
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from dreamina_ui.cards.model_card import card_of
 from dreamina_ui.errors import InvalidInput
 from dreamina_ui.jobs import HOLDER, State
 from dreamina_ui.media.embed import read_record
+from dreamina_ui.simulator import QuickRenderer, create_app
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_queries import Search
-from tests.rig import CARD, OTHER_CARD, VALUES, Clock, rigged, video_of
+from dreamina_ui.wording import Words
+from tests.rig import CARD, OTHER_CARD, VALUES, Clock, make_clip, rigged, video_of
 
 pytestmark = pytest.mark.anyio
 TEXT: dict[str, Any] = {"text": "a boat"}
@@ -112,3 +115,37 @@ async def test_a_resumed_job_keeps_a_model_that_is_not_offered_any_more(tmp_path
     async with rigged(tmp_path, more_cards=[]) as rig:
         resumed = await rig.engine.resume("ann", job.job_id)
         assert (resumed.model_id, resumed.payload) == (OTHER_CARD.model_id, ended.payload)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        ({"model_id": "somebody/else"}, "unknown_model", "does not know this model"),
+        ({"required": ["prompt", "style"]}, "input_refused", "'style' is a required property"),
+        ({"frames": [97, 193]}, "input_refused", "frames: 121 is not one of [97, 193]"),
+    ],
+)
+async def test_what_the_service_has_changed_since_the_start_is_said(
+    change: dict[str, Any], code: str, said: str, tmp_path: Path
+) -> None:
+    """A model that is gone from the catalogue, or takes something else now: the job fails with the reason, and nothing is made
+    or charged; the other model's next click is not held up."""
+    source = copy.deepcopy(dict(CARD.source))
+    schema = source["input_schema"]
+    source["model_id"] = change.get("model_id", source["model_id"])
+    schema["required"] = change.get("required", schema["required"])
+    schema["properties"]["style"] = {"type": "string"}
+    schema["properties"]["frames"]["enum"] = change.get("frames", [121, 241])
+    clip = make_clip(tmp_path / "clip.mp4")
+    app = create_app(tmp_path / "service", cards=[source, OTHER_CARD.source], queue_s=0, render=QuickRenderer(0, clip))
+    async with rigged(tmp_path / "rig", more_cards=[OTHER_CARD], service_app=app) as rig:
+        ended = await rig.finish(await rig.submit())
+        assert ended.state is State.FAILED
+        assert ended.failure is not None
+        assert ended.failure.code == code
+        assert said in Words("en").sentence(ended.failure)
+        assert (ended.request_id, ended.cost_usd) == (None, None)
+        [other] = await rig.engine.submit("ann", TEXT, model=OTHER_CARD.model_id)
+        assert (await rig.finish(other)).state is State.SUCCEEDED
+        assert len(app.state.simulator.ledger.records) == 1
+    await app.state.simulator.aclose()

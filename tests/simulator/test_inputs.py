@@ -132,6 +132,20 @@ async def test_what_is_no_file_is_refused(tmp_path: Path, calling: Calling, name
     assert not (tmp_path / "inputs").exists()
 
 
+async def test_a_text_is_no_file(tmp_path: Path, clip: Path, calling: Calling) -> None:
+    """Whatever a prompt begins with; a file in a field that says nothing of files is one."""
+    gate = Gate(clip)
+    gate.open.set()
+    properties = {"prompt": {"type": "string"}, "start": {"type": "string"}}
+    card = {"model_id": "maker/plain", "input_schema": {"type": "object", "properties": properties}}
+    async with calling(create_app(tmp_path / "data", cards=[card], queue_s=0, render=gate)) as client:
+        given = {"prompt": "data: the sea, https://a", "start": data(image(tmp_path / "a.png"))}
+        answer = await client.post("/v1/models/maker/plain", json=given)
+        assert answer.status_code == 200, answer.text
+        await reach(client, answer.json()["request_id"], "completed")
+    assert (gate.jobs[0].prompt, len(gate.jobs[0].media)) == (given["prompt"], 1)
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [((40, 30), "At least 41 pixels wide."), ((400, 100), "width/height<= 3"), ((7000, 5000), "could not be read")],
