@@ -45,6 +45,7 @@ from dreamina_ui.web.checks.upload_form import VIDEO_MOST
 from dreamina_ui.web.checks.upload_quota import UploadQuota
 from dreamina_ui.web.checks.uploads import Uploads
 from dreamina_ui.web.downloads import Downloads
+from dreamina_ui.web.exports import ExportRoutes
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.input_files import InputRoutes
@@ -107,6 +108,7 @@ class Studio:
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
         self._shared_collections = SharedCollections(self.engine, ASSETS / "show" / "collection.css")
+        self._exports = ExportRoutes(self.engine.exports, visitor_of=self._visitors.of_request)
         self._scripts = PageScripts(ASSETS / "js")
         self._vote_page = VotePage(self.engine, ASSETS / "show", settings.public_url)
         self._show_page = ShowPage(self.engine, ASSETS / "show", self._scripts.address)
@@ -189,6 +191,7 @@ class Studio:
             routes=[
                 *self._downloads.routes,
                 *self._shared_collections.routes,
+                *self._exports.routes,
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,

@@ -20,10 +20,12 @@ from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.collections import Collection
 from dreamina_ui.engine.engine import Engine
+from dreamina_ui.engine.exports import Wanted
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.storage.job_queries import Search
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.exports import export_json
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
 __all__ = ["TAKING_FILES", "TAKING_MANY", "add_endpoints"]
@@ -224,6 +226,48 @@ class _Endpoints:
         counts = await self._engine.collections.counts(visitor_id)
         return collection_json(one, counts.get(one.collection_id, 0))
 
+    async def join(
+        self,
+        job_ids: list[str],
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Join the videos of 2 to 200 finished jobs into one MP4, in this order, free of charge.
+
+        They are copied as they are where they can be, else encoded anew in the size and frame rate of the first. Returns the
+        file's url, name, size in bytes, seconds, width and height.
+        """
+        if not isinstance(job_ids, list):
+            raise api_error(InvalidInput("job_ids", "not_list", "job_ids: no list", given=shown(job_ids)))
+        try:
+            return export_json(await self._engine.exports.join(job_ids, **self._share(request)))
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def export(
+        self,
+        job_id: str,
+        format: Literal["mp4", "webm", "gif"] = "mp4",
+        from_s: float | None = None,
+        to_s: float | None = None,
+        width: int | None = None,
+        fps: int | None = None,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Make a file of a finished job's video, or of its part between two seconds, free of charge.
+
+        An MP4 keeps size and frame rate; a WebM (at most 60 s) and a GIF (at most 15 s) take the most pixels of their width and
+        the most frames a second. Returns as /join.
+        """
+        try:
+            wanted = Wanted.of(format, from_s, to_s, width, fps)
+            return export_json(await self._engine.exports.export(job_id, wanted, **self._share(request)))
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    def _share(self, request: gr.Request) -> dict[str, Any]:
+        """Whose share of the work it is."""
+        return {"visitor_id": self._callers.visitor(request), "address": self._callers.address(request)}
+
     def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:
         fields = _required_first(self._engine.card.fields)
         return {field.name: value for field, value in zip(fields, inputs, strict=True)}
@@ -310,6 +354,8 @@ def add_endpoints(engine: Engine, callers: Callers) -> None:
         endpoints.collect,
         endpoints.share_collection,
         endpoints.batch,
+        endpoints.join,
+        endpoints.export,
     ):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
 

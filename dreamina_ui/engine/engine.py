@@ -21,6 +21,7 @@ from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.collections import Collections, rebuild_collections
+from dreamina_ui.engine.exports import Exports
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
@@ -38,6 +39,7 @@ from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.collection_records import CollectionRecords
+from dreamina_ui.media.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
@@ -156,6 +158,8 @@ class Engine:
             has_job=self.queries.has_file,
             now=clock.now,
         )
+        self._derived = DerivedFiles(settings.data_dir / "exports", now=clock.now)
+        self.exports = Exports(queries=self.queries, library=self.library, files=self._derived)
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
         self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
 
@@ -264,6 +268,8 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, self.database.close)
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
+            await asyncio.to_thread(self._derived.prepare)
+            stack.push_async_callback(self._derived.aclose)
             await rebuild(self.store, self.library, self._records, self._moves)
             await rebuild_collections(self.collections, self._moves)
             await stack.enter_async_context(self._budget)
@@ -442,6 +448,7 @@ class Engine:
     async def _clean(self) -> None:
         await empty_bin(self.queries, self.library, self._clock)
         await self.inputs.tidy(await self.queries.files())
+        await asyncio.to_thread(self._derived.tidy)
         await self.posters.make_left()
         await self.webhooks.forget()
 

@@ -149,6 +149,13 @@ class JobQueries:
         query = collected_jobs(sa.and_(collections.c.link_id == link_id, jobs.c.state == State.SUCCEEDED))
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
+    async def named(self, ids: Sequence[str]) -> list[Job]:
+        """The jobs with one of these job ids or share ids that are not in the bin, of any visitor, in no order."""
+        query = sa.select(jobs).where(
+            sa.or_(jobs.c.job_id.in_(ids), jobs.c.share_id.in_(ids)), jobs.c.deleted_at.is_(None)
+        )
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
         """The variations of one click, in their order."""
         values = {"of_visitor": visitor_id, "of_click": click_id}

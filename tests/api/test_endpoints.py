@@ -266,6 +266,31 @@ def test_bad_calls_of_run_are_one_sentence(
     assert len(ledger(service)) == before
 
 
+def test_videos_are_joined_and_exported(client: Client, studio: Server, tmp_path: Path) -> None:
+    """`/join` and `/export` make a file, free of charge, and name its download; a bad wish is one error."""
+    jobs = [list(client.submit(prompt="a lighthouse", seed=seed, api_name="/generate"))[-1][0] for seed in (1, 2)]
+    joined = client.predict(job_ids=[job["job_id"] for job in jobs], api_name="/join")
+    assert joined["url"] == f"/dreamina/join?job={jobs[0]['share_id']}&job={jobs[1]['share_id']}"
+    assert (joined["is_copied"], joined["seconds"], joined["media_type"]) == (True, 1.0, "video/mp4")
+    part = client.predict(job_id=jobs[0]["job_id"], format="gif", to_s=0.25, width=32, api_name="/export")
+    assert (part["width"], part["seconds"], part["name"].split(".", 1)[1]) == (32, 0.267, "25.gif")
+    for made in (joined, part):
+        with urllib.request.urlopen(studio.address.rstrip("/") + made["url"]) as reply:
+            content = reply.read()
+        assert len(content) == made["size"]
+    assert content[:3] == b"GIF"
+    for endpoint, values, code in (
+        ("/join", {"job_ids": []}, "invalid_input"),
+        ("/join", {"job_ids": [jobs[0]["job_id"], "0" * 32]}, "job_not_found"),
+        ("/export", {"job_id": "0" * 32}, "job_not_found"),
+        ("/export", {"job_id": jobs[0]["job_id"], "from_s": 0.3, "to_s": 0.2}, "invalid_input"),
+        ("/export", {"job_id": jobs[0]["job_id"], "from_s": 0.49, "to_s": 0.495}, "not_made"),
+    ):
+        with pytest.raises(AppError) as refused:
+            client.predict(**values, api_name=endpoint)
+        assert json.loads(str(refused.value))["code"] == code
+
+
 def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer, tmp_path: Path) -> None:
     """All videos are started at once, in order, each with the model of its row or the one for all; a picture may be uploaded.
 
@@ -359,7 +384,7 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     assert isinstance(described, dict)
     assert set(described["named_endpoints"]) == {
         *("/generate", "/submit", "/job", "/cancel", "/history"),
-        *("/models", "/run", "/batch", "/star", "/collections", "/collect", "/share_collection"),
+        *("/models", "/run", "/batch", "/star", "/collections", "/collect", "/share_collection", "/join", "/export"),
     }
     assert not described["unnamed_endpoints"]
     parameters = described["named_endpoints"]["/generate"]["parameters"]

@@ -1,4 +1,4 @@
-"""The MCP server of a started app, called by the official client: six tools, and only the client's own jobs."""
+"""The MCP server of a started app, called by the official client: eight tools, and only the client's own jobs."""
 
 import asyncio
 import json
@@ -27,7 +27,10 @@ from tests.rig import CARD, OTHER_CARD, make_clip, rigged
 from tests.servers import ROOT, Server, SimulatorServer, wait_for
 
 KEY, OWN, OTHER = "rc-test-key-0123456789", "rc-own-key-0123456789", "rc-other-key-0123456789"
-TOOLS = ["list_models", "generate_video", "generate_batch", "job_status", "cancel_job", "list_videos"]
+TOOLS = [
+    *("list_models", "generate_video", "generate_batch", "job_status", "cancel_job", "list_videos"),
+    *("join_videos", "export_video"),
+]
 OTHER_PATH = ROOT / "tests" / "other-card.json"
 SCHEMA = json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8"))
 TRANSCRIPT = ROOT / "docs" / "mcp.md"
@@ -113,7 +116,7 @@ def request_count(service: SimulatorServer) -> int:
     return len(service.control("ledger", KEY)["requests"])
 
 
-def test_there_are_six_tools(studio: Server) -> None:
+def test_there_are_eight_tools(studio: Server) -> None:
     """None of the page's events is a tool; the card's fields are the inputs, and the price is stated."""
 
     async def list_tools() -> list[types.Tool]:
@@ -137,6 +140,42 @@ def test_there_are_six_tools(studio: Server) -> None:
     assert "0.25 US dollars of real money" in str(tools[2].description)
     for tool in tools:
         assert not faults_of_tool(tool.name, str(tool.description), tool.inputSchema)
+
+
+def test_videos_are_joined_and_exported(studio: Server, service: SimulatorServer) -> None:
+    """Free of charge; the address is whole, and downloads the file. What cannot be made is one error."""
+
+    async def make() -> list[dict[str, Any]]:
+        async with mcp_client(studio) as session:
+            made = [
+                content_of(await session.call_tool("generate_video", {"prompt": "a lighthouse", "seed": seed}))
+                for seed in (1, 2)
+            ]
+            before = request_count(service)
+            job_ids = [one["job"]["job_id"] for one in made]
+            answers = [
+                content_of(await session.call_tool(name, values))
+                for name, values in (
+                    ("join_videos", {"job_ids": job_ids}),
+                    ("join_videos", {"job_ids": json.dumps(job_ids)}),
+                    ("export_video", {"job_id": job_ids[0], "format": "webm", "to_s": "0,25", "width": 32}),
+                    ("join_videos", {"job_ids": job_ids[:1]}),
+                    ("export_video", {"job_id": job_ids[0], "from_s": 99}),
+                )
+            ]
+            assert request_count(service) == before
+            return answers
+
+    joined, again, part, *refused = asyncio.run(make())
+    assert joined == again
+    assert (joined["file"]["is_copied"], joined["file"]["seconds"]) == (True, 1.0)
+    for made in (joined["file"], part["file"]):
+        assert len(httpx.get(made["url"]).content) == made["size"]
+    assert (part["file"]["media_type"], part["file"]["width"]) == ("video/webm", 32)
+    assert [(one["code"], one["field"]) for one in refused] == [
+        ("invalid_input", "job_ids"),
+        ("invalid_input", "from_s"),
+    ]
 
 
 def test_generate_reports_progress_and_returns_the_video(studio: Server, service: SimulatorServer) -> None:

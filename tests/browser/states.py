@@ -92,6 +92,12 @@ def making(page: Page, service: SimulatorServer) -> Iterator[str]:
         yield "rendering"
     ready(page)
     yield "ready"
+    page.click("[data-export]")
+    page.select_option("dialog.export [name=as]", "gif")
+    expect(page.locator("dialog.export [name=fps]")).to_be_visible()
+    yield "export"
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.export")).to_have_count(0)
 
 
 def ending(page: Page, service: SimulatorServer) -> Iterator[str]:

@@ -226,6 +226,35 @@ def test_zip_address_has_the_share_ids(client: Page) -> None:
     expect(client.locator(".picked-count")).to_contain_text("3 selected")
 
 
+def test_join_names_the_videos_in_the_order_of_selection(client: Page) -> None:
+    """Only videos can be joined; what the server says of it stands in the bar until the selection changes."""
+    join, count = client.locator("[data-do=join]"), client.locator(".picked-count")
+    answers = [{"error": "Number 2 is no video."}, {"said": "MP4, 1 MB. Joined."}]
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url.removeprefix(ADDRESS))
+        route.fulfill(json=answers.pop(0))
+
+    client.context.route("**/dreamina/join?*tell=1", answer)
+    pick(client, "job3")
+    expect(join).to_be_disabled()
+    pick(client, "job4")
+    expect(join).to_be_disabled()
+    client.uncheck("[data-job=job4] [data-pick]")
+    pick(client, "job1")
+    expect(join).to_have_attribute("title", "")
+    join.click()
+    expect(count).to_have_text("2 selected Number 2 is no video.")
+    with client.expect_download() as download:
+        join.click()
+    expect(count).to_have_text("2 selected MP4, 1 MB. Joined.")
+    assert asked == ["dreamina/join?job=SHARE3&job=SHARE1&tell=1"] * 2
+    assert download.value.url == f"{ADDRESS}dreamina/join?job=SHARE3&job=SHARE1"
+    pick(client, "job2")
+    expect(count).not_to_contain_text("Joined")
+
+
 def test_delete_can_be_undone(client: Page) -> None:
     """Delete tells the server and offers an undo, which survives the redrawn list and has the focus."""
     pick(client, "job1", "job4")
