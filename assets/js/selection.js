@@ -39,7 +39,7 @@
     const root = find(".history-root");
     if (!root) return;
     const say = wordsOf(root);
-    const canCompare = picked.size === 2 && videos().length === 2;
+    const canCompare = picked.size >= 2 && picked.size <= dreamina.compareMost && videos().length === picked.size;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
     write(root.querySelector('[data-do="vote"]'), { disabled: saved().length < 2 });
@@ -68,7 +68,7 @@
   const asQuery = (listed) => listed.map((one) => `video=${encodeURIComponent(one.share)}`).join("&");
 
   const actions = {
-    compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
+    compare: () => dreamina.compare(videos(), wordsOf(find(".history-root"))),
     delete: () => dreamina.deleteJobs([...picked.keys()]),
     unpick() {
       picked.clear();

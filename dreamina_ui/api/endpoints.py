@@ -11,6 +11,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from dreamina_ui.api.arguments import PAGE, whole_number
+from dreamina_ui.api.continuing import continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, model_json, view_address
 from dreamina_ui.api.rows import read_rows
@@ -56,10 +57,15 @@ class _Endpoints:
         self,
         model: str,
         settings: dict[str, Any],
-        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+        parent: str = "",
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        """As /generate, with any model of /models: its model_id (empty is the default's), and its settings by their names."""
-        job = await self._submit(settings, request, model)
+        """As /generate, with any model of /models: its model_id (empty is the default's), and its settings by their names.
+
+        With the job_id of a `parent`, the video continues that one: it begins with its last frame and has its prompt, unless the
+        settings have another; an empty model is then one that takes a picture.
+        """
+        job = await self._submit(settings, request, model, parent)
         async for response in self._watch(job):
             yield response
 
@@ -151,7 +157,9 @@ class _Endpoints:
         except DreaminaError as error:
             raise api_error(error) from None
 
-    async def _submit(self, values: Any, request: gr.Request, model: str | None = None) -> Job:
+    async def _submit(
+        self, values: Any, request: gr.Request, model: str | None = None, parent_id: str | None = None
+    ) -> Job:
         try:
             if not isinstance(values, Mapping):
                 raise InvalidInput("settings", "not_object", "settings: no object", given=shown(values))
@@ -159,9 +167,20 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            values = await with_files(self._engine, visitor_id, model, values, address=self._callers.address(request))
+            address = self._callers.address(request)
+            parent = await parent_of(self._engine, parent_id)
+            card = model_of(self._engine, model, parent)
+            values = await with_files(self._engine, visitor_id, card.model_id, values, address=address)
+            if parent is not None:
+                values = await continued(self._engine, visitor_id, card, values, parent, address=address)
             [job] = await self._engine.submit(
-                visitor_id, values, model=model, key=key, click_id=click_id, call_id=call_id
+                visitor_id,
+                values,
+                model=card.model_id,
+                key=key,
+                click_id=click_id,
+                call_id=call_id,
+                parent=parent,
             )
             return job
         except DreaminaError as error:

@@ -16,6 +16,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
 from dreamina_ui.api.arguments import PAGE, arguments_of, fields_of_models, input_schema, whole_number
+from dreamina_ui.api.continuing import PARENT, continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
@@ -43,6 +44,7 @@ _JOB_ID = Field("job_id", "job_id", WORDS.say("mcp.job_id"), "text", required=Tr
 _KEY = Field(
     "idempotency_key", "idempotency_key", WORDS.say("mcp.idempotency_key"), "text", required=False, default=None
 )
+_PARENT = Field(PARENT, PARENT, WORDS.say("mcp.parent"), "text", required=False, default=None)
 _SEARCH = Field("search", "search", WORDS.say("mcp.search"), "text", required=False, default=None)
 _ROWS = Field("rows", "rows", WORDS.say("mcp.rows"), "json", required=True, default=None)
 _KEY_MOST = 200
@@ -70,7 +72,8 @@ class Tools:
         }
         self._fields = fields_of_models(engine.models)
         taken = {field.name for field in self._fields}
-        self._of_call = [field for field in (_model_field(engine.models), _KEY) if field.name not in taken]
+        of_call = (_model_field(engine.models), _PARENT, _KEY)
+        self._of_call = [field for field in of_call if field.name not in taken]
         self._arguments: dict[str, Sequence[Field]] = {
             "list_models": [_SEARCH],
             "generate_video": [*self._fields, *self._of_call],
@@ -150,7 +153,7 @@ class Tools:
                 return _error_result(
                     {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", given=ascii(name[:40])[1:-1])}
                 )
-            values, ignored = arguments_of(self._arguments_of(name, arguments), arguments)
+            values, ignored = arguments_of(await self._arguments_of(name, arguments), arguments)
             answer = await self._tools[name](values, request)
             if ignored:
                 said = WORDS.say("mcp.ignored", names=", ".join(ignored))
@@ -163,14 +166,20 @@ class Tools:
             LOG.exception("a tool failed")
             return _error_result(problem_json(DreaminaError()))
 
-    def _arguments_of(self, name: str, arguments: Mapping[str, Any]) -> Sequence[Field]:
-        """The arguments of a call; those of `generate_video` are of the model that it names. Raises `InvalidInput`."""
+    async def _arguments_of(self, name: str, arguments: Mapping[str, Any]) -> Sequence[Field]:
+        """The arguments of a call; those of `generate_video` are of its model. Raises `InvalidInput` or `JobNotFound`."""
         if name != "generate_video":
             return self._arguments[name]
-        call, _ = arguments_of(
-            self._of_call, {given: arguments[given] for given in arguments if same_name(given, MODEL)}
-        )
-        return [*self._engine.models.find(call.get(MODEL)).fields, *self._of_call]
+        of_model = [given for given in arguments if same_name(given, MODEL) or same_name(given, PARENT)]
+        call, _ = arguments_of(self._of_call, {given: arguments[given] for given in of_model})
+        return [*(await self._model(call)).fields, *self._of_call]
+
+    async def _model(self, call: Mapping[str, Any]) -> Card:
+        """The model of a call of `generate_video`."""
+        return model_of(self._engine, call.get(MODEL), await self._parent(call))
+
+    async def _parent(self, call: Mapping[str, Any]) -> Job | None:
+        return await parent_of(self._engine, call.get(PARENT) if _PARENT in self._of_call else None)
 
     async def _models(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         words = str(values.get(_SEARCH.name) or "").casefold().split()
@@ -181,9 +190,13 @@ class Tools:
         key, owner = request.headers.get(KEY_HEADER), self._owner(request)
         call_key = values.pop(_KEY.name, None)
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
-        model = values.pop(MODEL, None) if MODEL in {field.name for field in self._of_call} else None
-        values = await with_files(self._engine, owner, model, values, address=request.scope.get(ADDRESS, ""))
-        [job] = await self._engine.submit(owner, values, model=model, call_id=call_id, key=key)
+        address = request.scope.get(ADDRESS, "")
+        call = {field.name: values.pop(field.name, None) for field in self._of_call}
+        card, parent = await self._model(call), await self._parent(call)
+        values = await with_files(self._engine, owner, card.model_id, values, address=address)
+        if parent is not None:
+            values = await continued(self._engine, owner, card, values, parent, address=address)
+        [job] = await self._engine.submit(owner, values, model=card.model_id, call_id=call_id, key=key, parent=parent)
         try:
             async with asyncio.timeout(self._wait_s):
                 changes = 0

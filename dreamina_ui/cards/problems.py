@@ -53,6 +53,8 @@ PROBLEMS = (
     "data_most",
     "body_most",
     *RULE_PROBLEMS,
+    "no_picture",
+    "picture_twice",
     "no_upload",
     "not_object",
     "not_list",

@@ -273,6 +273,7 @@ class Engine:
         click_id: str | None = None,
         call_id: str | None = None,
         key: str | None = None,
+        parent: Job | None = None,
     ) -> list[Job]:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
@@ -280,13 +281,20 @@ class Engine:
         card's default. A random seed is drawn for each of the `count` (1 to 4) variations; a given seed is counted up. The same
         `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the same model and
         values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else with the shared
-        one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`,
-        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached`,
-        `DailyBudgetReached` or `StoreError`; then nothing was sent.
+        one. `parent` is the job that they continue, of the same owner. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked`
+        does, `OwnKeyLost`, `DiskFull`, `LibraryError`, `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`,
+        `TooManyActive`, `DailyLimitReached`, `DailyBudgetReached` or `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
-            visitor_id, self.models.find(model), values, count=count, click_id=click_id, call_id=call_id, key=own
+            visitor_id,
+            self.models.find(model),
+            values,
+            count=count,
+            click_id=click_id,
+            call_id=call_id,
+            key=own,
+            parent=parent,
         )
         await self._passed("after_click")
         await self.supervisor.sweep()
@@ -303,12 +311,12 @@ class Engine:
         """The saved files of a job, in the order in which they are shown."""
         return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
 
-    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field, *, address: str = "") -> Added:
-        """Keep a frame of a job's first video for a field: the one at `at_s` seconds, or the last good one before it.
+    async def frame(self, visitor_id: str, job: Job, at_s: float | None, wanted: Field, *, address: str = "") -> Added:
+        """Keep a frame of a job's first video as a file of the visitor's, for a field: the one that is shown at `at_s` seconds;
+        with None the last good one.
 
-        Raises `JobNotFound`, or `InvalidInput` where there is no such frame, or the field does not take it.
+        Raises `InvalidInput` where there is no such frame, or the field does not take it.
         """
-        job = await self.job(visitor_id, job_id)
         video = next((file for file in await self.files(job) if file.kind.family is Family.VIDEO), None)
         if video is None:
             raise InvalidInput(wanted.name, "no_frame", f"{wanted.name}: no video to take a frame of")
@@ -419,6 +427,7 @@ class Engine:
         again = replace(
             self._submission.made(job.visitor_id, self.card, job.payload, click_id=click_id),
             model_id=job.model_id,  # which need not be offered any more
+            ancestors=job.ancestors,
             width=job.width,
             height=job.height,
             duration_s=job.duration_s,

@@ -50,6 +50,7 @@ class Submission:
         click_id: str | None,
         call_id: str | None = None,
         key: str | None = None,
+        parent: Job | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
         payload = await checked(card, values)
@@ -59,8 +60,9 @@ class Submission:
         key = await self._check_can_make(visitor_id, key)
         seeded = [card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
         click_id = call_id or _kept(click_id)
+        ancestors = parent.line_of_next if parent is not None else ()
         made = [
-            self.made(visitor_id, card, payload, click_id=click_id, variation=number)
+            self.made(visitor_id, card, payload, click_id=click_id, variation=number, ancestors=ancestors)
             for number, payload in enumerate(seeded)
         ]
         jobs = await self._add(made, key, is_call=call_id is not None)

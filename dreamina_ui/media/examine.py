@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     import av
     from PIL import Image
 
-__all__ = ["CUT_SHORT", "PIXELS_MOST", "Facts", "examine"]
+__all__ = ["CUT_SHORT", "PIXELS_MOST", "Facts", "contrast_of", "examine"]
 
 CUT_SHORT = "cut short"
 """The problem of a file whose index points past its end: another try may bring all of it."""
@@ -259,7 +259,7 @@ def _best_frame(container: "av.container.InputContainer", video: "av.VideoStream
     for index, frame in enumerate(_frames(container, video)):
         if frame.width * frame.height > PIXELS_MOST:
             raise _Unreadable("too large")
-        contrast = _contrast(frame)
+        contrast = contrast_of(frame)
         if contrast > best_contrast * BETTER:
             best, best_contrast = frame, contrast
         if best_contrast > CONTRAST_ENOUGH or index + 1 >= FRAMES_MOST:
@@ -313,7 +313,8 @@ def _with_first(first: "av.Packet[av.VideoStream]", others: "Iterator[av.Packet[
     yield from others
 
 
-def _contrast(frame: "av.VideoFrame") -> float:
+def contrast_of(frame: "av.VideoFrame") -> float:
+    """The standard deviation of a frame's brightness, of 255: of a blank one next to nothing."""
     from PIL import ImageStat
 
     width, height = PROBE

@@ -211,8 +211,11 @@ class UploadedFiles:
         """The facts of a file. Raises `Busy`, `Stopped`, or OSError of the disk."""
         return _facts(await self._asked(visitor_id, "facts", _absolute(path), kind.ending), kind)
 
-    async def frame(self, visitor_id: str, path: Path, kind: Kind, at_s: float, part: Path) -> bool:
-        """Write a frame of a video as PNG to `part`; whether there is one. Raises `Busy`, `Stopped`, or OSError of the disk."""
+    async def frame(self, visitor_id: str, path: Path, kind: Kind, at_s: float | None, part: Path) -> bool:
+        """Write a frame of a video as PNG to `part`, with None the last good one; whether there is one.
+
+        Raises `Busy`, `Stopped`, or OSError of the disk.
+        """
         return await self._asked(visitor_id, "frame", _absolute(path), kind.ending, at_s, _absolute(part)) is True
 
     async def _asked(self, visitor_id: str, task: str, *arguments: Any) -> Any:

@@ -7,6 +7,7 @@ are sealed with the secret of the studio, in another way for each file. No job i
 import base64
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -14,7 +15,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from dreamina_ui.jobs import Job, State
+from dreamina_ui.jobs import CHAIN_MOST, Job, State
 
 __all__ = ["NOBODY", "Records", "file_name"]
 
@@ -22,13 +23,14 @@ NOBODY = "unknown"
 """The visitor of a file that another secret has sealed. No cookie has this id."""
 ONCE_PLAIN = ("visitor_id", "request_id", "cost_usd")
 """In files of earlier versions."""
-PRIVATE = (*ONCE_PLAIN, "own_key", "click_id", "variation", "batch_id")
+PRIVATE = (*ONCE_PLAIN, "own_key", "click_id", "variation", "batch_id", "ancestors")
 """What is sealed."""
 TEXT_MOST = 200
 VARIATION_MOST = 10_000
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999, in seconds since 1970: no calendar here knows a later one."""
 DEAREST_USD = 1e6
+_SHARE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Records:
@@ -89,6 +91,7 @@ class Records:
                 click_id=_text_or_none(private.get("click_id")),
                 variation=int(_number(private.get("variation", 0), 0, VARIATION_MOST)),
                 batch_id=_text_or_none(private.get("batch_id")),
+                ancestors=_share_ids(private.get("ancestors", [])),
                 own_key=private.get("own_key") is True,
                 created_at=_seconds(record["created_at"]),
                 submitted_at=_seconds_or_none(record["submitted_at"]),
@@ -142,6 +145,14 @@ def _text(value: object) -> str:
 
 def _text_or_none(value: object) -> str | None:
     return None if value is None else _text(value)
+
+
+def _share_ids(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) >= CHAIN_MOST:
+        raise ValueError
+    if not all(isinstance(each, str) and _SHARE_ID.fullmatch(each) for each in value):
+        raise ValueError
+    return tuple(value)
 
 
 def _number(value: object, least: float, most: float) -> float:

@@ -99,8 +99,8 @@ def picture(path: str, ending: str, part: str, limits: Mapping[str, int]) -> dic
     return {**asdict(made), "kind": made.kind.ending}
 
 
-def frame(path: str, ending: str, at_s: float, part: str) -> bool:
-    """Write a frame of a video as PNG to `part`; whether there is one."""
+def frame(path: str, ending: str, at_s: float | None, part: str) -> bool:
+    """Write a frame of a video as PNG to `part`, with None the last good one; whether there is one."""
     return write_frame(Path(path), kind_named(ending), at_s, Path(part))
 
 

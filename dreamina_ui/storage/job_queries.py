@@ -19,6 +19,8 @@ __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "
 THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
 """So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
+CHAIN_READ_MOST = 500
+"""Jobs of one chain that are read, newest first: one video can be continued in many ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,13 @@ def _count_of(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
 _PAGE, _PAGE_COUNT = _NEWEST.where(_MINE), _count_of(_MINE)
 _OF_CLICK = sa.select(jobs).where(_MINE, jobs.c.click_id == sa.bindparam("of_click")).order_by(jobs.c.variation)
 _OF_BATCH = sa.select(jobs).where(_MINE, jobs.c.batch_id == sa.bindparam("of_batch")).order_by(jobs.c.variation)
+_OF_CHAIN = (
+    sa.select(jobs)
+    .where(_MINE, jobs.c.chain == sa.bindparam("of_chain"))
+    .order_by(jobs.c.created_at.desc())
+    .limit(CHAIN_READ_MOST)
+)
+_FIRST_OF_CHAIN = sa.select(jobs).where(_MINE, jobs.c.share_id == sa.bindparam("of_chain"))
 _LAST_BATCH = (
     sa.select(jobs.c.batch_id).where(_MINE, jobs.c.batch_id.is_not(None)).order_by(jobs.c.created_at.desc()).limit(1)
 )
@@ -134,6 +143,14 @@ class JobQueries:
         values = {"of_visitor": visitor_id, "of_batch": batch_id}
         return await self._database.read(
             lambda connection: [job_of(row) for row in connection.execute(_OF_BATCH, values)]
+        )
+
+    async def of_chain(self, visitor_id: str, chain_id: str) -> list[Job]:
+        """A video, and the jobs that continue it, one after the other or in several ways."""
+        values = {"of_visitor": visitor_id, "of_chain": chain_id}
+        queries = (_FIRST_OF_CHAIN, _OF_CHAIN)
+        return await self._database.read(
+            lambda connection: [job_of(row) for query in queries for row in connection.execute(query, values)]
         )
 
     async def last_batch(self, visitor_id: str) -> str | None:

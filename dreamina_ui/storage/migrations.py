@@ -222,8 +222,17 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
+        # Videos that continue each other.
+        "0015_chains",
+        (
+            "ALTER TABLE jobs ADD COLUMN ancestors TEXT",
+            "ALTER TABLE jobs ADD COLUMN chain TEXT",
+            "CREATE INDEX jobs_of_chain ON jobs (visitor_id, chain, created_at) WHERE chain IS NOT NULL",
+        ),
+    ),
+    Migration(
         # The addresses that batches tell of their ends, and the messages to them and to the owner's address.
-        "0015_webhooks",
+        "0016_webhooks",
         (
             "CREATE TABLE batch_addresses (visitor_id TEXT NOT NULL, batch_id TEXT NOT NULL, url TEXT NOT NULL, "
             "host TEXT NOT NULL, language TEXT NOT NULL, signer TEXT NOT NULL, PRIMARY KEY (visitor_id, batch_id))",

@@ -32,7 +32,7 @@ JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
     *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested", "model_id", "settings"),
-    *("files", "remarks"),
+    *("ancestors", "files", "remarks"),
 ]
 
 
@@ -447,3 +447,35 @@ def test_a_program_uploads_pictures(studio: Server, service: SimulatorServer, tm
     reply = httpx.post(f"{studio.address}/gradio_api/call/run", json=body)
     assert reply.status_code == 422
     assert len([made for made in ledger(service)[before:] if made["model_id"] == model]) == 3
+
+
+def test_a_program_continues_a_video(client: Client, service: SimulatorServer, studio: Server) -> None:
+    """By the job id of a `parent`: its last frame and its prompt are sent, once, and the job knows the chain; what does not go
+    with it is one sentence, and nothing is sent."""
+    model = load_card(PICTURES).model_id
+    *_, (first, _) = client.submit(prompt="a paper boat", api_name="/generate")
+    before = len(ledger(service))
+    *_, (second, video) = client.submit(model="", settings={}, parent=first["job_id"], api_name="/run")
+    assert (second["state"], second["model_id"], second["prompt"]) == ("succeeded", model, "a paper boat")
+    assert second["ancestors"] == [first["share_id"]]
+    assert video
+    settings = {"prompt": "it sinks", "frames": 241}
+    *_, (third, _) = client.submit(model=model, settings=settings, parent=second["job_id"], api_name="/run")
+    assert third["ancestors"] == [first["share_id"], second["share_id"]]
+    assert (third["prompt"], third["frames"]) == ("it sinks", 241)
+    sent = [made["input"] for made in ledger(service)[before:]]
+    assert [each["prompt"] for each in sent] == ["a paper boat", "it sinks"]
+    assert all(each["image_urls"][0].startswith("data:image/") for each in sent)
+    jsonschema.validate(third, json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8")))
+    refused: list[tuple[object, dict[str, Any], object, str]] = [
+        ("", {}, "0" * 32, "There is no such video"),
+        ("", {}, 7, "parent: 7 is not a text."),
+        (OTHER_CARD.model_id, {"text": "x"}, first["job_id"], "this model takes no picture"),
+        (model, {"image_urls": ["https://example.com/a.png"]}, first["job_id"], "leave image_urls out"),
+        (model, {"frames": 7}, first["job_id"], "frames: 7 is not one of"),
+    ]
+    for name, values, parent, said in refused:
+        with pytest.raises(AppError) as caught:
+            client.predict(model=name, settings=values, parent=parent, api_name="/run")
+        assert said in json.loads(str(caught.value))["message"]
+    assert len(ledger(service)) == before + 2

@@ -123,7 +123,7 @@ def test_there_are_six_tools(studio: Server) -> None:
     assert [tool.name for tool in tools] == TOOLS
     inputs = tools[1].inputSchema
     fields = dict.fromkeys(field.name for card in (CARD, OTHER_CARD) for field in card.fields)
-    assert list(inputs["properties"]) == [*fields, "model", "idempotency_key"]
+    assert list(inputs["properties"]) == [*fields, "model", "parent", "idempotency_key"]
     assert "required" not in inputs, "no field is required by both models"
     assert inputs["properties"]["model"]["enum"] == [CARD.model_id, OTHER_CARD.model_id]
     assert "Only some models take this" in inputs["properties"]["steps"]["description"]
@@ -176,6 +176,28 @@ def test_every_model_of_the_studio_makes_videos(studio: Server, service: Simulat
     assert (answer["job"]["state"], answer["job"]["model_id"]) == ("succeeded", OTHER_CARD.model_id)
     assert answer["job"]["settings"]["text"] == "a boat"
     assert answer["ignored_arguments"] == ["frames"], "another model's argument is said, and not sent"
+
+
+def test_a_video_is_continued(keyless_studio: Server) -> None:
+    """By the job id of its `parent`; of the model that takes a picture, with that one's last frame and prompt."""
+
+    async def call() -> list[dict[str, Any]]:
+        async with mcp_client(keyless_studio) as session:
+            first = content_of(await session.call_tool("generate_video", {"prompt": "a boat"}))["job"]
+            values = {"parent": first["job_id"], "idempotency_key": "the second part of it"}
+            answers = [content_of(await session.call_tool("generate_video", values)) for _ in range(2)]
+            wrong = content_of(await session.call_tool("generate_video", {"Parent": "nobody"}))
+            other = {"parent": first["job_id"], "model": CARD.model_id, "prompt": "x"}
+            refused = content_of(await session.call_tool("generate_video", other))
+            return [first, *(answer["job"] for answer in answers), wrong, refused]
+
+    first, second, again, wrong, refused = asyncio.run(call())
+    assert (second["state"], second["prompt"]) == ("succeeded", "a boat")
+    assert second["settings"]["image_urls"][0].startswith("upload:")
+    assert second["ancestors"] == [first["share_id"]]
+    assert again["job_id"] == second["job_id"]
+    assert wrong["code"] == "job_not_found"
+    assert "takes no picture" in refused["message"]
 
 
 def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer) -> None:

@@ -33,6 +33,7 @@ _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "position": "position",
     "selected": "picked",
     "differs": "compare.differs",
+    "setting": "compare.setting",
     "deleted": "deleted",
     "undo": "undo",
     "pick": "pick",
@@ -141,6 +142,8 @@ def _finished(job: Job, words: Words) -> tuple[Any, str]:
     size = f"{job.width}×{job.height}" if job.width and job.height else kind.name
     length = words.seconds(job.duration_s) if job.duration_s else kind.name
     word = (length, size, length, kind.name)[state]
+    if job.ancestors:
+        word = f"{word} · {words.say('chain.part', number=len(job.line))}"
     return (0 if suffix == ".mp4" else [state, suffix]), word
 
 

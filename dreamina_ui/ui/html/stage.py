@@ -18,6 +18,7 @@ __all__ = [
     "actions_html",
     "empty_html",
     "facts_html",
+    "job_picture",
     "problem_html",
     "screen_html",
     "shared_html",
@@ -147,14 +148,14 @@ def variations_html(jobs: Sequence[Job], current: str, words: Words) -> Markup:
             state=job.state,
             job_id=job.job_id,
             chosen=Markup(' aria-current="true"') if job.job_id == current else "",
-            picture=_variation_picture(job, words) if done else "",
+            picture=job_picture(job, words) if done else "",
             name=words.say("variation", number=number),
             word="" if done and not job.has_no_file else words.ending_word(job),
         )
     return Markup('<ul class="variations">{}</ul>').format(items)
 
 
-def _variation_picture(job: Job, words: Words) -> Markup:
+def job_picture(job: Job, words: Words) -> Markup:
     """The poster of a job's first file, an empty place while that is still made, or a symbol for a file without one."""
     if job.has_no_file:
         return _NO_PICTURE.format("none")

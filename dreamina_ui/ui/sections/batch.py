@@ -189,7 +189,7 @@ class Batch:
                 visitor_id, address = self._callers.known_visitor(request), self._callers.address(request)
                 return await self._engine.inputs.add(Path(str(path)), visitor_id, field, address=address)
 
-            shown = {"control": control, "problem": self.refusal, "note": note}
+            shown: dict[str, Any] = {"control": control, "problem": self.refusal, "note": note}
             return await file_update(field, content, adding(), self._callers.words(request), **shown)
 
         return handle
