@@ -6,6 +6,9 @@
     ├── InvalidInput            form or API values that the card does not allow; nothing was sent
     ├── InputGone               a file that a job was to be made of is not here any more; nothing was sent
     ├── JobNotFound             no such job, or another visitor's
+    ├── CollectionNotFound      no such collection, or another visitor's
+    ├── CollectionFull          more videos than may be in a collection; nothing was changed
+    ├── TooManyCollections      more collections than a visitor may have; nothing was changed
     ├── VoteNotFound            no such vote, or another presenter's
     ├── VoteSize                too few videos for a vote, or too many
     ├── ChoiceUnclear           a ballot that does not choose; it was not counted
@@ -46,6 +49,8 @@
     │   ├── DownloadFailed      the output could not be downloaded completely
     │   ├── OutputRefused       the output's URL is not at an allowed origin
     │   └── NotAnOutput         the download is empty or a web page
+    ├── NotMade                 no file could be made of saved videos; `reason` says why
+    ├── ExportsBusy             too many files are being made of saved videos
     ├── Remark                  a note on a job that the service has finished
     │   ├── NoFileFound         the result names no file that could be downloaded
     │   ├── NotAllSaved         some of the files could not be downloaded
@@ -72,12 +77,15 @@ __all__ = [
     "AlreadyUsed",
     "CardError",
     "ChoiceUnclear",
+    "CollectionFull",
+    "CollectionNotFound",
     "DailyBudgetReached",
     "DailyLimitReached",
     "DeadlinePassed",
     "DiskFull",
     "DownloadFailed",
     "DreaminaError",
+    "ExportsBusy",
     "GenerationFailed",
     "IllegalMove",
     "InputGone",
@@ -94,6 +102,7 @@ __all__ = [
     "NoFileFound",
     "NotAllSaved",
     "NotAnOutput",
+    "NotMade",
     "NotReadable",
     "OutcomeUnknown",
     "OutputRefused",
@@ -109,6 +118,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUnusable",
     "TooManyActive",
+    "TooManyCollections",
     "TooManyFiles",
     "TooManyKeys",
     "TooManyRequests",
@@ -183,6 +193,22 @@ class InputGone(DreaminaError):
 
 class JobNotFound(DreaminaError):
     code = "job_not_found"
+
+
+class CollectionNotFound(DreaminaError):
+    code = "collection_not_found"
+
+
+class CollectionFull(DreaminaError):
+    """`limit` videos fit into a collection."""
+
+    code = "collection_full"
+
+
+class TooManyCollections(DreaminaError):
+    """A visitor may have `limit` collections."""
+
+    code = "too_many_collections"
 
 
 class VoteNotFound(DreaminaError):
@@ -375,6 +401,16 @@ class OutputRefused(LibraryError):
 
 class NotAnOutput(LibraryError):
     code = "not_an_output"
+
+
+class NotMade(DreaminaError):
+    """`reason` says why; `number` is that of the video, counted from 1, where it is about one of several."""
+
+    code = "not_made"
+
+
+class ExportsBusy(DreaminaError):
+    code = "exports_busy"
 
 
 class Remark(DreaminaError):

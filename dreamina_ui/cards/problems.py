@@ -40,6 +40,7 @@ PROBLEMS = (
     "file_gone",
     "not_data",
     "no_frame",
+    "name_taken",
     "file_kind",
     "file_size",
     "file_full",
@@ -53,6 +54,8 @@ PROBLEMS = (
     "data_most",
     "body_most",
     *RULE_PROBLEMS,
+    "no_picture",
+    "picture_twice",
     "no_upload",
     "not_object",
     "not_list",
@@ -64,6 +67,8 @@ PROBLEMS = (
     "unknown_field",
     "misspelt",
     "key_reused",
+    "not_webhook",
+    "inside_webhook",
     "invalid",
 )
 """The problems of a value. Each has a sentence in `words/`."""

@@ -11,7 +11,7 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polls.polling import Durations
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
-from dreamina_ui.jobs import Job, State
+from dreamina_ui.jobs import Chain, Job, State
 from dreamina_ui.media.library import SHARE_ID, Library
 from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
@@ -49,6 +49,17 @@ class History:
         if job.click_id is None or job.batch_id is not None:
             return [job]
         return await self.queries.of_click(job.visitor_id, job.click_id)
+
+    async def chain(self, job: Job) -> Chain:
+        """The videos of a job's owner that continue each other, with this one among them."""
+        if not job.ancestors and job.state is not State.SUCCEEDED:
+            return Chain((job,), 0)
+        return Chain.of(job, await self.queries.of_chain(job.visitor_id, job.chain_id))
+
+    async def parent(self, job: Job) -> Job | None:
+        """The job of the same owner that this one continues; None if it continues none, or that is deleted."""
+        found = await self.queries.shared(job.ancestors[-1:])
+        return next((each for each in found if each.visitor_id == job.visitor_id), None)
 
     async def shared(self, share_id: str) -> Job:
         """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`, also for deleted ones."""
@@ -124,12 +135,12 @@ def _within(limit: int, offset: int) -> dict[str, int]:
 
 def _plain(search: Search) -> Search:
     """Without what no database takes: NUL, halves of surrogate pairs, numbers out of range."""
-    words, state, ratio, model_id = (
+    words, state, ratio, model_id, collection_id = (
         "".join(letter if letter.isprintable() else " " for letter in text)
-        for text in (search.words, search.state, search.aspect_ratio, search.model_id)
+        for text in (search.words, search.state, search.aspect_ratio, search.model_id, search.collection_id)
     )
     frames = search.frames if search.frames is None or abs(search.frames) <= OFFSET_MOST else -1
-    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames, model_id=model_id)
+    return Search(words, state, ratio, frames, model_id, search.starred, collection_id)
 
 
 log = logging.getLogger(__name__)
@@ -145,12 +156,13 @@ async def rebuild(store: JobStore, library: Library, records: Records, moves: Mo
     ours = [share_id for share_id in await asyncio.to_thread(library.share_ids) if SHARE_ID.fullmatch(share_id)]
     missing = [share_id for share_id in ours if share_id not in known]
     owners = await asyncio.to_thread(moves.latest) if moves and missing else {}
+    starred = await asyncio.to_thread(library.starred) if missing else set()
     added = 0
     for start in range(0, len(missing), ADDED_AT_ONCE):
         part = missing[start : start + ADDED_AT_ONCE]
         found = await asyncio.to_thread(library.records, part)
         jobs = [
-            replace(job, poster_due=Posters.are_due(files[0], facts))
+            replace(job, poster_due=Posters.are_due(files[0], facts), starred=share_id in starred)
             for share_id, (record, files, facts) in found.items()
             if (
                 job := records.job_from(

@@ -13,6 +13,8 @@ from dreamina_ui.jobs import Failure, Job, State, prompt_in
 __all__ = [
     "AT_ONCE",
     "change_rows",
+    "collected",
+    "collections",
     "is_used",
     "job_of",
     "jobs",
@@ -35,6 +37,7 @@ jobs = sa.table(
     sa.column("click_id", sa.Text),
     sa.column("variation", sa.Integer),
     sa.column("batch_id", sa.Text),
+    sa.column("ancestors", sa.Text),
     sa.column("held", sa.Boolean),
     sa.column("own_key", sa.Boolean),
     sa.column("backend", sa.Text),
@@ -48,6 +51,7 @@ jobs = sa.table(
     sa.column("files", sa.Text),
     sa.column("remarks", sa.Text),
     sa.column("poster_due", sa.Boolean),
+    sa.column("starred", sa.Boolean),
     sa.column("failure", sa.Text),
     sa.column("not_before", sa.Double),
     sa.column("cancel_requested", sa.Boolean),
@@ -67,6 +71,8 @@ jobs = sa.table(
     sa.column("prompt", sa.Text),
     sa.column("aspect_ratio", sa.Text),
     sa.column("frames", sa.Integer),
+    # The first of the ancestors, by which the jobs of a chain are found.
+    sa.column("chain", sa.Text),
     sa.column("deleted_at", sa.Double),
     # Only for `leases.py`; a `Job` has only the generation.
     sa.column("lease_owner", sa.Text),
@@ -76,7 +82,19 @@ jobs = sa.table(
 own_keys = sa.table("own_keys", sa.column("visitor_id", sa.Text), sa.column("at", sa.Double))
 used_ids = sa.table("used_ids", sa.column("kind", sa.Text), sa.column("id", sa.Text), sa.column("visitor_id", sa.Text))
 
-_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key", "poster_due")
+collections = sa.table(
+    "collections",
+    sa.column("collection_id", sa.Text),
+    sa.column("visitor_id", sa.Text),
+    sa.column("name", sa.Text),
+    sa.column("link_id", sa.Text),
+    sa.column("created_at", sa.Double),
+)
+collected = sa.table(
+    "collected", sa.column("collection_id", sa.Text), sa.column("share_id", sa.Text), sa.column("place", sa.Integer)
+)
+
+_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key", "poster_due", "starred")
 _COLUMNS = {"paused": "held"}
 """The columns that are not named like their field of `Job`."""
 _FIELDS = tuple(field.name for field in fields(Job))
@@ -91,6 +109,7 @@ def job_of(row: sa.Row[Any]) -> Job:
     values["state"] = State(values["state"])
     values["outputs"] = tuple(json.loads(values["outputs"]))
     values["files"] = tuple(json.loads(values["files"])) if values["files"] else ()
+    values["ancestors"] = tuple(values["ancestors"].split()) if values["ancestors"] else ()
     values["remarks"] = tuple(Failure(**each) for each in json.loads(values["remarks"])) if values["remarks"] else ()
     values["failure"] = Failure(**json.loads(failure)) if failure else None
     for name in _BOOLEANS:
@@ -121,6 +140,8 @@ def values_of(job: Job) -> dict[str, Any]:
         "state": str(job.state),
         "outputs": json.dumps(list(job.outputs)),
         "files": json.dumps(list(job.files)) if job.files else None,
+        "ancestors": " ".join(job.ancestors) or None,
+        "chain": job.chain_id if job.ancestors else None,
         "remarks": json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
         "failure": json.dumps(_plain(job.failure)) if job.failure else None,
     }
@@ -169,6 +190,8 @@ def remove_rows(connection: sa.Connection, condition: sa.ColumnElement[bool]) ->
             ids |= {("click", click_id, visitor_id)} if click_id is not None else set()
         for kind, one, visitor_id in sorted(ids):
             connection.execute(_REMEMBER, {"kind": kind, "id": one, "visitor_id": visitor_id})
+        of_part = sa.select(jobs.c.share_id).where(part)
+        connection.execute(sa.delete(collected).where(collected.c.share_id.in_(of_part)))
         connection.execute(sa.delete(jobs).where(part))
     return len(job_ids)
 
@@ -183,8 +206,9 @@ _REMEMBER = sa.text(
 
 
 def move_rows(connection: sa.Connection, former: str, visitor_id: str) -> None:
-    """Give a visitor the jobs and the used ids of another one, who pays with no own key any more."""
-    connection.execute(sa.update(jobs).where(jobs.c.visitor_id == former).values(visitor_id=visitor_id))
+    """Give a visitor the jobs, the collections and the used ids of another one, who pays with no own key any more."""
+    for table in (jobs, collections):
+        connection.execute(sa.update(table).where(table.c.visitor_id == former).values(visitor_id=visitor_id))
     connection.execute(_MOVE_USED, {"former": former, "visitor_id": visitor_id})
     connection.execute(sa.delete(used_ids).where(used_ids.c.visitor_id == former))
     connection.execute(sa.delete(own_keys).where(own_keys.c.visitor_id == former))

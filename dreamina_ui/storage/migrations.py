@@ -221,6 +221,61 @@ MIGRATIONS: Sequence[Migration] = (
             "budget_usd DOUBLE PRECISION NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (backend, day, budget_usd, percent))",
         ),
     ),
+    Migration(
+        # Videos that continue each other.
+        "0015_chains",
+        (
+            "ALTER TABLE jobs ADD COLUMN ancestors TEXT",
+            "ALTER TABLE jobs ADD COLUMN chain TEXT",
+            "CREATE INDEX jobs_of_chain ON jobs (visitor_id, chain, created_at) WHERE chain IS NOT NULL",
+        ),
+    ),
+    Migration(
+        # The addresses that batches tell of their ends, and the messages to them and to the owner's address.
+        "0016_webhooks",
+        (
+            "CREATE TABLE batch_addresses (visitor_id TEXT NOT NULL, batch_id TEXT NOT NULL, url TEXT NOT NULL, "
+            "host TEXT NOT NULL, language TEXT NOT NULL, signer TEXT NOT NULL, PRIMARY KEY (visitor_id, batch_id))",
+            """
+            CREATE TABLE webhook_events (
+                event_id TEXT PRIMARY KEY,
+                event TEXT NOT NULL,
+                at DOUBLE PRECISION NOT NULL,
+                visitor_id TEXT NOT NULL,
+                url TEXT,
+                host TEXT NOT NULL,
+                language TEXT NOT NULL,
+                signer TEXT NOT NULL,
+                job_id TEXT,
+                batch_id TEXT,
+                facts TEXT NOT NULL,
+                tries INTEGER NOT NULL,
+                next_at DOUBLE PRECISION,
+                lease_until DOUBLE PRECISION,
+                answer TEXT NOT NULL,
+                delivered BOOLEAN NOT NULL
+            )
+            """,
+            "CREATE INDEX webhook_events_due ON webhook_events (next_at) WHERE next_at IS NOT NULL",
+            "CREATE INDEX webhook_events_by_visitor ON webhook_events (visitor_id, at)",
+        ),
+    ),
+    Migration(
+        # Collections name videos by their share ids, which a history that is rebuilt keeps.
+        "0017_stars_and_collections",
+        (
+            "ALTER TABLE jobs ADD COLUMN starred BOOLEAN NOT NULL DEFAULT FALSE",
+            "CREATE INDEX jobs_starred ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE starred",
+            "CREATE TABLE collections (collection_id TEXT PRIMARY KEY, visitor_id TEXT NOT NULL, name TEXT NOT NULL, "
+            "link_id TEXT, created_at DOUBLE PRECISION NOT NULL)",
+            "CREATE INDEX collections_by_visitor ON collections (visitor_id)",
+            "CREATE INDEX collections_by_link ON collections (link_id) WHERE link_id IS NOT NULL",
+            "CREATE TABLE collected (collection_id TEXT NOT NULL, share_id TEXT NOT NULL, place INTEGER NOT NULL, "
+            "PRIMARY KEY (collection_id, share_id))",
+            "CREATE INDEX collected_by_place ON collected (collection_id, place)",
+            "CREATE INDEX collected_by_share ON collected (share_id)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

@@ -45,8 +45,7 @@ class Form:
 
     @property
     def picture(self) -> Field | None:
-        """The field for the picture that a video begins with: the first one for a picture."""
-        return next((field for field in self.card.fields if field.media == "image"), None)
+        return self.card.picture
 
     @property
     def prompt(self) -> Component | None:

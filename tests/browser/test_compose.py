@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from dreamina_ui.cards.alternatives import literal
 from tests.browser.conftest import filled
 from tests.browser.past import known, posters, visited, with_past
 from tests.browser.states import generate, new_job, ready
@@ -113,8 +114,9 @@ def test_any_prompt_is_shown_as_text(shared_page: Page) -> None:
 
     before = posters(shared_page).count()
     for text in HOSTILE:
-        prompt(shared_page).fill(text)
-        expect(shared_page.locator("#field-prompt .count")).to_have_text(f"{len(text)} / 800")
+        typed = literal(text)
+        prompt(shared_page).fill(typed)
+        expect(shared_page.locator("#field-prompt .count")).to_have_text(f"{len(typed)} / 800")
         expect(shared_page.locator("#field-prompt .count.over")).to_have_count(0)
         shared_page.click("#generate")
         expect_shown(text)
@@ -132,7 +134,7 @@ def test_any_prompt_is_shown_as_text(shared_page: Page) -> None:
         expect_shown(text)
         expect(shown.locator("*")).to_have_count(0)
         shared_page.click("#reuse")
-        expect(prompt(shared_page)).to_have_value(text)
+        expect(prompt(shared_page)).to_have_value(literal(text))
     assert shared_page.evaluate("window.pwned") is None
     assert shared_page.title() != "run"
 
