@@ -77,7 +77,9 @@ class Compose:
         self.click_id = kept_text("click-id")
         # The alternatives of a prompt that are shown, and the prompts with a brace, of which alone the server is told.
         self.planned = kept_text("alternatives-shown")
-        self._braced = [kept_text("prompt-with-braces") for form in self.forms.all if form.prompt]
+        self._braced = [
+            kept_text(f"prompt-with-braces-{number}") for number, form in enumerate(self.forms.all) if form.prompt
+        ]
         # The job that the next one continues, and the digest of the picture that was taken from it.
         self.continues = kept_text("continues")
         # The last click that was accepted: what it sent is no draft any more.
