@@ -12,6 +12,7 @@ from dreamina_ui.cards.batches import plan_csv, plan_lines
 from dreamina_ui.cards.links import is_as_typed, link_of
 from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.tables import written_table
+from dreamina_ui.errors import InvalidInput
 from dreamina_ui.ui.html.batch import plan_html, problems_html, question_html
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
@@ -169,3 +170,15 @@ def test_a_plan_says_what_it_takes_as_it_stands_and_asks_about_json(language: st
     assert words.say("plan.question.apart", count=3) in asked
     too_many = problems_html(plan_lines(CARD, "{0|1|2|3|4|5|6|7|8|9}" * 6, {}).problems, words)
     assert words.number(1_000_000, 0) in too_many
+
+
+@anyio
+async def test_programs_send_the_very_text(tmp_path: Path) -> None:
+    """The engine knows no alternatives; given several prompts, it makes four videos in all at most."""
+    async with rigged(tmp_path) as rig:
+        [job] = await rig.engine.submit("ann", {"prompt": "a {b|c} {{d}}"})
+        assert job.prompt == "a {b|c} {{d}}"
+        each = [{"prompt": text} for text in "abc"]
+        with pytest.raises(InvalidInput, match="6 is not 1 to 4"):
+            await rig.engine.submit("ann", {}, each=each, count=2)
+        assert [job.prompt for job in await rig.engine.submit("ann", {}, each=each)] == ["a", "b", "c"]

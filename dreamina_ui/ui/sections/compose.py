@@ -355,4 +355,6 @@ class Compose:
         price = words.price(self._engine.backend, total, last_usd, base_usd=said.base_price_usd, unit=said.unit)
         note = _PRICE_NOTE.format(words.price_note(said.note)) if said.note else ""
         price, below = asked.html(price, words) if asked else (price, Markup())
+        if asked and asked.is_too_much:
+            return _PRICE.format(price=price, usual="", note=below)
         return _PRICE.format(price=price, usual=usual, note=below + note)
