@@ -23,8 +23,8 @@ from tests.rig import RECORDS, make_clip, recorded
 
 TIME_MOST, SIZE_MOST = 1.1, 1.2
 PAGING_MOST_MS = 100.0
-EVERYTHING = ("", "", "", "", "")
-"""No search and no filter."""
+EVERYTHING = ("", "", "", "", "", "")
+"""No search, no filter, no collection."""
 MIDDLE = 200
 RARE = "lonely"
 

@@ -4,6 +4,7 @@ For each session, Gradio describes all components anew (25 ms of processor time,
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
 """
 
+import inspect
 import re
 import sys
 import time
@@ -387,6 +388,7 @@ def events_of(blocks: gr.Blocks, version: str = "") -> Mapping[int, Event]:
             _public_name(event),
             _meaning(event, version),
             brings_key=event.api_name == BRINGS_KEY,
+            defaults=_defaults(event) if _public_name(event) else (),
         )
         for number, event in blocks.fns.items()
         if event.fn is not None
@@ -396,6 +398,14 @@ def events_of(blocks: gr.Blocks, version: str = "") -> Mapping[int, Event]:
 def _meaning(event: BlockFunction, version: str) -> str:
     """The function's name, how many values go in and come out, and of which forms, as `assets/js/connection.js` writes it."""
     return f"{event.api_name}/{len(event.inputs)}/{len(event.outputs)}/{version}"
+
+
+def _defaults(event: BlockFunction) -> Sequence[Any]:
+    """The defaults of an endpoint's last inputs."""
+    asked = list(inspect.signature(event.fn).parameters.values())[: len(event.inputs)] if event.fn else []
+    given = [parameter.default for parameter in asked]
+    first = max((index + 1 for index, value in enumerate(given) if value is inspect.Parameter.empty), default=0)
+    return given[first:]
 
 
 def _public_name(event: BlockFunction) -> str | None:

@@ -228,7 +228,7 @@ def test_a_video_is_exported_by_keyboard(past_page: Page, jobs: Sequence[Job]) -
     """The dialog offers the player's time, says what is wrong and what was made, and gives the focus back."""
     page = past_page
     page.locator(f"#history [data-job='{jobs[2].job_id}'] .poster-open").click()
-    page.wait_for_function("document.querySelector('#player video')?.readyState >= 1")
+    page.wait_for_function("document.querySelector('#player video')?.currentTime > 0")
     page.focus("[data-export]")
     page.keyboard.press("Enter")
     dialog, said = page.locator("dialog.export"), page.locator("dialog.export [role=status]")

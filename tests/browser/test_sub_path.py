@@ -103,4 +103,4 @@ def test_programs_work_under_a_path(proxy: str) -> None:
             return [tool.name for tool in (await session.list_tools()).tools]
 
     with ThreadPoolExecutor(1) as elsewhere:  # a loop runs in this thread as long as a browser is open
-        assert len(elsewhere.submit(anyio.run, tools).result()) == 5
+        assert len(elsewhere.submit(anyio.run, tools).result()) == 8

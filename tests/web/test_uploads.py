@@ -230,4 +230,5 @@ def test_descriptions_reveal_nothing_internal(studio: Server, client: httpx.Clie
         assert not re.search(r"DREAMINA_SECRET|DATABASE_URL", text), path
     described = client.get("/gradio_api/openapi.json").text
     called = set(re.findall(r"/gradio_api/call/(?:v2/)?(\w+)", described))
-    assert called == {"generate", "submit", "job", "cancel", "history", "models", "run"}
+    others = {"batch", "star", "collections", "collect", "share_collection", "join", "export"}
+    assert called == {"generate", "submit", "job", "cancel", "history", "models", "run", *others}

@@ -81,7 +81,7 @@ class History:
         )
         with gr.Row(elem_classes="filters", equal_height=True):
             self.words = gr.Textbox(
-                label=fixed.text("search"), elem_id="history-search", max_lines=1, scale=4, min_width=180
+                label=fixed.text("search"), elem_id="history-search", max_lines=1, scale=2, min_width=180
             )
             states = [
                 (fixed.text(f"state.{state}"), state) for state in (RUNNING, *map(str, State)) if state in _FILTERED

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dreamina_ui.cards.values import DEPTH_MOST, is_plain
 
-__all__ = ["BODY", "BODY_MOST", "LONG_BODY_MOST", "Body", "BodyTime", "body_again", "parsed", "read_body"]
+__all__ = ["BODY", "BODY_MOST", "BYTES", "LONG_BODY_MOST", "Body", "BodyTime", "body_again", "parsed", "read_body"]
 
 BODY_MOST, LONG_BODY_MOST = 64_000, 1_200_000
 """Bytes of a body, and of one that may bring a batch of 1 MB, as JSON."""

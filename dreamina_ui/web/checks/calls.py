@@ -22,7 +22,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dreamina_ui.config.pasted import plain_key
 from dreamina_ui.errors import TooManyKeys
 from dreamina_ui.web.checks.addresses import ADDRESS, BroughtKeys
-from dreamina_ui.web.checks.bodies import BODY, BODY_MOST, LONG_BODY_MOST, Body, body_again, parsed, read_body
+from dreamina_ui.web.checks.bodies import (
+    BODY,
+    BODY_MOST,
+    BYTES,
+    LONG_BODY_MOST,
+    Body,
+    body_again,
+    parsed,
+    read_body,
+)
 from dreamina_ui.web.visitors import KEY_BROUGHT, Visitors
 
 __all__ = ["API", "CallCheck", "Event", "Input", "Open", "refusal"]
@@ -69,6 +78,8 @@ class Event:
     meaning: str | None = None
     brings_key: bool = False
     """Whether its first value is the visitor's own key."""
+    defaults: Sequence[Any] = ()
+    """Of its last inputs: what a program that leaves them out means by it."""
 
     @property
     def body_most(self) -> int:
@@ -127,7 +138,7 @@ class CallCheck:
                 most = self._public[path.removeprefix(CALL)].body_most if self._is_public(path) else LONG_BODY_MOST
                 data = await read_body(scope, receive, most if path.startswith((JOIN, CALL)) else BODY_MOST)
                 answer = await self._checked(scope, path, data)
-                receive = body_again(data, receive)
+                receive = body_again(data if data is None else scope[BYTES], receive)
             elif method == "POST" and path in MCP:
                 data = await read_body(scope, receive, BODY_MOST)
                 answer = self._key_refused(scope, Headers(scope=scope).get(KEY_HEADER))
@@ -141,9 +152,14 @@ class CallCheck:
         limit = LONG_BODY_MOST if self._may_be_long(path, data) else BODY_MOST
         if data is None or len(data) > limit:
             return self._refusal(scope, 413, "body", limit=limit // 1000)
-        scope[BODY] = body = await parsed(data)
+        body = await parsed(data)
         if body.content is None:
             return self._refusal(scope, 422, "invalid_call")
+        if left_out := self._left_out(path, body.content.get("data")):
+            content = {**body.content, "data": [*body.content["data"], *left_out]}
+            scope[BYTES] = json.dumps(content).encode()
+            body = Body(scope[BYTES], content)
+        scope[BODY] = body
         if self._is_of_another_page(Request(scope), path, body.content):
             return self._refusal(scope, 409, "page_changed")
         uploads = self._uploads_named(path, body)
@@ -219,6 +235,14 @@ class CallCheck:
         if not all(self._may_hold(block, value) for block, value in zip(event.inputs, data, strict=True)):
             return None
         return [Path(file["path"]) for file in _files_in([said, *data])]
+
+    def _left_out(self, path: str, data: Any) -> Sequence[Any]:
+        """What a program means by the last inputs that its call leaves out: one that was added later breaks no program."""
+        if not self._is_public(path) or not isinstance(data, list):
+            return ()
+        event = self._public[path.removeprefix(CALL)]
+        missing = len(event.inputs) - len(data)
+        return event.defaults[-missing:] if 0 < missing <= len(event.defaults) else ()
 
     def _joined(self, number: object) -> Event | None:
         return self._events.get(number) if isinstance(number, int) and not isinstance(number, bool) else None
