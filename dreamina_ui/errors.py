@@ -6,6 +6,9 @@
     ├── InvalidInput            form or API values that the card does not allow; nothing was sent
     ├── InputGone               a file that a job was to be made of is not here any more; nothing was sent
     ├── JobNotFound             no such job, or another visitor's
+    ├── CollectionNotFound      no such collection, or another visitor's
+    ├── CollectionFull          more videos than may be in a collection; nothing was changed
+    ├── TooManyCollections      more collections than a visitor may have; nothing was changed
     ├── VoteNotFound            no such vote, or another presenter's
     ├── VoteSize                too few videos for a vote, or too many
     ├── ChoiceUnclear           a ballot that does not choose; it was not counted
@@ -72,6 +75,8 @@ __all__ = [
     "AlreadyUsed",
     "CardError",
     "ChoiceUnclear",
+    "CollectionFull",
+    "CollectionNotFound",
     "DailyBudgetReached",
     "DailyLimitReached",
     "DeadlinePassed",
@@ -109,6 +114,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUnusable",
     "TooManyActive",
+    "TooManyCollections",
     "TooManyFiles",
     "TooManyKeys",
     "TooManyRequests",
@@ -183,6 +189,22 @@ class InputGone(DreaminaError):
 
 class JobNotFound(DreaminaError):
     code = "job_not_found"
+
+
+class CollectionNotFound(DreaminaError):
+    code = "collection_not_found"
+
+
+class CollectionFull(DreaminaError):
+    """`limit` videos fit into a collection."""
+
+    code = "collection_full"
+
+
+class TooManyCollections(DreaminaError):
+    """A visitor may have `limit` collections."""
+
+    code = "too_many_collections"
 
 
 class VoteNotFound(DreaminaError):

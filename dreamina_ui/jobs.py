@@ -108,6 +108,8 @@ class Job:
     #: The saved files: what follows the share id in their names (".mp4", "-2.image.png"). Empty in old rows.
     files: tuple[str, ...] = ()
     remarks: tuple[Failure, ...] = ()
+    #: Its owner has marked it as one of the good ones.
+    starred: bool = False
     #: Its video is saved and shown; the poster is still to be made.
     poster_due: bool = False
     #: Why it failed; of an unfinished job, why it is on hold until `not_before`.

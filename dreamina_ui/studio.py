@@ -29,6 +29,7 @@ from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
+from dreamina_ui.ui.shared_collection import SharedCollections
 from dreamina_ui.ui.show_page import ShowPage
 from dreamina_ui.ui.theme import studio_theme
 from dreamina_ui.ui.vote_page import VotePage
@@ -101,6 +102,7 @@ class Studio:
         self._visitors = Visitors(secret)
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
+        self._shared_collections = SharedCollections(self.engine, ASSETS / "show" / "collection.css")
         self._scripts = PageScripts(ASSETS / "js")
         self._vote_page = VotePage(self.engine, ASSETS / "show", settings.public_url)
         self._show_page = ShowPage(self.engine, ASSETS / "show", self._scripts.address)
@@ -182,6 +184,7 @@ class Studio:
             ],
             routes=[
                 *self._downloads.routes,
+                *self._shared_collections.routes,
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,

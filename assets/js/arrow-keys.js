@@ -4,13 +4,13 @@
 //
 // Needs:
 // - data-job: on the posters (posters.js).
-// - data-open, data-pick: the button and the checkbox of a poster, between which the keys do not move.
+// - data-open, data-pick, data-star: the button, the checkbox and the star of a poster, between which the keys do not move.
 (() => {
   "use strict";
 
   const { observe, posters, prefersLessMotion, targetOf, write } = dreamina;
   const POSTER = ".history-root .posters > [data-job]";
-  const PART = "[data-open], [data-pick]";
+  const PART = "[data-open], [data-pick], [data-star]";
   let current = ""; // the job whose poster is in the tab order
   let focused = null; // where the focus is inside the list: { job, part, index }
 
@@ -35,7 +35,7 @@
     (poster?.querySelector(part) ?? poster?.querySelector("[data-open]"))?.focus(options);
   }
 
-  const partOf = (node) => (node.matches("[data-pick]") ? "[data-pick]" : "[data-open]");
+  const partOf = (node) => PART.split(", ").find((part) => node.matches(part)) ?? "[data-open]";
 
   document.addEventListener("focusin", (event) => {
     const poster = targetOf(event)?.closest(POSTER);

@@ -8,12 +8,12 @@
 // - data-posters="[[…], …]": one array for each job; without it there are no posters.
 // - data-folder="address/": where the files are.
 // - data-fields="[[title, labels], …]": the settings, in the order of each array's values.
-// - data-words: the sentence `pick`, and the kinds of files.
+// - data-words: the sentences `pick` and `star`, and the kinds of files.
 // Makes:
 // - data-job, data-share: on each poster, the ids of its job.
 // - data-video: the address of its video, if browsers may play it.
 // - data-facts="[[title, value], …]": its settings, if it has a file.
-// - data-open, data-pick: on its button and its checkbox.
+// - data-open, data-pick, data-star: on its button, its checkbox and its star.
 // - data-poster="Video": on its picture, for missing-poster.js.
 (() => {
   "use strict";
@@ -22,6 +22,7 @@
   // A number is the kind of the first file of a finished job; a word is the state of a job without a file.
   const VIDEO = 0, SOUND = 2, NO_FILE = 4;
   const POSTER_DUE = 2; // beside 1, of what can be selected
+  const STARRED = 4; // added to it
   const KINDS = ["video", "picture", "sound", "file"];
   const PICTURED = /\.(mp4|webm|mov|3gp|mkv|avi|flv|ts|mpg|wmv|ogv|image\.\w+)$/; // the files that have a picture
   const PROMPT_MOST = 160; // characters of a prompt on its poster
@@ -60,7 +61,8 @@
   }
 
   function posterOf(item, { folder, titles, say }) {
-    const [job, share, stateAndEnd, pickable, word, prompt, ...values] = item;
+    const [job, share, stateAndEnd, marks, word, prompt, ...values] = item;
+    const pickable = marks % STARRED;
     const [state, end] = Array.isArray(stateAndEnd) ? stateAndEnd : [stateAndEnd, ".mp4"];
     const from = JSON.stringify([item, folder, titles, say("pick")]);
     const known = made.get(job);
@@ -88,6 +90,14 @@
       const label = say("pick", { prompt: short(prompt, LABEL_MOST) });
       const box = make("input", { type: "checkbox", "data-pick": "", "aria-label": label });
       node.append(make("label", { "class": "poster-pick" }, box));
+    }
+    // It stays the same node, so that it keeps the focus.
+    const star = node.querySelector("[data-star]") ?? make("button", { type: "button", "class": "poster-star", "data-star": "" });
+    if (!isHere) star.remove();
+    else {
+      star.setAttribute("aria-label", say("star", { prompt: short(prompt, LABEL_MOST) }));
+      star.setAttribute("aria-pressed", String(marks >= STARRED));
+      node.append(star);
     }
     return node;
   }

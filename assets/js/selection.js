@@ -4,7 +4,7 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "show", "vote", "zip", "delete", "unpick": the bar's buttons.
+// - data-do="compare", "show", "vote", "zip", "collect", "delete", "unpick": the bar's buttons.
 // - data-words: on .history-root, the sentences `selected` and `compare.pick`.
 (() => {
   "use strict";
@@ -43,7 +43,9 @@
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
     write(root.querySelector('[data-do="vote"]'), { disabled: saved().length < 2 });
-    for (const name of ["show", "zip"]) write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
+    for (const name of ["show", "zip", "collect"]) {
+      write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
+    }
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
     if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
     const count = root.querySelector(".picked-count");
@@ -68,6 +70,7 @@
   const asQuery = (listed) => listed.map((one) => `video=${encodeURIComponent(one.share)}`).join("&");
 
   const actions = {
+    collect: () => dreamina.collect([...picked.keys()]),
     compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
     delete: () => dreamina.deleteJobs([...picked.keys()]),
     unpick() {
@@ -86,6 +89,9 @@
     if (button) actions[button.dataset.do]();
     if (target?.matches(".posters [data-pick]")) pick(target, event.shiftKey);
   });
+  // In the order in which they were picked.
+  dreamina.pickedJobs = () => [...picked.keys()];
+  dreamina.unpick = actions.unpick;
   document.addEventListener("dreamina:deleted", ({ detail: { jobs } }) => {
     for (const job of jobs) picked.delete(job);
     show();

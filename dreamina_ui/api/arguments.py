@@ -18,7 +18,7 @@ from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import value_of, written
 from dreamina_ui.errors import InvalidInput
 
-__all__ = ["PAGE", "arguments_of", "fields_of_models", "input_schema", "whole_number"]
+__all__ = ["PAGE", "STARRED", "arguments_of", "fields_of_models", "input_schema", "truth", "whole_number"]
 
 _TYPES = {"text": "string", "address": "string", "json": "string", "boolean": "boolean"}
 _NUMBERS = {"integer": "integer", "number": "number"}
@@ -27,6 +27,7 @@ PAGE = (
     Field("offset", "offset", WORDS.say("mcp.offset"), "integer", required=False, default=0, least=0),
 )
 """The part of a list that is asked for."""
+STARRED = Field("starred", "starred", WORDS.say("mcp.starred"), "boolean", required=False, default=False)
 SHAPE_MOST = 400
 """Characters of a JSON Schema in a description."""
 
@@ -100,6 +101,16 @@ def whole_number(field: Field, given: Any) -> int:
         raise InvalidInput(field.name, "not_integer", f"{field.name}: no whole number", given=shown(number))
     least = number if field.least is None else max(number, int(field.least))
     return least if field.most is None else min(least, int(field.most))
+
+
+def truth(field: Field, given: Any) -> bool:
+    """Yes or no, as it is given, or the field's default. Raises `InvalidInput`."""
+    value = value_of(field, given)
+    if value is None:
+        value = field.default
+    if not isinstance(value, bool):
+        raise InvalidInput(field.name, "not_boolean", f"{field.name}: neither yes nor no", given=shown(value))
+    return value
 
 
 def _readable(name: str) -> str:

@@ -5,20 +5,23 @@ The inputs of `/generate` and `/submit` have the names of the default model's fi
 
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import gradio as gr
 
-from dreamina_ui.api.arguments import PAGE, whole_number
+from dreamina_ui.api.arguments import PAGE, STARRED, truth, whole_number
 from dreamina_ui.api.files import with_files
-from dreamina_ui.api.job_json import KEY_HEADER, api_error, job_response, model_json, view_address
+from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job_response, model_json, view_address
 from dreamina_ui.api.rows import read_rows
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.engine.collections import Collection
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
+from dreamina_ui.storage.job_queries import Search
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
@@ -29,6 +32,7 @@ TAKING_FILES = ("generate", "submit", "run", "batch")
 TAKING_MANY = ("batch",)
 """Those that take as much as the page's batch."""
 
+SHARED = Field("shared", "shared", "", "boolean", required=False, default=True)
 _TYPES = {"text": str, "address": str, "integer": int, "number": float, "boolean": bool}
 
 
@@ -126,15 +130,89 @@ class _Endpoints:
         self,
         limit: int = 24,
         offset: int = 0,
+        starred: bool = False,
+        collection_id: str = "",
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> list[dict[str, Any]]:
-        """The asking visitor's own jobs (by cookie), newest first; at most 100 at once."""
+        """The asking visitor's own jobs (by cookie), newest first; at most 100 at once.
+
+        With `starred` only those with a star; with a `collection_id` those of the collection, in its order.
+        """
         try:
             limit, offset = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
-            jobs = await self._engine.history.listed(self._callers.visitor(request), limit, offset)
+            visitor_id = self._callers.visitor(request)
+            search = Search(starred=truth(STARRED, starred))
+            if collection_id not in ("", None):
+                one = await self._engine.collections.get(visitor_id, collection_id)
+                search = replace(search, collection_id=one.collection_id)
+            jobs = await self._engine.history.listed(visitor_id, limit, offset, search)
         except DreaminaError as error:
             raise api_error(error) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
+
+    async def star(
+        self,
+        job_id: str,
+        starred: bool = True,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Give a job a star, or with false take it away. Whoever has a job_id may use the job."""
+        try:
+            job = await self._engine.star(HOLDER, job_id, starred=truth(STARRED, starred))
+            return await job_response(self._engine, job, self._callers.now())
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def collections(
+        self,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> list[dict[str, Any]]:
+        """The asking visitor's own collections (by cookie), by name; /history lists the jobs of one."""
+        try:
+            visitor_id = self._callers.visitor(request)
+            counts = await self._engine.collections.counts(visitor_id)
+            found = await self._engine.collections.listed(visitor_id)
+            return [collection_json(one, counts.get(one.collection_id, 0)) for one in found]
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def collect(
+        self,
+        name: str,
+        job_ids: list[str],
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Put finished videos of the asking visitor (by cookie) at the end of the collection of this name.
+
+        It is made if there is none. Other visitors' jobs are left out.
+        """
+        try:
+            visitor_id = self._callers.visitor(request)
+            if not isinstance(job_ids, list):
+                raise InvalidInput("job_ids", "not_list", "job_ids: no list", given=shown(job_ids))
+            return await self._collection(visitor_id, self._engine.collections.collect(visitor_id, name, job_ids))
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def share_collection(
+        self,
+        collection_id: str,
+        shared: bool = True,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Give the asking visitor's collection a link, in `url`; or with false withdraw it, after which it shows nothing."""
+        try:
+            visitor_id = self._callers.visitor(request)
+            collections = self._engine.collections
+            change = collections.share if truth(SHARED, shared) else collections.withdraw
+            return await self._collection(visitor_id, change(visitor_id, collection_id))
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def _collection(self, visitor_id: str, change: Awaitable[Collection]) -> dict[str, Any]:
+        one = await change
+        counts = await self._engine.collections.counts(visitor_id)
+        return collection_json(one, counts.get(one.collection_id, 0))
 
     def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:
         fields = _required_first(self._engine.card.fields)
@@ -204,6 +282,10 @@ def add_endpoints(engine: Engine, callers: Callers) -> None:
         endpoints.history,
         endpoints.models,
         endpoints.run,
+        endpoints.star,
+        endpoints.collections,
+        endpoints.collect,
+        endpoints.share_collection,
         endpoints.batch,
     ):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)

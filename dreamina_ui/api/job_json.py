@@ -6,14 +6,25 @@ from typing import Any
 import gradio as gr
 
 from dreamina_ui.cards.model_card import Card
+from dreamina_ui.engine.collections import Collection
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job
 from dreamina_ui.media.library import SavedFile
-from dreamina_ui.web.saved_files import saved_address
+from dreamina_ui.web.saved_files import COLLECTION_ADDRESS, saved_address
 from dreamina_ui.wording import Words, iso_time
 
-__all__ = ["KEY_HEADER", "WORDS", "api_error", "job_json", "job_response", "model_json", "problem_json", "view_address"]
+__all__ = [
+    "KEY_HEADER",
+    "WORDS",
+    "api_error",
+    "collection_json",
+    "job_json",
+    "job_response",
+    "model_json",
+    "problem_json",
+    "view_address",
+]
 
 KEY_HEADER = "X-RunComfy-Key"
 """The header for a caller's own key, which sends, polls and pays for the job. The key stays in memory, for that job alone."""
@@ -53,6 +64,7 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "settings": dict(job.payload),
         "files": [],
         "remarks": [_failure_json(remark, job) for remark in job.remarks],
+        "starred": job.starred,
     }
 
 
@@ -85,6 +97,12 @@ async def model_json(engine: Engine, card: Card) -> dict[str, Any]:
         "pricing_note": price.note or None,
         "input_schema": card.source["input_schema"],
     }
+
+
+def collection_json(one: Collection, count: int) -> dict[str, Any]:
+    """A collection of `count` videos; `url` shows it to others, relative to this server, and is None while it is not shared."""
+    url = None if one.link_id is None else f"/{COLLECTION_ADDRESS}{one.link_id}"
+    return {"collection_id": one.collection_id, "name": one.name, "videos": count, "url": url}
 
 
 def download_address(job: Job, file: SavedFile) -> str:

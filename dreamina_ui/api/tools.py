@@ -15,7 +15,15 @@ from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 
-from dreamina_ui.api.arguments import PAGE, arguments_of, fields_of_models, input_schema, whole_number
+from dreamina_ui.api.arguments import (
+    PAGE,
+    STARRED,
+    arguments_of,
+    fields_of_models,
+    input_schema,
+    truth,
+    whole_number,
+)
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
@@ -28,6 +36,7 @@ from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
+from dreamina_ui.storage.job_queries import Search
 from dreamina_ui.web.callers import CALL_KEY_LEAST
 from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.visitors import Visitors
@@ -77,7 +86,7 @@ class Tools:
             "generate_batch": [_ROWS, _model_field(engine.models), _KEY],
             "job_status": [_JOB_ID],
             "cancel_job": [_JOB_ID],
-            "list_videos": PAGE,
+            "list_videos": [*PAGE, STARRED],
         }
         self._specs: dict[str, Any] = {}
         for card in reversed(list(engine.models)):
@@ -216,7 +225,8 @@ class Tools:
 
     async def _list(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         limit, offset = (whole_number(field, values.get(field.name)) for field in PAGE)
-        jobs = await self._engine.history.listed(self._owner(request), limit, offset)
+        search = Search(starred=truth(STARRED, values.get(STARRED.name)))
+        jobs = await self._engine.history.listed(self._owner(request), limit, offset, search)
         return {"videos": [await self._response(job, request) for job in jobs]}
 
     async def _job_id(self, values: dict[str, Any], request: Request) -> str:

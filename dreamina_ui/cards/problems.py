@@ -40,6 +40,7 @@ PROBLEMS = (
     "file_gone",
     "not_data",
     "no_frame",
+    "name_taken",
     "file_kind",
     "file_size",
     "file_full",

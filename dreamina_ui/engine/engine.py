@@ -1,6 +1,7 @@
 """The engine owns a job from the click to the saved files. Pages come and go; they only watch."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
+from dreamina_ui.engine.collections import Collections, rebuild_collections
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
@@ -33,6 +35,7 @@ from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
+from dreamina_ui.media.collection_records import CollectionRecords
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
@@ -43,12 +46,15 @@ from dreamina_ui.runcomfy.balances import Balances
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.prices import Prices
 from dreamina_ui.storage.allowances import Allowances, Limits
+from dreamina_ui.storage.collection_store import CollectionStore
 from dreamina_ui.storage.database import Database, thread_pool
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
 from dreamina_ui.storage.vote_store import VoteStore
+
+log = logging.getLogger(__name__)
 
 __all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
 
@@ -225,6 +231,12 @@ class Engine:
             clock=clock,
             passed=passed,
         )
+        self.collections = Collections(
+            store=CollectionStore(self.database),
+            records=CollectionRecords(settings.data_dir / "collections", records),
+            clock=clock,
+        )
+        self._starring = asyncio.Lock()
         self._records = records
         self._running = AsyncExitStack()
 
@@ -234,6 +246,7 @@ class Engine:
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
             await rebuild(self.store, self.library, self._records, self._moves)
+            await rebuild_collections(self.collections, self._moves)
             await stack.enter_async_context(self._budget)
             await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.supervisor)
@@ -357,6 +370,17 @@ class Engine:
             return row.move(row.state, dismissed=True)
 
         return await self.updates.change(job.job_id, dismissed)
+
+    async def star(self, asker: Asker, job_id: str, *, starred: bool = True) -> Job:
+        """Mark a job as one of the good ones, or take the mark away. Raises `JobNotFound`."""
+        job = await self.job(asker, job_id)
+        async with self._starring:  # so that the mark beside the files is the row's
+            job = await self.updates.change(job.job_id, lambda row: row.move(row.state, starred=starred))
+            try:
+                await asyncio.to_thread(self.library.note_star, job.share_id, starred=starred)
+            except OSError as error:  # the row has it; only a lost database would lose it
+                log.warning("the star of %s could not be kept beside its files: %s", job.share_id, error.strerror)
+        return job
 
     async def resume(self, asker: Asker, job_id: str) -> Job:
         """Look again for the files of a job that has ended without all of them; nothing is sent.

@@ -124,12 +124,12 @@ def _within(limit: int, offset: int) -> dict[str, int]:
 
 def _plain(search: Search) -> Search:
     """Without what no database takes: NUL, halves of surrogate pairs, numbers out of range."""
-    words, state, ratio, model_id = (
+    words, state, ratio, model_id, collection_id = (
         "".join(letter if letter.isprintable() else " " for letter in text)
-        for text in (search.words, search.state, search.aspect_ratio, search.model_id)
+        for text in (search.words, search.state, search.aspect_ratio, search.model_id, search.collection_id)
     )
     frames = search.frames if search.frames is None or abs(search.frames) <= OFFSET_MOST else -1
-    return replace(search, words=words, state=state, aspect_ratio=ratio, frames=frames, model_id=model_id)
+    return Search(words, state, ratio, frames, model_id, search.starred, collection_id)
 
 
 log = logging.getLogger(__name__)
@@ -145,12 +145,13 @@ async def rebuild(store: JobStore, library: Library, records: Records, moves: Mo
     ours = [share_id for share_id in await asyncio.to_thread(library.share_ids) if SHARE_ID.fullmatch(share_id)]
     missing = [share_id for share_id in ours if share_id not in known]
     owners = await asyncio.to_thread(moves.latest) if moves and missing else {}
+    starred = await asyncio.to_thread(library.starred) if missing else set()
     added = 0
     for start in range(0, len(missing), ADDED_AT_ONCE):
         part = missing[start : start + ADDED_AT_ONCE]
         found = await asyncio.to_thread(library.records, part)
         jobs = [
-            replace(job, poster_due=Posters.are_due(files[0], facts))
+            replace(job, poster_due=Posters.are_due(files[0], facts), starred=share_id in starred)
             for share_id, (record, files, facts) in found.items()
             if (
                 job := records.job_from(

@@ -58,7 +58,7 @@ POSTER_WIDTH = 640
 OUTPUTS_MOST = 16
 """Of one job that are fetched; what a service names beyond is told to the person."""
 _NAME = re.compile(r"([0-9a-f]{32})(?:-(\d{1,2}))?(\.[a-z0-9.]+)")
-_POSTER, _RECORD = ".webp", ".record.json"
+_POSTER, _RECORD, _STAR = ".webp", ".record.json", ".star"
 _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
 """The endings of files whose rows do not name them yet."""
 _FAMILIES = (Family.VIDEO, Family.PICTURE, Family.SOUND, Family.FILE)
@@ -192,6 +192,19 @@ class Library:
         finally:
             await asyncio.to_thread(_remove, [picture])
         return facts
+
+    def note_star(self, share_id: str, *, starred: bool) -> None:
+        """Keep a job's star beside its files, as an empty file: a video is not written anew for it. Blocks; raises OSError."""
+        star = self.folder / f"{share_id}{_STAR}"
+        if starred:
+            star.touch()
+        else:
+            star.unlink(missing_ok=True)
+
+    def starred(self) -> set[str]:
+        """The share ids of the jobs that have a star beside their files; blocks."""
+        ended = (name for name in os.listdir(self.folder) if name.endswith(_STAR))
+        return {name.removesuffix(_STAR) for name in ended}
 
     def share_ids(self) -> list[str]:
         """The share ids of all saved files; blocks."""
@@ -364,7 +377,7 @@ def _stem(share_id: str, number: int) -> str:
 def _saved_file(path: Path) -> SavedFile | None:
     """None for a poster, a record, or a name that is none of ours."""
     match = _NAME.fullmatch(path.name)
-    kind = kind_named(path.name) if match and match[3] not in (_POSTER, _RECORD) else None
+    kind = kind_named(path.name) if match and match[3] not in (_POSTER, _RECORD, _STAR) else None
     return SavedFile(int(match[2] or 1), path, kind) if match and kind and match[3] == kind.ending else None
 
 

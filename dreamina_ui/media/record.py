@@ -115,6 +115,18 @@ class Records:
         except (InvalidToken, KeyError, TypeError, ValueError):
             return None
 
+    def sealed_text(self, kind: str, values: Mapping[str, Any]) -> str:
+        """Values of JSON as one line, which only this studio can read, as a text of this kind."""
+        return self._box.encrypt(json.dumps({"kind": kind, **values}).encode()).decode()
+
+    def opened_text(self, kind: str, text: str) -> Mapping[str, Any] | None:
+        """What a text of this kind says; None if it says nothing to this studio."""
+        try:
+            values = json.loads(self._box.decrypt(text.encode()))
+        except (InvalidToken, ValueError):
+            return None
+        return values if isinstance(values, dict) and values.get("kind") == kind else None
+
     def _sealed(self, share_id: str, private: Mapping[str, Any]) -> str:
         # The share id binds it to its file: nobody can put it into a file of their own.
         return self._box.encrypt(json.dumps({"share_id": share_id, **private}).encode()).decode()

@@ -11,9 +11,18 @@ from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
 from dreamina_ui.storage.allowances import blocks, settle, uses
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import AT_ONCE, change_rows, job_of, jobs, move_rows, remove_rows
+from dreamina_ui.storage.job_rows import (
+    AT_ONCE,
+    change_rows,
+    collected,
+    collections,
+    job_of,
+    jobs,
+    move_rows,
+    remove_rows,
+)
 
-__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
+__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "collected_jobs", "counted_most"]
 
 THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
@@ -22,13 +31,18 @@ LOOKED_AT_FOR_COST = 100
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Filters of the history; empty ones match everything. All `words` must be in the prompt, in any order and case."""
+    """Filters of the history; empty ones match everything. All `words` must be in the prompt, in any order and case.
+
+    The jobs of a collection come in its order.
+    """
 
     words: str = ""
     state: str = ""
     aspect_ratio: str = ""
     frames: int | None = None
     model_id: str = ""
+    starred: bool = False
+    collection_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +108,7 @@ class JobQueries:
     ) -> tuple[list[Job], int]:
         """A page of the jobs that match, newest first, and the count of all of them, up to one more than `counted_most`."""
         conditions = _conditions(search or Search())
-        page = _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
+        page = _page_of(search or Search(), conditions)
         count = _count_of(_MINE, *conditions) if conditions else _PAGE_COUNT
         mine = {"of_visitor": visitor_id}
         counted = {**mine, "counted": counted_most(offset + limit) + 1}
@@ -111,14 +125,18 @@ class JobQueries:
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
     ) -> list[Job]:
         """The page alone: nothing is counted."""
-        conditions = _conditions(search or Search())
-        query = _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
+        query = _page_of(search or Search(), _conditions(search or Search()))
         values = {"of_visitor": visitor_id, "most": limit, "after": offset}
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
         query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
+    async def linked(self, link_id: str) -> list[Job]:
+        """The finished jobs of the collection that has this link, in its order; none where no collection has it."""
+        query = collected_jobs(sa.and_(collections.c.link_id == link_id, jobs.c.state == State.SUCCEEDED))
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
@@ -322,9 +340,30 @@ class Overview:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
 
+def collected_jobs(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The jobs outside the bin of the collections that meet a condition, in their order."""
+    in_it = sa.and_(collected.c.share_id == jobs.c.share_id, jobs.c.deleted_at.is_(None))
+    owner = sa.and_(
+        collections.c.collection_id == collected.c.collection_id, collections.c.visitor_id == jobs.c.visitor_id
+    )
+    query = sa.select(jobs).join_from(jobs, collected, in_it).join(collections, owner).where(condition)
+    return query.order_by(collected.c.place, collected.c.share_id)
+
+
 def counted_most(reach: int) -> int:
     """How far jobs are counted for a page that ends at the job of this number: to the next full thousand."""
     return -(-reach // THOUSAND) * THOUSAND
+
+
+def _page_of(search: Search, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    """A page of the jobs that meet these conditions, newest first; those of a collection in its order."""
+    if not conditions:
+        return _PAGE
+    if not search.collection_id:
+        return _NEWEST.where(_MINE, *conditions)
+    in_it = sa.and_(collected.c.share_id == jobs.c.share_id, collected.c.collection_id == search.collection_id)
+    page = _NEWEST.where(_MINE, *conditions).join_from(jobs, collected, in_it).order_by(None)
+    return page.order_by(collected.c.place, jobs.c.share_id)
 
 
 def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
@@ -339,6 +378,11 @@ def _conditions(search: Search) -> list[sa.ColumnElement[bool]]:
         conditions.append(jobs.c.frames == search.frames)
     if search.model_id:
         conditions.append(jobs.c.model_id == search.model_id)
+    if search.starred:
+        conditions.append(sa.text("starred"))  # type: ignore[arg-type]  # as the index has it
+    if search.collection_id:
+        in_it = sa.select(collected.c.share_id).where(collected.c.collection_id == search.collection_id)
+        conditions.append(jobs.c.share_id.in_(in_it))
     return conditions
 
 

@@ -13,6 +13,8 @@ from dreamina_ui.jobs import Failure, Job, State, prompt_in
 __all__ = [
     "AT_ONCE",
     "change_rows",
+    "collected",
+    "collections",
     "is_used",
     "job_of",
     "jobs",
@@ -48,6 +50,7 @@ jobs = sa.table(
     sa.column("files", sa.Text),
     sa.column("remarks", sa.Text),
     sa.column("poster_due", sa.Boolean),
+    sa.column("starred", sa.Boolean),
     sa.column("failure", sa.Text),
     sa.column("not_before", sa.Double),
     sa.column("cancel_requested", sa.Boolean),
@@ -76,7 +79,19 @@ jobs = sa.table(
 own_keys = sa.table("own_keys", sa.column("visitor_id", sa.Text), sa.column("at", sa.Double))
 used_ids = sa.table("used_ids", sa.column("kind", sa.Text), sa.column("id", sa.Text), sa.column("visitor_id", sa.Text))
 
-_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key", "poster_due")
+collections = sa.table(
+    "collections",
+    sa.column("collection_id", sa.Text),
+    sa.column("visitor_id", sa.Text),
+    sa.column("name", sa.Text),
+    sa.column("link_id", sa.Text),
+    sa.column("created_at", sa.Double),
+)
+collected = sa.table(
+    "collected", sa.column("collection_id", sa.Text), sa.column("share_id", sa.Text), sa.column("place", sa.Integer)
+)
+
+_BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key", "poster_due", "starred")
 _COLUMNS = {"paused": "held"}
 """The columns that are not named like their field of `Job`."""
 _FIELDS = tuple(field.name for field in fields(Job))
@@ -169,6 +184,8 @@ def remove_rows(connection: sa.Connection, condition: sa.ColumnElement[bool]) ->
             ids |= {("click", click_id, visitor_id)} if click_id is not None else set()
         for kind, one, visitor_id in sorted(ids):
             connection.execute(_REMEMBER, {"kind": kind, "id": one, "visitor_id": visitor_id})
+        of_part = sa.select(jobs.c.share_id).where(part)
+        connection.execute(sa.delete(collected).where(collected.c.share_id.in_(of_part)))
         connection.execute(sa.delete(jobs).where(part))
     return len(job_ids)
 
@@ -183,8 +200,9 @@ _REMEMBER = sa.text(
 
 
 def move_rows(connection: sa.Connection, former: str, visitor_id: str) -> None:
-    """Give a visitor the jobs and the used ids of another one, who pays with no own key any more."""
-    connection.execute(sa.update(jobs).where(jobs.c.visitor_id == former).values(visitor_id=visitor_id))
+    """Give a visitor the jobs, the collections and the used ids of another one, who pays with no own key any more."""
+    for table in (jobs, collections):
+        connection.execute(sa.update(table).where(table.c.visitor_id == former).values(visitor_id=visitor_id))
     connection.execute(_MOVE_USED, {"former": former, "visitor_id": visitor_id})
     connection.execute(sa.delete(used_ids).where(used_ids.c.visitor_id == former))
     connection.execute(sa.delete(own_keys).where(own_keys.c.visitor_id == former))

@@ -221,6 +221,22 @@ MIGRATIONS: Sequence[Migration] = (
             "budget_usd DOUBLE PRECISION NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (backend, day, budget_usd, percent))",
         ),
     ),
+    Migration(
+        # Collections name videos by their share ids, which a history that is rebuilt keeps.
+        "0016_stars_and_collections",
+        (
+            "ALTER TABLE jobs ADD COLUMN starred BOOLEAN NOT NULL DEFAULT FALSE",
+            "CREATE INDEX jobs_starred ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE starred",
+            "CREATE TABLE collections (collection_id TEXT PRIMARY KEY, visitor_id TEXT NOT NULL, name TEXT NOT NULL, "
+            "link_id TEXT, created_at DOUBLE PRECISION NOT NULL)",
+            "CREATE INDEX collections_by_visitor ON collections (visitor_id)",
+            "CREATE INDEX collections_by_link ON collections (link_id) WHERE link_id IS NOT NULL",
+            "CREATE TABLE collected (collection_id TEXT NOT NULL, share_id TEXT NOT NULL, place INTEGER NOT NULL, "
+            "PRIMARY KEY (collection_id, share_id))",
+            "CREATE INDEX collected_by_place ON collected (collection_id, place)",
+            "CREATE INDEX collected_by_share ON collected (share_id)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

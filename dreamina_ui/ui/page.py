@@ -191,7 +191,7 @@ class Page:
         """
         facts = _parsed(opening)
         words, query = self._callers.words(request), dict(request.query_params)
-        shown = await self.history.show("", "", "", "", "", 0, request)
+        shown = await self.history.show("", "", "", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         card = self._engine.card

@@ -82,11 +82,13 @@ class Downloads:
         return file_response(request, response)
 
     async def _serve_zip(self, request: Request) -> Response:
-        """A zip of the videos `video=…&video=…`, in this order, each once."""
+        """A zip of the videos `video=…&video=…`, in this order, each once; or of the shared collection `collection=…`."""
         share_ids, zone = list(dict.fromkeys(request.query_params.getlist("video"))), zone_of(request)
-        if len(share_ids) > ZIPPED_MOST:
-            return self._refuse(request, 400, "download.too_many")
         try:
+            if link_id := request.query_params.get("collection"):
+                share_ids = [job.share_id for job in await self._queries.linked(link_id) if not job.has_no_file]
+            if len(share_ids) > ZIPPED_MOST:
+                return self._refuse(request, 400, "download.too_many")
             videos = await self._find(share_ids, zone)
         except ValueError:
             return self._refuse(request, 404, "download.not_found")

@@ -40,7 +40,7 @@ READ = {
         "/show",
         "/vote",
     ),
-    *("/assets/", "/static/", "/svelte/", "/dreamina/", "/vote/"),
+    *("/assets/", "/static/", "/svelte/", "/dreamina/", "/vote/", "/collection/"),
     *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
     *("/login/huggingface", "/login/callback", "/logout", f"{API}/mcp", f"{API}/mcp/"),  # where they are turned on
@@ -70,7 +70,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
-PARAMETERS = ("session_hash", "upload_id", "video", "n", "v", "inline", "page", "deep_link")
+PARAMETERS = ("session_hash", "upload_id", "video", "collection", "n", "v", "inline", "page", "deep_link")
 """What routes read of a query."""
 PARAMETERS_MOST = 1000
 MANY = {(path, "video") for path in ("/dreamina/zip", "/show", "/vote/new")}

@@ -20,6 +20,7 @@ from dreamina_ui.media.library import Library
 from dreamina_ui.storage.job_queries import JobQueries
 
 __all__ = [
+    "COLLECTION_ADDRESS",
     "EXAMPLES_ADDRESS",
     "PROGRAM_PATH",
     "SAVED_ADDRESS",
@@ -31,6 +32,8 @@ __all__ = [
 
 SAVED_ADDRESS, EXAMPLES_ADDRESS = "dreamina/saved/", "dreamina/examples/"
 """Relative to the page."""
+COLLECTION_ADDRESS = "collection/"
+"""Of the page of a shared collection, relative to the page."""
 PROGRAM_PATH = "dreamina/"
 """Gradio's client for Python ignores a file's `url`: it asks for `gradio_api/file=` and the file's `path`, which begins so."""
 _SAVED_NAME = re.compile(r"[0-9a-f]{32}(-\d{1,2})?\.[a-z0-9.]+")

@@ -32,7 +32,7 @@ JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
     *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested", "model_id", "settings"),
-    *("files", "remarks"),
+    *("files", "remarks", "starred"),
 ]
 
 
@@ -155,6 +155,64 @@ def test_history_is_the_visitors_own(studio: Server) -> None:
     job = ann.predict(prompt="mine", api_name="/submit")
     assert [listed["job_id"] for listed in ann.predict(api_name="/history")] == [job["job_id"]]
     assert bob.predict(api_name="/history") == []
+
+
+def test_stars_and_collections_of_programs(studio: Server) -> None:
+    """A program stars, collects, lists and shares what is its visitor's; another visitor neither reads nor changes any of it."""
+
+    def new_client() -> Client:
+        with urllib.request.urlopen(studio.address) as reply:
+            headers = {"Cookie": reply.headers["Set-Cookie"].split(";")[0]}
+        return Client(studio.address, verbose=False, headers=headers, download_files=False)
+
+    def status_of(path: str) -> int:
+        return httpx.get(f"{studio.address}{path}").status_code
+
+    def problem(client: Client, endpoint: str, **values: Any) -> dict[str, Any]:
+        with pytest.raises(AppError) as caught:
+            client.predict(api_name=endpoint, **values)
+        found: dict[str, Any] = json.loads(str(caught.value))
+        return found
+
+    ann, bob = new_client(), new_client()
+    ids = []
+    for seed in (1, 2):
+        *_, (job, _) = ann.submit(prompt=f"boat {seed}", seed=seed, api_name="/generate")
+        ids.append(job["job_id"])
+    assert not job["starred"]
+    assert ann.predict(job_id=ids[0], api_name="/star")["starred"]
+    assert [job["job_id"] for job in ann.predict(starred=True, api_name="/history")] == ids[:1]
+    assert not ann.predict(job_id=ids[0], starred="no", api_name="/star")["starred"]
+    assert ann.predict(starred=True, api_name="/history") == []
+    assert problem(ann, "/star", job_id=ids[0], starred="maybe")["field"] == "starred"
+    assert problem(ann, "/star", job_id="nope")["code"] == "job_not_found"
+
+    best = ann.predict(name="Best <b>", job_ids=ids[::-1], api_name="/collect")
+    this = best["collection_id"]
+    assert best == {"collection_id": this, "name": "Best <b>", "videos": 2, "url": None}
+    assert ann.predict(api_name="/collections") == [best]
+    assert [job["job_id"] for job in ann.predict(collection_id=this, api_name="/history")] == ids[::-1]
+    for values, field in (
+        ({"name": "x" * 5000, "job_ids": ids}, "name"),
+        ({"name": None, "job_ids": ids}, "name"),
+        ({"name": "Best", "job_ids": "all"}, "job_ids"),
+    ):
+        assert problem(ann, "/collect", **values)["field"] == field
+    # Job ids take 35 bytes each: more than fit into a collection do not fit into a call either.
+    assert problem(ann, "/collect", name="Many", job_ids=["j"] * 1001)["code"] == "collection_full"
+
+    shared = ann.predict(collection_id=this, api_name="/share_collection")
+    assert status_of(shared["url"]) == 200
+    assert status_of(f"/dreamina/zip?collection={shared['url'].rpartition('/')[2]}") == 200
+    assert problem(bob, "/share_collection", collection_id=this, shared=False)["code"] == "collection_not_found"
+    assert problem(bob, "/history", collection_id=this)["code"] == "collection_not_found"
+    assert problem(bob, "/collect", name="Mine", job_ids=ids)["code"] == "job_not_found"
+    assert bob.predict(api_name="/collections") == []
+    assert ann.predict(api_name="/collections") == [shared]
+    assert ann.predict(collection_id=this, shared=False, api_name="/share_collection") == best
+    for gone in (shared["url"], f"/collection/{this}", "/collection/nope", f"/collection/{'0' * 32}"):
+        assert status_of(gone) == 404
+    assert status_of(f"/dreamina/zip?collection={shared['url'].rpartition('/')[2]}") == 404
 
 
 def test_every_model_of_the_studio_runs(client: Client, service: SimulatorServer) -> None:
@@ -287,7 +345,7 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     assert isinstance(described, dict)
     assert set(described["named_endpoints"]) == {
         *("/generate", "/submit", "/job", "/cancel", "/history"),
-        *("/models", "/run", "/batch"),
+        *("/models", "/run", "/batch", "/star", "/collections", "/collect", "/share_collection"),
     }
     assert not described["unnamed_endpoints"]
     parameters = described["named_endpoints"]["/generate"]["parameters"]

@@ -13,6 +13,7 @@ import anyio
 import httpx
 import jsonschema
 import pytest
+from gradio_client import Client
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.session import ServerSession
@@ -263,6 +264,7 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
         ("cancel_job", {"id": "x"}, "job_id", "job_id: please fill this in."),
         ("list_videos", {"limit": "x"}, "limit", "limit: “x” is not a whole number."),
         ("list_videos", {"offset": True}, "offset", "offset: true is not a whole number."),
+        ("list_videos", {"starred": "maybe"}, "starred", "starred: “maybe” is neither yes nor no."),
     ],
 )
 def test_bad_arguments_are_one_sentence(
@@ -300,6 +302,12 @@ def test_values_are_read_as_everywhere(studio: Server) -> None:
             asked: list[dict[str, Any]] = [{"limit": limit, "config": {}} for limit in limits]
             listed = [content_of(await session.call_tool("list_videos", values)) for values in asked]
             counts = [len(videos["videos"]) for videos in listed]
+            with_star: dict[str, Any] = {"starred": "yes"}
+            assert content_of(await session.call_tool("list_videos", with_star))["videos"] == []
+            star = {"job_id": made["job"]["job_id"], "api_name": "/star"}
+            await asyncio.to_thread(lambda: Client(studio.address, verbose=False).predict(**star))
+            [found] = content_of(await session.call_tool("list_videos", with_star))["videos"]
+            assert (found["job"]["job_id"], found["job"]["starred"]) == (made["job"]["job_id"], True)
             return made, counts
 
     made, counts = asyncio.run(make())

@@ -4,7 +4,7 @@
   // A dialog, or a bar at the foot of the window, covers the rest by design: of a dialog, its own content is looked at.
   const covers = "dialog, .picked-bar, .undo-bar";
   // Lies on a picture or a video, or in the empty part of an upload area, by design; or is for ears only.
-  const meant = ".visually-hidden, .poster-pick, .poster-state, .variation span, .compare-letter, label.float, #player .controls";
+  const meant = ".visually-hidden, .poster-pick, .poster-star, .poster-state, .variation span, .compare-letter, label.float, #player .controls";
   // Boxes that scroll by themselves or end in an ellipsis may hold more than they show.
   const mayHide = ".batch-scroll, .poster-prompt, textarea, dialog";
   const CONTROL = "a[href], button, input:not([type=file]), textarea, select, [role=tab], video";

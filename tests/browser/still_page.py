@@ -12,9 +12,11 @@ from pathlib import Path
 from playwright.sync_api import Page, Route
 
 from dreamina_ui.cards.models import Models
+from dreamina_ui.engine.collections import Collection
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html
+from dreamina_ui.ui.html.collections import among_html, collection_html
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import brand_html, header_html
 from dreamina_ui.ui.html.history import Posters
@@ -30,6 +32,7 @@ from tests.rig import CARD
 
 __all__ = [
     "ADDRESS",
+    "COLLECTION",
     "JOBS",
     "SCRIPTS",
     "WORDS",
@@ -46,7 +49,7 @@ SCRIPTS = sorted((ASSETS / "js").glob("*.js"))
 WORDS = Words()
 FOLDER = Path("/videos")
 PATCH = Path(__file__).with_name("gradio_patch.js").read_text()
-SECTIONS = ("history", "examples", "variations", "batch")
+SECTIONS = ("history", "examples", "variations", "batch", "among")
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -85,6 +88,7 @@ _PAGE = """<!doctype html>
   <button id="batch-zip">Download</button>
   <div id="batch-table">{table}</div>
   <div id="history-search"><input type="text" aria-label="Search" value="old"></div>
+  <div id="among">{among}</div><div id="collection-note"></div><div id="collection">{collection}</div>
   <div id="history"></div>
   <div id="keys">{keys}</div>
   {connection}
@@ -125,6 +129,11 @@ BATCH = [replace(JOBS[f"job{number}"], job_id=f"row{number}", share_id=f"ROW{num
 """The rows of the batch's table."""
 
 
+COLLECTION = Collection(
+    collection_id="c" * 32, visitor_id="ann", name="Best <b>of</b>", link_id="d" * 32, created_at=0.0
+)
+
+
 def in_state(job: Job, state: State) -> Job:
     """The job in this state, 50 seconds after the click."""
     ended = state in (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNCERTAIN)
@@ -157,12 +166,12 @@ def start(page: Page) -> None:
     draw_history(page, *JOBS)
 
 
-def draw_history(page: Page, *job_ids: str) -> None:
-    draw_jobs(page, [JOBS[job_id] for job_id in job_ids])
+def draw_history(page: Page, *job_ids: str, among: str = "") -> None:
+    draw_jobs(page, [JOBS[job_id] for job_id in job_ids], among)
 
 
-def draw_jobs(page: Page, jobs: Sequence[Job]) -> None:
-    html = Posters(Models([CARD])).html(jobs, WORDS)
+def draw_jobs(page: Page, jobs: Sequence[Job], among: str = "") -> None:
+    html = Posters(Models([CARD])).html(jobs, WORDS, among=among)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#history", html])
 
 
@@ -192,6 +201,8 @@ def _page() -> str:
         facts=facts_html(job, WORDS),
         examples=examples_html(WORDS, list(EXAMPLES)),
         progress=progress_html(BATCH, WORDS),
+        among=among_html([COLLECTION], WORDS),
+        collection=collection_html(COLLECTION, [JOBS["job1"], JOBS["job2"], JOBS["job3"]], WORDS),
         table=table_html(BATCH, Models([CARD]), WORDS),
         keys=keys_html(WORDS),
         connection=connection_html(WORDS),

@@ -10,8 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSi
 
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.html.batch import states_json
+from dreamina_ui.ui.html.collections import among_html
 from tests.browser.still_page import (
     ADDRESS,
+    COLLECTION,
     JOBS,
     WORDS,
     draw_history,
@@ -423,7 +425,8 @@ def test_single_keys(client: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "escaped"), [("#field-prompt textarea", ["cancel"]), ("#history-search input", []), ("select", [])]
+    ("field", "escaped"),
+    [("#field-prompt textarea", ["cancel"]), ("#history-search input", []), ("select[aria-label=Filter]", [])],
 )
 def test_no_single_keys_in_a_field(client: Page, field: str, escaped: list[str]) -> None:
     """In a field, keys only type; Ctrl+Enter and ⌘+Enter act once, and Escape acts in the prompt."""
@@ -974,3 +977,165 @@ def test_undecodable_video_shows_a_message(client: Page, status: int, is_said: b
     with client.expect_response(lambda response: response.request.method == "HEAD"):
         client.evaluate("document.querySelector('#player video').src = 'broken.mp4'")
     expect(sentence).to_be_visible(visible=is_said)
+
+
+def events(page: Page) -> list[list[Any]]:
+    """What was sent to the server since this was asked last."""
+    found: list[list[Any]] = page.evaluate("window.events.splice(0)")
+    return found
+
+
+def test_a_star_by_click_and_by_key(client: Page) -> None:
+    """A click on the star, or S for the poster that has the focus, or else for the stage; all stars of a video change at once."""
+    star = client.locator("#history [data-job=job1] [data-star]")
+    stage = client.locator("#links [data-star]")
+    expect(star).to_have_accessible_name("Star: a lighthouse")
+    star.click()
+    assert events(client) == [["history", "like", {"job_id": "job1", "starred": True}]]
+    for one in (star, stage):
+        expect(one).to_have_attribute("aria-pressed", "true")
+    client.locator("#history [data-job=job2] [data-open]").focus()
+    client.keyboard.press("s")
+    client.keyboard.press("Shift+S")
+    assert events(client) == [["history", "like", {"job_id": "job2", "starred": each}] for each in (True, False)]
+    client.locator("#history [data-job=job4] [data-open]").focus()  # failed: there is nothing to see
+    client.keyboard.press("s")
+    client.locator("#generate").focus()
+    client.keyboard.press("Control+s")
+    client.locator("#history-search input").focus()
+    client.keyboard.press("s")
+    client.locator("[data-choice]").focus()
+    client.keyboard.press("s")
+    assert [event for event in events(client) if event[1] == "like"] == []
+    client.locator("#generate").focus()
+    client.keyboard.press("s")
+    assert events(client) == [["history", "like", {"job_id": "job1", "starred": False}]]
+    # What another tab has changed, the history brings, to the stage as well.
+    draw_jobs(client, [replace(job, starred=True) for job in JOBS.values()])
+    for one in (star, stage):
+        expect(one).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_star_keeps_the_focus(client: Page) -> None:
+    """The keys move between stars, and a star that is drawn again keeps the focus."""
+    client.locator("#history [data-job=job1] [data-star]").focus()
+    client.keyboard.press("ArrowRight")
+    focused = client.locator("#history [data-job=job2] [data-star]")
+    expect(focused).to_be_focused()
+    draw_jobs(client, [replace(job, starred=True) for job in JOBS.values()])
+    expect(focused).to_be_focused()
+    expect(focused).to_have_attribute("aria-pressed", "true")
+
+
+def test_what_is_shown_is_chosen(client: Page) -> None:
+    """All, stars or a collection; what is drawn is what the list names, also after a new one has come before it."""
+    choice = client.locator("[data-choice]")
+    choice.select_option("starred")
+    assert events(client) == [["among", "select", {"among": "starred"}]]
+    draw_history(client, *JOBS, among=COLLECTION.collection_id)
+    expect(choice).to_have_value(COLLECTION.collection_id)
+    html = among_html([replace(COLLECTION, collection_id="e" * 32, name="A"), COLLECTION], WORDS)
+    client.evaluate("(html) => draw('#among', html)", html)
+    expect(choice).to_have_value(COLLECTION.collection_id)
+    expect(choice.locator("option:checked")).to_have_text(COLLECTION.name)
+
+
+def test_selected_videos_are_collected(client: Page) -> None:
+    """In the order of the selection, under a typed name or a known one; without a name, nothing is sent, and nothing is lost."""
+    pick(client, "job3", "job1")
+    client.click("[data-do=collect]")
+    dialog = client.locator("dialog.ask")
+    expect(dialog.locator("input")).to_be_focused()
+    assert dialog.locator("option").evaluate_all("all => all.map((one) => one.value)") == [COLLECTION.name]
+    client.keyboard.type("   ")
+    client.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    client.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert picked(client) == ["job1", "job3"]
+    client.click("[data-do=collect]")
+    client.keyboard.insert_text("x" * 100 + "<b>")
+    expect(dialog.locator("input")).to_have_value("x" * 80)
+    client.keyboard.press("Enter")
+    assert events(client) == [["history", "apply", {"do": "collect", "name": "x" * 80, "job_ids": ["job3", "job1"]}]]
+    assert picked(client) == []
+
+
+def test_order_by_keyboard_and_by_buttons(client: Page) -> None:
+    """Shift with an arrow moves the poster by one, with Home and End to an end; the bar's arrows move what is selected."""
+    client.locator("[data-job=job2] [data-open]").focus()
+    client.keyboard.press("Shift+ArrowLeft")
+    assert events(client) == []  # all videos have no order of one's own
+    draw_history(client, *JOBS, among=COLLECTION.collection_id)
+    client.locator("[data-job=job2] [data-open]").focus()
+    for key in ("ArrowLeft", "ArrowRight", "Home", "End"):
+        client.keyboard.press(f"Shift+{key}")
+    moved = [values for _, name, values in events(client) if name == "apply"]
+    assert [values["job_ids"] for values in moved] == [["job2"]] * 4
+    assert [max(-2, min(values["by"], 2)) for values in moved] == [-1, 1, -2, 2]
+    expect(client.locator("#said")).to_have_text(f"Place {len(JOBS)} of {len(JOBS)}")
+    pick(client, "job3", "job1")
+    client.click("[data-act=earlier]")
+    client.click("[data-act=take_out]")
+    step = {"do": "step", "job_ids": ["job3", "job1"], "by": -1}
+    assert events(client) == [
+        ["history", "apply", step],
+        ["history", "apply", {"do": "take_out", "job_ids": ["job3", "job1"]}],
+    ]
+
+
+def test_order_by_dragging(client: Page) -> None:
+    """A poster is put before or behind the one under the pointer; a short way is a click, and Escape ends it."""
+    draw_history(client, *JOBS, among=COLLECTION.collection_id)
+    client.locator("[data-job=job6]").scroll_into_view_if_needed()
+
+    def point(job: str, part: float) -> tuple[float, float]:
+        box = client.locator(f"#history [data-job={job}]").bounding_box()
+        assert box
+        return box["x"] + box["width"] * part, box["y"] + box["height"] / 2
+
+    def drag(job: str, target: str, part: float) -> None:
+        client.mouse.move(*point(job, 0.5))
+        client.mouse.down()
+        client.mouse.move(*point(target, part), steps=4)
+
+    drag("job3", "job1", 0.2)
+    expect(client.locator("[data-job=job1].drop-before")).to_have_count(1)
+    client.mouse.up()
+    drag("job1", "job2", 0.8)
+    client.mouse.up()
+    drag("job1", "job6", 0.8)
+    client.mouse.up()
+    drag("job1", "job1", 0.6)
+    client.mouse.up()
+    drag("job2", "job3", 0.2)
+    client.keyboard.press("Escape")
+    client.mouse.up()
+    assert [values for _, name, values in events(client) if name == "apply"] == [
+        {"do": "order", "job_ids": ["job3"], "before": "job1"},
+        {"do": "order", "job_ids": ["job1"], "before": "job3"},
+        {"do": "step", "job_ids": ["job1"], "by": 5},
+    ]
+    expect(client.locator(".dragged, .drop-before, .drop-after")).to_have_count(0)
+    client.click("[data-job=job2] [data-open]")
+    assert events(client) == [["history", "select", {"job_id": "job2"}]]
+
+
+def test_a_collection_is_renamed_and_deleted(client: Page) -> None:
+    """The name is offered as it is; deleting asks first, and its question has no markup."""
+    client.click("[data-act=rename]")
+    box = client.locator("dialog.ask input")
+    expect(box).to_have_value(COLLECTION.name)
+    box.fill("New")
+    client.keyboard.press("Enter")
+    client.click("[data-act=delete]")
+    expect(client.locator("dialog.ask p")).to_contain_text(COLLECTION.name)
+    client.click("dialog.ask [data-close]")
+    client.click("[data-act=delete]")
+    client.click("dialog.ask [type=submit]")
+    client.click("[data-act=withdraw]")
+    assert [values for _, _, values in events(client)] == [
+        {"do": "rename", "name": "New"},
+        {"do": "delete"},
+        {"do": "withdraw"},
+    ]

@@ -149,11 +149,21 @@ async def events(page: Page, job_id: Any, request: gr.Request) -> dict[str, Any]
         "dismiss": await page.stage.dismiss_job(job_id, request),
         "resume": await page.stage.resume_job(job_id, request),
         "choose": await page.stage.choose(chosen) and "",
-        "history": await page.history.show("", "", "", "", "", 0, request),
+        "history": await page.history.show("", "", "", "", "", "", 0, request),
         "bin": await page.history.delete(chosen, request),
         "undo": await page.history.undo(chosen, request),
         "batch": [update async for update in page.watch_batch(job_id, request)],
+        "star": await page.history.star_video(gr.EventData(None, {"job_id": job_id, "starred": True}), request),
+        "collect": await page.history.act("", acted("collect", name="Mine", job_ids=[job_id]), request),
     }
+
+
+def acted(act: Any, **values: Any) -> gr.EventData:
+    """What a script sends about collections."""
+    return gr.EventData(None, {"do": act, **values})
+
+
+ACTS = ("collect", "rename", "take_out", "order", "step", "share", "withdraw", "delete", "no such act")
 
 
 async def test_no_event_of_the_page_gives_or_takes_a_foreign_job(tmp_path: Path) -> None:
@@ -170,6 +180,25 @@ async def test_no_event_of_the_page_gives_or_takes_a_foreign_job(tmp_path: Path)
         assert count == 3
         assert not any(row.cancel_requested or row.dismissed for row in rows)
         assert PROMPT in repr(await events(page, made[State.SUCCEEDED].job_id, request_of("ann")))
+
+
+async def test_no_event_of_the_page_gives_or_takes_a_foreign_collection(tmp_path: Path) -> None:
+    """By the id of ann's collection, bob sees all of his own videos and none of hers, and changes nothing of it."""
+    async with paged(tmp_path) as (rig, made, page):
+        done, bob = made[State.SUCCEEDED], request_of("bob")
+        one = await rig.engine.collections.collect("ann", "Only ann's", [done.job_id])
+        values = {"name": "Mine", "job_ids": [done.job_id], "before": done.job_id, "by": 1}
+        answers: list[Any] = [await page.history.act(one.collection_id, acted(act, **values), bob) for act in ACTS]
+        answers.append(await page.history.show("", "", "", "", "", one.collection_id, 0, bob))
+        for secret in (PROMPT, "Only ann's", done.share_id):
+            assert secret not in repr(answers)
+        assert repr(answers).count("There is no such collection, or it is not yours.") == len(ACTS) - 2
+        assert await rig.engine.collections.get("ann", one.collection_id) == one
+        assert await rig.engine.collections.listed("bob") == []
+        assert not (await rig.store.get(done.job_id)).starred
+        shown = repr(await page.history.show("", "", "", "", "", one.collection_id, 0, request_of("ann")))
+        assert PROMPT in shown
+        assert "Only ann&#39;s" in shown
 
 
 async def test_a_borrowed_session_hash_stops_nobodys_stream(tmp_path: Path) -> None:
@@ -197,9 +226,13 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
         for value in OTHER_VALUES:
             chosen = gr.EventData(None, {"job_id": value, "job_ids": value, "name": value})
             await events(page, value, request)
-            await page.history.show(value, value, value, value, value, value, request)
+            await page.history.show(value, value, value, value, value, value, value, request)
             assert [update async for update in page.history.wait_for_posters(value, request)] == []
             await page.history.delete(chosen, request)
+            await page.history.choose(gr.EventData(None, {"among": value}))
+            for act in (*ACTS, value):
+                sent = acted(act, name=value, job_ids=value, before=value, by=value)
+                await page.history.act(value, sent, request)
             await page.stage.adopt_video(value, value, request)
             await page.show_on_stage(chosen)
             assert await page.fill_from_example(value, chosen)

@@ -30,14 +30,14 @@ async def test_a_late_answer_draws_nothing(tmp_path: Path) -> None:
         ann, bob = request_of("ann"), request_of("bob")
         searches = (("red", ann), ("blue", ann), ("", bob))
         old, new, other = await asyncio.gather(
-            *(page.history.show(words, "", "", "", "", 0, request) for words, request in searches)
+            *(page.history.show(words, "", "", "", "", "", 0, request) for words, request in searches)
         )
         assert all(part == gr.skip() for part in old)
         assert "a blue boat" in repr(new)
         assert "a red boat" not in repr(new)
         assert "a bob" in repr(other)
         # Afterwards the same page is answered again.
-        assert "a red boat" in repr(await page.history.show("red", "", "", "", "", 0, ann))
+        assert "a red boat" in repr(await page.history.show("red", "", "", "", "", "", 0, ann))
 
 
 async def test_posters_that_follow_are_drawn_where_nobody_watches_their_jobs(
@@ -56,12 +56,12 @@ async def test_posters_that_follow_are_drawn_where_nobody_watches_their_jobs(
             page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
         ann, history = request_of("ann"), page.history
         job = await rig.finish(await rig.submit())
-        drawn = dict(zip(history.outputs, await history.show("", "", "", "", "", 0, ann), strict=True))
+        drawn = dict(zip(history.outputs, await history.show("", "", "", "", "", "", 0, ann), strict=True))
         assert drawn[history.due] == job.job_id
         awaited = asyncio.ensure_future(anext(history.wait_for_posters(drawn[history.due], ann)))
         held.set()
         assert list(await awaited) == [history.stale]
         assert not (await rig.engine.job(HOLDER, job.job_id)).poster_due
-        again = dict(zip(history.outputs, await history.show("", "", "", "", "", 0, ann), strict=True))
+        again = dict(zip(history.outputs, await history.show("", "", "", "", "", "", 0, ann), strict=True))
         assert again[history.due] == ""
         assert again[history.list] != drawn[history.list]

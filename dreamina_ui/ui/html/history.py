@@ -15,8 +15,10 @@ from dreamina_ui.ui.form import choice_label
 from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
-__all__ = ["Posters"]
+__all__ = ["STARRED", "Posters"]
 
+STARRED = "starred"
+"""What a history shows that is of no collection and not all."""
 CACHE_MOST = 2000
 """Posters in the cache, 200 bytes each; a page of 24 is rendered at every visit and after each finished video."""
 
@@ -36,6 +38,8 @@ _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "deleted": "deleted",
     "undo": "undo",
     "pick": "pick",
+    "star": "star.of",
+    "place": "collection.place",
     "download": "download",
     "undecodable": "undecodable",
     "kind.video": "kind.video",
@@ -45,14 +49,20 @@ _SCRIPT_TEXTS = {  # texts that the script shows by itself
 }
 _STATES = {Family.VIDEO: 0, Family.PICTURE: 1, Family.SOUND: 2, Family.FILE: 3}
 _ROOT = Markup(
-    '<div class="history-root" data-words="{words}"{data}><div class="picked-bar" hidden>'
+    '<div class="history-root" data-words="{words}" data-among="{among}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
     '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="show">{show}</button>'
     '<button type="button" data-do="vote">{vote}</button>'
     '<button type="button" data-do="zip">{zip}</button>'
+    '<button type="button" data-do="collect">{collect}</button>{in_collection}'
     '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
     '<div class="undo-bar" role="status" hidden><span></span>'
     '<button type="button" data-do="undo">{undo}</button></div>{sentence}</div>'
+)
+_IN_COLLECTION = Markup(
+    '<button type="button" data-act="earlier" aria-label="{earlier}" title="{earlier}">←</button>'
+    '<button type="button" data-act="later" aria-label="{later}" title="{later}">→</button>'
+    '<button type="button" data-act="take_out">{take_out}</button>'
 )
 _DATA = Markup(' data-folder="{folder}" data-fields="{fields}" data-posters=\'[{posters}]\'')
 
@@ -64,8 +74,8 @@ class Posters:
     A poster is `[job_id, share_id, state, can it be selected, word, prompt, value of a field…]`, as JSON. The state of a
     finished job is 0 if its first file is a video that browsers play, 1 for a picture, 2 for a sound, 3 for any other file,
     and 4 without a file; `[state, end]` has the end of that file's name after the share id if it is not ".mp4". What can be
-    selected is 1, or 2 while its poster is still to be made. A value is a number or text, the index of a choice, `true` for
-    the prompt, or `null` for none.
+    selected is 1, or 2 while its poster is still to be made, and 4 more of a job with a star. A value is a number or text,
+    the index of a choice, `true` for the prompt, or `null` for none.
     """
 
     def __init__(self, models: Models) -> None:
@@ -75,8 +85,12 @@ class Posters:
         """Of several models."""
         self._cache: OrderedDict[tuple[str, int, str], Markup] = OrderedDict()
 
-    def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False) -> Markup:
-        """The history. `searched` decides whether an empty list means no video at all or no match."""
+    def html(self, jobs: Sequence[Job], words: Words, *, searched: bool = False, among: str = "") -> Markup:
+        """The history. `searched` decides whether an empty list means no video at all or no match.
+
+        `among` is what is shown: all, `STARRED`, or the id of a collection.
+        """
+        in_collection = among not in ("", STARRED)
         data = sentence = Markup()
         if jobs:
             data = _DATA.format(
@@ -85,13 +99,22 @@ class Posters:
                 posters=Markup(",").join(self._cached(job, words) for job in jobs),
             )
         else:
-            key = "history.nothing_found" if searched else "history.empty"
+            key = "history.nothing_found" if searched else "collection.empty" if in_collection else "history.empty"
             sentence = Markup('<p class="history-empty">{}</p>').format(words.say(key))
         return _ROOT.format(
             words=_json({name: words.text(key) for name, key in _SCRIPT_TEXTS.items()}),
             data=data,
             sentence=sentence,
-            **{name: words.say(name) for name in ("compare", "show", "vote", "zip", "delete", "unpick", "undo")},
+            among=among,
+            in_collection=_IN_COLLECTION.format(
+                **{name: words.say(f"collection.{name}") for name in ("earlier", "later", "take_out")}
+            )
+            if in_collection
+            else "",
+            **{
+                name: words.say(name)
+                for name in ("compare", "show", "vote", "zip", "collect", "delete", "unpick", "undo")
+            },
         )
 
     def _cached(self, job: Job, words: Words) -> Markup:
@@ -116,7 +139,15 @@ class Posters:
             values = [_value(own or card, field, job.payload, job.prompt) for card, field in self._fields]
             if self._names:
                 values.append(self._names.index(own.title) if own else job.model_id)
-        return [job.job_id, job.share_id, state, job.ended + job.poster_due, word, job.prompt, *values]
+        return [
+            job.job_id,
+            job.share_id,
+            state,
+            job.ended + job.poster_due + 4 * job.starred,
+            word,
+            job.prompt,
+            *values,
+        ]
 
     def _titles(self, words: Words) -> list[tuple[str, list[str]]]:
         """The title of each field and the labels of its choices, for the compare view; of several models, their titles last."""

@@ -14,6 +14,8 @@ KEYS: Sequence[tuple[str, str]] = (
     ("/", "keys.search"),
     ("← ↑ → ↓", "keys.walk"),
     ("Enter", "keys.open"),
+    ("S", "keys.star"),
+    ("⇧ + ← →", "keys.move"),
     ("Space , .", "keys.step"),
     ("F", "keys.show"),
     ("?", "keys.help"),

@@ -61,6 +61,7 @@ _NO_PICTURE = Markup('<span class="poster-blank kind-{}" aria-hidden="true"></sp
 _DUE = Markup('<span class="poster-blank" aria-hidden="true"></span>')
 _ACTIONS = Markup('<div class="links">{}</div>')
 _DOWNLOAD = Markup('<a class="action" href="{}" download="{}">{}</a>')
+_STAR = Markup('<button type="button" class="action star" data-star="{}" aria-pressed="{}" title="{} (S)">{}</button>')
 _COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
 _SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p class="note">{}</p></div>')
 _PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
@@ -174,6 +175,8 @@ def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_
         return Markup()
     actions = Markup()
     if main is not None:
+        star = words.say("star")
+        actions += _STAR.format(job.job_id, "true" if job.starred else "false", star, star)
         if main.is_playable:  # what is not in the player has a download beside it
             is_first = main.number == files[0].number
             address = f"dreamina/video/{job.share_id}" if is_first else file_address(job, main.number)

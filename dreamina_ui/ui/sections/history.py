@@ -3,27 +3,30 @@
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError
+from dreamina_ui.errors import CollectionNotFound, DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.job_queries import RUNNING, Search, counted_most
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.ui.gradio_internals import kept_number, kept_text, value_in
-from dreamina_ui.ui.html.history import Posters
+from dreamina_ui.ui.html.collections import among_html, collected_html, collection_html, note_html
+from dreamina_ui.ui.html.history import STARRED, Posters
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.wording import Words
 
 __all__ = ["PAGE", "Draws", "History", "Progress"]
 
 PAGE = 24
 SCRIPT = "window.dreamina.connect('history', trigger)"
 """Runs when the section is loaded; the behaviour is in `assets/js/posters.js` and `selection.js`."""
+CHOICE_SCRIPT = "window.dreamina.connect('among', trigger)"
 _TURN = "(at) => [{}, String(Math.random())]"
 """Where the page of the history begins, and a new value of `stale`."""
 
@@ -93,10 +96,16 @@ class History:
                 [all_option, *models], value="", label=fixed.text("field.model"), scale=1, min_width=120,
                 visible=len(models) > 1,
             )  # fmt: skip
+            # A list of ours: the choices of Gradio's are fixed.
+            self.choice = gr.HTML("", elem_id="among", js_on_load=CHOICE_SCRIPT, scale=1, min_width=120)
+        self.note = gr.HTML("", elem_id="collection-note", js_on_load=None)
+        self.collection = gr.HTML("", elem_id="collection", js_on_load=None)
         self.list = gr.HTML("", elem_id="history", js_on_load=SCRIPT, elem_classes="history")
         # Not a `gr.State`, for which each page would need a second stream.
         self.offset = kept_number("history-offset")
         self.stale = kept_text("history-stale")
+        # What is shown: all, what has a star, or the id of a collection.
+        self.among = kept_text("history-among")
         # The ids of the jobs that were drawn without the posters that they are going to have.
         self.due = kept_text("history-due")
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
@@ -106,11 +115,12 @@ class History:
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.words, self.state, self.ratio, self.frames, self.model, self.offset]
+        return [self.words, self.state, self.ratio, self.frames, self.model, self.among, self.offset]
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.list, self.pages, self.place, self.newer, self.older, self.due]
+        drawn = [self.list, self.pages, self.place, self.newer, self.older, self.due]
+        return [*drawn, self.choice, self.collection, self.among]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         # Whatever changes the history or the search changes `stale`, and that alone draws: one answer after the other, each
@@ -127,6 +137,11 @@ class History:
         )  # fmt: skip
         self.list.delete(self.delete, outputs=[self.list, self.stale], **quiet)
         self.list.undo(self.undo, outputs=[self.list, self.stale], **quiet)
+        self.choice.select(self.choose, outputs=[self.among, self.offset, self.note, self.stale], **quiet)
+        # Each of them counts, also while the one before is under way.
+        every: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": None, **quiet}
+        self.list.like(self.star_video, outputs=[self.note, self.stale], **every)
+        self.list.apply(self.act, inputs=self.among, outputs=[self.note, self.among, self.offset, self.stale], **every)
 
     def refreshed(self, *, from_newest: bool = False) -> dict[Any, Any]:
         """The update that makes the page request the history again, with the search as it is then."""
@@ -148,23 +163,30 @@ class History:
         return self.refreshed()
 
     async def show(
-        self, words: str, state: str, ratio: str, frames: Any, model: str, at: int, request: gr.Request
+        self, words: str, state: str, ratio: str, frames: Any, model: str, among: str, at: int, request: gr.Request
     ) -> list[Any]:
         """One page of the jobs that match, in the order of `outputs`."""
-        texts = self._callers.words(request)
+        texts, among = self._callers.words(request), str(among or "")[:100]
+        in_collection = among not in ("", STARRED)
         search = Search(
             str(words or "")[:800],
             str(state or ""),
             str(ratio or ""),
             frames if isinstance(frames, int) else None,
             str(model or "")[:200],
+            starred=among == STARRED,
+            collection_id=among if in_collection else "",
         )
         at = _offset(at)
         visitor_id = self._callers.visitor(request)
         page, this = f"{visitor_id} {request.session_hash}", object()
         self._newest[page] = this
         try:
+            collections = await self._engine.collections.listed(visitor_id)
+            chosen = await self._chosen(visitor_id, among, texts) if in_collection else Markup()
             jobs, count = await self._engine.history.page(visitor_id, PAGE, at, search)
+        except CollectionNotFound:  # deleted meanwhile, in another tab
+            return await self.show(words, state, ratio, frames, model, "", 0, request)
         except DreaminaError as error:
             return [self._error_note(error, request), *(gr.skip() for _ in self.outputs[1:])]
         finally:
@@ -176,7 +198,7 @@ class History:
         first, last, most = max(at, 0) + 1, max(at, 0) + len(jobs), counted_most(max(at, 0) + PAGE)
         place = {"first": first, "last": last, "count": min(count, most)}
         return [
-            self._posters.html(jobs, texts, searched=search != Search()),
+            self._posters.html(jobs, texts, searched=replace(search, collection_id="") != Search(), among=among),
             gr.update(visible=count > PAGE),
             Markup('<p class="place">{}</p>').format(
                 texts.say("page.place.more" if count > most else "page.place", **place)
@@ -184,7 +206,72 @@ class History:
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
             " ".join(job.job_id for job in jobs if job.poster_due),
+            # In sight from the first video on.
+            among_html(collections, texts)
+            if collections or any(job.state is State.SUCCEEDED for job in jobs)
+            else ""
+            if search == Search() and at <= 0
+            else gr.skip(),
+            chosen,
+            among,
         ]
+
+    async def _chosen(self, visitor_id: str, collection_id: str, words: Words) -> Markup:
+        """The collection that is shown, with what can be done with all of it. Raises `CollectionNotFound`."""
+        jobs = await self._engine.collections.jobs(visitor_id, collection_id)
+        return collection_html(await self._engine.collections.get(visitor_id, collection_id), jobs, words)
+
+    async def choose(self, event: gr.EventData) -> dict[Any, Any]:
+        """Show what a script's event names: all, what has a star, or a collection."""
+        among = value_in(event, "among")
+        return {self.among: among if isinstance(among, str) else "", self.note: "", **self.refreshed(from_newest=True)}
+
+    async def star_video(self, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        """Give the job of a script's event a star, or take it away."""
+        job_id, starred = value_in(event, "job_id"), value_in(event, "starred") is True
+        try:
+            job_id = job_id if isinstance(job_id, str) else ""
+            await self._engine.star(self._callers.visitor(request), job_id, starred=starred)
+        except DreaminaError as error:
+            return {self.note: self._note(error, request), **self.refreshed()}
+        return self.refreshed()
+
+    async def act(self, among: str, event: gr.EventData, request: gr.Request) -> dict[Any, Any]:
+        """What a script's event asks for about collections."""
+        visitor_id, words, job_ids = self._callers.visitor(request), self._callers.words(request), _job_ids(event)
+        change, name = self._engine.collections, value_in(event, "name")
+        done, note, update = value_in(event, "do"), Markup(), self.refreshed()
+        try:
+            if done == "collect":
+                one = await change.collect(visitor_id, name, job_ids)
+                count = (await change.counts(visitor_id)).get(one.collection_id, 0)
+                note = collected_html(one, count, words)
+            elif done == "rename":
+                await change.rename(visitor_id, among, name)
+            elif done == "take_out":
+                await change.remove(visitor_id, among, job_ids)
+            elif done == "order":
+                await change.order(visitor_id, among, job_ids, value_in(event, "before"))
+            elif done == "step":
+                by = value_in(event, "by")
+                await change.step(visitor_id, among, job_ids, by if isinstance(by, int) else 0)
+            elif done == "share":
+                await change.share(visitor_id, among)
+            elif done == "withdraw":
+                await change.withdraw(visitor_id, among)
+                note = note_html(words.say("collection.withdrawn"))
+            elif done == "delete":
+                await change.delete(visitor_id, among)
+                update |= {self.among: "", self.offset: 0}
+        except DreaminaError as error:
+            note = self._note(error, request)
+        return {self.note: note, **update}
+
+    def _note(self, error: DreaminaError, request: gr.Request) -> Markup:
+        words = self._callers.words(request)
+        if isinstance(error, InvalidInput):
+            return note_html(words.field_problem(error, words.say("collection.name")), is_problem=True)
+        return note_html(words.sentence(error), is_problem=True)
 
     async def wait_for_posters(self, due: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         """Draw again when posters are there that were missing: also those of jobs that the page does not watch."""
