@@ -110,10 +110,11 @@ class NotTaken:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One video of a batch: its model, and the checked payload."""
+    """One video of a batch: its model, and the checked payload; and what its row calls it, which the batch does not need."""
 
     card: Card
     payload: dict[str, Any]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +141,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One video that is asked for: its line, its model, and the values of its own."""
+    """One video that is asked for: its line, its model, the values of its own, and maybe a name."""
 
     line: int
     card: Card
     values: Mapping[str, Any]
+    name: str = ""
 
 
 def each_model(cards: Iterable[Card]) -> list[Card]:
@@ -205,10 +207,11 @@ def planned(
     *,
     first: Card,
     not_taken: Sequence[NotTaken] = (),
+    most: int = BATCH_MOST,
 ) -> Plan:
     """The plan of these videos. `shared` are the values that all have, of which those of the model `first` count first."""
-    if len(rows) > BATCH_MOST:
-        return refused(0, "too_many", given=len(rows), limit=BATCH_MOST)
+    if len(rows) > most:
+        return refused(0, "too_many", given=len(rows), limit=most)
     if not rows and not problems:
         return refused(0, "empty")
     with within(PLAN_S):
@@ -234,7 +237,7 @@ def _checked(
         if faults:
             continue
         try:
-            videos.append(Planned(card, card.validate(values)))
+            videos.append(Planned(card, card.validate(values), row.name))
         except InvalidInput as fault:  # the values are valid alone, but not together
             found.append((card, _problem(card, row.line, fault, card.fields[0].name)))
     return videos, found
