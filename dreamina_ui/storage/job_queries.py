@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -109,7 +109,7 @@ class JobQueries:
     ) -> tuple[list[Job], int]:
         """A page of the jobs that match, newest first, and the count of all of them, up to one more than `counted_most`."""
         conditions = _conditions(search or Search())
-        page = _page_of(search or Search(), conditions)
+        page = _page_of(search or Search())
         count = _count_of(_MINE, *conditions) if conditions else _PAGE_COUNT
         mine = {"of_visitor": visitor_id}
         counted = {**mine, "counted": counted_most(offset + limit) + 1}
@@ -126,7 +126,7 @@ class JobQueries:
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
     ) -> list[Job]:
         """The page alone: nothing is counted."""
-        query = _page_of(search or Search(), _conditions(search or Search()))
+        query = _page_of(search or Search())
         values = {"of_visitor": visitor_id, "most": limit, "after": offset}
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
 
@@ -373,12 +373,11 @@ def counted_most(reach: int) -> int:
     return -(-reach // THOUSAND) * THOUSAND
 
 
-def _page_of(search: Search, conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
-    """A page of the jobs that meet these conditions, newest first; those of a collection in its order."""
-    if not conditions:
-        return _PAGE
+def _page_of(search: Search) -> sa.Select[Any]:
+    """A page of the jobs that match, newest first; those of a collection in its order."""
+    conditions = _conditions(replace(search, collection_id=""))
     if not search.collection_id:
-        return _NEWEST.where(_MINE, *conditions)
+        return _NEWEST.where(_MINE, *conditions) if conditions else _PAGE
     in_it = sa.and_(collected.c.share_id == jobs.c.share_id, collected.c.collection_id == search.collection_id)
     page = _NEWEST.where(_MINE, *conditions).join_from(jobs, collected, in_it).order_by(None)
     return page.order_by(collected.c.place, jobs.c.share_id)

@@ -223,7 +223,7 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     Migration(
         # Collections name videos by their share ids, which a history that is rebuilt keeps.
-        "0016_stars_and_collections",
+        "0015_stars_and_collections",
         (
             "ALTER TABLE jobs ADD COLUMN starred BOOLEAN NOT NULL DEFAULT FALSE",
             "CREATE INDEX jobs_starred ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE starred",

@@ -69,8 +69,10 @@ def test_search_and_filters_combine(context: BrowserContext, quick_server: Serve
 
     def choose(label: str, option: str) -> None:
         page.locator(".filters").get_by_label(label).click()
-        page.get_by_role("option", name=option, exact=True).click()
-        expect(page.get_by_role("option")).to_have_count(0)  # a list fades away, and the next one may be open by then
+        page.get_by_role("listbox").get_by_role("option", name=option, exact=True).click()
+        expect(page.locator("li[role=option]")).to_have_count(
+            0
+        )  # a list fades away, and the next one may be open by then
 
     expect(shown).to_have_text(prompts[::-1])
     search_for(page, "night THE")

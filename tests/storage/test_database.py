@@ -338,7 +338,7 @@ ROWS_OF["0011_used_ids"] = ROWS_OF["0010_calls"]
 ROWS_OF["0012_posters"] = ROWS_OF["0011_used_ids"]
 ROWS_OF["0013_votes"] = ROWS_OF["0012_posters"]
 ROWS_OF["0014_money"] = ROWS_OF["0013_votes"]
-ROWS_OF["0016_stars_and_collections"] = ROWS_OF["0014_money"]
+ROWS_OF["0015_stars_and_collections"] = ROWS_OF["0014_money"]
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -532,7 +532,7 @@ JOBS_OF["0011_used_ids"] = JOBS_OF["0010_calls"]
 JOBS_OF["0012_posters"] = JOBS_OF["0011_used_ids"]
 JOBS_OF["0013_votes"] = JOBS_OF["0012_posters"]
 JOBS_OF["0014_money"] = JOBS_OF["0013_votes"]
-JOBS_OF["0016_stars_and_collections"] = JOBS_OF["0014_money"]
+JOBS_OF["0015_stars_and_collections"] = JOBS_OF["0014_money"]
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
@@ -574,7 +574,8 @@ def test_migrations_are_append_only(blank: Database) -> None:
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks", "0010_calls"]
-    names += ["0011_used_ids", "0012_posters", "0013_votes", "0014_money", "0016_stars_and_collections", "0017_shelf"]
+    names += ["0011_used_ids", "0012_posters", "0013_votes", "0014_money"]
+    names += ["0015_stars_and_collections", "0017_shelf"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 
