@@ -128,13 +128,13 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     # Both into the batch's table.
     for each, count in ((NAME, 1), ("Port", 2)):
         action(page, each, "into_batch").click()
-        expect(said).to_contain_text(f"{count} videos")
+        expect(said).to_contain_text(f"Videos there: {count}.")
 
     # Out of it as a table, and in again: names that are there get a number. A wrong row is named.
     with page.expect_download() as download:
         page.click("[data-shelf-do=export]")
     table = download.value.path().read_bytes()
-    assert table.startswith(b"\xef\xbb\xbfname,prompt,")
+    assert table.startswith(b"\xef\xbb\xbfname,model,prompt,")
     choose_table(page, table)
     expect(page.locator(ITEMS)).to_have_count(4)
     expect(action(page, "Port 2", "use")).to_be_visible()
