@@ -10,13 +10,17 @@ from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import typer
 
 from dreamina_ui.backends import charges
+from dreamina_ui.clock import SYSTEM_CLOCK
 from dreamina_ui.config.env_file import load_env_file
+from dreamina_ui.engine.webhooks.messages import Form
+from dreamina_ui.engine.webhooks.webhooks import WebhookSettings, owners_target, send_test
 from dreamina_ui.errors import DreaminaError, KeyMissing, ServiceError, StoreUnavailable
 from dreamina_ui.masking import know_settings
 from dreamina_ui.media.library import Library
@@ -26,6 +30,7 @@ from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight, 
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import Overview, Spending
 from dreamina_ui.storage.maintenance import prune as prune_old
+from dreamina_ui.storage.webhook_events import WebhookEvents
 
 __all__ = ["commands"]
 
@@ -49,6 +54,7 @@ class Context:
     settings: Settings
     overview: Overview
     allowances: Allowances
+    events: WebhookEvents
 
 
 def checked_reason(value: str) -> str:
@@ -224,6 +230,56 @@ def prune(
     _run(work)
 
 
+webhooks = typer.Typer(help="Messages to DREAMINA_WEBHOOK_URL and to the addresses of batches.", no_args_is_help=True)
+commands.add_typer(webhooks, name="webhook")
+
+
+@webhooks.command()
+def test() -> None:
+    """Send a test to DREAMINA_WEBHOOK_URL, and say what came back."""
+
+    async def work(context: Context) -> None:
+        settings = WebhookSettings.of(context.settings)
+        target = owners_target(settings)
+        if target is None:
+            _refuse("DREAMINA_WEBHOOK_URL is not set, so nothing was sent.")
+        host = urlsplit(target.url).netloc
+        answer = await send_test(settings, target, context.settings.public_url, SYSTEM_CLOCK)
+        signed = (
+            ""
+            if target.key or target.form is not Form.JSON
+            else " It was not signed: DREAMINA_WEBHOOK_SECRET is not set."
+        )
+        said = f": {_plain(answer.said)}" if answer.said else ""
+        if answer.short.startswith("HTTP "):
+            line = f"The test went to {host} as {target.form}, and the answer is {answer.short}{said}.{signed}"
+        else:
+            line = f"The test to {host} as {target.form} got no answer: {answer.short}."
+        if not answer.is_good:
+            _refuse(line)
+        typer.echo(line)
+
+    _run(work)
+
+
+@webhooks.command(name="list")
+def list_messages() -> None:
+    """Messages that wait for their next try, and those of the last week that were given up."""
+
+    async def work(context: Context) -> None:
+        found = await context.events.undelivered()
+        for event in found:
+            whose = f"to {_plain(event.host)}, visitor {_plain(event.visitor_id)}" if event.host else "to the owner"
+            then = "given up" if event.next_at is None else f"next try at {_utc(event.next_at)}"
+            came = f" ({_plain(event.answer)})" if event.answer else ""
+            tries = _many(event.tries, "try").replace("trys", "tries")
+            typer.echo(f"{event.event_id}  {event.event}  {_utc(event.at)}  {whose}  {tries}{came}, {then}")
+        if not found:
+            typer.echo("Nothing waits, and nothing was given up.")
+
+    _run(work)
+
+
 def _run(work: Callable[[Context], Coroutine[Any, Any, None]]) -> None:
     """Run `work` with the database of the settings; an error is printed as one sentence, with exit code 1."""
     try:
@@ -233,7 +289,7 @@ def _run(work: Callable[[Context], Coroutine[Any, Any, None]]) -> None:
         with closing(_database(settings)) as database:
             database.prepare()
             allowances = Allowances(database, Limits.of(settings), settings.backend)
-            asyncio.run(work(Context(settings, Overview(database), allowances)))
+            asyncio.run(work(Context(settings, Overview(database), allowances, WebhookEvents(database))))
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")
     except OSError as error:
@@ -250,7 +306,7 @@ def _database(settings: Settings) -> Database:
     return Database(url)
 
 
-def _refuse(sentence: str) -> None:
+def _refuse(sentence: str) -> NoReturn:
     typer.echo(sentence, err=True)
     raise typer.Exit(1)
 

@@ -51,6 +51,8 @@
     │   ├── DownloadFailed      the output could not be downloaded completely
     │   ├── OutputRefused       the output's URL is not at an allowed origin
     │   └── NotAnOutput         the download is empty or a web page
+    ├── NotMade                 no file could be made of saved videos; `reason` says why
+    ├── ExportsBusy             too many files are being made of saved videos
     ├── Remark                  a note on a job that the service has finished
     │   ├── NoFileFound         the result names no file that could be downloaded
     │   ├── NotAllSaved         some of the files could not be downloaded
@@ -85,6 +87,7 @@ __all__ = [
     "DiskFull",
     "DownloadFailed",
     "DreaminaError",
+    "ExportsBusy",
     "GenerationFailed",
     "IllegalMove",
     "InputGone",
@@ -101,6 +104,7 @@ __all__ = [
     "NoFileFound",
     "NotAllSaved",
     "NotAnOutput",
+    "NotMade",
     "NotOnShelf",
     "NotReadable",
     "OutcomeUnknown",
@@ -411,6 +415,16 @@ class OutputRefused(LibraryError):
 
 class NotAnOutput(LibraryError):
     code = "not_an_output"
+
+
+class NotMade(DreaminaError):
+    """`reason` says why; `number` is that of the video, counted from 1, where it is about one of several."""
+
+    code = "not_made"
+
+
+class ExportsBusy(DreaminaError):
+    code = "exports_busy"
 
 
 class Remark(DreaminaError):

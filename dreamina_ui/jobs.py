@@ -1,13 +1,13 @@
 """A job: one request to the service, from the click to the saved files. Pure values, without I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from typing import Any, Final, Self
 
 from dreamina_ui.errors import DreaminaError, Fact, IllegalMove
 
-__all__ = ["HOLDER", "MOVES", "TERMINAL", "Asker", "Failure", "Job", "State", "prompt_in"]
+__all__ = ["CHAIN_MOST", "HOLDER", "MOVES", "TERMINAL", "Asker", "Chain", "Failure", "Job", "State", "prompt_in"]
 
 
 class Holder(Enum):
@@ -61,6 +61,8 @@ RESUMABLE_WITH_ANOTHER_KEY = frozenset({"permission_denied"})
 """Also for a job on a visitor's own key: the key of another account does not see the first one's requests."""
 INCOMPLETE = frozenset({"no_file_found", "not_all_saved"})
 """Remarks on a job some of whose files may still be at the service; fetching them again costs nothing."""
+CHAIN_MOST = 100
+"""Videos of a chain; what continues the last of them begins a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,9 @@ class Job:
     variation: int = 0
     #: The batch that it is part of. Such a job may wait long until it is sent.
     batch_id: str | None = None
+    #: The share ids of the videos that it continues, from the first of its chain to its parent. Unlike job ids they are in
+    #: the names of files, so that they are the same when a history is rebuilt.
+    ancestors: tuple[str, ...] = ()
     #: It is not sent, because its batch is paused.
     paused: bool = False
     #: It was made with its visitor's own key, which is not stored, and continues only with that key.
@@ -194,9 +199,49 @@ class Job:
         """The prompt; for a model without such a field, the first text of several words."""
         return prompt_in(self.payload)
 
+    @property
+    def line(self) -> tuple[str, ...]:
+        """The share ids of its chain up to and with this job."""
+        return (*self.ancestors, self.share_id)
+
+    @property
+    def chain_id(self) -> str:
+        """The share id of the first video of its chain; of a video that continues none, its own."""
+        return self.line[0]
+
+    @property
+    def line_of_next(self) -> tuple[str, ...]:
+        """The `ancestors` of a job that continues this one."""
+        return self.line if len(self.line) < CHAIN_MOST else (self.share_id,)
+
     def elapsed_s(self, now: float) -> float:
         """Seconds from the click to the end, or to `now` (seconds since the epoch)."""
         return max(0.0, (self.finished_at or now) - self.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The videos that continue each other, in their order; `missing` of them are deleted."""
+
+    jobs: tuple[Job, ...]
+    missing: int
+
+    @property
+    def count(self) -> int:
+        """With those that are deleted."""
+        return len(self.jobs) + self.missing
+
+    @classmethod
+    def of(cls, job: Job, others: Sequence[Job]) -> Self:
+        """The chain of a job, itself included, among the jobs of its owner that are not deleted and have the same `chain_id`.
+
+        Where a video was continued several times, it goes on to the newest one.
+        """
+        line = job.line
+        later = [each for each in others if each.state is State.SUCCEEDED and each.ancestors[: len(line)] == line]
+        last = max(later, key=lambda each: each.created_at, default=job)
+        here = {each.share_id: each for each in others} | {job.share_id: job}
+        return cls(tuple(here[name] for name in last.line if name in here), sum(name not in here for name in last.line))
 
 
 def prompt_in(payload: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ SECRET_NAMES = (
     "RUNCOMFY_TOKEN",
     "RUNCOMFY_API_KEY",
     "DREAMINA_SECRET",
+    "DREAMINA_WEBHOOK_SECRET",
     "OAUTH_CLIENT_SECRET",
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
@@ -80,6 +81,11 @@ def know_settings(env: Mapping[str, str]) -> None:
     for name in ADDRESS_NAMES:
         for address in (env.get(name, ""), env.get(name.lower(), "")):
             _KNOWN.add_address(address.strip() if "://" in address else f"http://{address.strip()}")
+    # Whoever knows the path of a webhook may write to it; its last part is what cannot be guessed.
+    _, _, path = env.get("DREAMINA_WEBHOOK_URL", "").strip().partition("://")[2].partition("/")
+    last = path.rstrip("/").rpartition("/")[2]
+    if len(last) >= SHORTEST_ANYWHERE:
+        _KNOWN.add(last)
 
 
 def without_secrets(text: str) -> str:

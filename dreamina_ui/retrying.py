@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dreamina_ui.clock import Clock
 
-__all__ = ["GET_POLICY", "JOB_POLICY", "RetryBudget", "RetryPolicy"]
+__all__ = ["GET_POLICY", "JOB_POLICY", "WEBHOOK_POLICY", "RetryBudget", "RetryPolicy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,9 @@ JOB_POLICY = RetryPolicy(first_s=1.0, least_s=0.5, most_s=30.0)
 """For the steps of a job, which are retried until its deadline."""
 GET_POLICY = RetryPolicy(first_s=0.5, least_s=0.0, most_s=1.0, tries=3)
 """For one GET request to the service; after the last try the job's step has failed."""
+
+WEBHOOK_POLICY = RetryPolicy(first_s=10.0, least_s=5.0, most_s=3600.0)
+"""For a message to a webhook, until it is given up."""
 
 
 class RetryBudget:

@@ -1,8 +1,9 @@
 """The settings, read from environment variables."""
 
+import base64
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,7 @@ from dreamina_ui.backends import Backend
 from dreamina_ui.config.database_url import POSTGRES_SCHEMES, read_postgres
 from dreamina_ui.config.hosts import HOST_NAME, SUB_PATH
 from dreamina_ui.config.network import DIRECT, Network
+from dreamina_ui.config.open_net import why_not_host
 from dreamina_ui.config.pasted import plain_key, unquoted
 from dreamina_ui.config.signing import SECRET_LEAST
 from dreamina_ui.errors import SettingError
@@ -33,6 +35,8 @@ MODEL_ID = re.compile(r"/?[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+/?", re.ASCII)
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  platforms ask from outside of the container
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 USD_MOST = 1_000_000
+WEBHOOK_FORMATS = ("auto", "json", "ntfy", "slack", "discord")
+WEBHOOK_KEY_LEAST = 24
 SPACE_DAILY_LIMIT, SPACE_DAILY_LIMIT_PER_VISITOR = 50, 3
 
 
@@ -79,6 +83,12 @@ class Settings:
     """Host names of this app behind a proxy or in a local network; `*.name` is all subdomains of a name."""
     public_url: str | None = None
     """The https URL of this app on the internet, from which the service fetches uploads."""
+    webhook_url: str | None = field(default=None, repr=False)
+    """The owner's address that is told of what happens."""
+    webhook_secret: str | None = field(default=None, repr=False)
+    """Signs what is sent there: `whsec_` and a key in base64."""
+    webhook_format: str = "auto"
+    """What is read there."""
     on_space: bool = False
     """Whether this runs on a Hugging Face Space (which sets `SPACE_ID`)."""
     space_owner: str | None = None
@@ -128,6 +138,7 @@ class Settings:
         network = Network.from_env(env, strict=paid)
         proxied = read.choice("DREAMINA_OUTPUT_PROXY", ("auto", "on", "off"))
         outputs_by_proxy = proxied == "on" or (proxied == "auto" and not on_space)
+        trusted_origins = read.origins("DREAMINA_TRUSTED_OUTPUT_ORIGINS")
         settings = cls(
             api_key=key,
             api_base=read.api_base("RUNCOMFY_MODEL_API_BASE"),
@@ -135,7 +146,7 @@ class Settings:
             data_dir=read.data_dir("DREAMINA_DATA_DIR"),
             database_url=read.database_url("DREAMINA_DATABASE_URL"),
             models=read.models("DREAMINA_MODEL_CARD", "DREAMINA_MODELS"),
-            trusted_output_origins=read.origins("DREAMINA_TRUSTED_OUTPUT_ORIGINS"),
+            trusted_output_origins=trusted_origins,
             max_active=read.whole("DREAMINA_MAX_ACTIVE", 100),
             max_active_per_visitor=read.whole("DREAMINA_MAX_ACTIVE_PER_VISITOR", 4),
             daily_limit=read.limit("DREAMINA_DAILY_LIMIT", SPACE_DAILY_LIMIT if shared else None),
@@ -153,6 +164,9 @@ class Settings:
             # The service fetches uploads by the public name.
             allowed_hosts=read.hosts("DREAMINA_ALLOWED_HOSTS") | read.host_of("DREAMINA_PUBLIC_URL"),
             public_url=read.public_url("DREAMINA_PUBLIC_URL"),
+            webhook_url=read.webhook("DREAMINA_WEBHOOK_URL", trusted_origins),
+            webhook_secret=read.webhook_secret("DREAMINA_WEBHOOK_SECRET"),
+            webhook_format=read.choice("DREAMINA_WEBHOOK_FORMAT", WEBHOOK_FORMATS),
             on_space=on_space,
             space_owner=read.text("SPACE_AUTHOR_NAME") or None if on_space else None,
             network=network,
@@ -271,6 +285,33 @@ class _Reader:
         value = self.text(name).rstrip("/")
         if value and not (_is_web_address(value) and value.startswith("https://")):
             raise SettingError(name, value, "an https address such as https://studio.example.com")
+        return value or None
+
+    def webhook(self, name: str, trusted: Collection[str]) -> str | None:
+        """An https address of the open net, or any one of a trusted origin. The rest of it may be a secret."""
+        value = self.text(name)
+        if not value:
+            return None
+        allowed = "an https address of the internet, or one of an origin in DREAMINA_TRUSTED_OUTPUT_ORIGINS"
+        try:
+            parts = urlsplit(value)
+            origin = f"{parts.scheme}://{parts.netloc}".lower()
+            is_open = why_not_host(parts.hostname or "", bracketed="[" in parts.netloc) is None
+        except ValueError:
+            raise SettingError(name, masked(value), allowed) from None
+        plain = _is_web_address(origin) and " " not in value and value.isascii()
+        if not plain or not (origin in trusted or (is_open and parts.scheme == "https")):
+            raise SettingError(name, masked(value), allowed)
+        return value
+
+    def webhook_secret(self, name: str) -> str | None:
+        value = self.text(name)
+        try:
+            size = len(base64.b64decode(value.removeprefix("whsec_"), validate=True))
+        except ValueError:
+            size = 0
+        if value and size < WEBHOOK_KEY_LEAST:
+            raise SettingError(name, masked(value), f"whsec_ and then {WEBHOOK_KEY_LEAST} bytes or more in base64")
         return value or None
 
     def host_of(self, name: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
+from dreamina_ui.api.job_json import job_response
 from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
@@ -23,6 +24,7 @@ from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
+from dreamina_ui.engine.webhooks.webhooks import WebhookSettings
 from dreamina_ui.media.download.loader import Loader
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
@@ -43,6 +45,7 @@ from dreamina_ui.web.checks.upload_form import VIDEO_MOST
 from dreamina_ui.web.checks.upload_quota import UploadQuota
 from dreamina_ui.web.checks.uploads import Uploads
 from dreamina_ui.web.downloads import Downloads
+from dreamina_ui.web.exports import ExportRoutes
 from dreamina_ui.web.guard import Guard
 from dreamina_ui.web.health import Health, running
 from dreamina_ui.web.input_files import InputRoutes
@@ -97,12 +100,15 @@ class Studio:
                 secret=secret,
                 public_url=settings.public_url,
                 deadline_s=settings.job_deadline_s,
+                webhooks=WebhookSettings.of(settings),
+                describe=job_response,
             )
         )
         self._visitors = Visitors(secret)
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
         self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
         self._shared_collections = SharedCollections(self.engine, ASSETS / "show" / "collection.css")
+        self._exports = ExportRoutes(self.engine.exports, visitor_of=self._visitors.of_request)
         self._scripts = PageScripts(ASSETS / "js")
         self._vote_page = VotePage(self.engine, ASSETS / "show", settings.public_url)
         self._show_page = ShowPage(self.engine, ASSETS / "show", self._scripts.address)
@@ -185,6 +191,7 @@ class Studio:
             routes=[
                 *self._downloads.routes,
                 *self._shared_collections.routes,
+                *self._exports.routes,
                 *self._saved_files.routes,
                 *self._health.routes,
                 *self._scripts.routes,

@@ -115,6 +115,8 @@ class Words:
         why = self.say(f"cause.{cause}", **error.facts) if cause in CAUSES else ""
         if error.code == "outcome_unknown" and error.facts.get("answered"):
             key = "failure.outcome_unknown.answered"
+        if error.code == "not_made" and f"{key}.{error.facts.get('reason')}" in self._texts:
+            key = f"{key}.{error.facts['reason']}"
         facts = {**error.facts, "message": message, "why": f" ({why})" if why else ""}
         text = self.say(key if key in self._texts else "failure.error", **facts)
         unspent = UNSPENT.get(error.code)

@@ -34,6 +34,7 @@ class Asked:
 
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 def reply(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
@@ -111,7 +112,8 @@ class Outside(httpcore.AsyncNetworkBackend):
         with suppress(OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError):
             first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-            self.asked.append(Asked(first.split(" ")[1], headers))
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            self.asked.append(Asked(first.split(" ")[1], headers, body))
             answer = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
             if isinstance(answer, bytes):
                 writer.write(answer)

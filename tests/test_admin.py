@@ -5,14 +5,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -26,6 +27,7 @@ from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight, 
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.webhook_events import BatchAddress, WebhookEvents
 from tests.rig import poster_of, rigged, video_of
 from tests.servers import free_port
 from tests.storage.test_job_store import NO_LIMIT, a_job, ended, sent
@@ -41,6 +43,7 @@ ALL = [
     "block ann",
     "unblock ann",
     "prune --older-than 30",
+    "webhook list",
 ]
 
 
@@ -313,6 +316,66 @@ async def test_the_commands_work_while_the_studio_runs(tmp_path: Path, monkeypat
             assert result.exit_code == 0, result.output
         assert (await rig.finish(job)).state is State.SUCCEEDED
         assert video_of(rig.library, job.share_id).exists()
+
+
+# Webhooks
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers with the status in the path's end."""
+
+    asked: ClassVar[list[dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(int(self.path[-3:]))
+        self.end_headers()
+        self.wfile.write(b"no\x1b[31m such topic")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_test_of_the_webhook(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence says what came back; of the address only the host is shown."""
+    nothing = owner.types("webhook test")
+    assert (nothing.exit_code, nothing.stderr) == (1, "DREAMINA_WEBHOOK_URL is not set, so nothing was sent.\n")
+    Receiver.asked = []
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("DREAMINA_TRUSTED_OUTPUT_ORIGINS", f"http://{host}")
+        monkeypatch.setenv("DREAMINA_WEBHOOK_URL", f"http://{host}/{CANARY}/204")
+        unsigned = "It was not signed: DREAMINA_WEBHOOK_SECRET is not set."
+        assert (
+            owner.reads("webhook test") == f"The test went to {host} as json, and the answer is HTTP 204. {unsigned}\n"
+        )
+        monkeypatch.setenv("DREAMINA_WEBHOOK_URL", f"http://{host}/{CANARY}/404")
+        monkeypatch.setenv("DREAMINA_WEBHOOK_FORMAT", "slack")
+        refused = owner.types("webhook test")
+        server.shutdown()
+    assert refused.exit_code == 1
+    assert refused.stderr == f"The test went to {host} as slack, and the answer is HTTP 404: no[31m such topic.\n"
+    assert [set(message) >= {"text"} for message in Receiver.asked] == [True, True]
+    assert owner.types("webhook test").stderr == f"The test to {host} as slack got no answer: ConnectError.\n"
+
+
+def test_messages_that_wait_or_were_given_up(owner: Owner) -> None:
+    """A line each, the oldest first, without the address."""
+    assert owner.reads("webhook list") == "Nothing waits, and nothing was given up.\n"
+    address = BatchAddress(url=f"https://a.example.net/{CANARY}", host="a.example.net", language="en", signer="ann")
+    for name in "bc":
+        asyncio.run(owner.store.add([a_job(name, batch_id=name, click_id=name)], webhook=address))
+        asyncio.run(owner.store.change(name, ended))
+    events = WebhookEvents(owner.database)
+    first, _ = asyncio.run(events.undelivered())
+    asyncio.run(events.finish(first.event_id, answer="HTTP 500"))
+    text = owner.reads("webhook list")
+    lines = text.splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("to a.example.net, visitor ann  0 tries (HTTP 500), given up")
+    assert lines[1].endswith("to a.example.net, visitor ann  0 tries, next try at 2023-11-15 12:01 UTC")
+    assert CANARY not in text
 
 
 # Refusing

@@ -17,6 +17,9 @@ INSTALL = "bin=$(bash scripts/install requirements.txt requirements-dev.txt)"
 IN_A_CLONE = (".ci/run", 'cd "$(dirname "$0")/.."')
 BENCHMARKS = ("tests/benchmarks/test_pacing.py", '"-m", "benchmarks"')
 
+NEW_WEBHOOK_SECRET = (
+    """python -c "import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""""
+)
 MONEY_SETTINGS = (
     "RUNCOMFY_API_TOKEN=secret RUNCOMFY_MODEL_API_BASE=http://127.0.0.1:8700/v1 DREAMINA_DAILY_BUDGET_USD=1"
 )
@@ -36,6 +39,9 @@ PLACES: dict[str, tuple[str, str]] = {
     "python app.py": ("tests/test_start.py", 'str(ROOT / "app.py")'),
     "python scripts/space ../my-space": ("tests/test_space.py", '"scripts/space"'),
     "python -m dreamina_ui.admin": ("tests/test_admin.py", '"-m", "dreamina_ui.admin"'),
+    "python -m dreamina_ui.admin webhook test": ("tests/test_admin.py", '"webhook test"'),
+    "python -m dreamina_ui.admin webhook list": ("tests/test_admin.py", '"webhook list"'),
+    NEW_WEBHOOK_SECRET: ("tests/test_settings.py", "NEW_WEBHOOK_SECRET"),
     "python -m dreamina_ui.admin spending": ("tests/test_admin.py", 'owner.reads("spending")'),
     "python -m dreamina_ui.admin balance": ("tests/test_admin.py", 'owner.reads("balance")'),
     "python -m dreamina_ui.simulator --port 8700 --token secret": (

@@ -1,5 +1,6 @@
 """Settings: defaults, checks, and masked secrets."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from app import tell_of_open_key
 from dreamina_ui.errors import SettingError
 from dreamina_ui.settings import KEY_NAMES, Settings
+from tests.test_docs import NEW_WEBHOOK_SECRET
 
 CANARY = "rc-canary-0123456789abcdef"
 
@@ -168,6 +170,44 @@ def test_where_it_listens(env: dict[str, str], expected: tuple[str | None, int |
     """A platform's `PORT` means all addresses; Gradio's own names come first."""
     settings = Settings.from_env(env)
     assert (settings.server_name, settings.server_port) == expected
+
+
+WEBHOOKS = [
+    ("https://ntfy.sh/topic", "", True),
+    ("https://hooks.example.com:8443/a?b=c", "", True),
+    ("http://localhost:2586/topic", "http://localhost:2586", True),
+    ("https://ntfy.lan/topic", "https://ntfy.lan", True),
+    ("https://ntfy.lan/topic", "", False),
+    ("http://hooks.example.com/", "", False),
+    ("http://localhost:2586/topic", "", False),
+    ("https://ann:password@hooks.example.com/", "", False),
+    ("https://169.254.169.254/latest", "", False),
+    ("https://[::1/", "", False),
+    ("topic", "", False),
+]
+
+
+@pytest.mark.parametrize(("url", "trusted", "is_taken"), WEBHOOKS)
+def test_the_address_for_news(url: str, trusted: str, is_taken: bool) -> None:
+    """It is of the open net, or of an origin that the owner trusts; a bad one is not shown, as it may be a secret."""
+    env = {"DREAMINA_WEBHOOK_URL": url, "DREAMINA_TRUSTED_OUTPUT_ORIGINS": trusted}
+    if is_taken:
+        assert Settings.from_env(env).webhook_url == url
+        return
+    with pytest.raises(SettingError) as caught:
+        Settings.from_env(env)
+    assert url not in str(caught.value)
+
+
+def test_the_secret_for_news(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command in docs/webhooks.md makes a good one; what is shorter or no base64 is refused without being shown."""
+    exec(shlex.split(NEW_WEBHOOK_SECRET)[2])
+    secret = capsys.readouterr().out.strip()
+    assert Settings.from_env({"DREAMINA_WEBHOOK_SECRET": secret}).webhook_secret == secret
+    for bad in ("whsec_c2hvcnQ=", "no base64 but long enough to be one!"):
+        with pytest.raises(SettingError) as caught:
+            Settings.from_env({"DREAMINA_WEBHOOK_SECRET": bad})
+        assert bad not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["RUNCOMFY_API_TOKN", "RUNCOMFY_KEY", "DREAMINA_TOKEN", "RUNCOMFY_API_TOKENS"])

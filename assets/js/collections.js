@@ -6,6 +6,7 @@
 // - data-among: on .history-root, what it shows: "", "starred" or the id of a collection; and data-words, the sentence `place`.
 // - data-act="rename", "share", "withdraw", "delete": in .collection-bar, which has data-name; "earlier", "later", "take_out": in
 //   .picked-bar.
+// - data-job: on the posters; data-copy, #collection-note: the button that copies a link, and the note beside it.
 // - data-show="<collection id>": shows a collection.
 // - `dreamina.pickedJobs`, `dreamina.unpick` (selection.js).
 // - the events of the sections `among` and `history`.

@@ -1,44 +1,42 @@
-// Shows two videos side by side, playing in synchrony, with their settings and the differences.
+// Shows two to four videos beside each other, playing in synchrony, with their settings and the differences.
 //
 // selection.js opens it. Keys: the space bar plays and pauses, comma and full stop go one frame back and on.
 //
 // Needs:
-// - `dreamina.playInStep` (compare-playback.js).
+// - `dreamina.playInStep` (compare-playback.js), `dreamina.playbackControls` (playback-controls.js).
 // - data-do="compare": the button that opened it; it gets the focus back.
-// - lang: on an element around it, the language of the numbers.
 // - data-words: on .history-root, the sentences that `say` gives.
 // Makes:
 // - data-undecodable: on the sentence under each video (undecodable.js).
 // - data-close: on the button that closes it (dialogs.js).
+// - data-shares: on the dialog, what it shows (show-mode.js); data-letter: on the cells of its table, for styles.
 (() => {
   "use strict";
 
   const { find, home, make, prefersLessMotion } = dreamina;
+  const NONE = "–";
 
-  dreamina.compare = (one, two, say) => {
-    const sides = [["A", one], ["B", two]];
-    const videos = sides.map(([letter, side]) => videoOf(letter, side));
-    const screens = sides.map(([letter, side], index) =>
-      make("div", { "class": "compare-screen" }, videos[index], sentenceOf(letter, side, say),
-        make("span", { "class": "compare-letter", "aria-hidden": "true" }, letter)));
-    const names = [...new Set([...one.facts, ...two.facts].map(([name]) => name))];
-    const controls = {
-      play: make("button", { type: "button", "class": "compare-play", autofocus: "" }),
-      position: make("input", {
-        type: "range", min: "0", max: "0", step: "0.001", value: "0", "class": "compare-position", "aria-label": say("position"),
-      }),
-      time: make("span", { "class": "compare-time", "aria-hidden": "true" }),
-    };
-    const dialog = make("dialog", { "class": "compare dialog", "aria-labelledby": "compare-title" },
-      make("div", { "class": "dialog-head" }, make("h2", { id: "compare-title" }, say("compare")),
+  dreamina.compareMost = 4;
+
+  dreamina.compare = (chosen, say) => {
+    const sides = chosen.map((side, at) => ({ ...side, letter: "ABCD"[at] }));
+    const videos = sides.map(videoOf);
+    const screens = sides.map((side, at) =>
+      make("div", { "class": "compare-screen" }, videos[at], sentenceOf(side, say),
+        make("span", { "class": "compare-letter", "aria-hidden": "true" }, side.letter)));
+    const controls = dreamina.playbackControls(say);
+    controls.play.setAttribute("autofocus", "");
+    const shares = sides.map(({ share }) => share).join(" ");
+    const dialog = make("dialog", { "class": `compare of-${sides.length} dialog`, "aria-labelledby": "compare-title", "data-shares": shares },
+      make("div", { "class": "dialog-head" }, make("h2", { id: "compare-title" }, say("compare", { count: sides.length })),
         make("button", { type: "button", "class": "dialog-close", "data-close": "", "aria-label": say("close"), title: say("close") }, "✕")),
-      make("div", { "class": "compare-grid", style: `--rows: ${Math.max(1, names.length)}` },
-        ...screens,
-        make("div", { "class": "compare-controls" }, ...Object.values(controls)),
-        ...sides.map(([letter, side]) => factsOf(letter, side, one, two, names, say))));
+      make("div", { "class": "compare-screens" }, ...screens),
+      controls.bar,
+      tableOf(sides, say));
 
-    const playback = dreamina.playInStep(videos, (state) => showTime(state, controls, say));
-    connect(dialog, controls, playback);
+    const playback = dreamina.playInStep(videos, controls.show);
+    controls.connect(playback);
+    dialog.addEventListener("keydown", (event) => pressKey(event, playback));
     dialog.addEventListener("close", () => {
       playback.stop();
       for (const video of videos) {
@@ -55,36 +53,40 @@
     playback.start(!prefersLessMotion());
   };
 
-  function videoOf(letter, side) {
+  function videoOf({ letter, video: src, prompt }) {
     const video = make("video", {
-      id: `compare-${letter}`, playsinline: "", preload: "auto", src: side.video, "aria-label": `${letter}: ${side.prompt}`,
+      id: `compare-${letter}`, playsinline: "", preload: "auto", src, "aria-label": `${letter}: ${prompt}`,
     });
     video.muted = true;
     return video;
   }
 
-  function sentenceOf(letter, side, say) {
+  function sentenceOf({ letter, video, share }, say) {
     return make("p", { "class": "undecodable", role: "status", hidden: "", "data-undecodable": `compare-${letter}` },
-      say("undecodable", { kind: side.video.split(".").at(-1).toUpperCase() }),
-      make("a", { "class": "action", href: `dreamina/video/${encodeURIComponent(side.share)}`, download: "" }, say("download")));
+      say("undecodable", { kind: video.split(".").at(-1).toUpperCase() }),
+      make("a", { "class": "action", href: `dreamina/video/${encodeURIComponent(share)}`, download: "" }, say("download")));
   }
 
-  function factsOf(letter, side, one, two, names, say) {
-    const valueOf = (other, name) => other.facts.find(([known]) => known === name)?.[1] ?? "–";
+  // A row for each setting; those that differ come first.
+  function tableOf(sides, say) {
+    const names = [...new Set(sides.flatMap(({ facts }) => facts.map(([name]) => name)))];
     const rows = names.map((name) => {
-      const differs = valueOf(one, name) !== valueOf(two, name);
-      const mark = differs ? [make("span", { "class": "visually-hidden" }, ` (${say("differs")})`)] : [];
-      return make("div", { "class": differs ? "compare-fact differs" : "compare-fact" },
-        make("dt", {}, name), make("dd", {}, valueOf(side, name), ...mark));
+      const values = sides.map(({ facts }) => facts.find(([known]) => known === name)?.[1] ?? NONE);
+      return { name, values, differs: new Set(values).size > 1 };
     });
-    return make("section", { "class": "compare-facts", "aria-label": `${letter}: ${side.prompt}` }, make("dl", {}, ...rows));
+    const ordered = [...rows.filter(({ differs }) => differs), ...rows.filter(({ differs }) => !differs)];
+    const heads = [say("setting"), ...sides.map(({ letter }) => letter)];
+    const head = make("tr", { role: "row" }, ...heads.map((text) => make("th", { scope: "col", role: "columnheader" }, text)));
+    // Styles make blocks of it on a narrow page; the roles keep it a table.
+    return make("table", { "class": "compare-facts", role: "table" }, make("thead", { role: "rowgroup" }, head),
+      make("tbody", { role: "rowgroup" }, ...ordered.map((row) => rowOf(row, sides, say))));
   }
 
-  function connect(dialog, { play, position }, playback) {
-    play.addEventListener("click", playback.toggle);
-    position.addEventListener("input", () => playback.scrub(Number(position.value)));
-    for (const name of ["change", "blur", "pointerup", "pointercancel"]) position.addEventListener(name, playback.scrubbed);
-    dialog.addEventListener("keydown", (event) => pressKey(event, playback));
+  function rowOf({ name, values, differs }, sides, say) {
+    const mark = differs ? [make("span", { "class": "visually-hidden" }, ` (${say("differs")})`)] : [];
+    return make("tr", { role: "row", ...(differs ? { "class": "differs" } : {}) },
+      make("th", { scope: "row", role: "rowheader" }, name, ...mark),
+      ...values.map((value, at) => make("td", { role: "cell", "data-letter": sides[at].letter }, value)));
   }
 
   const STEPS = { ",": -1, ".": 1 };
@@ -98,23 +100,5 @@
     else if (event.key === " " && !event.target.closest("button")) playback.toggle();
     else return;
     event.preventDefault();
-  }
-
-  function showTime({ at, duration, isPlayWanted }, { play, position, time }, say) {
-    const label = say(isPlayWanted ? "pause" : "play");
-    if (play.textContent !== label) {
-      play.textContent = label;
-      play.classList.toggle("playing", isPlayWanted);
-    }
-    if (Number(position.max) !== duration) position.max = String(duration);
-    position.value = String(at);
-    position.style.setProperty("--at", `${duration ? (at / duration) * 100 : 0}%`);
-    const language = position.closest("[lang]").lang;
-    const figures = (value, digits) =>
-      value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-    dreamina.write(time, { textContent: `${figures(at, 1)} / ${figures(duration, 1)} s` });
-    // Screen readers read each change: while it plays, whole seconds are enough.
-    const spoken = `${figures(isPlayWanted ? Math.floor(at) : at, isPlayWanted ? 0 : 2)} / ${figures(duration, 1)} s`;
-    dreamina.writeAttribute(position, "aria-valuetext", spoken);
   }
 })();

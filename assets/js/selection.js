@@ -4,14 +4,17 @@
 // - data-pick: the checkbox of a poster; with Shift, a click selects all between the last one and this one.
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
-// - data-do="compare", "show", "vote", "zip", "collect", "delete", "unpick": the bar's buttons.
-// - data-words: on .history-root, the sentences `selected` and `compare.pick`.
+// - data-do="compare", "show", "vote", "join", "zip", "collect", "delete", "unpick": the bar's buttons.
+// - data-words: on .history-root, the sentences `selected`, `compare.pick`, `join.pick`, `join.making` and `export.lost`.
+// - `dreamina.askFor` (export.js).
 (() => {
   "use strict";
 
   const { download, find, observe, make, posters, targetOf, wordsOf, write } = dreamina;
   const picked = new Map(); // job id → its details, which are needed when its poster is on another page
   let pickedLast = "";
+  let joining = ""; // the address of what is being joined
+  let told = ""; // what came of it
 
   const videos = () => [...picked.values()].filter((one) => one.video);
   const saved = () => [...picked.values()].filter((one) => one.isSaved);
@@ -39,21 +42,39 @@
     const root = find(".history-root");
     if (!root) return;
     const say = wordsOf(root);
-    const canCompare = picked.size === 2 && videos().length === 2;
+    const canCompare = picked.size >= 2 && picked.size <= dreamina.compareMost && videos().length === picked.size;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
+    const canJoin = picked.size > 1 && videos().length === picked.size;
+    write(root.querySelector('[data-do="join"]'), { disabled: !canJoin || joining !== "", title: canJoin ? "" : say("join.pick") });
     write(root.querySelector('[data-do="vote"]'), { disabled: saved().length < 2 });
     for (const name of ["show", "zip", "collect"]) {
       write(root.querySelector(`[data-do="${name}"]`), { disabled: !saved().length });
     }
     const words = picked.size ? [["picked-number", say("selected", { count: picked.size })]] : [];
-    if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
+    if (told) words.push(["picked-hint", told]);
+    else if (picked.size && !canCompare) words.push(["picked-hint", say("compare.pick")]);
     const count = root.querySelector(".picked-count");
     if (count.textContent === words.map(([, text]) => text).join(" ")) return;
     count.replaceChildren(...words.flatMap(([name, text]) => [" ", make("span", { "class": name }, text)]).slice(1));
   }
 
+  async function join() {
+    const say = wordsOf(find(".history-root"));
+    const address = `dreamina/join?${videos().map((one) => `job=${encodeURIComponent(one.share)}`).join("&")}`;
+    joining = address;
+    told = say("join.making", { count: picked.size });
+    show();
+    const { said, error } = await dreamina.askFor(address, say("export.lost"));
+    joining = "";
+    told = said ?? error ?? say("export.lost");
+    if (!picked.size) dreamina.announce(told);
+    show();
+    if (said) download(address);
+  }
+
   function pick(box, isRange) {
+    told = joining ? told : "";
     const shown = posters();
     const to = shown.indexOf(box.closest("[data-job]"));
     const from = shown.findIndex((poster) => poster.dataset.job === pickedLast);
@@ -71,10 +92,12 @@
 
   const actions = {
     collect: () => dreamina.collect([...picked.keys()]),
-    compare: () => dreamina.compare(...videos(), wordsOf(find(".history-root"))),
+    compare: () => dreamina.compare(videos(), wordsOf(find(".history-root"))),
     delete: () => dreamina.deleteJobs([...picked.keys()]),
+    join,
     unpick() {
       picked.clear();
+      told = joining ? told : "";
       show();
       dreamina.focusPosters();
     },

@@ -4,7 +4,7 @@
 // The stars of the same video show the same at once; the server's answer draws the history again.
 //
 // Needs:
-// - data-star: on the button, in a poster (posters.js); on the stage, with the id of the job.
+// - data-star: on the button, in a poster with data-job (posters.js); on the stage, with the id of the job.
 // - aria-pressed: "true" on one with a star.
 (() => {
   "use strict";

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from dreamina_ui.api.arguments import PAGE, STARRED, truth, whole_number
+from dreamina_ui.api.continuing import continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job_response, model_json, view_address
 from dreamina_ui.api.rows import read_rows
@@ -19,10 +20,12 @@ from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.collections import Collection
 from dreamina_ui.engine.engine import Engine
+from dreamina_ui.engine.exports import Wanted
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.storage.job_queries import Search
 from dreamina_ui.web.callers import Callers
+from dreamina_ui.web.exports import export_json
 from dreamina_ui.web.saved_files import PROGRAM_PATH
 
 __all__ = ["TAKING_FILES", "TAKING_MANY", "add_endpoints"]
@@ -60,10 +63,15 @@ class _Endpoints:
         self,
         model: str,
         settings: dict[str, Any],
-        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+        parent: str = "",
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        """As /generate, with any model of /models: its model_id (empty is the default's), and its settings by their names."""
-        job = await self._submit(settings, request, model)
+        """As /generate, with any model of /models: its model_id (empty is the default's), and its settings by their names.
+
+        With the job_id of a `parent`, the video continues that one: it begins with its last frame and has its prompt, unless the
+        settings have another; an empty model is then one that takes a picture.
+        """
+        job = await self._submit(settings, request, model, parent)
         async for response in self._watch(job):
             yield response
 
@@ -71,17 +79,20 @@ class _Endpoints:
         self,
         rows: list[dict[str, Any]],
         model: str = "",
+        webhook: str = "",
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in; it has to be last
     ) -> list[dict[str, Any]]:
         """Start up to 200 videos, all or none, and return their jobs in the same order; each is sent when its turn comes.
 
         Each of rows has the settings of one video by their names, and may name its model: a model_id of /models; else it is
-        the model that is given for all (empty is the default).
+        the model that is given for all (empty is the default). webhook is an https address that is told the end of the batch.
         """
         try:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
+            if not isinstance(webhook, str):
+                raise InvalidInput("webhook", "not_text", "webhook: no text", given=shown(webhook))
             videos, models = await read_rows(self._engine, visitor_id, rows, model)
             jobs = await self._engine.batches.submit(
                 visitor_id,
@@ -90,6 +101,7 @@ class _Endpoints:
                 models,
                 is_call=call_id is not None,
                 key=key,
+                webhook=webhook,
             )
         except DreaminaError as error:
             raise api_error(error, sent=False) from None
@@ -214,6 +226,48 @@ class _Endpoints:
         counts = await self._engine.collections.counts(visitor_id)
         return collection_json(one, counts.get(one.collection_id, 0))
 
+    async def join(
+        self,
+        job_ids: list[str],
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Join the videos of 2 to 200 finished jobs into one MP4, in this order, free of charge.
+
+        They are copied as they are where they can be, else encoded anew in the size and frame rate of the first. Returns the
+        file's url, name, size in bytes, seconds, width and height.
+        """
+        if not isinstance(job_ids, list):
+            raise api_error(InvalidInput("job_ids", "not_list", "job_ids: no list", given=shown(job_ids)))
+        try:
+            return export_json(await self._engine.exports.join(job_ids, **self._share(request)))
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    async def export(
+        self,
+        job_id: str,
+        format: Literal["mp4", "webm", "gif"] = "mp4",
+        from_s: float | None = None,
+        to_s: float | None = None,
+        width: int | None = None,
+        fps: int | None = None,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
+    ) -> dict[str, Any]:
+        """Make a file of a finished job's video, or of its part between two seconds, free of charge.
+
+        An MP4 keeps size and frame rate; a WebM (at most 60 s) and a GIF (at most 15 s) take the most pixels of their width and
+        the most frames a second. Returns as /join.
+        """
+        try:
+            wanted = Wanted.of(format, from_s, to_s, width, fps)
+            return export_json(await self._engine.exports.export(job_id, wanted, **self._share(request)))
+        except DreaminaError as error:
+            raise api_error(error) from None
+
+    def _share(self, request: gr.Request) -> dict[str, Any]:
+        """Whose share of the work it is."""
+        return {"visitor_id": self._callers.visitor(request), "address": self._callers.address(request)}
+
     def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:
         fields = _required_first(self._engine.card.fields)
         return {field.name: value for field, value in zip(fields, inputs, strict=True)}
@@ -225,7 +279,9 @@ class _Endpoints:
         except DreaminaError as error:
             raise api_error(error) from None
 
-    async def _submit(self, values: Any, request: gr.Request, model: str | None = None) -> Job:
+    async def _submit(
+        self, values: Any, request: gr.Request, model: str | None = None, parent_id: str | None = None
+    ) -> Job:
         try:
             if not isinstance(values, Mapping):
                 raise InvalidInput("settings", "not_object", "settings: no object", given=shown(values))
@@ -233,9 +289,20 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            values = await with_files(self._engine, visitor_id, model, values, address=self._callers.address(request))
+            address = self._callers.address(request)
+            parent = await parent_of(self._engine, parent_id)
+            card = model_of(self._engine, model, parent)
+            values = await with_files(self._engine, visitor_id, card.model_id, values, address=address)
+            if parent is not None:
+                values = await continued(self._engine, visitor_id, card, values, parent, address=address)
             [job] = await self._engine.submit(
-                visitor_id, values, model=model, key=key, click_id=click_id, call_id=call_id
+                visitor_id,
+                values,
+                model=card.model_id,
+                key=key,
+                click_id=click_id,
+                call_id=call_id,
+                parent=parent,
             )
             return job
         except DreaminaError as error:
@@ -287,6 +354,8 @@ def add_endpoints(engine: Engine, callers: Callers) -> None:
         endpoints.collect,
         endpoints.share_collection,
         endpoints.batch,
+        endpoints.join,
+        endpoints.export,
     ):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
 

@@ -62,6 +62,7 @@ def job_json(job: Job, now: float, usual_s: float | None = None) -> dict[str, An
         "cancel_requested": job.cancel_requested,
         "model_id": job.model_id,
         "settings": dict(job.payload),
+        "ancestors": list(job.ancestors),
         "files": [],
         "remarks": [_failure_json(remark, job) for remark in job.remarks],
         "starred": job.starred,

@@ -1,4 +1,4 @@
-"""The six MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
+"""The eight MCP tools. A client sees the jobs of its key or, without a key, of its session, and no others."""
 
 import asyncio
 import json
@@ -24,6 +24,7 @@ from dreamina_ui.api.arguments import (
     truth,
     whole_number,
 )
+from dreamina_ui.api.continuing import PARENT, continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
@@ -34,11 +35,13 @@ from dreamina_ui.cards.names import same_name
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
+from dreamina_ui.engine.exports import FORMATS, Export, Wanted
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.storage.job_queries import Search
 from dreamina_ui.web.callers import CALL_KEY_LEAST
 from dreamina_ui.web.checks.addresses import ADDRESS
+from dreamina_ui.web.exports import export_json
 from dreamina_ui.web.visitors import Visitors
 
 __all__ = ["Tools"]
@@ -52,7 +55,19 @@ _JOB_ID = Field("job_id", "job_id", WORDS.say("mcp.job_id"), "text", required=Tr
 _KEY = Field(
     "idempotency_key", "idempotency_key", WORDS.say("mcp.idempotency_key"), "text", required=False, default=None
 )
+_PARENT = Field(PARENT, PARENT, WORDS.say("mcp.parent"), "text", required=False, default=None)
 _SEARCH = Field("search", "search", WORDS.say("mcp.search"), "text", required=False, default=None)
+_JOB_IDS = Field(
+    "job_ids", "job_ids", WORDS.say("mcp.job_ids"), "list", required=True, default=None,
+    item=Field("job_id", "job_id", "", "text", required=True, default=None),
+)  # fmt: skip
+_EXPORTED = (
+    Field("format", "format", WORDS.say("mcp.format"), "choice", required=False, default="mp4", choices=tuple(FORMATS)),
+    Field("from_s", "from_s", WORDS.say("mcp.from_s"), "number", required=False, default=None),
+    Field("to_s", "to_s", WORDS.say("mcp.to_s"), "number", required=False, default=None),
+    Field("width", "width", WORDS.say("mcp.width"), "integer", required=False, default=None),
+    Field("fps", "fps", WORDS.say("mcp.fps"), "integer", required=False, default=None),
+)
 _ROWS = Field("rows", "rows", WORDS.say("mcp.rows"), "json", required=True, default=None)
 _KEY_MOST = 200
 MAKING = ("generate_video", "generate_batch")
@@ -76,10 +91,13 @@ class Tools:
             "job_status": self._status,
             "cancel_job": self._cancel,
             "list_videos": self._list,
+            "join_videos": self._join,
+            "export_video": self._export,
         }
         self._fields = fields_of_models(engine.models)
         taken = {field.name for field in self._fields}
-        self._of_call = [field for field in (_model_field(engine.models), _KEY) if field.name not in taken]
+        of_call = (_model_field(engine.models), _PARENT, _KEY)
+        self._of_call = [field for field in of_call if field.name not in taken]
         self._arguments: dict[str, Sequence[Field]] = {
             "list_models": [_SEARCH],
             "generate_video": [*self._fields, *self._of_call],
@@ -87,6 +105,8 @@ class Tools:
             "job_status": [_JOB_ID],
             "cancel_job": [_JOB_ID],
             "list_videos": [*PAGE, STARRED],
+            "join_videos": [_JOB_IDS],
+            "export_video": [_JOB_ID, *_EXPORTED],
         }
         self._specs: dict[str, Any] = {}
         for card in reversed(list(engine.models)):
@@ -124,6 +144,8 @@ class Tools:
             self._tool("job_status", read),
             self._tool("cancel_job", cancel),
             self._tool("list_videos", read),
+            self._tool("join_videos", read),
+            self._tool("export_video", read),
         ]
 
     def _tool(self, name: str, annotations: types.ToolAnnotations, **values: object) -> types.Tool:
@@ -159,7 +181,7 @@ class Tools:
                 return _error_result(
                     {"code": "unknown_tool", "message": WORDS.say("mcp.unknown", given=ascii(name[:40])[1:-1])}
                 )
-            values, ignored = arguments_of(self._arguments_of(name, arguments), arguments)
+            values, ignored = arguments_of(await self._arguments_of(name, arguments), arguments)
             answer = await self._tools[name](values, request)
             if ignored:
                 said = WORDS.say("mcp.ignored", names=", ".join(ignored))
@@ -172,14 +194,20 @@ class Tools:
             LOG.exception("a tool failed")
             return _error_result(problem_json(DreaminaError()))
 
-    def _arguments_of(self, name: str, arguments: Mapping[str, Any]) -> Sequence[Field]:
-        """The arguments of a call; those of `generate_video` are of the model that it names. Raises `InvalidInput`."""
+    async def _arguments_of(self, name: str, arguments: Mapping[str, Any]) -> Sequence[Field]:
+        """The arguments of a call; those of `generate_video` are of its model. Raises `InvalidInput` or `JobNotFound`."""
         if name != "generate_video":
             return self._arguments[name]
-        call, _ = arguments_of(
-            self._of_call, {given: arguments[given] for given in arguments if same_name(given, MODEL)}
-        )
-        return [*self._engine.models.find(call.get(MODEL)).fields, *self._of_call]
+        of_model = [given for given in arguments if same_name(given, MODEL) or same_name(given, PARENT)]
+        call, _ = arguments_of(self._of_call, {given: arguments[given] for given in of_model})
+        return [*(await self._model(call)).fields, *self._of_call]
+
+    async def _model(self, call: Mapping[str, Any]) -> Card:
+        """The model of a call of `generate_video`."""
+        return model_of(self._engine, call.get(MODEL), await self._parent(call))
+
+    async def _parent(self, call: Mapping[str, Any]) -> Job | None:
+        return await parent_of(self._engine, call.get(PARENT) if _PARENT in self._of_call else None)
 
     async def _models(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
         words = str(values.get(_SEARCH.name) or "").casefold().split()
@@ -190,9 +218,13 @@ class Tools:
         key, owner = request.headers.get(KEY_HEADER), self._owner(request)
         call_key = values.pop(_KEY.name, None)
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
-        model = values.pop(MODEL, None) if MODEL in {field.name for field in self._of_call} else None
-        values = await with_files(self._engine, owner, model, values, address=request.scope.get(ADDRESS, ""))
-        [job] = await self._engine.submit(owner, values, model=model, call_id=call_id, key=key)
+        address = request.scope.get(ADDRESS, "")
+        call = {field.name: values.pop(field.name, None) for field in self._of_call}
+        card, parent = await self._model(call), await self._parent(call)
+        values = await with_files(self._engine, owner, card.model_id, values, address=address)
+        if parent is not None:
+            values = await continued(self._engine, owner, card, values, parent, address=address)
+        [job] = await self._engine.submit(owner, values, model=card.model_id, call_id=call_id, key=key, parent=parent)
         try:
             async with asyncio.timeout(self._wait_s):
                 changes = 0
@@ -228,6 +260,31 @@ class Tools:
         search = Search(starred=truth(STARRED, values.get(STARRED.name)))
         jobs = await self._engine.history.listed(self._owner(request), limit, offset, search)
         return {"videos": [await self._response(job, request) for job in jobs]}
+
+    async def _join(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        job_ids = values.get(_JOB_IDS.name)
+        if isinstance(job_ids, str):  # as models without lists write one
+            job_ids = [part.strip("\"'[]") for part in job_ids.replace(",", " ").split()]
+        if not isinstance(job_ids, list):
+            raise InvalidInput(_JOB_IDS.name, "not_list", given=shown(job_ids), message="")
+        return await self._made(self._engine.exports.join(job_ids, **self._share(request)), request)
+
+    async def _export(self, values: dict[str, Any], request: Request) -> dict[str, Any]:
+        job_id = await self._job_id(values, request)
+        wanted = Wanted.of(*(values.get(field.name) for field in _EXPORTED))
+        return await self._made(self._engine.exports.export(job_id, wanted, **self._share(request)), request)
+
+    async def _made(self, making: Awaitable[Export], request: Request) -> dict[str, Any]:
+        """What was made; if that takes long, it goes on, and the next call with the same arguments gets it."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                made = export_json(await making)
+        except TimeoutError:
+            return {"file": None, "next": WORDS.say("mcp.next.making")}
+        return {"file": {**made, "url": f"{str(request.base_url).rstrip('/')}{made['url']}"}}
+
+    def _share(self, request: Request) -> dict[str, Any]:
+        return {"visitor_id": self._owner(request), "address": request.scope.get(ADDRESS, "")}
 
     async def _job_id(self, values: dict[str, Any], request: Request) -> str:
         """The id that is named; a job that waits for its caller's key gets it. Whoever holds a job id owns the job."""

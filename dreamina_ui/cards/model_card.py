@@ -65,6 +65,11 @@ class Card:
         named = [field for field in texts if field.name == "prompt"]
         return next(iter(named + [field for field in texts if field.required] + texts), None)
 
+    @property
+    def picture(self) -> Field | None:
+        """The field for the picture that a video begins with: the first one for a picture."""
+        return next((field for field in self.fields if field.media == "image"), None)
+
     def validate(self, values: Mapping[str, Any], *, gives_up: bool = False) -> dict[str, Any]:
         """The payload to send: `values`, with the card's defaults where a value is None or absent.
 

@@ -67,6 +67,11 @@ class Models:
     def get(self, model_id: str) -> Card | None:
         return self._cards.get(model_id)
 
+    def taking_picture(self, *preferred: object) -> Card | None:
+        """The first of these models that takes a picture, else the first of all that does; None if none does."""
+        cards = [self._cards[name] for name in preferred if isinstance(name, str) and name in self._cards]
+        return next((card for card in (*cards, *self) if card.picture is not None), None)
+
     def find(self, model_id: object = None) -> Card:
         """The card of a model; the default for None or an empty text. Raises `InvalidInput` for the field `model`."""
         if model_id is None or model_id == "":

@@ -55,6 +55,8 @@ PROBLEMS = (
     "data_most",
     "body_most",
     *RULE_PROBLEMS,
+    "no_picture",
+    "picture_twice",
     "no_upload",
     "not_object",
     "not_list",
@@ -66,6 +68,8 @@ PROBLEMS = (
     "unknown_field",
     "misspelt",
     "key_reused",
+    "not_webhook",
+    "inside_webhook",
     "invalid",
 )
 """The problems of a value. Each has a sentence in `words/`."""

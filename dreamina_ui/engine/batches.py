@@ -10,6 +10,7 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.submission import Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
+from dreamina_ui.engine.webhooks.webhooks import Webhooks
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.job_queries import JobQueries
@@ -27,6 +28,7 @@ class Batches:
     updates: Updates
     queries: JobQueries
     worker: Worker
+    webhooks: Webhooks
     clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
 
@@ -39,16 +41,22 @@ class Batches:
         *,
         is_call: bool = False,
         key: str | None = None,
+        webhook: str | None = None,
+        language: str = "",
     ) -> list[Job]:
         """Check the values of many videos and make their jobs, all or none; each is sent when its turn comes.
 
         `models` are the ids of the videos' models, one for each; None is the default model, which all have without `models`.
         At most as many of a visitor's batch jobs are under way as the visitor may have active; the rest wait, also over
         restarts, and delay no click. The same `batch_id` (1 to 100 characters) of the same visitor gives the same jobs again;
-        with `is_call` whoever asks, for the same models and values. `key` is as for `Engine.submit`.
+        with `is_call` whoever asks, for the same models and values. `key` is as for `Engine.submit`. `webhook` is an https
+        address that is told the end of the batch, in this language where people read it.
         Raises what `Engine.submit` does, except `TooManyActive`; then nothing was sent.
         """
-        jobs = await self.submission.batch(visitor_id, batch, batch_id, models, is_call=is_call, key=key)
+        address = self.webhooks.address(webhook, visitor_id, language)
+        jobs = await self.submission.batch(
+            visitor_id, batch, batch_id, models, is_call=is_call, key=key, webhook=address
+        )
         await self.passed("after_click")
         await self.supervisor.sweep()
         return jobs

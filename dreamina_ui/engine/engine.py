@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
 from dreamina_ui.engine.collections import Collections, rebuild_collections
+from dreamina_ui.engine.exports import Exports
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
@@ -32,10 +34,12 @@ from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.votes import Votes
+from dreamina_ui.engine.webhooks.webhooks import Webhooks, WebhookSettings
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
+from dreamina_ui.media.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
@@ -55,6 +59,7 @@ from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
 from dreamina_ui.storage.shelf_store import ShelfStore
 from dreamina_ui.storage.vote_store import VoteStore
+from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +95,10 @@ class EngineSettings:
     """The proxies and certificates for the service's API, where it is reached over the network."""
     output_network: Network = DIRECT
     """The same for outputs."""
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    """Who is told of what happens, outside of the page."""
+    describe: Callable[["Engine", Job, float], Awaitable[Mapping[str, Any]]] | None = None
+    """A job as programs get it, at a time in seconds since the epoch; None leaves it out of what webhooks are told."""
     room_needed: int = ROOM_NEEDED
     """Bytes that must be free on the disk before a job is paid for."""
     lease_s: float = LEASE_S
@@ -141,7 +150,8 @@ class Engine:
         self.database = Database(settings.database_url, threads=settings.threads)
         self.database.prepare()
         self.library.prepare()
-        self.store = JobStore(self.database)
+        outbox = Outbox(self.database, for_owner=settings.webhooks.address is not None)
+        self.store = JobStore(self.database, outbox)
         self.queries = JobQueries(self.database)
         self.inputs = inputs = InputFiles(
             settings.data_dir / "uploads",
@@ -150,6 +160,8 @@ class Engine:
             has_job=self.queries.has_file,
             now=clock.now,
         )
+        self._derived = DerivedFiles(settings.data_dir / "exports", now=clock.now)
+        self.exports = Exports(queries=self.queries, library=self.library, files=self._derived)
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
         self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
 
@@ -224,12 +236,23 @@ class Engine:
             backend=backend, queries=self.queries, durations=durations, clock=clock, moves=self._moves
         )
         self.votes = Votes(store=VoteStore(self.database), history=self.history, secret=settings.secret, clock=clock)
+        self.webhooks = Webhooks(
+            settings.webhooks,
+            events=WebhookEvents(self.database),
+            store=self.store,
+            queries=self.queries,
+            describe=partial(settings.describe, self) if settings.describe else None,
+            clock=clock,
+            secret=settings.secret,
+            public_url=settings.public_url,
+        )
         self.batches = Batches(
             submission=self._submission,
             supervisor=self.supervisor,
             updates=self.updates,
             queries=self.queries,
             worker=self.worker,
+            webhooks=self.webhooks,
             clock=clock,
             passed=passed,
         )
@@ -254,11 +277,14 @@ class Engine:
             stack.push_async_callback(asyncio.to_thread, self.database.close)
             await stack.enter_async_context(self.service)
             await stack.enter_async_context(self.library)
+            await asyncio.to_thread(self._derived.prepare)
+            stack.push_async_callback(self._derived.aclose)
             await rebuild(self.store, self.library, self._records, self._moves)
             await rebuild_collections(self.collections, self._moves)
             await rebuild_shelf(self.shelf, self._moves)
             await stack.enter_async_context(self._budget)
             await stack.enter_async_context(self.posters)
+            await stack.enter_async_context(self.webhooks)
             await stack.enter_async_context(self.supervisor)
             self._running = stack.pop_all()
         return self
@@ -276,6 +302,7 @@ class Engine:
         click_id: str | None = None,
         call_id: str | None = None,
         key: str | None = None,
+        parent: Job | None = None,
     ) -> list[Job]:
         """Check the values and make the jobs of one click; they are safe, and on their way, when this returns.
 
@@ -283,13 +310,20 @@ class Engine:
         card's default. A random seed is drawn for each of the `count` (1 to 4) variations; a given seed is counted up. The same
         `click_id` of the same visitor gives the same jobs again; so does the same `call_id`, whoever asks, for the same model and
         values. The jobs go with the visitor's own `key`, if one is given here or kept for the visitor, and else with the shared
-        one. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked` does, `OwnKeyLost`, `DiskFull`, `LibraryError`,
-        `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached`,
-        `DailyBudgetReached` or `StoreError`; then nothing was sent.
+        one. `parent` is the job that they continue, of the same owner. Raises `InvalidInput`, `KeyMissing`, what `Keys.checked`
+        does, `OwnKeyLost`, `DiskFull`, `LibraryError`, `AlreadyUsed` for a click whose videos are deleted, `VisitorBlocked`,
+        `TooManyActive`, `DailyLimitReached`, `DailyBudgetReached` or `StoreError`; then nothing was sent.
         """
         own = await self.keys.checked(key, visitor_id) if key is not None and self.keys.offered else None
         jobs = await self._submission.click(
-            visitor_id, self.models.find(model), values, count=count, click_id=click_id, call_id=call_id, key=own
+            visitor_id,
+            self.models.find(model),
+            values,
+            count=count,
+            click_id=click_id,
+            call_id=call_id,
+            key=own,
+            parent=parent,
         )
         await self._passed("after_click")
         await self.supervisor.sweep()
@@ -306,12 +340,12 @@ class Engine:
         """The saved files of a job, in the order in which they are shown."""
         return await asyncio.to_thread(self.library.files, job) if job.state is State.SUCCEEDED else []
 
-    async def frame(self, visitor_id: str, job_id: str, at_s: float, wanted: Field, *, address: str = "") -> Added:
-        """Keep a frame of a job's first video for a field: the one at `at_s` seconds, or the last good one before it.
+    async def frame(self, visitor_id: str, job: Job, at_s: float | None, wanted: Field, *, address: str = "") -> Added:
+        """Keep a frame of a job's first video as a file of the visitor's, for a field: the one that is shown at `at_s` seconds;
+        with None the last good one.
 
-        Raises `JobNotFound`, or `InvalidInput` where there is no such frame, or the field does not take it.
+        Raises `InvalidInput` where there is no such frame, or the field does not take it.
         """
-        job = await self.job(visitor_id, job_id)
         video = next((file for file in await self.files(job) if file.kind.family is Family.VIDEO), None)
         if video is None:
             raise InvalidInput(wanted.name, "no_frame", f"{wanted.name}: no video to take a frame of")
@@ -424,7 +458,9 @@ class Engine:
     async def _clean(self) -> None:
         await empty_bin(self.queries, self.library, self._clock)
         await self.inputs.tidy(await self.queries.files())
+        await asyncio.to_thread(self._derived.tidy)
         await self.posters.make_left()
+        await self.webhooks.forget()
 
     async def _watch_request_of(self, job: Job) -> Job:
         """A new job that watches the request of one that was given up. The same, if that was asked for before."""
@@ -432,6 +468,7 @@ class Engine:
         again = replace(
             self._submission.made(job.visitor_id, self.card, job.payload, click_id=click_id),
             model_id=job.model_id,  # which need not be offered any more
+            ancestors=job.ancestors,
             width=job.width,
             height=job.height,
             duration_s=job.duration_s,

@@ -11,7 +11,7 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polls.polling import Durations
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
-from dreamina_ui.jobs import Job, State
+from dreamina_ui.jobs import Chain, Job, State
 from dreamina_ui.media.library import SHARE_ID, Library
 from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
@@ -49,6 +49,17 @@ class History:
         if job.click_id is None or job.batch_id is not None:
             return [job]
         return await self.queries.of_click(job.visitor_id, job.click_id)
+
+    async def chain(self, job: Job) -> Chain:
+        """The videos of a job's owner that continue each other, with this one among them."""
+        if not job.ancestors and job.state is not State.SUCCEEDED:
+            return Chain((job,), 0)
+        return Chain.of(job, await self.queries.of_chain(job.visitor_id, job.chain_id))
+
+    async def parent(self, job: Job) -> Job | None:
+        """The job of the same owner that this one continues; None if it continues none, or that is deleted."""
+        found = await self.queries.shared(job.ancestors[-1:])
+        return next((each for each in found if each.visitor_id == job.visitor_id), None)
 
     async def shared(self, share_id: str) -> Job:
         """The job behind a share id, for showing its video and nothing else. Raises `JobNotFound`, also for deleted ones."""

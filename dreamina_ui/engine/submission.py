@@ -20,6 +20,7 @@ from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.media.library import Library
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.job_store import JobStore
+from dreamina_ui.storage.webhook_events import BatchAddress
 
 __all__ = ["VARIATIONS_MOST", "Submission"]
 
@@ -49,6 +50,7 @@ class Submission:
         click_id: str | None,
         call_id: str | None = None,
         key: str | None = None,
+        parent: Job | None = None,
     ) -> list[Job]:
         """The jobs of one click, as `Engine.submit` says; `key` is the visitor's own for this click, and checked."""
         payload = await checked(card, values)
@@ -58,8 +60,9 @@ class Submission:
         key = await self._check_can_make(visitor_id, key)
         seeded = [card.with_seed(payload, self.clock.draw, variation) for variation in range(count)]
         click_id = call_id or _kept(click_id)
+        ancestors = parent.line_of_next if parent is not None else ()
         made = [
-            self.made(visitor_id, card, payload, click_id=click_id, variation=number)
+            self.made(visitor_id, card, payload, click_id=click_id, variation=number, ancestors=ancestors)
             for number, payload in enumerate(seeded)
         ]
         jobs = await self._add(made, key, is_call=call_id is not None)
@@ -76,6 +79,7 @@ class Submission:
         *,
         is_call: bool = False,
         key: str | None = None,
+        webhook: BatchAddress | None = None,
     ) -> list[Job]:
         """The jobs of a batch, as `Batches.submit` says."""
         if not 1 <= len(batch) <= BATCH_MOST:
@@ -101,7 +105,7 @@ class Submission:
             )
             for number, (card, payload) in enumerate(zip(cards, payloads, strict=True))
         ]
-        jobs = await self._add(made, own, is_call=is_call)
+        jobs = await self._add(made, own, is_call=is_call, webhook=webhook)
         # Of a call that was made before, the jobs in the bin are missing.
         if is_call and not (
             jobs[-1].variation + 1 == len(payloads)
@@ -125,18 +129,20 @@ class Submission:
             **{**standard, **values},
         )
 
-    async def _add(self, made: Sequence[Job], key: str | None, *, is_call: bool = False) -> list[Job]:
+    async def _add(
+        self, made: Sequence[Job], key: str | None, *, is_call: bool = False, webhook: BatchAddress | None = None
+    ) -> list[Job]:
         """Write the rows. With a visitor's own key, each job is bound to it before its row can be claimed."""
         if key is None:
             booked = await self.money.booked(made)
-            jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked, webhook=webhook)
             self.money.budget.look()
             return jobs
         made = [replace(job, own_key=True) for job in made]
         for job in made:
             self.keys.bind(job.job_id, job.visitor_id, key)
         try:
-            jobs = await self.store.add(made, self.limits, is_call=is_call)
+            jobs = await self.store.add(made, self.limits, is_call=is_call, webhook=webhook)
         except DreaminaError:
             self._release(made)
             raise

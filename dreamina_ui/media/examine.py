@@ -14,7 +14,7 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,17 @@ if TYPE_CHECKING:
     import av
     from PIL import Image
 
-__all__ = ["CUT_SHORT", "PIXELS_MOST", "Facts", "examine"]
+__all__ = [
+    "CUT_SHORT",
+    "PIXELS_MOST",
+    "Facts",
+    "Unreadable",
+    "contrast_of",
+    "examine",
+    "opened",
+    "turn_of",
+    "videos_of",
+]
 
 CUT_SHORT = "cut short"
 """The problem of a file whose index points past its end: another try may bring all of it."""
@@ -124,7 +134,7 @@ class Facts:
     problem: str = ""
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """Something is wrong with what a file contains."""
 
 
@@ -152,6 +162,35 @@ def examine(path: Path, kind: Kind, poster: Path | None = None, *, width: int = 
         return replace(facts, problem=facts.problem or f"poster: {type(error).__name__}")
     poster.write_bytes(encoded.getbuffer())
     return replace(facts, has_poster=True)
+
+
+@contextmanager
+def opened(path: Path, kind: Kind) -> "Iterator[av.container.InputContainer]":
+    """The file, opened as what its kind says and as nothing else. Raises `Unreadable`, or PyAV's errors."""
+    import av
+
+    _check_index(path, kind)
+    # skip_frame: FFmpeg would decode frames to learn more of its streams, before their size could be looked at.
+    options = {"enable_drefs": "0", "use_absolute_path": "0"} if kind.demuxer == "mov" else {}
+    options |= {"protocol_whitelist": "file", "skip_frame": "all", "max_pixels": str(PIXELS_MOST), "threads": "1"}
+    options |= {"max_streams": str(STREAMS_MOST)}
+    with av.open(
+        f"file:{path}", format=kind.demuxer, options=options, metadata_errors="replace", buffer_size=256 * 1024
+    ) as container:
+        yield container
+
+
+def videos_of(container: "av.container.InputContainer") -> "list[av.VideoStream]":
+    """The video streams that are no covers."""
+    import av
+
+    covers = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & covers]
+
+
+def turn_of(frame: "av.VideoFrame") -> int | None:
+    """How a frame has to be turned or mirrored to be shown, as Pillow's number of that; None if it need not be."""
+    return _turn(_matrix(frame))
 
 
 def _look_at_picture(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.Image | None"]:
@@ -192,24 +231,16 @@ def _look_at_stream(path: Path, kind: Kind, width: int, *, decodes: bool) -> tup
     problem = CUT_SHORT if _is_cut_short(path, kind) else ""
     facts = Facts(kind, problem=problem)
     try:
-        _check_index(path, kind)
-        # skip_frame: FFmpeg would decode frames to learn more of its streams, before their size could be looked at.
-        options = {"enable_drefs": "0", "use_absolute_path": "0"} if kind.demuxer == "mov" else {}
-        options |= {"protocol_whitelist": "file", "skip_frame": "all", "max_pixels": str(PIXELS_MOST), "threads": "1"}
-        options |= {"max_streams": str(STREAMS_MOST)}
-        with av.open(
-            f"file:{path}", format=kind.demuxer, options=options, metadata_errors="replace", buffer_size=256 * 1024
-        ) as container:
+        with opened(path, kind) as container:
             facts = replace(facts, duration_s=_duration(container))
-            covers = av.stream.Disposition.attached_pic
-            videos = [stream for stream in container.streams.video if not stream.disposition & covers]
+            videos = videos_of(container)
             if not videos or kind.family is Family.SOUND:
                 if not any(sound.codec_context and sound.sample_rate for sound in container.streams.audio):
-                    raise _Unreadable("no video and no sound")
+                    raise Unreadable("no video and no sound")
                 return replace(facts, kind=sound_of(kind)), None
             video = videos[0]
             if video.codec_context is None:
-                raise _Unreadable("no decoder")
+                raise Unreadable("no decoder")
             size = video.width or None, video.height or None
             facts = replace(facts, width=size[0], height=size[1])
             if _ends(container) > path.stat().st_size:
@@ -220,7 +251,7 @@ def _look_at_stream(path: Path, kind: Kind, width: int, *, decodes: bool) -> tup
             frame = _best_frame(container, video)
             facts, picture = _shown(facts, frame, width)
             return facts, picture
-    except _Unreadable as error:
+    except Unreadable as error:
         return replace(facts, problem=facts.problem or str(error)), None
     except (av.FFmpegError, ValueError, IndexError, MemoryError) as error:
         if isinstance(error, OSError):
@@ -250,7 +281,7 @@ def _ends(container: "av.container.InputContainer") -> int:
 
 
 def _best_frame(container: "av.container.InputContainer", video: "av.VideoStream") -> "av.VideoFrame":
-    """The first frame with something on it, or the best of those that are looked at. Raises `_Unreadable`."""
+    """The first frame with something on it, or the best of those that are looked at. Raises `Unreadable`."""
     _check_size(video)
     video.thread_count, video.thread_type = 1, "NONE"
     # Nobody sees in a poster that the edges of blocks were not smoothed.
@@ -258,21 +289,21 @@ def _best_frame(container: "av.container.InputContainer", video: "av.VideoStream
     best, best_contrast = None, -1.0
     for index, frame in enumerate(_frames(container, video)):
         if frame.width * frame.height > PIXELS_MOST:
-            raise _Unreadable("too large")
-        contrast = _contrast(frame)
+            raise Unreadable("too large")
+        contrast = contrast_of(frame)
         if contrast > best_contrast * BETTER:
             best, best_contrast = frame, contrast
         if best_contrast > CONTRAST_ENOUGH or index + 1 >= FRAMES_MOST:
             break
     if best is None:
-        raise _Unreadable("no frame can be decoded")
+        raise Unreadable("no frame can be decoded")
     return best
 
 
 def _check_size(video: "av.VideoStream") -> None:
-    """Raises `_Unreadable`."""
+    """Raises `Unreadable`."""
     if not 0 < video.width * video.height <= PIXELS_MOST:  # FFmpeg itself makes what is too large 0
-        raise _Unreadable("too large")
+        raise Unreadable("too large")
 
 
 def _frames(container: "av.container.InputContainer", video: "av.VideoStream") -> "Iterator[av.VideoFrame]":
@@ -313,7 +344,8 @@ def _with_first(first: "av.Packet[av.VideoStream]", others: "Iterator[av.Packet[
     yield from others
 
 
-def _contrast(frame: "av.VideoFrame") -> float:
+def contrast_of(frame: "av.VideoFrame") -> float:
+    """The standard deviation of a frame's brightness, of 255: of a blank one next to nothing."""
     from PIL import ImageStat
 
     width, height = PROBE
@@ -334,7 +366,7 @@ def _shown(facts: Facts, frame: "av.VideoFrame", most: int) -> tuple[Facts, "Ima
     width, height = frame.width, frame.height
     scale = min(1.0, most / width, most / height)
     small = _as_picture(frame, max(1, round(width * scale)), max(1, round(height * scale)), "rgb24")
-    method = _turn(_matrix(frame))
+    method = turn_of(frame)
     if method is not None:
         from PIL import Image
 
@@ -447,7 +479,7 @@ def _segment_end(source: Source) -> int:
 
 
 def _check_index(path: Path, kind: Kind) -> None:
-    """Raises `_Unreadable` if a file's index, which can be tiny, states more than is worth reading.
+    """Raises `Unreadable` if a file's index, which can be tiny, states more than is worth reading.
 
     FFmpeg makes an entry for each sample that is stated. In a file that is not as its format has it, it stops by itself.
     """
@@ -468,7 +500,7 @@ def _check_index(path: Path, kind: Kind) -> None:
 
 
 class _Index:
-    """Counts what the tables of a movie state. Each of its methods raises `_Unreadable` where it is too much."""
+    """Counts what the tables of a movie state. Each of its methods raises `Unreadable` where it is too much."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -478,11 +510,11 @@ class _Index:
     def add_track(self, track: Box) -> None:
         self._tracks += 1
         if self._tracks > STREAMS_MOST:
-            raise _Unreadable("too many streams")
+            raise Unreadable("too many streams")
         edits = first_of(self._source, track, b"edts", b"elst")
         self._edits += 0 if edits is None else self._number(edits, 4)
         if self._edits > EDITS_MOST:
-            raise _Unreadable("too many edits")
+            raise Unreadable("too many edits")
         tables = first_of(self._source, track, b"mdia", b"minf", b"stbl")
         if tables is None:
             return
@@ -505,7 +537,7 @@ class _Index:
     def _count(self, table: bytes, samples: int) -> None:
         self._samples[table] += samples
         if self._samples[table] > SAMPLES_MOST:
-            raise _Unreadable("too many samples")
+            raise Unreadable("too many samples")
 
     def _number(self, table: Box, at: int) -> int:
         start = table.body + at

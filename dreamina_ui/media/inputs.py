@@ -166,9 +166,17 @@ class InputFiles:
             return await self.add(part, visitor_id, wanted, name=name, address=address)
 
     async def add_frame(
-        self, video: Path, kind: Kind, at_s: float, visitor_id: str, wanted: Field, *, name: str, address: str = ""
+        self,
+        video: Path,
+        kind: Kind,
+        at_s: float | None,
+        visitor_id: str,
+        wanted: Field,
+        *,
+        name: str,
+        address: str = "",
     ) -> Added:
-        """Keep the frame of a video that is shown at `at_s` seconds, or its last good one. Raises as `add`."""
+        """Keep the frame of a video that is shown at `at_s` seconds; with None its last good one. Raises as `add`."""
         try:
             async with self._part() as part:
                 with _reading(wanted):

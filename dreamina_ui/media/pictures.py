@@ -4,14 +4,25 @@ Like `examine`, this runs in a process with limits (`dreamina_ui.media.reading`)
 """
 
 import io
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dreamina_ui.media.examine import ORIENTATION, PICTURE_BYTES_MOST, PILLOW_FORMATS, PIXELS_MOST
+from dreamina_ui.media.examine import (
+    CONTRAST_ENOUGH,
+    ORIENTATION,
+    PICTURE_BYTES_MOST,
+    PILLOW_FORMATS,
+    PIXELS_MOST,
+    contrast_of,
+)
 from dreamina_ui.media.kinds import JPEG, PNG, Kind
 
 if TYPE_CHECKING:
+    import av
     from PIL import Image
 
 __all__ = ["NOTES", "Limits", "Picture", "prepare", "write_frame"]
@@ -25,6 +36,8 @@ QUALITIES = (92, 85, 75)
 SMALLER = 0.8
 SMALLEST = 16
 ROUNDS_MOST = 12
+LAST_S, LAST_FRAMES, LAST_PIXELS = 2.0, 48, 120_000_000
+"""How far from its end a video's last good frame is looked for: seconds, and frames and pixels that are held at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,37 +108,69 @@ def prepare(path: Path, kind: Kind, part: Path, limits: Limits) -> Picture:
     return Picture(kind, *made.size, tuple(notes), is_new=True)
 
 
-def write_frame(path: Path, kind: Kind, at_s: float, part: Path) -> bool:
-    """Write the frame of a video that is shown at `at_s` seconds, or its last good one, as PNG; whether there is one."""
+def write_frame(path: Path, kind: Kind, at_s: float | None, part: Path) -> bool:
+    """Write a frame of a video as PNG to `part`; whether there is one.
+
+    It is the frame that is shown at `at_s` seconds, or the last one that can be decoded; with None the last good one: among
+    those at the end, the last that is whole and not blank.
+    """
     import av
 
-    found: Image.Image | None = None
     options = {"protocol_whitelist": "file", "max_pixels": str(PIXELS_MOST), "threads": "1"}
     options |= {"enable_drefs": "0", "use_absolute_path": "0"} if kind.demuxer == "mov" else {}
     with av.open(f"file:{path}", format=kind.demuxer, options=options, metadata_errors="replace") as container:
-        stream = container.streams.video[0]
-        base = float(stream.time_base or 1)
-        first = (stream.start_time or 0) * base
-        try:
-            container.seek(int((at_s + first) / base), stream=stream, backward=True)
-        except av.FFmpegError:
-            container.seek(0)
-        last = None
-        try:
-            for frame in container.decode(stream):
-                if last is not None and frame.time is not None and frame.time - first > at_s + 1e-6:
-                    break
-                last = frame
-        except av.FFmpegError:
-            pass  # what follows is damaged: the last good frame is the one
-        if last is not None:
-            found = last.to_image()  # type: ignore[no-untyped-call]
-            if turned := int(getattr(last, "rotation", 0) or 0):
-                found = found.rotate(turned, expand=True)
-    if found is None:
-        return False
-    found.save(part, "PNG", compress_level=1)
+        found = _last_good(container) if at_s is None else _shown_at(container, at_s)
+        if found is None:
+            return False
+        image: Image.Image = found.to_image()  # type: ignore[no-untyped-call]
+        if turned := int(getattr(found, "rotation", 0) or 0):
+            image = image.rotate(turned, expand=True)
+    image.save(part, "PNG", compress_level=1)
     return True
+
+
+def _shown_at(container: "av.container.InputContainer", at_s: float) -> "av.VideoFrame | None":
+    last = None
+    first_s = _first_s(container)
+    for frame in _frames_from(container, at_s):
+        if last is not None and frame.time is not None and frame.time - first_s > at_s + 1e-6:
+            break
+        last = frame
+    return last
+
+
+def _last_good(container: "av.container.InputContainer") -> "av.VideoFrame | None":
+    """Many videos end with a fade to black, or with a frame that was cut off."""
+    stream = container.streams.video[0]
+    count = max(1, min(LAST_FRAMES, LAST_PIXELS // max(1, stream.width * stream.height)))
+    length_s = container.duration / 1_000_000 if container.duration else 0.0
+    last = deque(_frames_from(container, max(0.0, length_s - LAST_S)), maxlen=count)
+    if not last:  # what the file says of its length may be too much
+        last.extend(_frames_from(container, 0.0))
+    whole = [frame for frame in last if not frame.is_corrupt] or list(last)
+    contrasts = [contrast_of(frame) for frame in whole]
+    enough = min(CONTRAST_ENOUGH, max(contrasts, default=0.0) / 2)
+    good = [frame for frame, contrast in zip(whole, contrasts, strict=True) if contrast >= enough]
+    return good[-1] if good else None
+
+
+def _frames_from(container: "av.container.InputContainer", at_s: float) -> "Iterator[av.VideoFrame]":
+    """The frames from the key frame before `at_s`, as far as they can be decoded."""
+    import av
+
+    stream = container.streams.video[0]
+    base = float(stream.time_base or 1)
+    try:
+        container.seek(int((at_s + _first_s(container)) / base), stream=stream, backward=True)
+    except av.FFmpegError:
+        container.seek(0)
+    with suppress(av.FFmpegError):  # what follows is damaged
+        yield from container.decode(stream)
+
+
+def _first_s(container: "av.container.InputContainer") -> float:
+    stream = container.streams.video[0]
+    return (stream.start_time or 0) * float(stream.time_base or 1)
 
 
 def _has_16_bits(path: Path, kind: Kind) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "Stopped",
     "UploadedFiles",
     "make_poster",
+    "new_pool",
     "output_pool",
     "poster_pool",
     "read_output",
@@ -58,13 +59,13 @@ PROBLEM_MOST = 200
 @cache
 def output_pool() -> Pool:
     """The processes for outputs, of all libraries of this process. They end with it."""
-    return _pool("outputs", OUTPUT_BOUNDS, OUTPUTS_AT_ONCE)
+    return new_pool("outputs", OUTPUT_BOUNDS, OUTPUTS_AT_ONCE)
 
 
 @cache
 def poster_pool() -> Pool:
     """The processes for posters: as many as leave a core to everything else."""
-    return _pool("posters", POSTER_BOUNDS, min(max(_cores() - 1, 1), POSTERS_AT_ONCE_MOST))
+    return new_pool("posters", POSTER_BOUNDS, min(max(_cores() - 1, 1), POSTERS_AT_ONCE_MOST))
 
 
 def _cores() -> int:
@@ -74,15 +75,16 @@ def _cores() -> int:
 
 @cache
 def _dropped_pool() -> Pool:
-    return _pool("dropped", DROPPED_BOUNDS, DROPPED_AT_ONCE)
+    return new_pool("dropped", DROPPED_BOUNDS, DROPPED_AT_ONCE)
 
 
 @cache
 def _uploaded_pool() -> Pool:
-    return _pool("uploaded", UPLOADED_BOUNDS, UPLOADED_AT_ONCE)
+    return new_pool("uploaded", UPLOADED_BOUNDS, UPLOADED_AT_ONCE)
 
 
-def _pool(name: str, bounds: Bounds, at_once: int) -> Pool:
+def new_pool(name: str, bounds: Bounds, at_once: int) -> Pool:
+    """A pool of processes that end with this one."""
     pool = Pool(name, bounds, at_once)
     atexit.register(pool.close)
     return pool
@@ -211,8 +213,11 @@ class UploadedFiles:
         """The facts of a file. Raises `Busy`, `Stopped`, or OSError of the disk."""
         return _facts(await self._asked(visitor_id, "facts", _absolute(path), kind.ending), kind)
 
-    async def frame(self, visitor_id: str, path: Path, kind: Kind, at_s: float, part: Path) -> bool:
-        """Write a frame of a video as PNG to `part`; whether there is one. Raises `Busy`, `Stopped`, or OSError of the disk."""
+    async def frame(self, visitor_id: str, path: Path, kind: Kind, at_s: float | None, part: Path) -> bool:
+        """Write a frame of a video as PNG to `part`, with None the last good one; whether there is one.
+
+        Raises `Busy`, `Stopped`, or OSError of the disk.
+        """
         return await self._asked(visitor_id, "frame", _absolute(path), kind.ending, at_s, _absolute(part)) is True
 
     async def _asked(self, visitor_id: str, task: str, *arguments: Any) -> Any:

@@ -7,6 +7,7 @@ are sealed with the secret of the studio, in another way for each file. No job i
 import base64
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -14,21 +15,24 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from dreamina_ui.jobs import Job, State
+from dreamina_ui.jobs import CHAIN_MOST, Job, State
 
-__all__ = ["NOBODY", "Records", "file_name"]
+__all__ = ["NOBODY", "Records", "file_name", "joined_record", "part_record"]
 
 NOBODY = "unknown"
 """The visitor of a file that another secret has sealed. No cookie has this id."""
 ONCE_PLAIN = ("visitor_id", "request_id", "cost_usd")
 """In files of earlier versions."""
-PRIVATE = (*ONCE_PLAIN, "own_key", "click_id", "variation", "batch_id")
+PRIVATE = (*ONCE_PLAIN, "own_key", "click_id", "variation", "batch_id", "ancestors")
 """What is sealed."""
 TEXT_MOST = 200
 VARIATION_MOST = 10_000
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999, in seconds since 1970: no calendar here knows a later one."""
 DEAREST_USD = 1e6
+JOINED_TEXT_MOST = 2**19
+"""Characters of the records of a joined file's parts: those that follow are only counted."""
+_SHARE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Records:
@@ -89,6 +93,7 @@ class Records:
                 click_id=_text_or_none(private.get("click_id")),
                 variation=int(_number(private.get("variation", 0), 0, VARIATION_MOST)),
                 batch_id=_text_or_none(private.get("batch_id")),
+                ancestors=_share_ids(private.get("ancestors", [])),
                 own_key=private.get("own_key") is True,
                 created_at=_seconds(record["created_at"]),
                 submitted_at=_seconds_or_none(record["submitted_at"]),
@@ -156,6 +161,14 @@ def _text_or_none(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
+def _share_ids(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) >= CHAIN_MOST:
+        raise ValueError
+    if not all(isinstance(each, str) and _SHARE_ID.fullmatch(each) for each in value):
+        raise ValueError
+    return tuple(value)
+
+
 def _number(value: object, least: float, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise ValueError
@@ -176,6 +189,35 @@ def _settings(value: object) -> dict[str, Any]:
     # As the database keeps it: no half of a surrogate pair, no NaN.
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     return value
+
+
+def part_record(job: Job, from_s: float | None, to_s: float | None) -> dict[str, Any]:
+    """The record of a part of a job's video, in seconds. It makes no job of the history: nothing is sealed in it."""
+    trimmed = {} if from_s is to_s is None else {"trimmed": {"from_s": from_s, "to_s": to_s}}
+    return {**_public(job), **trimmed}
+
+
+def joined_record(jobs: Sequence[Job]) -> dict[str, Any]:
+    """The record of a file that joins the videos of these jobs: the first one's, with those of all of them, in order."""
+    parts: list[dict[str, Any]] = []
+    size = 0
+    for job in jobs:
+        part = {name: value for name, value in _public(job).items() if name != "app"}
+        size += len(json.dumps(part, ensure_ascii=False))
+        if size > JOINED_TEXT_MOST:
+            break
+        parts.append(part)
+    return {**_public(jobs[0]), "joined": parts, "joined_count": len(jobs)}
+
+
+def _public(job: Job) -> dict[str, Any]:
+    return {
+        "app": "dreamina-ui",
+        "settings": dict(job.payload),
+        "model_id": job.model_id,
+        "backend": job.backend,
+        "created_at": job.created_at,
+    }
 
 
 def file_name(job: Job, number: int = 1, ending: str = ".mp4", family: str = "video", *, zone: tzinfo = UTC) -> str:

@@ -15,6 +15,7 @@ from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.media.pictures import Limits, prepare, write_frame
 
 __all__ = [
+    "derived",
     "facts",
     "frame",
     "load_decoders",
@@ -90,6 +91,8 @@ def record_of_dropped(path: str, most: int, most_alone: int) -> dict[str, Any] |
     if record is None:
         return None
     wanted = {name: record.get(name) for name in ("model_id", "settings")}
+    if record.get("joined"):
+        wanted["joined"] = True
     return wanted if len(json.dumps(wanted)) <= SETTINGS_MOST else None
 
 
@@ -99,9 +102,28 @@ def picture(path: str, ending: str, part: str, limits: Mapping[str, int]) -> dic
     return {**asdict(made), "kind": made.kind.ending}
 
 
-def frame(path: str, ending: str, at_s: float, part: str) -> bool:
-    """Write a frame of a video as PNG to `part`; whether there is one."""
+def frame(path: str, ending: str, at_s: float | None, part: str) -> bool:
+    """Write a frame of a video as PNG to `part`, with None the last good one; whether there is one."""
     return write_frame(Path(path), kind_named(ending), at_s, Path(part))
+
+
+def derived(
+    parts: Sequence[Sequence[Any]], ending: str, target: str, options: Mapping[str, Any], metadata: Mapping[str, str]
+) -> dict[str, Any]:
+    """Make a file of saved videos, each named by its path, its kind's ending, and where its wanted part begins and ends.
+
+    `options` are a width and a rate, of those kinds that take them. Gives what was made, or the reason why nothing was.
+    """
+    import av
+
+    from dreamina_ui.media.derive.clips import Unfit
+    from dreamina_ui.media.derive.make import make
+
+    av.logging.set_level(None)
+    try:
+        return asdict(make(parts, kind_named(ending), Path(target), options, dict(metadata)))
+    except Unfit as error:
+        return {"reason": error.reason, "number": error.number}
 
 
 def _told(found: Facts) -> dict[str, Any]:

@@ -28,10 +28,12 @@ __all__ = [
     "BudgetUse",
     "Left",
     "Limits",
+    "NearLimit",
     "admit",
     "cost_nothing",
     "midnight",
     "month_start",
+    "near_limits",
     "reserve",
     "settle",
 ]
@@ -39,6 +41,8 @@ __all__ = [
 DAY_S = 86_400
 TOLD_AT = (80, 100)
 """Percent of the day's budget: that so much is used up is told once."""
+NEAR = 0.8
+"""The share of a limit from which on it is nearly reached."""
 
 uses = sa.table(
     "allowance_uses",
@@ -84,6 +88,17 @@ class Left:
 
     per_visitor: int | None
     in_all: int | None
+    renews_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearLimit:
+    """A limit that a click has nearly used up. `name` is its setting's; times are seconds since the epoch."""
+
+    name: str
+    used: float
+    limit: float
+    at: float
     renews_at: float
 
 
@@ -159,6 +174,23 @@ def reserve(connection: sa.Connection, made: Sequence[Job], booked: Mapping[str,
     ]
     if reserved:
         connection.execute(sa.insert(uses), reserved)
+
+
+def near_limits(connection: sa.Connection, made: Sequence[Job], limits: Limits) -> list[NearLimit]:
+    """The limits of all visitors together that are nearly or wholly used up, in the transaction that has reserved the jobs."""
+    at, backend = made[0].created_at, made[0].backend
+    today = midnight(at)
+    used: dict[str, tuple[float, float]] = {}
+    if limits.daily:
+        used["DREAMINA_DAILY_LIMIT"] = (_used(connection, backend, today), limits.daily)
+    if limits.daily_budget_usd and charges(backend):
+        spent_usd = round(_spent(connection, backend, today).spent_usd, 2)
+        used["DREAMINA_DAILY_BUDGET_USD"] = (spent_usd, limits.daily_budget_usd)
+    return [
+        NearLimit(name=name, used=count, limit=limit, at=at, renews_at=today + DAY_S)
+        for name, (count, limit) in used.items()
+        if count >= NEAR * limit
+    ]
 
 
 def settle(connection: sa.Connection, changed: Sequence[Job]) -> None:

@@ -148,6 +148,11 @@ class Database:
         if not self.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(20260)"))
 
+    def serialise_by(self, connection: sa.Connection, name: str) -> None:
+        """As `serialise`, among the transactions that give the same name."""
+        if not self.is_sqlite:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(20261, hashtext(:name))"), {"name": name})
+
 
 @dataclass(slots=True)
 class _Write(Generic[T]):

@@ -22,12 +22,15 @@ from dreamina_ui.storage.job_rows import (
     remove_rows,
     shelf,
 )
+from dreamina_ui.storage.webhook_events import move_addresses
 
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "collected_jobs", "counted_most"]
 
 THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
 """So many of a visitor's newest jobs are read for what the last one cost: with 10,000 of them no more."""
+CHAIN_READ_MOST = 500
+"""Jobs of one chain that are read, newest first: one video can be continued in many ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,13 @@ def _count_of(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
 _PAGE, _PAGE_COUNT = _NEWEST.where(_MINE), _count_of(_MINE)
 _OF_CLICK = sa.select(jobs).where(_MINE, jobs.c.click_id == sa.bindparam("of_click")).order_by(jobs.c.variation)
 _OF_BATCH = sa.select(jobs).where(_MINE, jobs.c.batch_id == sa.bindparam("of_batch")).order_by(jobs.c.variation)
+_OF_CHAIN = (
+    sa.select(jobs)
+    .where(_MINE, jobs.c.chain == sa.bindparam("of_chain"))
+    .order_by(jobs.c.created_at.desc())
+    .limit(CHAIN_READ_MOST)
+)
+_FIRST_OF_CHAIN = sa.select(jobs).where(_MINE, jobs.c.share_id == sa.bindparam("of_chain"))
 _LAST_BATCH = (
     sa.select(jobs.c.batch_id).where(_MINE, jobs.c.batch_id.is_not(None)).order_by(jobs.c.created_at.desc()).limit(1)
 )
@@ -140,6 +150,13 @@ class JobQueries:
         query = collected_jobs(sa.and_(collections.c.link_id == link_id, jobs.c.state == State.SUCCEEDED))
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
+    async def named(self, ids: Sequence[str]) -> list[Job]:
+        """The jobs with one of these job ids or share ids that are not in the bin, of any visitor, in no order."""
+        query = sa.select(jobs).where(
+            sa.or_(jobs.c.job_id.in_(ids), jobs.c.share_id.in_(ids)), jobs.c.deleted_at.is_(None)
+        )
+        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
         """The variations of one click, in their order."""
         values = {"of_visitor": visitor_id, "of_click": click_id}
@@ -152,6 +169,14 @@ class JobQueries:
         values = {"of_visitor": visitor_id, "of_batch": batch_id}
         return await self._database.read(
             lambda connection: [job_of(row) for row in connection.execute(_OF_BATCH, values)]
+        )
+
+    async def of_chain(self, visitor_id: str, chain_id: str) -> list[Job]:
+        """A video, and the jobs that continue it, one after the other or in several ways."""
+        values = {"of_visitor": visitor_id, "of_chain": chain_id}
+        queries = (_FIRST_OF_CHAIN, _OF_CHAIN)
+        return await self._database.read(
+            lambda connection: [job_of(row) for query in queries for row in connection.execute(query, values)]
         )
 
     async def last_batch(self, visitor_id: str) -> str | None:
@@ -237,6 +262,7 @@ class JobQueries:
                 change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now)),
             )
             move_rows(connection, former, visitor_id)
+            move_addresses(connection, former, visitor_id)
 
         # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
         await self._database.run(copy_block)

@@ -38,6 +38,7 @@ jobs = sa.table(
     sa.column("click_id", sa.Text),
     sa.column("variation", sa.Integer),
     sa.column("batch_id", sa.Text),
+    sa.column("ancestors", sa.Text),
     sa.column("held", sa.Boolean),
     sa.column("own_key", sa.Boolean),
     sa.column("backend", sa.Text),
@@ -71,6 +72,8 @@ jobs = sa.table(
     sa.column("prompt", sa.Text),
     sa.column("aspect_ratio", sa.Text),
     sa.column("frames", sa.Integer),
+    # The first of the ancestors, by which the jobs of a chain are found.
+    sa.column("chain", sa.Text),
     sa.column("deleted_at", sa.Double),
     # Only for `leases.py`; a `Job` has only the generation.
     sa.column("lease_owner", sa.Text),
@@ -118,6 +121,7 @@ def job_of(row: sa.Row[Any]) -> Job:
     values["state"] = State(values["state"])
     values["outputs"] = tuple(json.loads(values["outputs"]))
     values["files"] = tuple(json.loads(values["files"])) if values["files"] else ()
+    values["ancestors"] = tuple(values["ancestors"].split()) if values["ancestors"] else ()
     values["remarks"] = tuple(Failure(**each) for each in json.loads(values["remarks"])) if values["remarks"] else ()
     values["failure"] = Failure(**json.loads(failure)) if failure else None
     for name in _BOOLEANS:
@@ -148,6 +152,8 @@ def values_of(job: Job) -> dict[str, Any]:
         "state": str(job.state),
         "outputs": json.dumps(list(job.outputs)),
         "files": json.dumps(list(job.files)) if job.files else None,
+        "ancestors": " ".join(job.ancestors) or None,
+        "chain": job.chain_id if job.ancestors else None,
         "remarks": json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
         "failure": json.dumps(_plain(job.failure)) if job.failure else None,
     }

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from dreamina_ui.errors import AlreadyUsed, IllegalMove, JobNotFound, LeaseLost, RequestTaken
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.allowances import Limits, admit, reserve, settle
+from dreamina_ui.storage.allowances import Limits, admit, near_limits, reserve, settle
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import change_rows, is_used, job_of, jobs, own_keys, values_of, write_row
+from dreamina_ui.storage.webhook_events import BatchAddress, Outbox
 
 __all__ = ["JobStore", "can_be_an_id"]
 
@@ -23,10 +24,11 @@ _NOTE_KEY = sa.text(
 
 
 class JobStore:
-    """Makes, reads and changes the rows of jobs, in a prepared database."""
+    """Makes, reads and changes the rows of jobs, in a prepared database. `outbox` is told what has ended."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox or Outbox(database)
 
     async def add(
         self,
@@ -35,15 +37,18 @@ class JobStore:
         *,
         is_call: bool = False,
         booked: Mapping[str, float] | None = None,
+        webhook: BatchAddress | None = None,
     ) -> list[Job]:
         """Make the rows of one click, in the transaction that checks the limits. Returns the jobs.
 
         `booked` has the US dollars that the jobs are expected to cost, by job id, as far as that is known. If the click already
         has jobs, returns those and makes none; of a call of a program, whoever they belong to. Raises `AlreadyUsed` if they are
         deleted, however long ago, `VisitorBlocked`, `TooManyActive`, `DailyLimitReached` or `DailyBudgetReached`; then nothing is
-        written.
+        written. `webhook` is the address that is told the end of a batch.
         """
-        return await self._database.run(lambda connection: self._add(connection, made, limits, is_call, booked or {}))
+        return await self._database.run(
+            lambda connection: self._add(connection, made, limits, is_call, booked or {}, webhook)
+        )
 
     async def restore(self, made: Sequence[Job]) -> int:
         """Make the rows of finished jobs whose share ids have none. Returns their count. Replicas may do this at once."""
@@ -96,7 +101,7 @@ class JobStore:
         `change` must be pure: it runs in a thread. If it raises, nothing is written. An owner passes its `generation`:
         raises `LeaseLost` if the job has had a later owner. Raises `JobNotFound`.
         """
-        return await self._database.run(lambda connection: _change(connection, job_id, change, generation))
+        return await self._database.run(lambda connection: self._change(connection, job_id, change, generation))
 
     async def pause(self, visitor_id: str, batch_id: str) -> list[Job]:
         """Pause a batch: its jobs that are not sent yet will not be sent. Returns the changed jobs."""
@@ -134,7 +139,7 @@ class JobStore:
                 others = sa.select(jobs.c.job_id).where(jobs.c.request_id == spelt, jobs.c.job_id != job_id)
                 if connection.execute(others).first() or is_used(connection, "request", spelt):
                     raise RequestTaken
-            job = _change(connection, job_id, adopted, None)
+            job = self._change(connection, job_id, adopted, None)
             # Also out of the bin: the next clean-up would remove a video that was paid.
             connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
             return job
@@ -153,7 +158,7 @@ class JobStore:
             return row.move(State.SAVING, finished_at=None, failure=None, not_before=None)
 
         def work(connection: sa.Connection) -> Job:
-            job = _change(connection, job_id, resumed, None)
+            job = self._change(connection, job_id, resumed, None)
             # Also out of the bin: the next clean-up would remove the files.
             connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(deleted_at=None))
             return job
@@ -182,6 +187,7 @@ class JobStore:
         limits: Limits | None,
         is_call: bool,
         booked: Mapping[str, float],
+        webhook: BatchAddress | None,
     ) -> list[Job]:
         self._database.serialise(connection)
         first = made[0]
@@ -198,7 +204,29 @@ class JobStore:
         admit(connection, made, limits, booked)
         connection.execute(sa.insert(jobs), [values_of(job) for job in made])
         reserve(connection, [job for job in made if job.request_id is None], booked)
+        if webhook and first.batch_id is not None:
+            self._outbox.note_address(connection, first, webhook)
+        if limits and not first.own_key:
+            self._outbox.note_limits(connection, lambda: near_limits(connection, made, limits))
         return list(made)
+
+    def _change(
+        self, connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None
+    ) -> Job:
+        row = connection.execute(_ROW, {"of_job": job_id}).one_or_none()
+        if row is None:
+            raise JobNotFound
+        job = job_of(row)
+        if generation is not None and job.generation != generation:
+            raise LeaseLost(job_id=job_id)
+        # `change` must not change the generation.
+        changed = replace(change(job), generation=job.generation)
+        if changed != job:
+            write_row(connection, changed)
+            settle(connection, [changed])
+            if changed.ended and not job.ended:
+                self._outbox.note_ends(connection, [changed])
+        return changed
 
     async def _change_batch(
         self, visitor_id: str, batch_id: str, condition: sa.ColumnElement[bool], change: Callable[[Job], Job]
@@ -208,6 +236,8 @@ class JobStore:
         def work(connection: sa.Connection) -> list[Job]:
             changed = change_rows(connection, those, change)
             settle(connection, changed)
+            # `change` leaves those alone that had ended before.
+            self._outbox.note_ends(connection, [job for job in changed if job.ended])
             return changed
 
         return await self._database.run(work)
@@ -252,18 +282,3 @@ _SHOWN = _ANY.where(sa.or_(jobs.c.deleted_at.is_(None), jobs.c.state == State.UN
 _MANY = sa.select(jobs).where(jobs.c.job_id.in_(sa.bindparam("of_jobs", expanding=True)))
 _KEY_NOTE = sa.select(own_keys.c.visitor_id).where(own_keys.c.visitor_id == sa.bindparam("of_visitor"))
 _ROW = _ANY.with_for_update()
-
-
-def _change(connection: sa.Connection, job_id: str, change: Callable[[Job], Job], generation: int | None) -> Job:
-    row = connection.execute(_ROW, {"of_job": job_id}).one_or_none()
-    if row is None:
-        raise JobNotFound
-    job = job_of(row)
-    if generation is not None and job.generation != generation:
-        raise LeaseLost(job_id=job_id)
-    # `change` must not change the generation.
-    changed = replace(change(job), generation=job.generation)
-    if changed != job:
-        write_row(connection, changed)
-        settle(connection, [changed])
-    return changed

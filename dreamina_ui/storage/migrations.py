@@ -222,8 +222,47 @@ MIGRATIONS: Sequence[Migration] = (
         ),
     ),
     Migration(
+        # Videos that continue each other.
+        "0015_chains",
+        (
+            "ALTER TABLE jobs ADD COLUMN ancestors TEXT",
+            "ALTER TABLE jobs ADD COLUMN chain TEXT",
+            "CREATE INDEX jobs_of_chain ON jobs (visitor_id, chain, created_at) WHERE chain IS NOT NULL",
+        ),
+    ),
+    Migration(
+        # The addresses that batches tell of their ends, and the messages to them and to the owner's address.
+        "0016_webhooks",
+        (
+            "CREATE TABLE batch_addresses (visitor_id TEXT NOT NULL, batch_id TEXT NOT NULL, url TEXT NOT NULL, "
+            "host TEXT NOT NULL, language TEXT NOT NULL, signer TEXT NOT NULL, PRIMARY KEY (visitor_id, batch_id))",
+            """
+            CREATE TABLE webhook_events (
+                event_id TEXT PRIMARY KEY,
+                event TEXT NOT NULL,
+                at DOUBLE PRECISION NOT NULL,
+                visitor_id TEXT NOT NULL,
+                url TEXT,
+                host TEXT NOT NULL,
+                language TEXT NOT NULL,
+                signer TEXT NOT NULL,
+                job_id TEXT,
+                batch_id TEXT,
+                facts TEXT NOT NULL,
+                tries INTEGER NOT NULL,
+                next_at DOUBLE PRECISION,
+                lease_until DOUBLE PRECISION,
+                answer TEXT NOT NULL,
+                delivered BOOLEAN NOT NULL
+            )
+            """,
+            "CREATE INDEX webhook_events_due ON webhook_events (next_at) WHERE next_at IS NOT NULL",
+            "CREATE INDEX webhook_events_by_visitor ON webhook_events (visitor_id, at)",
+        ),
+    ),
+    Migration(
         # Collections name videos by their share ids, which a history that is rebuilt keeps.
-        "0015_stars_and_collections",
+        "0017_stars_and_collections",
         (
             "ALTER TABLE jobs ADD COLUMN starred BOOLEAN NOT NULL DEFAULT FALSE",
             "CREATE INDEX jobs_starred ON jobs (visitor_id, created_at DESC, variation, job_id DESC) WHERE starred",
@@ -239,7 +278,7 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     Migration(
         # Prompts with their settings that a visitor has named. Those that were deleted stay a while, for the undo.
-        "0017_shelf",
+        "0018_shelf",
         (
             "CREATE TABLE shelf (shelf_id TEXT PRIMARY KEY, visitor_id TEXT NOT NULL, name TEXT NOT NULL, "
             "model_id TEXT NOT NULL, payload TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, deleted_at DOUBLE PRECISION)",

@@ -44,8 +44,7 @@ class Form:
 
     @property
     def picture(self) -> Field | None:
-        """The field for the picture that a video begins with: the first one for a picture."""
-        return next((field for field in self.card.fields if field.media == "image"), None)
+        return self.card.picture
 
     def values(self, contents: Mapping[Component, Any], *, comma: bool = False) -> dict[str, Any]:
         """The values by field name, from the contents of the controls; `comma` is as for `value_of`."""

@@ -35,9 +35,6 @@ __all__ = ["Page", "build_page"]
 
 NEW_S = 5.0
 """Seconds: a younger job is not in the history of the page yet, nor in the number of videos left."""
-STANDS_AT = (
-    """(job, at, ...others) => [job, String(document.querySelector("#player video")?.currentTime ?? 0), ...others]"""
-)
 LONGEST_S = 86_400.0
 JUST_ENDED_S = 60.0
 """Seconds: a job that ended later may have ended while the page did not watch it, so the history shows its old state."""
@@ -105,7 +102,8 @@ class Page:
         stage.connect(quiet)
         history.connect(quiet)
         self.shelf.connect(quiet)
-        keep_draft(blocks, "form", compose.forms.drafted, compose.accepted)
+        drafted = {**compose.forms.drafted, "continues": compose.continues}
+        keep_draft(blocks, "form", drafted, compose.accepted)
         keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
         examples = [self.examples] if self._fitting else []
         # Nobody needs these for the first click: they are made when the form has been drawn.
@@ -171,9 +169,17 @@ class Page:
                 self.use_frame,
                 inputs=[stage.current, stage.stands_at, compose.forms.picker, *pictures.values()],
                 outputs=[*compose.filled, *compose.forms.picture_messages],
-                js=STANDS_AT,
+                js="window.dreamina.standsAt",
                 **quiet,
             )
+            went_on = stage.go_on.click(
+                self.go_on,
+                inputs=[stage.current, stage.stands_at, compose.forms.picker],
+                outputs=[*compose.filled, *compose.forms.picture_messages],
+                js="window.dreamina.pausedAt",
+                **quiet,
+            )
+            went_on.success(None, js="() => window.dreamina.showForm()", **quiet)
         stage.delete.click(
             self.delete,
             inputs=stage.current,
@@ -302,16 +308,24 @@ class Page:
         visitor_id, forms = self._callers.visitor(request), self.compose.forms
         form, update = forms.of(model_id), Update()
         try:
+            job = await self._engine.job(visitor_id, job_id)
             if form.picture is None:
                 form = next(each for each in forms.all if each.picture)
-                job = await self._engine.job(visitor_id, job_id)
                 update = self.compose.fill({"prompt": job.prompt}, form.card.model_id)
             field = form.picture
             assert field is not None
             content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
-            address = self._callers.address(request)
-            frame = self._engine.frame(visitor_id, job_id, _seconds(at_s), field, address=address)
+            frame = self._engine.frame(visitor_id, job, _seconds(at_s), field, address=self._callers.address(request))
             return update | await self.compose.put_file(form, field, content, request, frame)
+        except DreaminaError as error:
+            return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
+
+    async def go_on(self, request: gr.Request, job_id: str, at_s: str, model_id: str) -> Update:
+        """Fill the form for a video that continues the one on the stage: from its end, or where the player is paused."""
+        try:
+            visitor_id = self._callers.visitor(request)
+            at = _seconds(at_s) if at_s else None
+            return await self.compose.go_on(visitor_id, job_id, at, model_id, request)
         except DreaminaError as error:
             return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
 

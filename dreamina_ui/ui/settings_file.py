@@ -11,7 +11,8 @@ __all__ = ["settings_of"]
 def settings_of(card: Card, record: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
     """The values of a file's record that fit the card, by field name, and what is wrong or None.
 
-    With `other_model` and `invalid`, the values are those that fit; with `no_settings` there are none.
+    With `other_model` and `invalid`, the values are those that fit; with `joined`, they are those of the first of several videos;
+    with `no_settings` there are none.
     """
     settings = record.get("settings") if record else None
     if record is None or not isinstance(settings, dict) or not settings:
@@ -26,4 +27,6 @@ def settings_of(card: Card, record: Mapping[str, Any] | None) -> tuple[dict[str,
     values = {name: value for name, value in known.items() if name not in faulty}
     if record.get("model_id") != card.model_id:
         return values, "other_model"
-    return values, "invalid" if faulty or len(known) < len(settings) else None
+    if faulty or len(known) < len(settings):
+        return values, "invalid"
+    return values, "joined" if record.get("joined") else None

@@ -28,7 +28,7 @@ from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.web.callers import zone_of
 from dreamina_ui.web.saved_files import LargeFile, file_response
 
-__all__ = ["ZIPPED_MOST", "Downloads"]
+__all__ = ["ZIPPED_MOST", "Downloads", "disposition"]
 
 ZIPPED_MOST = 200
 CHUNK = 2**18
@@ -76,7 +76,7 @@ class Downloads:
             return self._refuse(request, 503, "download.unavailable")
         kind = video.file.kind
         shown = kind.inline and request.query_params.get("inline") == "1"
-        headers = {**_ASKED_AGAIN, "Content-Disposition": _disposition("inline" if shown else "attachment", video.name)}
+        headers = {**_ASKED_AGAIN, "Content-Disposition": disposition("inline" if shown else "attachment", video.name)}
         media_type = kind.media_type if kind.inline else "application/octet-stream"
         response = LargeFile(video.file.path, media_type=media_type, headers=headers, stat_result=video.stat)
         return file_response(request, response)
@@ -95,7 +95,7 @@ class Downloads:
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")
         name = f"dreamina-{datetime.now(zone).date().isoformat()}-{len(videos)}.zip"
-        headers = {**_NOT_CACHED, "Content-Disposition": _disposition("attachment", name)}
+        headers = {**_NOT_CACHED, "Content-Disposition": disposition("attachment", name)}
         if request.method == "HEAD":
             return Response(media_type="application/zip", headers=headers)
         return _ZipResponse(_zipped(videos, zone), headers)
@@ -143,7 +143,7 @@ class _ZipResponse(StreamingResponse):
             self._pieces.close()
 
 
-def _disposition(kind: str, name: str) -> str:
+def disposition(kind: str, name: str) -> str:
     """A Content-Disposition for a name in any script: in ASCII for old programs, and in full (RFC 5987, 6266)."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "", name)
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -70,10 +70,13 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix")
-PARAMETERS = ("session_hash", "upload_id", "video", "collection", "n", "v", "inline", "page", "deep_link")
+PARAMETERS = (
+    *("session_hash", "upload_id", "video", "collection", "n", "v", "inline", "page", "deep_link"),
+    *("job", "as", "from", "to", "width", "fps", "tell"),
+)
 """What routes read of a query."""
 PARAMETERS_MOST = 1000
-MANY = {(path, "video") for path in ("/dreamina/zip", "/show", "/vote/new")}
+MANY = {*((path, "video") for path in ("/dreamina/zip", "/show", "/vote/new")), ("/dreamina/join", "job")}
 """Those that may be named many times."""
 NAMING = (f"{API}/heartbeat/", f"{API}/call/")
 """Below these, each part of a path is a name."""

@@ -32,7 +32,7 @@ JOB_FIELDS = [
     *("job_id", "share_id", "state", "request_id", "queue_position", "message", "error"),
     *("prompt", "aspect_ratio", "frames", "seed", "created_at", "finished_at", "elapsed_s", "eta_s"),
     *("width", "height", "duration_s", "cost_usd", "backend", "cancel_requested", "model_id", "settings"),
-    *("files", "remarks", "starred"),
+    *("ancestors", "files", "remarks", "starred"),
 ]
 
 
@@ -266,6 +266,31 @@ def test_bad_calls_of_run_are_one_sentence(
     assert len(ledger(service)) == before
 
 
+def test_videos_are_joined_and_exported(client: Client, studio: Server, tmp_path: Path) -> None:
+    """`/join` and `/export` make a file, free of charge, and name its download; a bad wish is one error."""
+    jobs = [list(client.submit(prompt="a lighthouse", seed=seed, api_name="/generate"))[-1][0] for seed in (1, 2)]
+    joined = client.predict(job_ids=[job["job_id"] for job in jobs], api_name="/join")
+    assert joined["url"] == f"/dreamina/join?job={jobs[0]['share_id']}&job={jobs[1]['share_id']}"
+    assert (joined["is_copied"], joined["seconds"], joined["media_type"]) == (True, 1.0, "video/mp4")
+    part = client.predict(job_id=jobs[0]["job_id"], format="gif", to_s=0.25, width=32, api_name="/export")
+    assert (part["width"], part["seconds"], part["name"].split(".", 1)[1]) == (32, 0.267, "25.gif")
+    for made in (joined, part):
+        with urllib.request.urlopen(studio.address.rstrip("/") + made["url"]) as reply:
+            content = reply.read()
+        assert len(content) == made["size"]
+    assert content[:3] == b"GIF"
+    for endpoint, values, code in (
+        ("/join", {"job_ids": []}, "invalid_input"),
+        ("/join", {"job_ids": [jobs[0]["job_id"], "0" * 32]}, "job_not_found"),
+        ("/export", {"job_id": "0" * 32}, "job_not_found"),
+        ("/export", {"job_id": jobs[0]["job_id"], "from_s": 0.3, "to_s": 0.2}, "invalid_input"),
+        ("/export", {"job_id": jobs[0]["job_id"], "from_s": 0.49, "to_s": 0.495}, "not_made"),
+    ):
+        with pytest.raises(AppError) as refused:
+            client.predict(**values, api_name=endpoint)
+        assert json.loads(str(refused.value))["code"] == code
+
+
 def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer, tmp_path: Path) -> None:
     """All videos are started at once, in order, each with the model of its row or the one for all; a picture may be uploaded.
 
@@ -300,6 +325,20 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
     wait_for(lambda: all(program.predict(job_id=job["job_id"], api_name="/job")[0]["finished_at"] for job in jobs))
     made = ledger(service)[before:]
     assert sorted(request["model_id"] for request in made) == sorted(job["model_id"] for job in jobs)
+
+
+def test_a_batch_takes_an_address_for_news(client: Client, service: SimulatorServer) -> None:
+    """A bad one is one sentence about its field, and nothing is sent."""
+    before = len(ledger(service))
+    for webhook, words in (("http://a.example.com/", "begins with https://"), ("https://10.0.0.1/", "told nothing")):
+        with pytest.raises(AppError) as caught:
+            client.predict(rows=[{"prompt": "x"}], model="", webhook=webhook, api_name="/batch")
+        problem = json.loads(str(caught.value))
+        assert (problem["code"], problem["field"]) == ("invalid_input", "webhook")
+        assert words in problem["message"]
+    assert len(ledger(service)) == before
+    [job] = client.predict(rows=[{"prompt": "x"}], webhook="https://hooks.example/ann", api_name="/batch")
+    assert job["state"] == "waiting"
 
 
 @pytest.mark.parametrize(
@@ -345,7 +384,7 @@ def test_only_the_documented_endpoints_are_public(client: Client) -> None:
     assert isinstance(described, dict)
     assert set(described["named_endpoints"]) == {
         *("/generate", "/submit", "/job", "/cancel", "/history"),
-        *("/models", "/run", "/batch", "/star", "/collections", "/collect", "/share_collection"),
+        *("/models", "/run", "/batch", "/star", "/collections", "/collect", "/share_collection", "/join", "/export"),
     }
     assert not described["unnamed_endpoints"]
     parameters = described["named_endpoints"]["/generate"]["parameters"]
@@ -491,3 +530,35 @@ def test_a_program_uploads_pictures(studio: Server, service: SimulatorServer, tm
     reply = httpx.post(f"{studio.address}/gradio_api/call/run", json=body)
     assert reply.status_code == 422
     assert len([made for made in ledger(service)[before:] if made["model_id"] == model]) == 3
+
+
+def test_a_program_continues_a_video(client: Client, service: SimulatorServer, studio: Server) -> None:
+    """By the job id of a `parent`: its last frame and its prompt are sent, once, and the job knows the chain; what does not go
+    with it is one sentence, and nothing is sent."""
+    model = load_card(PICTURES).model_id
+    *_, (first, _) = client.submit(prompt="a paper boat", api_name="/generate")
+    before = len(ledger(service))
+    *_, (second, video) = client.submit(model="", settings={}, parent=first["job_id"], api_name="/run")
+    assert (second["state"], second["model_id"], second["prompt"]) == ("succeeded", model, "a paper boat")
+    assert second["ancestors"] == [first["share_id"]]
+    assert video
+    settings = {"prompt": "it sinks", "frames": 241}
+    *_, (third, _) = client.submit(model=model, settings=settings, parent=second["job_id"], api_name="/run")
+    assert third["ancestors"] == [first["share_id"], second["share_id"]]
+    assert (third["prompt"], third["frames"]) == ("it sinks", 241)
+    sent = [made["input"] for made in ledger(service)[before:]]
+    assert [each["prompt"] for each in sent] == ["a paper boat", "it sinks"]
+    assert all(each["image_urls"][0].startswith("data:image/") for each in sent)
+    jsonschema.validate(third, json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8")))
+    refused: list[tuple[object, dict[str, Any], object, str]] = [
+        ("", {}, "0" * 32, "There is no such video"),
+        ("", {}, 7, "parent: 7 is not a text."),
+        (OTHER_CARD.model_id, {"text": "x"}, first["job_id"], "this model takes no picture"),
+        (model, {"image_urls": ["https://example.com/a.png"]}, first["job_id"], "leave image_urls out"),
+        (model, {"frames": 7}, first["job_id"], "frames: 7 is not one of"),
+    ]
+    for name, values, parent, said in refused:
+        with pytest.raises(AppError) as caught:
+            client.predict(model=name, settings=values, parent=parent, api_name="/run")
+        assert said in json.loads(str(caught.value))["message"]
+    assert len(ledger(service)) == before + 2

@@ -49,7 +49,7 @@ def test_a_job_of_every_state_fits(state: State, full: bool) -> None:
         failures = {
             "remarks": tuple(map(Failure.of, (*remarks, NotReadable("no header", number=1), NoFileFound("a page"))))
         }
-    job = made(state, **(known | failures | {"cancel_requested": True} if full else {}))
+    job = made(state, **(known | failures | {"cancel_requested": True, "ancestors": ("c" * 32,)} if full else {}))
     response = job_json(job, AT + 4, 10.0)
     VALIDATOR.validate(response)
     assert list(response) == SCHEMA["required"]

@@ -1,4 +1,4 @@
-"""The MCP server of a started app, called by the official client: six tools, and only the client's own jobs."""
+"""The MCP server of a started app, called by the official client: eight tools, and only the client's own jobs."""
 
 import asyncio
 import json
@@ -27,7 +27,10 @@ from tests.rig import CARD, OTHER_CARD, make_clip, rigged
 from tests.servers import ROOT, Server, SimulatorServer, wait_for
 
 KEY, OWN, OTHER = "rc-test-key-0123456789", "rc-own-key-0123456789", "rc-other-key-0123456789"
-TOOLS = ["list_models", "generate_video", "generate_batch", "job_status", "cancel_job", "list_videos"]
+TOOLS = [
+    *("list_models", "generate_video", "generate_batch", "job_status", "cancel_job", "list_videos"),
+    *("join_videos", "export_video"),
+]
 OTHER_PATH = ROOT / "tests" / "other-card.json"
 SCHEMA = json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8"))
 TRANSCRIPT = ROOT / "docs" / "mcp.md"
@@ -113,7 +116,7 @@ def request_count(service: SimulatorServer) -> int:
     return len(service.control("ledger", KEY)["requests"])
 
 
-def test_there_are_six_tools(studio: Server) -> None:
+def test_there_are_eight_tools(studio: Server) -> None:
     """None of the page's events is a tool; the card's fields are the inputs, and the price is stated."""
 
     async def list_tools() -> list[types.Tool]:
@@ -124,7 +127,7 @@ def test_there_are_six_tools(studio: Server) -> None:
     assert [tool.name for tool in tools] == TOOLS
     inputs = tools[1].inputSchema
     fields = dict.fromkeys(field.name for card in (CARD, OTHER_CARD) for field in card.fields)
-    assert list(inputs["properties"]) == [*fields, "model", "idempotency_key"]
+    assert list(inputs["properties"]) == [*fields, "model", "parent", "idempotency_key"]
     assert "required" not in inputs, "no field is required by both models"
     assert inputs["properties"]["model"]["enum"] == [CARD.model_id, OTHER_CARD.model_id]
     assert "Only some models take this" in inputs["properties"]["steps"]["description"]
@@ -137,6 +140,42 @@ def test_there_are_six_tools(studio: Server) -> None:
     assert "0.25 US dollars of real money" in str(tools[2].description)
     for tool in tools:
         assert not faults_of_tool(tool.name, str(tool.description), tool.inputSchema)
+
+
+def test_videos_are_joined_and_exported(studio: Server, service: SimulatorServer) -> None:
+    """Free of charge; the address is whole, and downloads the file. What cannot be made is one error."""
+
+    async def make() -> list[dict[str, Any]]:
+        async with mcp_client(studio) as session:
+            made = [
+                content_of(await session.call_tool("generate_video", {"prompt": "a lighthouse", "seed": seed}))
+                for seed in (1, 2)
+            ]
+            before = request_count(service)
+            job_ids = [one["job"]["job_id"] for one in made]
+            answers = [
+                content_of(await session.call_tool(name, values))
+                for name, values in (
+                    ("join_videos", {"job_ids": job_ids}),
+                    ("join_videos", {"job_ids": json.dumps(job_ids)}),
+                    ("export_video", {"job_id": job_ids[0], "format": "webm", "to_s": "0,25", "width": 32}),
+                    ("join_videos", {"job_ids": job_ids[:1]}),
+                    ("export_video", {"job_id": job_ids[0], "from_s": 99}),
+                )
+            ]
+            assert request_count(service) == before
+            return answers
+
+    joined, again, part, *refused = asyncio.run(make())
+    assert joined == again
+    assert (joined["file"]["is_copied"], joined["file"]["seconds"]) == (True, 1.0)
+    for made in (joined["file"], part["file"]):
+        assert len(httpx.get(made["url"]).content) == made["size"]
+    assert (part["file"]["media_type"], part["file"]["width"]) == ("video/webm", 32)
+    assert [(one["code"], one["field"]) for one in refused] == [
+        ("invalid_input", "job_ids"),
+        ("invalid_input", "from_s"),
+    ]
 
 
 def test_generate_reports_progress_and_returns_the_video(studio: Server, service: SimulatorServer) -> None:
@@ -177,6 +216,28 @@ def test_every_model_of_the_studio_makes_videos(studio: Server, service: Simulat
     assert (answer["job"]["state"], answer["job"]["model_id"]) == ("succeeded", OTHER_CARD.model_id)
     assert answer["job"]["settings"]["text"] == "a boat"
     assert answer["ignored_arguments"] == ["frames"], "another model's argument is said, and not sent"
+
+
+def test_a_video_is_continued(keyless_studio: Server) -> None:
+    """By the job id of its `parent`; of the model that takes a picture, with that one's last frame and prompt."""
+
+    async def call() -> list[dict[str, Any]]:
+        async with mcp_client(keyless_studio) as session:
+            first = content_of(await session.call_tool("generate_video", {"prompt": "a boat"}))["job"]
+            values = {"parent": first["job_id"], "idempotency_key": "the second part of it"}
+            answers = [content_of(await session.call_tool("generate_video", values)) for _ in range(2)]
+            wrong = content_of(await session.call_tool("generate_video", {"Parent": "nobody"}))
+            other = {"parent": first["job_id"], "model": CARD.model_id, "prompt": "x"}
+            refused = content_of(await session.call_tool("generate_video", other))
+            return [first, *(answer["job"] for answer in answers), wrong, refused]
+
+    first, second, again, wrong, refused = asyncio.run(call())
+    assert (second["state"], second["prompt"]) == ("succeeded", "a boat")
+    assert second["settings"]["image_urls"][0].startswith("upload:")
+    assert second["ancestors"] == [first["share_id"]]
+    assert again["job_id"] == second["job_id"]
+    assert wrong["code"] == "job_not_found"
+    assert "takes no picture" in refused["message"]
 
 
 def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer) -> None:

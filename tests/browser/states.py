@@ -92,6 +92,12 @@ def making(page: Page, service: SimulatorServer) -> Iterator[str]:
         yield "rendering"
     ready(page)
     yield "ready"
+    page.click("[data-export]")
+    page.select_option("dialog.export [name=as]", "gif")
+    expect(page.locator("dialog.export [name=fps]")).to_be_visible()
+    yield "export"
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.export")).to_have_count(0)
 
 
 def ending(page: Page, service: SimulatorServer) -> Iterator[str]:
@@ -216,6 +222,13 @@ def in_batch(page: Page, service: SimulatorServer) -> Iterator[str]:
     lines.fill("A calm sea\nA harbour at night")
     expect(page.locator("#batch-plan tbody tr")).to_have_count(2)
     yield "batch preview"
+    page.locator("#batch-more button").first.click()
+    page.locator("#batch-webhook input, #batch-webhook textarea").fill("https://hooks.example.com/ann")
+    expect(page.locator("#batch-webhook-key code")).to_be_visible()
+    yield "batch, further settings"
+    page.locator("#batch-webhook input, #batch-webhook textarea").fill("")
+    expect(page.locator("#batch-webhook-key")).to_be_hidden()
+    page.locator("#batch-more button").first.click()
     with status_fixed(service, "in_progress"):
         page.click("#batch-start")
         expect(page.locator("#batch-table tr[data-state=in_progress]")).to_have_count(2)

@@ -13,9 +13,10 @@ from playwright.sync_api import Page, Route
 
 from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.collections import Collection
-from dreamina_ui.jobs import Job, State
+from dreamina_ui.jobs import Chain, Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html
+from dreamina_ui.ui.html.chain import chain_html
 from dreamina_ui.ui.html.collections import among_html, collection_html
 from dreamina_ui.ui.html.connection import connection_html
 from dreamina_ui.ui.html.header import brand_html, header_html
@@ -36,6 +37,7 @@ __all__ = [
     "JOBS",
     "SCRIPTS",
     "WORDS",
+    "draw_chain",
     "draw_history",
     "draw_jobs",
     "draw_status",
@@ -80,6 +82,7 @@ _PAGE = """<!doctype html>
     <div id="undecodable">{undecodable}</div>
     <div id="status"></div>
     <div id="variation-grid">{variations}</div>
+    <div id="chain"></div>
     <div id="links">{actions}</div>
     <div id="facts">{facts}</div>
   </div>
@@ -173,6 +176,15 @@ def draw_history(page: Page, *job_ids: str, among: str = "") -> None:
 def draw_jobs(page: Page, jobs: Sequence[Job], among: str = "") -> None:
     html = Posters(Models([CARD])).html(jobs, WORDS, among=among)
     page.evaluate("([selector, html]) => draw(selector, html)", ["#history", html])
+
+
+def draw_chain(page: Page, *job_ids: str, on_stage: str) -> None:
+    """Draw the chain that these jobs are made to, as the stage shows it with one of them."""
+    jobs: list[Job] = []
+    for job_id in job_ids:
+        jobs.append(replace(JOBS[job_id], ancestors=tuple(job.share_id for job in jobs)))
+    html = chain_html(next(job for job in jobs if job.job_id == on_stage), Chain(tuple(jobs), 0), WORDS)
+    page.evaluate("([selector, html]) => draw(selector, html)", ["#chain", html])
 
 
 def draw_status(page: Page, job: Job, elapsed_s: float = 50.0, usual_s: float | None = None) -> None:

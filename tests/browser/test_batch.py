@@ -1,8 +1,10 @@
 """The batch in the browser: planned, sent, watched, paused, cancelled and downloaded."""
 
 import re
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,30 @@ def test_ambiguous_table_needs_a_confirmation(batch: Page, tmp_path: Path) -> No
     expect(plan.locator("tbody tr")).to_have_count(2)
     expect(plan).to_contain_text("Straße in Köln")
     expect(batch.locator("#batch-start")).to_be_enabled()
+
+
+def test_an_address_for_news(batch: Page, quick_server: Server) -> None:
+    """It is out of sight until it is wanted; with a bad one nothing can be sent; a good one goes with the batch."""
+    batch.get_by_label(WORDS.say("batch.mode.lines")).check()
+    batch.fill("#batch-lines textarea", "A red boat")
+    start, field = batch.locator("#batch-start"), batch.locator("#batch-webhook input, #batch-webhook textarea")
+    expect(start).to_be_enabled()
+    expect(field).to_be_hidden()
+    batch.get_by_role("button", name=WORDS.say("batch.more")).click()
+    field.fill("https://127.0.0.1/admin")
+    expect(batch.locator("#batch-refusal")).to_contain_text("an address of this machine or its network is told nothing")
+    expect(start).to_be_disabled()
+    field.fill("https://hooks.example/ann")  # a name that nobody can have
+    expect(batch.locator("#batch-webhook-key code")).to_contain_text("whsec_")
+    expect(batch.locator("#batch-refusal")).to_be_hidden()
+    start.click()
+    expect(batch.locator("#batch-table tr[data-job]", has_text="A red boat")).to_be_visible()
+    with closing(sqlite3.connect(quick_server.data / "dreamina.sqlite3")) as connection:
+        assert connection.execute("SELECT url, language FROM batch_addresses").fetchall() == [
+            ("https://hooks.example/ann", "en")
+        ]
+    field.fill("")
+    expect(batch.locator("#batch-webhook-key")).to_be_hidden()
 
 
 def test_empty_sweep_shows_no_error(new_batch: Page) -> None:

@@ -16,6 +16,7 @@ from tests.browser.still_page import (
     COLLECTION,
     JOBS,
     WORDS,
+    draw_chain,
     draw_history,
     draw_jobs,
     draw_status,
@@ -28,7 +29,8 @@ from tests.rig import make_clip
 VIEWPORT: ViewportSize = {"width": 1366, "height": 900}
 VIDEOS = "[...document.querySelectorAll('dialog.compare video')]"
 IN_STEP = (
-    f"(frames) => {{ const [one, two] = {VIDEOS}; return Math.abs(one.currentTime - two.currentTime) <= frames / 24 }}"
+    f"(frames) => {{ const times = {VIDEOS}.map((video) => video.currentTime);"
+    " return Math.max(...times) - Math.min(...times) <= frames / 24 }"
 )
 STILL = f"{VIDEOS}.every((video) => video.paused && !video.seeking && video.readyState >= 2)"
 # Doubles of the speaker and of the notifications: what was played is told by its pitches.
@@ -146,7 +148,7 @@ def focused_job(page: Page) -> Any:
 def compared(page: Page, *jobs: str) -> Page:
     pick(page, *jobs)
     page.click("[data-do=compare]")
-    page.wait_for_function(f"{VIDEOS}.length === 2 && {VIDEOS}.every((video) => video.readyState >= 3)")
+    page.wait_for_function(f"{VIDEOS}.length === {len(jobs)} && {VIDEOS}.every((video) => video.readyState >= 3)")
     return page
 
 
@@ -178,7 +180,7 @@ def test_selection_survives_a_redrawn_list(client: Page) -> None:
 
 
 def test_selection_bar_offers_possible_actions(client: Page) -> None:
-    """Compare needs exactly two videos, the zip at least one; a running job cannot be selected."""
+    """Compare needs two to four videos, the zip at least one; a running job cannot be selected."""
     bar, compare, zipped = (client.locator(name) for name in (".picked-bar", "[data-do=compare]", "[data-do=zip]"))
     expect(bar).to_be_hidden()
     expect(client.locator("[data-job=job5] [data-pick]")).to_have_count(0)
@@ -193,7 +195,15 @@ def test_selection_bar_offers_possible_actions(client: Page) -> None:
     pick(client, "job2")
     expect(compare).to_be_enabled()
     expect(client.locator(".picked-count")).to_have_text("2 selected")
-    pick(client, "job3")
+    pick(client, "job3", "job6")
+    expect(compare).to_be_enabled()
+    pick(client, "job4")
+    expect(compare).to_be_disabled()
+    expect(client.locator(".picked-count")).to_have_text(f"5 selected {WORDS.say('compare.pick')}")
+    client.uncheck("[data-job=job4] [data-pick]")
+    seventh = replace(JOBS["job1"], job_id="job7", share_id="SHARE7")
+    draw_jobs(client, [seventh, *JOBS.values()])
+    pick(client, "job7")
     expect(compare).to_be_disabled()
     client.click("[data-do=unpick]")
     expect(bar).to_be_hidden()
@@ -214,6 +224,35 @@ def test_zip_address_has_the_share_ids(client: Page) -> None:
         client.click("[data-do=zip]")
     assert zipped.value.url == ADDRESS + "dreamina/zip?video=SHARE1&video=SHARE3"
     expect(client.locator(".picked-count")).to_contain_text("3 selected")
+
+
+def test_join_names_the_videos_in_the_order_of_selection(client: Page) -> None:
+    """Only videos can be joined; what the server says of it stands in the bar until the selection changes."""
+    join, count = client.locator("[data-do=join]"), client.locator(".picked-count")
+    answers = [{"error": "Number 2 is no video."}, {"said": "MP4, 1 MB. Joined."}]
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url.removeprefix(ADDRESS))
+        route.fulfill(json=answers.pop(0))
+
+    client.context.route("**/dreamina/join?*tell=1", answer)
+    pick(client, "job3")
+    expect(join).to_be_disabled()
+    pick(client, "job4")
+    expect(join).to_be_disabled()
+    client.uncheck("[data-job=job4] [data-pick]")
+    pick(client, "job1")
+    expect(join).to_have_attribute("title", "")
+    join.click()
+    expect(count).to_have_text("2 selected Number 2 is no video.")
+    with client.expect_download() as download:
+        join.click()
+    expect(count).to_have_text("2 selected MP4, 1 MB. Joined.")
+    assert asked == ["dreamina/join?job=SHARE3&job=SHARE1&tell=1"] * 2
+    assert download.value.url == f"{ADDRESS}dreamina/join?job=SHARE3&job=SHARE1"
+    pick(client, "job2")
+    expect(count).not_to_contain_text("Joined")
 
 
 def test_delete_can_be_undone(client: Page) -> None:
@@ -331,25 +370,147 @@ def test_reduced_motion_disables_autoplay(client: Page) -> None:
 
 
 def test_compare_marks_differences(client: Page) -> None:
-    """Rows with different values are marked visibly and for screen readers; prompts are only text; a missing fact is a dash."""
+    """What differs comes first, marked visibly and for screen readers; prompts are only text; a missing fact is a dash."""
     compared(client, "job1", "job2")
-    dialog = client.get_by_role("dialog", name=WORDS.say("compare.title"))
-    left, right = (dialog.locator("dl").nth(at).locator(".compare-fact") for at in (0, 1))
-    expect(left).to_have_text(
-        ["Prompta lighthouse (differs)", "Aspect ratio16:9 · 1920×1088", "Seed7 (differs)", "Length– (differs)"]
+    dialog = client.get_by_role("dialog", name=WORDS.say("compare.title", count=2))
+    rows = dialog.get_by_role("row")
+    expect(rows).to_have_text(
+        [
+            "SettingAB",
+            "Prompt (differs)a lighthousea harbour <b>at night</b>",
+            "Seed (differs)78",
+            "Length (differs)–5 s",
+            "Aspect ratio16:9 · 1920×108816:9 · 1920×1088",
+        ]
     )
-    expect(right.first).to_have_text("Prompta harbour <b>at night</b> (differs)")
-    expect(right.locator(".visually-hidden")).to_have_count(3)
-    assert [
-        kind == "compare-fact differs" for kind in right.evaluate_all("rows => rows.map((row) => row.className)")
-    ] == [
-        True,
-        False,
-        True,
-        True,
-    ]
-    tops = [rows.evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().top)") for rows in (left, right)]
-    assert tops[0] == tops[1]
+    expect(dialog.locator("tr.differs")).to_have_count(3)
+    expect(dialog.get_by_role("columnheader")).to_have_text(["Setting", "A", "B"])
+
+
+def test_four_videos_are_compared_in_sync(client: Page) -> None:
+    """They play together and are moved by the keyboard alone; on a phone they stand one above the other, and the table is still
+    one: each value with the letter of its video."""
+    pick(client, "job1", "job2", "job3", "job6")
+    client.focus("[data-do=compare]")
+    client.keyboard.press("Enter")
+    client.wait_for_function(
+        f"{VIDEOS}.length === 4 && {VIDEOS}.every((video) => !video.paused && video.currentTime > 0.3)"
+    )
+    assert client.evaluate(IN_STEP, 1)
+    client.keyboard.press("Space")
+    client.wait_for_function(STILL)
+    client.keyboard.press(",")
+    client.wait_for_function(f"{VIDEOS}.every((video) => video.paused && !video.seeking)")
+    assert client.evaluate(IN_STEP, 0.01)
+    dialog = client.get_by_role("dialog", name=WORDS.say("compare.title", count=4))
+    expect(dialog.get_by_role("columnheader")).to_have_text(["Setting", "A", "B", "C", "D"])
+    expect(dialog.locator("tr.differs").first).to_contain_text("a lighthousea harbour <b>at night</b>a fox in the snow")
+    lefts = f"new Set({VIDEOS}.map((video) => Math.round(video.getBoundingClientRect().left))).size"
+    assert client.evaluate(lefts) == 2
+    client.set_viewport_size({"width": 360, "height": 740})
+    assert client.evaluate(lefts) == 1
+    expect(dialog.get_by_role("row")).to_have_count(4)  # the head is not shown
+    letters = "cells => cells.map((cell) => getComputedStyle(cell, '::before').content)"
+    assert dialog.locator("tr.differs").first.get_by_role("cell").evaluate_all(letters) == ['"A"', '"B"', '"C"', '"D"']
+    assert dialog.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+IN_FRONT = "document.querySelector('.chain-player video.shown')"
+# Writes down which video is seen at each frame of the screen, whether it has a picture, and what is said of it; and at the end
+# of each, whether the next one is loaded.
+WATCH = """() => {
+  window.seen = [];
+  window.loaded = [];
+  const name = (video) => video.src.split("/").at(-1);
+  const look = () => {
+    const shown = [...document.querySelectorAll(".chain-player video.shown")];
+    const said = document.querySelector(".chain-part")?.textContent;
+    const line = shown.map((video) => `${name(video)} ${video.readyState >= 2} ${said}`).join(", ");
+    if (line && seen.at(-1) !== line) seen.push(line);
+    requestAnimationFrame(look);
+  };
+  look();
+  document.addEventListener("ended", () => {
+    const other = document.querySelector(".chain-player video:not(.shown)");
+    loaded.push(`${name(other)} ${other.readyState >= 2}`);
+  }, true);
+}"""
+
+
+def test_a_chain_plays_as_one(client: Page) -> None:
+    """One video after the other without an empty frame, the next one loaded while one plays; the time is that of all."""
+    draw_chain(client, "job1", "job6", "job2", on_stage="job6")
+    client.evaluate(WATCH)
+    client.get_by_role("button", name=WORDS.say("chain.play")).click()
+    expect(client.locator("#player")).to_be_hidden()
+    client.wait_for_function(f"{IN_FRONT}?.src.endsWith('SHARE2.mp4') && {IN_FRONT}.ended")
+    player = client.get_by_role("group", name=WORDS.say("chain.play"))
+    expect(player.get_by_role("button", name="Play", exact=True)).to_be_focused()
+    expect(player.get_by_role("slider")).to_have_attribute("max", re.compile(r"^7(\.0\d*)?$"))
+    expect(player.get_by_role("slider")).to_have_attribute("aria-valuetext", "7.00 / 7.0 s")
+    shown = client.evaluate("seen")
+    assert [line for line in shown if "false" in line or "," in line] == []
+    assert list(dict.fromkeys(line.split()[0] for line in shown)) == ["SHARE1.mp4", "SHARE6.mp4", "SHARE2.mp4"]
+    assert {"SHARE1.mp4 true Part 1 of 3", "SHARE6.mp4 true Part 2 of 3", "SHARE2.mp4 true Part 3 of 3"} <= set(shown)
+    assert client.evaluate("loaded")[:2] == ["SHARE6.mp4 true", "SHARE2.mp4 true"]
+    client.keyboard.press("Space")  # from the beginning again
+    client.wait_for_function("seen.at(-1).startsWith('SHARE1.mp4')")
+
+
+def test_a_chain_is_moved_by_the_keyboard(client: Page) -> None:
+    """The slider goes into another part, the space bar plays, Escape gives the player back; so does another video on the stage."""
+    draw_chain(client, "job1", "job6", "job2", on_stage="job6")
+    client.evaluate("document.querySelector('[data-chain]').click(); document.querySelector('.playback-play').click()")
+    player = client.get_by_role("group", name=WORDS.say("chain.play"))
+    client.wait_for_function(f"{IN_FRONT}?.src.endsWith('SHARE1.mp4') && {IN_FRONT}.paused")
+    slider = player.get_by_role("slider")
+    expect(slider).to_have_attribute(
+        "max", re.compile(r"^9\.04")
+    )  # 2 + 2 + 5 as the job says, until its file is loaded
+    slider.fill("4.5")
+    client.wait_for_function(f"{IN_FRONT}.src.endsWith('SHARE2.mp4') && Math.abs({IN_FRONT}.currentTime - 0.5) < 0.01")
+    expect(slider).to_have_attribute("aria-valuetext", "4.50 / 7.0 s")
+    slider.fill("3.5")
+    client.wait_for_function(f"{IN_FRONT}.src.endsWith('SHARE6.mp4') && Math.abs({IN_FRONT}.currentTime - 1.5) < 0.01")
+    assert client.evaluate(f"{IN_FRONT}.paused")
+    slider.focus()
+    client.keyboard.press("Space")
+    client.wait_for_function(f"{IN_FRONT}.src.endsWith('SHARE2.mp4')")
+    client.keyboard.press("Escape")
+    expect(player).to_have_count(0)
+    expect(client.locator("#player")).to_be_visible()
+    expect(client.locator("[data-chain]")).to_be_focused()
+    assert client.evaluate("pressed") == []
+    client.keyboard.press("Enter")
+    expect(player).to_be_visible()
+    draw_chain(client, "job1", "job6", "job2", on_stage="job2")
+    expect(player).to_have_count(0)
+
+
+def test_a_part_that_cannot_be_played_is_left_out(client: Page) -> None:
+    """It is said in one sentence, and the next one plays."""
+    client.route("**/SHARE6.mp4", lambda route: route.fulfill(status=404))
+    draw_chain(client, "job1", "job6", "job2", on_stage="job6")
+    client.get_by_role("button", name=WORDS.say("chain.play")).click()
+    player = client.get_by_role("group", name=WORDS.say("chain.play"))
+    client.wait_for_function(f"{IN_FRONT}?.src.endsWith('SHARE2.mp4') && {IN_FRONT}.currentTime > 0.1")
+    expect(player.get_by_role("status")).to_have_text(WORDS.say("chain.skipped", number=2))
+    expect(player.get_by_role("slider")).to_have_attribute("max", re.compile(r"^5(\.0\d*)?$"))
+
+
+def test_a_frame_is_taken_where_the_player_is_paused(client: Page) -> None:
+    """In the middle alone: a video that plays, or stands at its beginning or end, is continued from its end."""
+    place = "dreamina.pausedAt('job1', '', 'model')"
+    assert client.evaluate(place) == ["job1", "", "model"]
+    client.evaluate("document.querySelector('#player video').src = 'SHARE1.mp4'")
+    player = client.locator("#player video").element_handle()
+    client.wait_for_function("video => video.readyState >= 2", arg=player)
+    for at, told in ((0.75, "0.75"), (0, ""), (2, ""), (1.25, "1.25")):
+        client.evaluate("([video, at]) => { video.currentTime = at }", [player, at])
+        client.wait_for_function("video => !video.seeking", arg=player)
+        assert client.evaluate(place) == ["job1", told, "model"]
+    client.evaluate("video => { video.muted = true; return video.play() }", player)
+    assert client.evaluate(place) == ["job1", "", "model"]
 
 
 @pytest.mark.parametrize("way", ["Escape", "button", "backdrop"])
@@ -679,7 +840,7 @@ def test_dropped_file_of_another_kind_is_refused(client: Page) -> None:
 def test_bars_and_dialog_fit(client: Page, width: int) -> None:
     """Nothing is cut off at the side, and no control is smaller than 24 pixels."""
     client.set_viewport_size({"width": width, "height": 800})
-    pick(client, "job1", "job2")
+    pick(client, "job1", "job2", "job3", "job6")
     assert client.locator(".picked-bar button, .chip, #notify, .poster-pick, [data-pick]").evaluate_all(UNFIT) == 0
     client.click("[data-do=compare]")
     assert client.locator("dialog.compare, dialog.compare :is(button, input, video)").evaluate_all(UNFIT) == 0

@@ -1,10 +1,12 @@
 """The history in the running app: search, filters, pages, delete and undo, zip and comparison."""
 
+import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import av
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -206,6 +208,58 @@ def test_selected_videos_are_downloaded_as_zip(past_page: Page, jobs: Sequence[J
             assert examine(Path(archive.extract(name, tmp_path)), MP4).duration_s == pytest.approx(2.0, abs=0.1)
 
 
+def test_selected_videos_are_joined(past_page: Page, jobs: Sequence[Job], quick_server: Server, tmp_path: Path) -> None:
+    """One MP4 in the order of selection; the bar says what was done, and a single video cannot be joined."""
+    page, join = past_page, past_page.locator("#history [data-do=join]")
+    pick(page, jobs[1])
+    expect(join).to_be_disabled()
+    pick(page, jobs[0])
+    with page.expect_download() as download:
+        join.click()
+    assert download.value.suggested_filename.endswith("-joined-2.mp4")
+    download.value.save_as(tmp_path / "joined.mp4")
+    with av.open(str(tmp_path / "joined.mp4")) as container:
+        assert container.streams.video[0].frames == 2 * frames_of(page, quick_server, jobs[0])
+    expect(page.locator(".picked-count")).to_contain_text("Joined as they are, without encoding anew.")
+    expect(join).to_be_enabled()
+
+
+def test_a_video_is_exported_by_keyboard(past_page: Page, jobs: Sequence[Job]) -> None:
+    """The dialog offers the player's time, says what is wrong and what was made, and gives the focus back."""
+    page = past_page
+    page.locator(f"#history [data-job='{jobs[2].job_id}'] .poster-open").click()
+    page.wait_for_function("document.querySelector('#player video')?.readyState >= 1")
+    page.focus("[data-export]")
+    page.keyboard.press("Enter")
+    dialog, said = page.locator("dialog.export"), page.locator("dialog.export [role=status]")
+    expect(dialog.get_by_label("Format")).to_be_focused()
+    expect(dialog.get_by_label("Width (pixels)")).to_be_hidden()
+    assert page.evaluate("document.querySelector('#player video').paused")
+    page.evaluate("document.querySelector('#player video').currentTime = 0.25")
+    dialog.get_by_label("Format").select_option("gif")
+    dialog.get_by_label("Width (pixels)").select_option("320")
+    dialog.get_by_role("button", name="End (seconds): Time of the player").press("Enter")
+    expect(dialog.get_by_label("End (seconds)", exact=True)).to_have_value("0.25")
+    dialog.get_by_label("Start (seconds)", exact=True).fill("0.3")
+    dialog.get_by_label("Start (seconds)", exact=True).press("Enter")
+    expect(said).to_have_text("End: 0.25, but it must be more than 0.3.")
+    dialog.get_by_label("Start (seconds)", exact=True).fill("0")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Make the file").press("Enter")
+    expect(said).to_contain_text("GIF, ")
+    expect(said.get_by_role("link", name="Download")).to_be_visible()
+    assert download.value.suggested_filename.endswith("-0-0.25.gif")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.locator("[data-export]")).to_be_focused()
+
+
+def frames_of(page: Page, server: Server, job: Job) -> int:
+    reply = page.request.get(f"{server.address}/dreamina/video/{job.share_id}")
+    with av.open(io.BytesIO(reply.body())) as container:
+        return container.streams.video[0].frames
+
+
 def test_two_videos_are_compared_in_sync(past_page: Page, jobs: Sequence[Job]) -> None:
     """Both play side by side, the slider moves both, and different settings are marked."""
     page = past_page
@@ -215,12 +269,11 @@ def test_two_videos_are_compared_in_sync(past_page: Page, jobs: Sequence[Job]) -
     page.click("#history [data-do=compare]")
     page.wait_for_function(f"{VIDEOS}.length === 2 && {VIDEOS}.every((video) => video.currentTime > 0.2)")
     page.locator("dialog.compare").get_by_role("button", name="Pause").click()
-    page.locator(".compare-position").fill("1.5")
+    page.locator(".playback-position").fill("1.5")
     page.wait_for_function(
         f"{VIDEOS}.every((video) => video.paused && !video.seeking && Math.abs(video.currentTime - 1.5) < 1 / 24)"
     )
-    differing = page.locator("dialog.compare .differs dt")
-    expect(differing).to_have_text(["Length", "Seed", "Length", "Seed"])
+    expect(page.locator("dialog.compare .differs")).to_have_text(["Length (differs)5 s10 s", "Seed (differs)23"])
     page.keyboard.press("Escape")
     expect(page.locator("dialog.compare")).to_have_count(0)
 

@@ -177,16 +177,16 @@ async def test_a_frame_of_a_video_is_the_next_picture(tmp_path: Path) -> None:
     """Of the visitor's own video, at any moment; another visitor gets none, and a job without a video has none."""
     async with rigged(tmp_path / "rig", card=CARD) as rig:
         first = await rig.finish(await submit(rig, await upload(rig, picture(tmp_path / "a.png"))))
-        frame = await rig.engine.frame("ann", first.job_id, 0.25, IMAGE)
+        frame = await rig.engine.frame("ann", await rig.engine.job("ann", first.job_id), 0.25, IMAGE)
         assert frame.kind.name == "PNG"
         assert (frame.measures.width, frame.measures.height) == (first.width, first.height)
         second = await rig.finish(await submit(rig, frame))
         assert second.state is State.SUCCEEDED
         assert sent(rig)[1].startswith("data:image/png;sha256," + frame.named.digest)
         with pytest.raises(JobNotFound):
-            await rig.engine.frame("bob", first.job_id, 0.0, IMAGE)
+            await rig.engine.job("bob", first.job_id)
         rig.gate.raises = httpx.ConnectError("no way out")
         waiting = await submit(rig, frame)
         with pytest.raises(InvalidInput) as caught:
-            await rig.engine.frame("ann", waiting.job_id, 0.0, IMAGE)
+            await rig.engine.frame("ann", waiting, 0.0, IMAGE)
         assert caught.value.problem == "no_frame"

@@ -72,6 +72,16 @@ PATHS = [
     ),
     *("/dreamina/video/%00", f"/dreamina/video/{SHARE}?n={DIGITS}", f"/dreamina/video/{SHARE}?n={'9' * 5000}"),
     *("/dreamina/zip", "/dreamina/zip?video=%00", f"/dreamina/zip?video={DIGITS}", f"/dreamina/scripts.js?v={DIGITS}"),
+    *(
+        "/dreamina/join",
+        "/dreamina/join?job=%00&job=%ff",
+        f"/dreamina/join?job={DIGITS}&job={SHARE}",
+        "/dreamina/export",
+    ),
+    *(
+        f"/dreamina/export?job={SHARE}&{query}"
+        for query in ("as=%00", "from=nan", f"to={DIGITS}", "width=1e999", "fps=%ff")
+    ),
     "/dreamina/zip?" + "&".join(f"video={number:032x}" for number in range(300)),
     *(f"{API}/call/%00/x", f"{API}/call/submit/{'a' * 5000}", f"{API}/heartbeat/%00", f"{API}/upload_progress"),
     *(

@@ -223,6 +223,21 @@ def test_a_zip_tells_nothing_of_its_maker(program: Program) -> None:
         assert (refused.status_code, refused.headers["content-type"]) == (404, "text/plain; charset=utf-8")
 
 
+def test_a_joined_file_tells_nothing_of_its_maker(program: Program) -> None:
+    """It is to be had with what a download needs; beside what is no saved video, or by a part's wrong name, there is none."""
+    video, uncertain, failed = (job.share_id for job in program.past)
+    job = program.past[0]
+    for address, values in (("join", {"job": [video, video]}), ("export", {"job": video, "as": "gif", "width": "32"})):
+        answer = program.bob.http.get(f"/dreamina/{address}", params=values)
+        assert answer.status_code == 200
+        for told in (job.visitor_id, job.job_id, str(job.request_id), str(program.server.data)):
+            assert told.encode() not in answer.content
+    for other in (uncertain, failed, "0" * 32, program.running):
+        for address, jobs in (("join", [video, other]), ("export", [other])):
+            refused = program.bob.http.get(f"/dreamina/{address}", params={"job": jobs})
+            assert (refused.status_code, refused.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+
+
 def test_downloads_accept_only_share_ids(program: Program) -> None:
     """A zip needs share ids, which only give access to files; a job id or a batch id gives no zip."""
     for query in ("jobs", "ids", "job_ids", "share_ids", "videos", "batch"):

@@ -338,7 +338,9 @@ ROWS_OF["0011_used_ids"] = ROWS_OF["0010_calls"]
 ROWS_OF["0012_posters"] = ROWS_OF["0011_used_ids"]
 ROWS_OF["0013_votes"] = ROWS_OF["0012_posters"]
 ROWS_OF["0014_money"] = ROWS_OF["0013_votes"]
-ROWS_OF["0015_stars_and_collections"] = ROWS_OF["0014_money"]
+ROWS_OF["0015_chains"] = ROWS_OF["0014_money"]
+ROWS_OF["0016_webhooks"] = ROWS_OF["0015_chains"]
+ROWS_OF["0017_stars_and_collections"] = ROWS_OF["0016_webhooks"]
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -532,7 +534,9 @@ JOBS_OF["0011_used_ids"] = JOBS_OF["0010_calls"]
 JOBS_OF["0012_posters"] = JOBS_OF["0011_used_ids"]
 JOBS_OF["0013_votes"] = JOBS_OF["0012_posters"]
 JOBS_OF["0014_money"] = JOBS_OF["0013_votes"]
-JOBS_OF["0015_stars_and_collections"] = JOBS_OF["0014_money"]
+JOBS_OF["0015_chains"] = JOBS_OF["0014_money"]
+JOBS_OF["0016_webhooks"] = JOBS_OF["0015_chains"]
+JOBS_OF["0017_stars_and_collections"] = JOBS_OF["0016_webhooks"]
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
@@ -574,8 +578,8 @@ def test_migrations_are_append_only(blank: Database) -> None:
     blank.prepare()
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks", "0010_calls"]
-    names += ["0011_used_ids", "0012_posters", "0013_votes", "0014_money"]
-    names += ["0015_stars_and_collections", "0017_shelf"]
+    names += ["0011_used_ids", "0012_posters", "0013_votes", "0014_money", "0015_chains", "0016_webhooks"]
+    names += ["0017_stars_and_collections", "0018_shelf"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 
@@ -618,7 +622,7 @@ async def test_visitors_who_paid_last_with_an_own_key_are_known(blank: Database)
         for number, (visitor_id, own_key, at) in enumerate(jobs):
             job = replace(FULL, job_id=f"{number}", share_id=f"share-{number}", click_id=None)
             values = values_of(replace(job, visitor_id=visitor_id, own_key=own_key, created_at=float(at)))
-            for later in ("poster_due", "starred"):  # columns of later versions
+            for later in ("poster_due", "ancestors", "chain", "starred"):  # columns of later versions
                 del values[later]
             connection.execute(sa.insert(rows).values(values))
 

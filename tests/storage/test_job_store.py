@@ -86,6 +86,7 @@ FULL = a_job(
     click_id="click-1",
     variation=3,
     batch_id="batch-1",
+    ancestors=("0" * 32, "1" * 32),
     paused=True,
     not_before=NOON + 0.1,
     cancel_outcome="too_late",

@@ -96,13 +96,13 @@ async def test_the_frame_that_the_player_shows_fills_the_picture(tmp_path: Path)
         first = await rig.engine.inputs.add(make("png", tmp_path / "a.png"), "ann", image)
         [job] = await rig.engine.submit("ann", {"image": first.text, "motion": "waves roll"})
         await rig.finish(job)
-        control, problem = form.controls["image"], form.problems["image"]
+        control = form.controls["image"]
         for at_s in ("0.25", "", "never", "1e99"):
             update = await page.use_frame(request_of("ann"), job.job_id, at_s, "", "")
             assert "waves-roll.png#" in said(update, control), at_s
         update = await page.use_frame(request_of("bob"), job.job_id, "0", "", "")
         assert control not in update
-        assert "no such video" in said(update, problem)
+        assert "no such video" in said(update, page.compose.refusal)
 
 
 async def test_only_endpoints_that_make_videos_take_files(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_settings_of_each_kind_of_file(tmp_path: Path, name: str) -> None:
     assert settings_of(CARD, recorded(path, GOOD)) == (dict(VALUES), None)
 
 
+def test_settings_of_a_joined_video(clip: Path, tmp_path: Path) -> None:
+    """They are those of its first video, and it is said that it has several."""
+    joined = {**GOOD, "joined": [GOOD, {**GOOD, "settings": {"prompt": "another"}}], "joined_count": 2}
+    assert settings_of(CARD, labelled(clip, tmp_path, joined)) == (dict(VALUES), "joined")
+
+
 def test_settings_of_a_record_file(tmp_path: Path) -> None:
     """A separate JSON record has settings; JSON of other programs, or too much of it, has none."""
     path = tmp_path / "a.record.json"

@@ -407,6 +407,10 @@ LONG = "a" * 65
         ("/?video=a&video=b", 400),
         ("/?prompt=a&prompt=b", 400),
         (f"/dreamina/zip?video=a&video={LONG}", 400),
+        (f"/dreamina/join?job=a&job={LONG}", 400),
+        ("/dreamina/export?job=a&job=b", 400),
+        ("/dreamina/export?job=a&from=1&from=2", 400),
+        (f"/dreamina/export?job=a&to={'9' * 5000}", 400),
         (f"/dreamina/video/a?n={'9' * 5000}", 400),
         ("/dreamina/video/%00", 404),
         ("/assets/%ff", 404),
@@ -417,6 +421,7 @@ LONG = "a" * 65
         (f"/assets/{'a/' * 3000}", 404),
         # What people and pages send:
         ("/dreamina/zip?video=a&video=b&video=a", 200),
+        ("/dreamina/join?job=a&job=b&job=a", 200),
         ("/?prompt=a+boat&seed=7&utm_source=a&utm_source=b", 200),
         (f"/?prompt={'a' * 5000}", 200),
         (f"/?inline=https://a.example/{'a' * 500}", 200),  # a field of the card

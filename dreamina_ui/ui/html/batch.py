@@ -37,6 +37,7 @@ __all__ = [
     "question_html",
     "states_json",
     "table_html",
+    "webhook_key_html",
 ]
 
 PAUSED = "paused"
@@ -73,6 +74,11 @@ _PROGRESS = Markup(
     '<div class="batch-progress"><p class="batch-sum" role="status" aria-live="polite"><b>{}</b> {}</p>'
     '<progress max="{}" value="{}" aria-label="{}"></progress></div>'
 )
+
+
+def webhook_key_html(key: str, words: Words) -> Markup:
+    """The key that signs what is sent to the visitor's address."""
+    return Markup("<p>{} <code>{}</code></p>").format(words.say("batch.webhook.key"), key)
 
 
 def invitation_html(words: Words) -> Markup:

@@ -28,6 +28,9 @@ POSTER_MOST = 4000
 _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "compare": "compare.title",
     "compare.pick": "compare.pick",
+    "join.pick": "join.pick",
+    "join.making": "join.making",
+    "export.lost": "export.lost",
     "show": "show",
     "close": "close",
     "play": "play",
@@ -35,6 +38,7 @@ _SCRIPT_TEXTS = {  # texts that the script shows by itself
     "position": "position",
     "selected": "picked",
     "differs": "compare.differs",
+    "setting": "compare.setting",
     "deleted": "deleted",
     "undo": "undo",
     "pick": "pick",
@@ -52,7 +56,7 @@ _ROOT = Markup(
     '<div class="history-root" data-words="{words}" data-among="{among}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
     '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="show">{show}</button>'
-    '<button type="button" data-do="vote">{vote}</button>'
+    '<button type="button" data-do="vote">{vote}</button><button type="button" data-do="join">{join}</button>'
     '<button type="button" data-do="zip">{zip}</button>'
     '<button type="button" data-do="collect">{collect}</button>{in_collection}'
     '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
@@ -113,7 +117,7 @@ class Posters:
             else "",
             **{
                 name: words.say(name)
-                for name in ("compare", "show", "vote", "zip", "collect", "delete", "unpick", "undo")
+                for name in ("compare", "show", "vote", "join", "zip", "collect", "delete", "unpick", "undo")
             },
         )
 
@@ -172,6 +176,8 @@ def _finished(job: Job, words: Words) -> tuple[Any, str]:
     size = f"{job.width}×{job.height}" if job.width and job.height else kind.name
     length = words.seconds(job.duration_s) if job.duration_s else kind.name
     word = (length, size, length, kind.name)[state]
+    if job.ancestors:
+        word = f"{word} · {words.say('chain.part', number=len(job.line))}"
     return (0 if suffix == ".mp4" else [state, suffix]), word
 
 

@@ -1,5 +1,6 @@
 """The HTML of the stage. Pure."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.backends import charges
+from dreamina_ui.engine.exports import GIF_RATE, WIDTH, WIDTHS
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.ui.html.outputs import file_address
@@ -18,6 +20,7 @@ __all__ = [
     "actions_html",
     "empty_html",
     "facts_html",
+    "job_picture",
     "problem_html",
     "screen_html",
     "shared_html",
@@ -32,6 +35,27 @@ STEPS: Sequence[tuple[State, str]] = (
     (State.SAVING, "step.saving"),
     (State.SUCCEEDED, "step.ready"),
 )
+_EXPORT_TEXTS = (
+    "title",
+    "format",
+    "from",
+    "to",
+    "here",
+    "width",
+    "fps",
+    "make",
+    "making",
+    "lost",
+    "as.mp4",
+    "as.webm",
+    "as.gif",
+)
+_CHOICES = {
+    "mp4": {},
+    "webm": {"width": WIDTHS["webm"], "usual": {"width": WIDTH}},
+    "gif": {"width": WIDTHS["gif"], "fps": (10, GIF_RATE, 25), "usual": {"width": WIDTH, "fps": GIF_RATE}},
+}
+"""What the dialog of an export offers."""
 _ORDER = [State.WAITING, *(state for state, _ in STEPS)]
 
 _EMPTY = Markup(
@@ -63,6 +87,10 @@ _ACTIONS = Markup('<div class="links">{}</div>')
 _DOWNLOAD = Markup('<a class="action" href="{}" download="{}">{}</a>')
 _STAR = Markup('<button type="button" class="action star" data-star="{}" aria-pressed="{}" title="{} (S)">{}</button>')
 _COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
+_EXPORT = Markup(
+    '<button type="button" class="action" data-export="{share_id}" data-seconds="{seconds}" data-choices="{choices}" '
+    'data-words="{words}">{label}</button>'
+)
 _SHARED = Markup('<div class="status shared"><p class="status-line">{}</p><p class="note">{}</p></div>')
 _PROBLEM = Markup('<p class="field-problem" role="alert">{}</p>')
 _NOTE = Markup('<p class="note">{}</p>')
@@ -148,14 +176,14 @@ def variations_html(jobs: Sequence[Job], current: str, words: Words) -> Markup:
             state=job.state,
             job_id=job.job_id,
             chosen=Markup(' aria-current="true"') if job.job_id == current else "",
-            picture=_variation_picture(job, words) if done else "",
+            picture=job_picture(job, words) if done else "",
             name=words.say("variation", number=number),
             word="" if done and not job.has_no_file else words.ending_word(job),
         )
     return Markup('<ul class="variations">{}</ul>').format(items)
 
 
-def _variation_picture(job: Job, words: Words) -> Markup:
+def job_picture(job: Job, words: Words) -> Markup:
     """The poster of a job's first file, an empty place while that is still made, or a symbol for a file without one."""
     if job.has_no_file:
         return _NO_PICTURE.format("none")
@@ -181,9 +209,23 @@ def actions_html(job: Job, files: Sequence[Shown], main: Shown | None, settings_
             is_first = main.number == files[0].number
             address = f"dreamina/video/{job.share_id}" if is_first else file_address(job, main.number)
             actions += _DOWNLOAD.format(address, main.name, words.say("download"))
+        if any(file.kind.family is Family.VIDEO for file in files):
+            actions += _export(job, words)
         actions += _COPY.format(f"?video={job.share_id}", words.say("copied"), words.say("copy_link"))
     actions += _COPY.format(settings_link, words.say("copied"), words.say("copy_settings"))
     return _ACTIONS.format(actions)
+
+
+def _export(job: Job, words: Words) -> Markup:
+    texts = {name: words.text(f"export.{name}") for name in _EXPORT_TEXTS}
+    texts |= {name: words.text(name) for name in ("close", "download")}
+    return _EXPORT.format(
+        share_id=job.share_id,
+        seconds=job.duration_s or "",
+        choices=json.dumps(_CHOICES),
+        words=json.dumps(texts, ensure_ascii=False),
+        label=words.say("export"),
+    )
 
 
 def facts_html(job: Job, words: Words, *, shared: bool = False) -> Markup:

@@ -20,7 +20,7 @@ from dreamina_ui.cards.plans import each_model
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import read_value, written
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, VisitorLost, VisitorUnknown
+from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.ui.form import build_control, build_media, choice_label
@@ -36,6 +36,7 @@ from dreamina_ui.ui.html.batch import (
     question_html,
     states_json,
     table_html,
+    webhook_key_html,
 )
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
@@ -90,7 +91,8 @@ class Batch:
         """The inputs from which the batch is planned."""
         swept = [self.sweep_prompt, self.models, *self._axes.values(), self.seeds]
         controls = [shared.control for shared in self.shared]
-        return [self._picker, self.mode, self.lines, self.csv, self.agreed, self.files, *swept, *controls]
+        given = [self._picker, self.mode, self.lines, self.csv, self.agreed, self.files]
+        return [*given, *swept, *controls, self.webhook]
 
     @property
     def _arranged(self) -> list[Any]:
@@ -126,7 +128,7 @@ class Batch:
             [self.mode.change, *changes],
             self.preview,
             inputs=self.planning_inputs,
-            outputs=[self.plan, self.start, self.planned, self.refusal],
+            outputs=[self.plan, self.start, self.planned, self.refusal, self.webhook_key],
             trigger_mode="always_last",
             **quiet,
         )
@@ -187,7 +189,7 @@ class Batch:
                 visitor_id, address = self._callers.known_visitor(request), self._callers.address(request)
                 return await self._engine.inputs.add(Path(str(path)), visitor_id, field, address=address)
 
-            shown = {"control": control, "problem": self.refusal, "note": note}
+            shown: dict[str, Any] = {"control": control, "problem": self.refusal, "note": note}
             return await file_update(field, content, adding(), self._callers.words(request), **shown)
 
         return handle
@@ -195,7 +197,8 @@ class Batch:
     async def preview(self, request: gr.Request, *values: Any) -> Update:
         """The plan of the batch: its videos and its price, or its problems."""
         contents = dict(zip(self.planning_inputs, values, strict=True))
-        return await self._preview_update(await self._planned(contents, request), request)
+        update = await self._preview_update(await self._planned(contents, request), request)
+        return {**update, **self._webhook_update(str(contents[self.webhook] or ""), request)}
 
     async def agree(self, agreed: str, event: gr.EventData) -> str:
         """What the person has agreed to about tables; each answer names the table that it is about."""
@@ -212,9 +215,18 @@ class Batch:
         batch_id = str(contents[self.click_id] or "")
         try:
             visitor_id = self._callers.known_visitor(request)
-            await self._engine.batches.submit(visitor_id, plan.payloads, batch_id, plan.models)
+            await self._engine.batches.submit(
+                visitor_id,
+                plan.payloads,
+                batch_id,
+                plan.models,
+                webhook=str(contents[self.webhook] or ""),
+                language=words.language,
+            )
         except (VisitorUnknown, VisitorLost) as error:
             return {self.refusal: problem_html(unknown_visitor_html(error, words))}
+        except InvalidInput as error:
+            return {self.refusal: problem_html(_about_webhook(error, words) or words.sentence(error, sent=False))}
         except DreaminaError as error:
             return {self.refusal: problem_html(words.sentence(error, sent=False))}
         # The same batch can be sent again only after another preview.
@@ -295,6 +307,14 @@ class Batch:
             self._axis_cells["seed"] = cell
         with gr.Column(elem_classes="batch-part"), gr.Row(elem_classes="pair"):
             self.shared = self._build_shared(fixed)
+        with gr.Accordion(fixed.text("batch.more"), open=False, elem_id="batch-more"):
+            self.webhook = gr.Textbox(
+                label=fixed.text("field.webhook"), info=fixed.text("batch.webhook.hint"), elem_id="batch-webhook",
+                html_attributes=gr.InputHTMLAttributes(spellcheck=False, autocomplete="off"),
+            )  # fmt: skip
+            self.webhook_key = gr.HTML(
+                "", visible=False, elem_id="batch-webhook-key", elem_classes="hint", js_on_load=None
+            )
         self._groups = {"lines": by_lines, "csv": by_csv, "sweep": by_sweep}
         self._late: dict[tuple[str, int], Component] = {("csv", 0): self.csv}
         axes = [axis for axis in self._axes.values() if axis.choices]
@@ -414,6 +434,22 @@ class Batch:
             self.refusal: gr.update(value="", visible=False),
         }
 
+    def _webhook_update(self, given: str, request: gr.Request) -> Update:
+        """What the preview changes for an address: with a bad one, nothing can be sent; of a good one, the key is shown."""
+        words, visitor_id = self._callers.words(request), self._callers.visitor(request)
+        hidden = gr.update(value="", visible=False)
+        try:
+            if self._engine.webhooks.address(given, visitor_id, words.language) is None:
+                return {self.webhook_key: hidden}
+        except InvalidInput as error:
+            refused = {self.start: gr.update(interactive=False), self.planned: ""}
+            return {**refused, self.webhook_key: hidden, self.refusal: problem_html(_about_webhook(error, words))}
+        return {
+            self.webhook_key: gr.update(
+                value=webhook_key_html(self._engine.webhooks.key_text(visitor_id), words), visible=True
+            )
+        }
+
     async def _prices(self, plan: Plan, visitor_id: str) -> list[ModelPrice]:
         """What the videos of each model cost."""
         prices = []
@@ -461,6 +497,12 @@ class Batch:
         except DreaminaError as error:
             return problem_html(self._callers.words(request).sentence(error))
         return ""
+
+
+def _about_webhook(error: InvalidInput, words: Words) -> str:
+    """The sentence about an address for news; empty for any other problem."""
+    is_webhook = error.field == "webhook"
+    return words.field_problem(error, words.field_title("webhook", "webhook")) if is_webhook else ""
 
 
 def _digest(plan: Plan) -> str:

@@ -10,10 +10,11 @@ from markupsafe import Markup
 
 from dreamina_ui.cards.aside import compared
 from dreamina_ui.cards.links import link_of, model_from, values_from
+from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
+from dreamina_ui.errors import DreaminaError, InvalidInput, JobNotFound, VisitorLost, VisitorUnknown
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
@@ -37,6 +38,8 @@ _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>{note}')
 _PRICE_NOTE = Markup('<p class="price-note" dir="auto">{}</p>')
 Update = dict[Any, Any]
 SHELF_SCRIPT = "window.dreamina.connect('shelf', trigger)"
+PROMPT_MOST = 80
+"""Characters of a prompt in a sentence."""
 
 
 class Compose:
@@ -76,6 +79,8 @@ class Compose:
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem", js_on_load=None)
         # A script sets this at each click: a double click has the same id.
         self.click_id = kept_text("click-id")
+        # The job that the next one continues, and the digest of the picture that was taken from it.
+        self.continues = kept_text("continues")
         # The last click that was accepted: what it sent is no draft any more.
         self.accepted = kept_text("accepted")
 
@@ -86,7 +91,7 @@ class Compose:
     @property
     def filled(self) -> list[Any]:
         """What a link, a file, an example or a job fills in."""
-        return [*self.forms.outputs, self.refusal]
+        return [*self.forms.outputs, self.refusal, self.continues]
 
     @property
     def price_inputs(self) -> list[Any]:
@@ -96,7 +101,7 @@ class Compose:
     @property
     def start_inputs(self) -> list[Any]:
         """The inputs of the start. The last is the click id, which a script sets."""
-        return [*self.price_inputs, self.click_id]
+        return [*self.price_inputs, self.continues, self.click_id]
 
     @property
     def messages(self) -> list[Any]:
@@ -138,12 +143,14 @@ class Compose:
         clear: Update = {message: gr.update(value="", visible=False) for message in self.messages}
         words, click_id = self._callers.words(request), str(contents[self.click_id] or "")
         try:
+            visitor_id = self._callers.known_visitor(request)
             jobs = await self._engine.submit(
-                self._callers.known_visitor(request),
+                visitor_id,
                 given,
                 model=form.card.model_id,
                 count=_count(form, contents),
                 click_id=click_id or None,
+                parent=await self._parent(visitor_id, str(contents[self.continues] or ""), form.card, given),
             )
         except (VisitorUnknown, VisitorLost) as error:
             link = link_of(form.card, given, is_default=form.card is self._engine.card)
@@ -153,6 +160,35 @@ class Compose:
         except DreaminaError as error:
             return None, {**clear, self.refusal: problem_html(words.sentence(error, sent=False))}
         return jobs[0], {**clear, self.accepted: jobs[0].job_id}
+
+    async def _parent(self, visitor_id: str, continues: str, card: Card, given: Mapping[str, Any]) -> Job | None:
+        """The job that the next one continues, as long as the picture that was taken from it is in the form."""
+        job_id, _, digest = continues.partition(" ")
+        picture = given.get(card.picture.name) if card.picture else None
+        if not digest or digest not in {named.digest for named in files_in(picture)}:
+            return None
+        try:
+            return await self._engine.job(visitor_id, job_id)
+        except JobNotFound:  # deleted since: its picture is still here
+            return None
+
+    async def go_on(
+        self, visitor_id: str, job_id: str, at_s: float | None, model_id: str, request: gr.Request
+    ) -> Update:
+        """Fill the form of a model that takes a picture with the last good frame of a job's video, or the one that is shown at
+        `at_s` seconds, and with its prompt. Raises `DreaminaError`."""
+        words = self._callers.words(request)
+        job = await self._engine.job(visitor_id, job_id)
+        card = self._engine.models.taking_picture(model_id, job.model_id)
+        assert card is not None
+        assert card.picture is not None
+        form = self.forms.of(card.model_id)
+        update = self.fill({card.prompt.name: job.prompt} if card.prompt else {}, card.model_id)
+        origin = words.say("continue.origin", prompt=job.prompt[:PROMPT_MOST])
+        frame = self._engine.frame(visitor_id, job, at_s, card.picture, address=self._callers.address(request))
+        update |= await self.put_file(form, card.picture, "", request, frame, origin=origin)
+        taken = next(files_in(update.get(form.controls[card.picture.name], "").split("\n")), None)
+        return update | {self.continues: f"{job_id} {taken.digest}" if taken else ""}
 
     def show_visitor_problem(self, request: gr.Request) -> Update:
         """Show a request without a known visitor, when the page opens, the error that a click would get."""
@@ -183,7 +219,18 @@ class Compose:
             return {self.refusal: problem_html(self._callers.words(request).sentence(error))}
         seed = self.forms.of(job.model_id).card.field("seed") if new_seed else None
         others = {"seed": seed.default} if seed else {}
-        return {self.refusal: gr.update(value="", visible=False), **self.fill({**job.payload, **others}, job.model_id)}
+        return {
+            self.refusal: gr.update(value="", visible=False),
+            self.continues: await self._continued_by(job),
+            **self.fill({**job.payload, **others}, job.model_id),
+        }
+
+    async def _continued_by(self, job: Job) -> str:
+        """What `continues` holds for a job that is made like this one: the same parent."""
+        card, parent = self.forms.of(job.model_id).card, await self._engine.history.parent(job)
+        picture = job.payload.get(card.picture.name) if card.picture else None
+        named = next(files_in(picture), None)
+        return f"{parent.job_id} {named.digest}" if parent and named else ""
 
     async def fill_from_file(self, path: str, request: gr.Request) -> Update:
         """Fill the form with the settings in a file; a file without settings changes nothing."""
@@ -218,12 +265,12 @@ class Compose:
         return handle
 
     async def put_file(
-        self, form: Form, field: Field, content: str, request: gr.Request, adding: Awaitable[Added]
+        self, form: Form, field: Field, content: str, request: gr.Request, adding: Awaitable[Added], *, origin: str = ""
     ) -> Update:
         """Put a file into a field, or say what is wrong with it."""
         name = field.name
         shown = {"control": form.controls[name], "problem": form.problems[name], "note": form.notes[name]}
-        return await file_update(field, content, adding, self._callers.words(request), **shown)
+        return await file_update(field, content, adding, self._callers.words(request), origin=origin, **shown)
 
     def fill_from_link(self, query: Mapping[str, str], words: Words) -> Update:
         """Fill the form with the settings in a link; a value that does not fit is reported and left out."""

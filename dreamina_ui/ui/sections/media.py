@@ -38,8 +38,12 @@ async def file_update(
     control: Component,
     problem: Component,
     note: Component,
+    origin: str = "",
 ) -> dict[Any, Any]:
-    """Put a file into a field, behind those that are there where it takes several; or say what is wrong with it."""
+    """Put a file into a field, behind those that are there where it takes several; or say what is wrong with it.
+
+    `origin` is a sentence that says where the file comes from.
+    """
     try:
         added = await adding
     except (VisitorUnknown, VisitorLost) as error:
@@ -52,7 +56,7 @@ async def file_update(
     if field.most_items is not None:
         lines = lines[: field.most_items - 1]
     size = {"width": added.measures.width, "height": added.measures.height}
-    said = " ".join(words.say(f"input.note.{each}", **size) for each in added.notes)
+    said = " ".join(filter(None, [origin, *(words.say(f"input.note.{each}", **size) for each in added.notes)]))
     return {
         control: "\n".join([*lines, added.text]),
         problem: gr.update(value="", visible=False),

@@ -12,7 +12,9 @@ from dreamina_ui.cards.links import link_of
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
+from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.gradio_internals import SavedVideo, kept_text, value_in
+from dreamina_ui.ui.html.chain import chain_html
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import (
@@ -59,6 +61,7 @@ class Stage:
         self.undecodable = gr.HTML("", visible=False, elem_id="undecodable", js_on_load=None)
         self.status = gr.HTML("", visible=False, elem_id="status", js_on_load=None)
         self.variations = gr.HTML("", visible=False, elem_id="variation-grid", js_on_load=VARIATIONS_SCRIPT)
+        self.chain = gr.HTML("", visible=False, elem_id="chain", js_on_load=None)
         with gr.Group(visible=False, elem_id="uncertain") as self.uncertain, gr.Row(equal_height=True):
             self.request_id = gr.Textbox(
                 label=fixed.text("adopt.field"),
@@ -75,15 +78,12 @@ class Stage:
         )
         with gr.Row(elem_classes="stage-actions", visible=False) as self.actions:
             self.links = gr.HTML("", elem_id="links", js_on_load=None)
+            # These two are shown for a video, where a model takes a picture.
+            self.go_on = gr.Button(fixed.text("continue"), elem_id="continue", size="sm", min_width=80, visible=False)
             self.reuse = gr.Button(fixed.text("reuse"), elem_id="reuse", size="sm", min_width=80)
             self.new_seed = gr.Button(fixed.text("new_seed"), elem_id="new-seed", size="sm", min_width=80)
-            # Shown where a model takes a picture.
             self.use_frame = gr.Button(
-                fixed.text("use_frame"),
-                elem_id="use-frame",
-                size="sm",
-                min_width=80,
-                visible=any(field.media == "image" for card in engine.models for field in card.fields),
+                fixed.text("use_frame"), elem_id="use-frame", size="sm", min_width=80, visible=False
             )
             self.delete = gr.Button(fixed.text("delete"), elem_id="delete", size="sm", min_width=80)
         self.facts = gr.HTML("", visible=False, elem_id="facts", js_on_load=None)
@@ -97,12 +97,21 @@ class Stage:
 
     @property
     def outputs(self) -> list[Any]:
-        shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.facts, self.links]
-        return [*shown, self.actions, self.uncertain, self.resume, self.adoption]
+        shown = [self.screen, self.player, self.undecodable, self.status, self.variations, self.chain, self.facts]
+        return [
+            *shown,
+            self.links,
+            self.go_on,
+            self.use_frame,
+            self.actions,
+            self.uncertain,
+            self.resume,
+            self.adoption,
+        ]
 
     @property
     def later(self) -> list[Any]:
-        return [self.screen, self.undecodable, self.status, self.variations, self.facts]
+        return [self.screen, self.undecodable, self.status, self.variations, self.chain, self.facts]
 
     def connect(self, quiet: dict[str, Any]) -> None:
         by_id, changed = [self.current, self.request_id], [self.adoption, self.again_for]
@@ -129,6 +138,8 @@ class Stage:
                 # What shows posters; the player has none, and goes on.
                 pictured = await self._state_update(job, words, zone)
                 update |= {part: pictured[part] for part in (self.screen, self.facts)}
+            if shown is not None and shown.poster_due and not job.poster_due:
+                update |= await self._chain_update(job, words)
             yield update, job, Progress.of(jobs)
             shown = job
 
@@ -152,6 +163,7 @@ class Stage:
             self.undecodable: "",
             self.status: "",
             self.variations: "",
+            self.chain: "",
             self.facts: "",
             self.links: "",
             self.actions: gr.update(visible=False),
@@ -218,8 +230,13 @@ class Stage:
         files = await self._files(job, zone)
         main = playable(files) or (files[0] if files else None)
         addresses = addresses_html(job, words) if files else ""
+        takes_frame = self._engine.models.taking_picture() is not None
+        has_frame = takes_frame and any(file.kind.family is Family.VIDEO for file in files)
         return {
             **self._screen_update(job, files, words),
+            **await self._chain_update(job, words),
+            self.go_on: gr.update(visible=has_frame),
+            self.use_frame: gr.update(visible=has_frame),
             self.facts: _others_html(job, files, words) + addresses + facts_html(job, words),
             self.links: actions_html(job, files, main, self._link(job), words),
             self.actions: gr.update(visible=job.ended),
@@ -227,6 +244,9 @@ class Stage:
             self.resume: gr.update(visible=job.can_resume),
             self.adoption: gr.update(value="", visible=False),
         }
+
+    async def _chain_update(self, job: Job, words: Words) -> Update:
+        return {self.chain: chain_html(job, await self._engine.history.chain(job), words)}
 
     def _screen_update(self, job: Job, files: Sequence[Shown], words: Words) -> Update:
         """The player with a video, or the screen instead of it."""
