@@ -9,6 +9,8 @@
     ├── CollectionNotFound      no such collection, or another visitor's
     ├── CollectionFull          more videos than may be in a collection; nothing was changed
     ├── TooManyCollections      more collections than a visitor may have; nothing was changed
+    ├── ShelfFull               more prompts than a visitor's shelf holds; nothing was changed
+    ├── NotOnShelf              no such prompt on the shelf, or another visitor's
     ├── VoteNotFound            no such vote, or another presenter's
     ├── VoteSize                too few videos for a vote, or too many
     ├── ChoiceUnclear           a ballot that does not choose; it was not counted
@@ -103,6 +105,7 @@ __all__ = [
     "NotAllSaved",
     "NotAnOutput",
     "NotMade",
+    "NotOnShelf",
     "NotReadable",
     "OutcomeUnknown",
     "OutputRefused",
@@ -114,6 +117,7 @@ __all__ = [
     "RequestTaken",
     "ServiceError",
     "SettingError",
+    "ShelfFull",
     "StoreError",
     "StoreUnavailable",
     "StoreUnusable",
@@ -209,6 +213,16 @@ class TooManyCollections(DreaminaError):
     """A visitor may have `limit` collections."""
 
     code = "too_many_collections"
+
+
+class NotOnShelf(DreaminaError):
+    code = "not_on_shelf"
+
+
+class ShelfFull(DreaminaError):
+    """`limit` prompts fit on a visitor's shelf."""
+
+    code = "shelf_full"
 
 
 class VoteNotFound(DreaminaError):

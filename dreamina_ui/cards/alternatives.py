@@ -15,6 +15,8 @@ __all__ = ["COUNT_MOST", "DEPTH_MOST", "JSON_TRIES", "Alternatives", "as_it_stan
 
 DEPTH_MOST = 20
 """Alternatives that are nested deeper are not read."""
+READ_MOST = 50_000
+"""Characters of a prompt that is read; no model takes a longer one, and to read a megabyte of braces takes two seconds."""
 COUNT_MOST = 10**15
 """The highest count; it stands for any greater number."""
 JSON_TRIES = 20
@@ -89,6 +91,8 @@ def read(prompt: str) -> Alternatives:
     A doubled brace that closes stands for itself outside of alternatives, after a doubled one that opens, and where nothing is
     open but one pair; else each of the two closes one pair, so that alternatives can end together.
     """
+    if len(prompt) > READ_MOST:
+        return Alternatives((prompt,))
     opened = [_Open()]
     at = start = tries = 0
 

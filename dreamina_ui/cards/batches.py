@@ -16,7 +16,7 @@ from dreamina_ui.cards.alternatives import JSON_TRIES, end_of_json, read
 from dreamina_ui.cards.encodings import WORKBOOKS, decoded, readings_of
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.models import MODEL, Models
-from dreamina_ui.cards.names import field_named, field_probably_meant
+from dreamina_ui.cards.names import field_named, field_probably_meant, same_name
 from dreamina_ui.cards.plans import (
     BATCH_MOST,
     PLAN_PROBLEMS,
@@ -118,8 +118,9 @@ def plan_csv(
     models: Models | None = None,
     files: Mapping[str, str] | None = None,
     comma: bool = False,
+    most: int = BATCH_MOST,
 ) -> Plan:
-    """One job for each row of a table whose first row names fields of the models, and maybe `model`.
+    """One job for each row of a table whose first row names fields of the models, and maybe `model`, and what a row is called.
 
     A row is of the model that it names, one of `models`, and else of the model of `card`, whose values are those in `shared`.
     `data` is UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs separate cells, or what a line such as
@@ -158,13 +159,14 @@ def plan_csv(
     if not header:
         return refused(heading, "empty" if header is not None else "quotes")
     others = ((line, cells) for line, cells in records if cells != header)  # joined files have it several times
-    rows = list(islice(others, BATCH_MOST))
+    rows = list(islice(others, most))
     if beyond := sum(1 for _ in others):
-        return too_many(len(rows) + beyond)
+        return too_many(len(rows) + beyond, most=most)
     width = len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)))
     filled = max((len(cells) for _, cells in rows if cells and len(cells) <= width), default=0)
     header += [""] * (filled - len(header))  # columns without a name
     of_model = None if models.have_field_model else _model_column(header)
+    of_name = next((at for at, name in enumerate(header) if same_name(name, models.column_of_names)), None)
     cards, problems = _cards(card, models, rows, of_model)
     used = each_model(cards.values()) or [card]
     filled_in = {each.model_id: set[int]() for each in used}
@@ -173,7 +175,7 @@ def plan_csv(
             filled_in[cards[line].model_id].update(at for at, cell in enumerate(cells or ()) if cell)
     if len(header) > COLUMNS_MOST:
         return refused(heading, "too_many_cells", given=len(header), limit=len(card.fields))
-    columns, twice = _columns(used, heading, header, filled_in, of_model)
+    columns, twice = _columns(used, heading, header, filled_in, of_model, of_name)
     if not any(any(each) for each in columns.fields.values()):
         return refused(heading, "no_header", allowed=_names(used, models))
     if twice or problems:
@@ -192,15 +194,20 @@ def plan_csv(
         problems.append(LineProblem(too_long[0], None, "too_many_cells", facts))
     problems += [LineProblem(line, None, "quotes") for line, cells in rows if cells is None]
     wanted = [
-        Wanted(line, cards[line], _row(columns.fields[cards[line].model_id], cells, comma, files or {}))
+        Wanted(
+            line,
+            cards[line],
+            _row(columns.fields[cards[line].model_id], cells, comma, files or {}),
+            cells[of_name] if of_name is not None and of_name < len(cells) else "",
+        )
         for line, cells in rows
         if cells is not None and len(cells) <= len(header)
     ]
-    expanded = each_prompt(wanted)
+    expanded = each_prompt(wanted, most=most)
     if isinstance(expanded, Plan):
         return expanded
     wanted, notes = expanded
-    return planned(wanted, shared, problems, first=card, notes=notes)
+    return planned(wanted, shared, problems, first=card, notes=notes, most=most)
 
 
 def plan_sweep(
@@ -393,14 +400,19 @@ class _Columns:
 
 
 def _columns(
-    cards: Sequence[Card], line: int, header: Sequence[str], filled: Mapping[str, set[int]], of_model: int | None
+    cards: Sequence[Card],
+    line: int,
+    header: Sequence[str],
+    filled: Mapping[str, set[int]],
+    of_model: int | None,
+    of_name: int | None,
 ) -> tuple[_Columns, list[LineProblem]]:
     """The columns of a header for the models of the rows; those `filled` have a value in some row of the model."""
     fields: dict[str, list[Field | None]] = {card.model_id: [] for card in cards}
     twice: dict[str, LineProblem] = {}
     for at, name in enumerate(header):
         for card in cards:
-            column = field_named(card.fields, name) if at != of_model else None
+            column = field_named(card.fields, name) if at not in (of_model, of_name) else None
             is_again = of_model is not None and at > of_model and column is None and _is_model(name)
             if is_again or (column is not None and column in fields[card.model_id]):
                 named = MODEL if column is None else column
@@ -411,12 +423,14 @@ def _columns(
     taken: dict[str, dict[str, Field]] = {card.model_id: {} for card in cards}
     left_out: dict[str, list[str]] = {card.model_id: [] for card in cards}
     for at, name in enumerate(header):
-        is_known = at == of_model or any(of_card[at] is not None for of_card in fields.values())
+        if at in (of_model, of_name):
+            continue
+        is_known = any(of_card[at] is not None for of_card in fields.values())
         for card in cards:
             columns = fields[card.model_id]
             # What a model does not have matters where one of its rows has a value.
             is_needed = at in filled[card.model_id] if is_known or not name else True
-            if at == of_model or columns[at] is not None or not is_needed:
+            if columns[at] is not None or not is_needed:
                 continue
             free = [field for field in card.fields if field not in columns]
             meant = field_probably_meant(free, name, card.prompt) if name else None

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.names import same_name, similar_name
+from dreamina_ui.cards.names import field_named, same_name, similar_name
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import CardError, InvalidInput
@@ -58,6 +58,11 @@ class Models:
     def have_field_model(self) -> bool:
         """Whether a model has a field of its own that is called as what names a model."""
         return any(card.field(MODEL.name) for card in self)
+
+    @property
+    def column_of_names(self) -> str:
+        """What heads the column of a table that names its rows; no field of a model is called like this."""
+        return "name" if field_named((field for _, field in self.fields), "name") is None else "shelf_name"
 
     def get(self, model_id: str) -> Card | None:
         return self._cards.get(model_id)

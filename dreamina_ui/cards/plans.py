@@ -128,10 +128,11 @@ class NotTaken:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One video of a batch: its model, and the checked payload."""
+    """One video of a batch: its model, and the checked payload; and what its row calls it, which the batch does not need."""
 
     card: Card
     payload: dict[str, Any]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +160,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One video that is asked for: its line, its model, and the values of its own."""
+    """One video that is asked for: its line, its model, the values of its own, and maybe a name."""
 
     line: int
     card: Card
     values: Mapping[str, Any]
+    name: str = ""
 
 
 def each_model(cards: Iterable[Card]) -> list[Card]:
@@ -225,10 +227,11 @@ def planned(
     first: Card,
     not_taken: Sequence[NotTaken] = (),
     notes: Sequence[LineProblem] = (),
+    most: int = BATCH_MOST,
 ) -> Plan:
     """The plan of these videos. `shared` are the values that all have, of which those of the model `first` count first."""
-    if len(rows) > BATCH_MOST:
-        return too_many(len(rows))
+    if len(rows) > most:
+        return too_many(len(rows), most=most)
     if not rows and not problems:
         return refused(0, "empty")
     with within(PLAN_S):
@@ -243,7 +246,7 @@ def planned(
 
 
 def each_prompt(
-    rows: Sequence[Wanted], as_they_stand: Collection[int] = ()
+    rows: Sequence[Wanted], as_they_stand: Collection[int] = (), *, most: int = BATCH_MOST
 ) -> tuple[list[Wanted], list[LineProblem]] | Plan:
     """The videos with each alternative of their prompts, and notes about them; or a refusal, where these are too many.
 
@@ -251,9 +254,9 @@ def each_prompt(
     """
     found = [_alternatives_of(row) if row.line not in as_they_stand else None for row in rows]
     counts = [each.count if each else 1 for each in found]
-    if (count := sum(counts)) > BATCH_MOST:
-        line = next((row.line for row, own in zip(rows, counts, strict=True) if own > BATCH_MOST), 0)
-        return too_many(count, line)
+    if (count := sum(counts)) > most:
+        line = next((row.line for row, own in zip(rows, counts, strict=True) if own > most), 0)
+        return too_many(count, line, most=most)
     expanded: list[Wanted] = []
     lines: dict[str, list[int]] = {}
     for row, alternatives in zip(rows, found, strict=True):
@@ -263,7 +266,7 @@ def each_prompt(
         if alternatives.problem:
             lines.setdefault(alternatives.problem, []).append(row.line)
         name = row.card.prompt.name
-        texts = alternatives.prompts(BATCH_MOST)
+        texts = alternatives.prompts(most)
         expanded += [dataclasses.replace(row, values={**row.values, name: text}) for text in texts]
     return expanded, [note_of(problem, of_problem) for problem, of_problem in lines.items()]
 
@@ -279,9 +282,9 @@ def _alternatives_of(row: Wanted) -> Alternatives | None:
     return read(given) if isinstance(given, str) else None
 
 
-def too_many(count: int, line: int = 0) -> Plan:
+def too_many(count: int, line: int = 0, *, most: int = BATCH_MOST) -> Plan:
     """The refusal of so many videos."""
-    return refused(line, "too_many", given=given_count(count), limit=BATCH_MOST)
+    return refused(line, "too_many", given=given_count(count), limit=most)
 
 
 def given_count(count: int) -> Fact:
@@ -301,7 +304,7 @@ def _checked(
         if faults:
             continue
         try:
-            videos.append(Planned(card, card.validate(values)))
+            videos.append(Planned(card, card.validate(values), row.name))
         except InvalidInput as fault:  # the values are valid alone, but not together
             found.append((card, _problem(card, row.line, fault, card.fields[0].name)))
     return videos, found

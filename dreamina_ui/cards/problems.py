@@ -41,6 +41,7 @@ PROBLEMS = (
     "not_data",
     "no_frame",
     "name_taken",
+    "name_on_shelf",
     "file_kind",
     "file_size",
     "file_full",

@@ -18,10 +18,10 @@ def field_names(cards: Iterable[Card]) -> list[str]:
     return list(dict.fromkeys(field.name for card in cards for field in card.fields))
 
 
-def written_table(models: Models, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def written_table(models: Models, rows: Sequence[tuple[str, Mapping[str, Any]]], called: Sequence[str] = ()) -> str:
     """CSV with a row for the model's id and the settings of each video; `model` is a column where there are several models.
 
-    A model need not be one of `models` any more.
+    A model need not be one of `models` any more. With `called`, the first column has what each row is called.
     """
     cards = [card for card in map(models.get, dict(rows)) if card is not None]
     names = list(dict.fromkeys([*field_names(cards), *(name for _, payload in rows for name in payload)]))
@@ -35,7 +35,7 @@ def written_table(models: Models, rows: Sequence[tuple[str, Mapping[str, Any]]])
         }
         _write_literally(card, cells)
         table.append((model_id, cells))
-    return _written(models, names, table)
+    return _written(models, names, table, called)
 
 
 def written_example(models: Models) -> str:
@@ -57,11 +57,16 @@ def _write_literally(card: Card | None, cells: dict[str, str]) -> None:
         cells[card.prompt.name] = literal(cells[card.prompt.name])
 
 
-def _written(models: Models, names: Sequence[str], rows: Sequence[tuple[str, Mapping[str, str]]]) -> str:
-    has_models = len(models) > 1 and not models.have_field_model
+def _written(
+    models: Models, names: Sequence[str], rows: Sequence[tuple[str, Mapping[str, str]]], called: Sequence[str] = ()
+) -> str:
+    is_several = len(models) > 1 or any(models.get(model_id) is None for model_id, _ in rows)
+    has_models = is_several and not models.have_field_model
     file = io.StringIO(newline="")
     table = csv.writer(file)
-    table.writerow([*([MODEL.name] if has_models else []), *names])
-    for model_id, cells in rows:
-        table.writerow([*([model_id] if has_models else []), *(cells.get(name, "") for name in names)])
+    own = [models.column_of_names] if called else []
+    table.writerow([*own, *([MODEL.name] if has_models else []), *names])
+    for at, (model_id, cells) in enumerate(rows):
+        own = [called[at]] if called else []
+        table.writerow([*own, *([model_id] if has_models else []), *(cells.get(name, "") for name in names)])
     return file.getvalue()

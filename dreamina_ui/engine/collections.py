@@ -7,27 +7,23 @@ import asyncio
 import logging
 import re
 import secrets
-import unicodedata
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dreamina_ui.clock import Clock
+from dreamina_ui.engine.plain_names import NAME_MOST, plain_name
 from dreamina_ui.errors import CollectionFull, CollectionNotFound, InvalidInput
 from dreamina_ui.jobs import Job
-from dreamina_ui.media.collection_records import CollectionRecords
 from dreamina_ui.media.moves import Moves
+from dreamina_ui.media.row_records import RowRecords
 from dreamina_ui.storage.collection_store import COLLECTED_MOST, Collection, CollectionStore
 from dreamina_ui.storage.job_store import can_be_an_id
 
 __all__ = ["NAME_MOST", "Collection", "Collections", "rebuild_collections"]
 
 log = logging.getLogger(__name__)
-NAME_MOST = 80
-"""Characters of a name."""
 LINK_ID = re.compile(r"[0-9a-f]{32}")
-_JOINERS = "\u200c\u200d"
-"""Invisible letters that belong to a script's spelling, and to emoji."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +35,7 @@ class Collections:
     """
 
     store: CollectionStore
-    records: CollectionRecords
+    records: RowRecords
     clock: Clock
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -69,14 +65,14 @@ class Collections:
         made = Collection(
             collection_id=secrets.token_hex(16),
             visitor_id=visitor_id,
-            name=_plain_name(name),
+            name=plain_name(name),
             created_at=self.clock.now(),
         )
         return await self._keep(self.store.create(made))
 
     async def collect(self, visitor_id: str, name: str, job_ids: Sequence[str]) -> Collection:
         """Put videos into the collection of this name, which is made if there is none. Raises as `create` and `add` do."""
-        plain = _plain_name(name)
+        plain = plain_name(name)
         named = (one for one in await self.listed(visitor_id) if one.name.casefold() == plain.casefold())
         if one := next(named, None):
             return await self.add(visitor_id, one.collection_id, job_ids)
@@ -89,7 +85,7 @@ class Collections:
 
     async def rename(self, visitor_id: str, collection_id: str, name: str) -> Collection:
         """Raises `InvalidInput` as `create` does."""
-        return await self._keep(self.store.rename(visitor_id, _id(collection_id), _plain_name(name)))
+        return await self._keep(self.store.rename(visitor_id, _id(collection_id), plain_name(name)))
 
     async def add(self, visitor_id: str, collection_id: str, job_ids: Sequence[str]) -> Collection:
         """Put finished videos at the end, each once.
@@ -172,7 +168,7 @@ def _collection_from(collection_id: str, values: Mapping[str, Any]) -> Collectio
         return Collection(
             collection_id=collection_id,
             visitor_id=str(values["visitor_id"]),
-            name=_plain_name(values["name"]),
+            name=plain_name(values["name"]),
             link_id=values["link_id"] if LINK_ID.fullmatch(values["link_id"] or "") else None,
             created_at=float(values["created_at"]),
             share_ids=tuple(dict.fromkeys(map(str, values["share_ids"]))),
@@ -189,25 +185,3 @@ def _id(collection_id: object) -> str:
 
 def _ids(job_ids: Sequence[str]) -> list[str]:
     return list(filter(can_be_an_id, job_ids))
-
-
-def _plain_name(name: object) -> str:
-    """The name on one line, without what is invisible or turns the direction of other texts. Raises `InvalidInput`."""
-    if not isinstance(name, str):
-        raise InvalidInput("name", "not_text", "name: no text", given=type(name).__name__)
-    visible = "".join(map(_visible, unicodedata.normalize("NFC", name[: NAME_MOST * 100])))
-    plain = " ".join(visible.split())
-    if not any(letter not in _JOINERS and not unicodedata.combining(letter) for letter in plain):
-        raise InvalidInput("name", "missing", "name: nothing in it")
-    if len(plain) > NAME_MOST:
-        raise InvalidInput("name", "too_long", "name: too long", given=max(len(plain), len(name)), limit=NAME_MOST)
-    return plain
-
-
-def _visible(letter: str) -> str:
-    kind = unicodedata.category(letter)
-    if kind in ("Cc", "Zl", "Zp"):
-        return " "
-    if kind == "Cf" and letter not in _JOINERS and not "\U000e0020" <= letter <= "\U000e007f":  # the last are of flags
-        return ""
-    return "" if kind in ("Cs", "Co", "Cn") else letter

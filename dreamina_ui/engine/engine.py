@@ -29,6 +29,7 @@ from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
+from dreamina_ui.engine.shelf import Shelf, rebuild_shelf
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
@@ -38,13 +39,13 @@ from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
-from dreamina_ui.media.collection_records import CollectionRecords
 from dreamina_ui.media.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
 from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
+from dreamina_ui.media.row_records import RowRecords
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.balances import Balances
 from dreamina_ui.runcomfy.client import RunComfy
@@ -56,6 +57,7 @@ from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.leases import LEASE_S, Leases
 from dreamina_ui.storage.maintenance import empty_bin
+from dreamina_ui.storage.shelf_store import ShelfStore
 from dreamina_ui.storage.vote_store import VoteStore
 from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
@@ -256,7 +258,14 @@ class Engine:
         )
         self.collections = Collections(
             store=CollectionStore(self.database),
-            records=CollectionRecords(settings.data_dir / "collections", records),
+            records=RowRecords(settings.data_dir / "collections", "collection", records),
+            clock=clock,
+        )
+        self.shelf = Shelf(
+            store=ShelfStore(self.database),
+            records=RowRecords(settings.data_dir / "shelf", "shelf", records),
+            models=models,
+            inputs=inputs,
             clock=clock,
         )
         self._starring = asyncio.Lock()
@@ -272,6 +281,7 @@ class Engine:
             stack.push_async_callback(self._derived.aclose)
             await rebuild(self.store, self.library, self._records, self._moves)
             await rebuild_collections(self.collections, self._moves)
+            await rebuild_shelf(self.shelf, self._moves)
             await stack.enter_async_context(self._budget)
             await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.webhooks)

@@ -86,7 +86,7 @@ class History:
         """Move the history of a visitor to the one that it has become; False if it has to be tried again: the database is away,
         or the disk is full. What waits unsent for the former visitor's own key is cancelled."""
         try:
-            if await self.queries.listed(former, limit=1):
+            if await self.queries.has_any(former):
                 await asyncio.to_thread(self.moves.add, former, visitor_id)
             await self.queries.follow(former, visitor_id, self.clock.now())
         except (StoreError, OSError):

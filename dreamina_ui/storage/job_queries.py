@@ -20,6 +20,7 @@ from dreamina_ui.storage.job_rows import (
     jobs,
     move_rows,
     remove_rows,
+    shelf,
 )
 from dreamina_ui.storage.webhook_events import move_addresses
 
@@ -229,6 +230,16 @@ class JobQueries:
         """Take jobs out of the bin. Returns their count."""
         return await self._mark(visitor_id, job_ids, None)
 
+    async def has_any(self, visitor_id: str) -> bool:
+        """Whether the visitor has jobs outside the bin, collections, or anything on the shelf."""
+        tables = (jobs, collections, shelf)
+        conditions = {table: [table.c.visitor_id == visitor_id] for table in tables}
+        conditions[jobs].append(jobs.c.deleted_at.is_(None))
+        queries = [sa.select(table.c.visitor_id).where(*conditions[table]).limit(1) for table in tables]
+        return await self._database.read(
+            lambda connection: any(connection.scalar(query) is not None for query in queries)
+        )
+
     async def follow(self, former: str, visitor_id: str, now: float) -> None:
         """Give a visitor the history, the used allowance and the block of the one that it was before.
 
@@ -282,17 +293,24 @@ class JobQueries:
         return await self._database.read(lambda connection: connection.execute(_IS_SHOWN, values).first() is not None)
 
     async def has_file(self, visitor_id: str, digest: str) -> bool:
-        """Whether a job of this visitor, in the bin or not, was made with the file of this digest."""
-        named = jobs.c.payload.contains(f"#{digest}", autoescape=True)
-        query = sa.select(jobs.c.job_id).where(jobs.c.visitor_id == visitor_id, named).limit(1)
-        return await self._database.read(lambda connection: connection.scalar(query)) is not None
+        """Whether a job of this visitor, in the bin or not, was made with the file of this digest, or the shelf names it."""
+        queries = [
+            sa.select(table.c.visitor_id)
+            .where(table.c.visitor_id == visitor_id, table.c.payload.contains(f"#{digest}", autoescape=True))
+            .limit(1)
+            for table in (jobs, shelf)
+        ]
+        return await self._database.read(
+            lambda connection: any(connection.scalar(query) is not None for query in queries)
+        )
 
     async def files(self) -> set[str]:
-        """The digests of the files that jobs were made with."""
-        query = sa.select(jobs.c.payload).where(jobs.c.payload.contains("upload:"))
+        """The digests of the files that jobs were made with, or that shelves name."""
+        queries = [sa.select(table.c.payload).where(table.c.payload.contains("upload:")) for table in (jobs, shelf)]
 
         def work(connection: sa.Connection) -> set[str]:
-            return {named.digest for payload in connection.scalars(query) for named in files_in(json.loads(payload))}
+            payloads = (payload for query in queries for payload in connection.scalars(query))
+            return {named.digest for payload in payloads for named in files_in(json.loads(payload))}
 
         return await self._database.read(work)
 

@@ -22,6 +22,7 @@ __all__ = [
     "own_keys",
     "remove_rows",
     "search_values",
+    "shelf",
     "values_of",
     "write_row",
 ]
@@ -92,6 +93,17 @@ collections = sa.table(
 )
 collected = sa.table(
     "collected", sa.column("collection_id", sa.Text), sa.column("share_id", sa.Text), sa.column("place", sa.Integer)
+)
+
+shelf = sa.table(
+    "shelf",
+    sa.column("shelf_id", sa.Text),
+    sa.column("visitor_id", sa.Text),
+    sa.column("name", sa.Text),
+    sa.column("model_id", sa.Text),
+    sa.column("payload", sa.Text),
+    sa.column("created_at", sa.Double),
+    sa.column("deleted_at", sa.Double),
 )
 
 _BOOLEANS = ("cancel_requested", "dismissed", "paused", "own_key", "poster_due", "starred")
@@ -206,8 +218,8 @@ _REMEMBER = sa.text(
 
 
 def move_rows(connection: sa.Connection, former: str, visitor_id: str) -> None:
-    """Give a visitor the jobs, the collections and the used ids of another one, who pays with no own key any more."""
-    for table in (jobs, collections):
+    """Give a visitor the jobs, the collections, the shelf and the used ids of another one, who pays with no own key any more."""
+    for table in (jobs, collections, shelf):
         connection.execute(sa.update(table).where(table.c.visitor_id == former).values(visitor_id=visitor_id))
     connection.execute(_MOVE_USED, {"former": former, "visitor_id": visitor_id})
     connection.execute(sa.delete(used_ids).where(used_ids.c.visitor_id == former))

@@ -276,6 +276,15 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX collected_by_share ON collected (share_id)",
         ),
     ),
+    Migration(
+        # Prompts with their settings that a visitor has named. Those that were deleted stay a while, for the undo.
+        "0018_shelf",
+        (
+            "CREATE TABLE shelf (shelf_id TEXT PRIMARY KEY, visitor_id TEXT NOT NULL, name TEXT NOT NULL, "
+            "model_id TEXT NOT NULL, payload TEXT NOT NULL, created_at DOUBLE PRECISION NOT NULL, deleted_at DOUBLE PRECISION)",
+            "CREATE INDEX shelf_by_visitor ON shelf (visitor_id)",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

@@ -64,8 +64,8 @@ SESSIONS_MOST, UPLOADS_MOST = 2000, 500
 """Sessions whose page was changed in a way that Gradio has to remember, and uploads whose progress it tells."""
 BRINGS_KEY = "save_key"
 """The function that takes a visitor's own key."""
-LONG_TEXTS = ("batch-lines",)
-"""Elements of the page that hold a whole batch."""
+LONG_TEXTS = ("batch-lines", "shelf-table")
+"""Elements of the page that hold a whole batch, or a table."""
 DISPLAY_PROPERTIES = frozenset({"__type__", "value", "visible", "interactive"})
 """An update of only these needs no new component; others (choices, bounds) are needed when input is read."""
 SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
@@ -405,7 +405,7 @@ def _defaults(event: BlockFunction) -> Sequence[Any]:
     asked = list(inspect.signature(event.fn).parameters.values())[: len(event.inputs)] if event.fn else []
     given = [parameter.default for parameter in asked]
     first = max((index + 1 for index, value in enumerate(given) if value is inspect.Parameter.empty), default=0)
-    return given[first:]
+    return tuple(given[first:])
 
 
 def _public_name(event: BlockFunction) -> str | None:

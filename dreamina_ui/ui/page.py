@@ -26,6 +26,7 @@ from dreamina_ui.ui.sections.batch import Batch
 from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import Draws, History
 from dreamina_ui.ui.sections.media import media_words_html
+from dreamina_ui.ui.sections.shelf import ShelfDialog
 from dreamina_ui.ui.sections.stage import Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -70,6 +71,7 @@ class Page:
                 self.examples = self._build_examples(fixed)
             with gr.Tab(fixed.text("tab.batch"), id="batch"):
                 self.batch = Batch(engine, callers, fixed, picker)
+        self.shelf = ShelfDialog(engine, callers, self.compose, self.batch)
         self.history = History(engine, callers, fixed)
         self.words = gr.HTML(
             fixed.fragment("words", lambda words: keys_html(words) + connection_html(words) + media_words_html(words)),
@@ -99,6 +101,7 @@ class Page:
         compose.connect(quiet)
         stage.connect(quiet)
         history.connect(quiet)
+        self.shelf.connect(quiet)
         drafted = {**compose.forms.drafted, "continues": compose.continues}
         keep_draft(blocks, "form", drafted, compose.accepted)
         keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,55 @@ async def test_no_event_of_the_page_gives_or_takes_a_foreign_collection(tmp_path
         assert "Only ann&#39;s" in shown
 
 
+SHELF_ACTS = ("open", "save", "rename", "delete", "undo", "export", "no such act")
+
+
+async def on_shelf(page: Page, request: gr.Request, shelf_id: Any, act: Any, value: Any = "Mine") -> list[Any]:
+    """What every event of the shelf answers about one of its prompts."""
+    event = gr.EventData(None, {"do": act, "id": shelf_id, "name": value, "words": value if act != "open" else ""})
+    form = [value] * len(page.compose.price_inputs)
+    return [
+        await page.shelf.act_on_shelf(request, event, *form),
+        await page.shelf.use_kept(event, request),
+        await page.shelf.put_into_batch(request, event, *[None] * len(page.batch.planning_inputs)),
+        await page.shelf.take_in_table(value, gr.EventData(None, {"agreed": value}), request),
+    ]
+
+
+async def test_no_event_of_the_page_gives_or_takes_a_foreign_shelf(tmp_path: Path) -> None:
+    """By the id of what is on ann's shelf, bob gets none of it into form, batch or table, and changes nothing."""
+    async with paged(tmp_path) as (rig, _, page):
+        one = await rig.engine.shelf.keep("ann", "Only ann's", rig.engine.card.model_id, {**VALUES, "prompt": PROMPT})
+        for act in SHELF_ACTS:
+            answers = repr(await on_shelf(page, request_of("bob"), one.shelf_id, act))
+            assert PROMPT not in answers
+            assert "Only ann" not in answers
+            assert "This is not on your shelf." in answers
+        assert await rig.engine.shelf.listed("ann") == [one]
+        assert PROMPT in repr(await on_shelf(page, request_of("ann"), one.shelf_id, "open", "ann"))
+
+
+async def test_a_prompt_for_a_model_that_is_gone_fills_what_fits(tmp_path: Path) -> None:
+    """The default model's form, with one sentence; the batch takes no such row."""
+    async with paged(tmp_path) as (rig, _, page):
+        one = await rig.engine.shelf.keep("ann", "Old", rig.engine.card.model_id, {**VALUES, "prompt": PROMPT})
+        payload = {**one.payload, "frames": 7, "strength": 0.5}
+        gone = replace(one, shelf_id="0" * 32, name="Gone <b>", model_id="gone/model", payload=payload)
+        await rig.engine.shelf.store.add([gone])
+        event, request = gr.EventData(None, {"id": gone.shelf_id}), request_of("ann")
+        update = await page.shelf.use_kept(event, request)
+        form = page.compose.forms.of(rig.engine.card.model_id)
+        assert update[form.controls["prompt"]] == PROMPT
+        assert form.controls["frames"] not in update
+        said = repr(update[page.compose.refusal])
+        assert "This studio does not have the model of" in said
+        assert "Gone &lt;b&gt;" in said
+        nothing = [None] * len(page.batch.planning_inputs)
+        answer = await page.shelf.put_into_batch(request, event, *nothing)
+        assert page.batch.csv not in answer
+        assert "does not have the model" in answer[page.shelf.shown]
+
+
 async def test_a_borrowed_session_hash_stops_nobodys_stream(tmp_path: Path) -> None:
     """What bob watches under ann's `session_hash` does not take the stage from ann."""
     async with paged(tmp_path) as (rig, made, page):
@@ -233,6 +283,8 @@ async def test_values_of_any_kind_get_an_answer(tmp_path: Path, caplog: pytest.L
             for act in (*ACTS, value):
                 sent = acted(act, name=value, job_ids=value, before=value, by=value)
                 await page.history.act(value, sent, request)
+            for act in (*SHELF_ACTS, value):
+                await on_shelf(page, request, value, act, value)
             await page.stage.adopt_video(value, value, request)
             await page.show_on_stage(chosen)
             assert await page.fill_from_example(value, chosen)

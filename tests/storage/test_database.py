@@ -340,6 +340,7 @@ ROWS_OF["0013_votes"] = ROWS_OF["0012_posters"]
 ROWS_OF["0014_money"] = ROWS_OF["0013_votes"]
 ROWS_OF["0015_chains"] = ROWS_OF["0014_money"]
 ROWS_OF["0016_webhooks"] = ROWS_OF["0015_chains"]
+ROWS_OF["0017_stars_and_collections"] = ROWS_OF["0016_webhooks"]
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -535,6 +536,7 @@ JOBS_OF["0013_votes"] = JOBS_OF["0012_posters"]
 JOBS_OF["0014_money"] = JOBS_OF["0013_votes"]
 JOBS_OF["0015_chains"] = JOBS_OF["0014_money"]
 JOBS_OF["0016_webhooks"] = JOBS_OF["0015_chains"]
+JOBS_OF["0017_stars_and_collections"] = JOBS_OF["0016_webhooks"]
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
@@ -577,7 +579,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks", "0010_calls"]
     names += ["0011_used_ids", "0012_posters", "0013_votes", "0014_money", "0015_chains", "0016_webhooks"]
-    names += ["0017_stars_and_collections"]
+    names += ["0017_stars_and_collections", "0018_shelf"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 

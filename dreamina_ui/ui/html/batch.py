@@ -160,8 +160,13 @@ def problems_html(problems: Sequence[LineProblem], words: Words) -> Markup:
     """All problems, by line; a batch with problems cannot be sent."""
     if [problem.problem for problem in problems] == ["empty"]:
         return invitation_html(words)
+    return problem_list_html(problems, words, words.say("batch.problems"))
+
+
+def problem_list_html(problems: Sequence[LineProblem], words: Words, heading: str) -> Markup:
+    """Problems under a heading, each with its line."""
     items = Markup().join(_PROBLEM.format(_line_text(problem, words)) for problem in problems)
-    return _PROBLEMS.format(words.say("batch.problems"), items)
+    return _PROBLEMS.format(heading, items)
 
 
 def question_html(question: Question, words: Words) -> Markup:

@@ -400,6 +400,10 @@ class Batch:
                     choices.setdefault(written(each), (choice_label(card, field, each), each))
         return gr.CheckboxGroup(list(choices.values()), label=fixed.text(label), elem_id=f"batch-{name}", visible=False)
 
+    async def table_plan(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan | None:
+        """The plan of the table that is there, whatever the mode; None without one."""
+        return await self._planned({**contents, self.mode: "csv"}, request) if contents[self.csv] else None
+
     async def _planned(self, contents: Mapping[Any, Any], request: gr.Request) -> Plan:
         return await planned(
             self._callers.visitor(request), partial(self._plan, contents, self._callers.words(request))

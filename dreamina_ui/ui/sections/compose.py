@@ -25,12 +25,13 @@ from dreamina_ui.ui.forms import Forms
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
+from dreamina_ui.ui.html.shelf import shelf_html
 from dreamina_ui.ui.html.stage import problem_html
 from dreamina_ui.ui.sections.media import file_update
 from dreamina_ui.ui.settings_file import settings_of
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
-from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS, TABLE_MOST, VIDEO_MOST
+from dreamina_ui.web.checks.upload_form import RECORD_ENDINGS, TABLE_ENDINGS, TABLE_MOST, VIDEO_MOST
 from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
@@ -39,6 +40,7 @@ _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>{note}')
 _PRICE_NOTE = Markup('<p class="price-note" dir="auto">{}</p>')
 WITH_BRACES = "(text) => (String(text ?? '').includes('{') ? text : '')"
 Update = dict[Any, Any]
+SHELF_SCRIPT = "window.dreamina.connect('shelf', trigger)"
 PROMPT_MOST = 80
 """Characters of a prompt in a sentence."""
 
@@ -72,6 +74,12 @@ class Compose:
             size="sm",
             type="filepath",
         )
+        self.shelf = gr.HTML(
+            fixed.fragment("shelf", partial(shelf_html, endings=TABLE_ENDINGS)),
+            visible=False,
+            elem_id="shelf",
+            js_on_load=SHELF_SCRIPT,
+        )
         self.refusal = gr.HTML("", visible=False, elem_id="refusal", elem_classes="problem", js_on_load=None)
         # A script sets this at each click: a double click has the same id.
         self.click_id = kept_text("click-id")
@@ -87,7 +95,7 @@ class Compose:
 
     @property
     def later(self) -> list[Any]:
-        return [self.price, self._bell, self.file]
+        return [self.price, self._bell, self.file, self.shelf]
 
     @property
     def filled(self) -> list[Any]:

@@ -185,6 +185,8 @@ class History:
             collections = await self._engine.collections.listed(visitor_id)
             chosen = await self._chosen(visitor_id, among, texts) if in_collection else Markup()
             jobs, count = await self._engine.history.page(visitor_id, PAGE, at, search)
+            # The shelf's button is in sight wherever this choice is.
+            has_shelf = not jobs and await self._engine.shelf.has_any(visitor_id)
         except CollectionNotFound:  # deleted meanwhile, in another tab
             return await self.show(words, state, ratio, frames, model, "", 0, request)
         except DreaminaError as error:
@@ -208,7 +210,7 @@ class History:
             " ".join(job.job_id for job in jobs if job.poster_due),
             # In sight from the first video on.
             among_html(collections, texts)
-            if collections or any(job.state is State.SUCCEEDED for job in jobs)
+            if collections or any(job.state is State.SUCCEEDED for job in jobs) or has_shelf
             else ""
             if search == Search() and at <= 0
             else gr.skip(),
