@@ -94,6 +94,8 @@ def plan_lines(card: Card, text: str, shared: Mapping[str, Any], agreed: Collect
             return replace(refused(0, "json_lines"), question=Question(together=asked[0], apart=asked[1]))
         prompts = chosen[-1]
     elif values := _json_values(text):
+        if len(values) > BATCH_MOST:
+            return too_many(len(values))
         prompts = [_Prompt(line, value, is_json=True) for line, value in enumerate(values, start=1)]
     else:
         prompts = apart

@@ -32,7 +32,7 @@ HEADERS = {
 }
 PROMPT_MOST = 1000
 _HEADER = Markup("<header><p>{kind}</p><p>{count}</p>{links}</header>")
-_SHOW = Markup('<a href="show?{}">{}</a>')
+_SHOW = Markup('<a href="show/{}">{}</a>')
 _ZIP = Markup('<a href="dreamina/zip?collection={}" download>{}</a>')
 _ITEM = Markup(
     '<li><figure>{shown}<figcaption><p dir="auto">{prompt}</p><p class="about">{about}</p></figcaption></figure></li>'
@@ -76,8 +76,7 @@ class SharedCollections:
         items = Markup().join(_item(job, file, words) for job, shown in found for file in shown)
         links = Markup()
         if 0 < len(found) <= ZIPPED_MOST:
-            videos = "&".join(f"video={job.share_id}" for job, _ in found)
-            links = _SHOW.format(videos, words.say("show")) + _ZIP.format(link_id, words.say("zip"))
+            links = _SHOW.format(link_id, words.say("show")) + _ZIP.format(link_id, words.say("zip"))
         header = _HEADER.format(
             kind=words.say("collection.page"), count=words.say("collection.count", count=len(found)), links=links
         )

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.errors import JobNotFound, StoreError
+from dreamina_ui.errors import CollectionNotFound, JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.html.plain_page import plain_page
@@ -74,21 +74,41 @@ class ShowPage:
 
     @property
     def routes(self) -> list[Route]:
-        return [Route("/show", self._chosen, name="show"), *self._script.routes, *self._style.routes]
+        pages = [
+            Route("/show", self._chosen, name="show"),
+            Route("/show/{link_id}", self._collected, name="show_collection"),
+        ]
+        return [*pages, *self._script.routes, *self._style.routes]
 
     async def _chosen(self, request: Request) -> Response:
         """The videos `video=…&video=…` in this order; with `together` side by side, with `play=on` all in one go."""
         share_ids = list(dict.fromkeys(request.query_params.getlist("video")))[:ZIPPED_MOST]
         return await self.respond(request, lambda: self._engine.history.shown(share_ids))
 
+    async def _collected(self, request: Request) -> Response:
+        """The videos of the collection that has this link, in its order."""
+        name = ""
+
+        async def subject() -> Sequence[Job]:
+            nonlocal name
+            name, jobs = await self._engine.collections.shared(request.path_params["link_id"])
+            return jobs[:ZIPPED_MOST]
+
+        return await self.respond(request, subject, title=lambda: name, base="../")
+
     async def respond(
-        self, request: Request, subject: Callable[[], Awaitable[Sequence[Job]]], *, title: str = "", base: str = "./"
+        self,
+        request: Request,
+        subject: Callable[[], Awaitable[Sequence[Job]]],
+        *,
+        title: Callable[[], str] = str,
+        base: str = "./",
     ) -> Response:
         """The page with the jobs of `subject`; 404 with a sentence where there is nothing to show."""
         words = words_for(request)
         try:
             jobs = await subject()
-        except JobNotFound:
+        except (JobNotFound, CollectionNotFound):
             jobs = []
         except StoreError:
             return self._none(words, "download.unavailable", 503, base)
@@ -103,7 +123,7 @@ class ShowPage:
         page = _PAGE.format(
             language=words.language,
             base=base,
-            title=title or words.say("show"),
+            title=title() or words.say("show"),
             style=self._style.address,
             scripts=self._scripts,
             script=self._script.address,

@@ -40,7 +40,7 @@ READ = {
         "/show",
         "/vote",
     ),
-    *("/assets/", "/static/", "/svelte/", "/dreamina/", "/vote/", "/collection/"),
+    *("/assets/", "/static/", "/svelte/", "/dreamina/", "/vote/", "/show/", "/collection/"),
     *(f"{API}/info", f"{API}/openapi.json", f"{API}/app_id", f"{API}/theme.css"),
     *(f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/", f"{API}/upload_progress"),
     *("/login/huggingface", "/login/callback", "/logout", f"{API}/mcp", f"{API}/mcp/"),  # where they are turned on

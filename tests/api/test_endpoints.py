@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -203,6 +204,9 @@ def test_stars_and_collections_of_programs(studio: Server) -> None:
 
     shared = ann.predict(collection_id=this, api_name="/share_collection")
     assert status_of(shared["url"]) == 200
+    show = shared["url"].replace("/collection/", "/show/")
+    shown = httpx.get(f"{studio.address}{show}").text
+    assert re.findall(r'data-name="(boat \d)', shown) == ["boat 2", "boat 1"]
     assert status_of(f"/dreamina/zip?collection={shared['url'].rpartition('/')[2]}") == 200
     assert problem(bob, "/share_collection", collection_id=this, shared=False)["code"] == "collection_not_found"
     assert problem(bob, "/history", collection_id=this)["code"] == "collection_not_found"
@@ -210,7 +214,14 @@ def test_stars_and_collections_of_programs(studio: Server) -> None:
     assert bob.predict(api_name="/collections") == []
     assert ann.predict(api_name="/collections") == [shared]
     assert ann.predict(collection_id=this, shared=False, api_name="/share_collection") == best
-    for gone in (shared["url"], f"/collection/{this}", "/collection/nope", f"/collection/{'0' * 32}"):
+    for gone in (
+        shared["url"],
+        show,
+        f"/show/{this}",
+        f"/collection/{this}",
+        "/collection/nope",
+        f"/collection/{'0' * 32}",
+    ):
         assert status_of(gone) == 404
     assert status_of(f"/dreamina/zip?collection={shared['url'].rpartition('/')[2]}") == 404
 

@@ -138,8 +138,16 @@ def test_every_code_is_listed() -> None:
     kinds = (getattr(errors, name) for name in dir(errors))
     found = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, errors.DreaminaError)]
     remarks = {kind.code for kind in found if issubclass(kind, errors.Remark)}
-    votes = {"vote_not_found", "vote_closed", "vote_size", "choice_unclear", "too_many_votes"}  # told on pages alone
-    codes = {kind.code for kind in found} - remarks - votes - {"setting", "card"} | {"invalid_call", "unknown_tool"}
+    on_pages = {
+        "vote_not_found",
+        "vote_closed",
+        "vote_size",
+        "choice_unclear",
+        "too_many_votes",
+        "not_on_shelf",
+        "shelf_full",
+    }
+    codes = {kind.code for kind in found} - remarks - on_pages - {"setting", "card"} | {"invalid_call", "unknown_tool"}
     assert sorted(listed) == sorted(codes)
     assert all(f"`{code}`" in TEXT for code in remarks - {"remark"})
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from dreamina_ui.engine.collections import NAME_MOST, Collection
+from dreamina_ui.engine.votes import CANDIDATES_MOST
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.html.history import STARRED
 from dreamina_ui.web.downloads import ZIPPED_MOST
@@ -42,6 +43,7 @@ _ACT = Markup('<button type="button" class="action" data-act="{}">{}</button>')
 _COPY = Markup('<button type="button" class="action" data-copy="{}" data-copied="{}">{}</button>')
 _LINK = Markup('<a class="action" href="{}" target="_blank" rel="noopener">{}</a>')
 _SHOW = Markup('<a class="action" href="show?{}" target="_blank" rel="noopener">{}</a>')
+_VOTE = Markup('<a class="action" href="vote/new?{}" target="_blank" rel="noopener">{}</a>')
 _ZIP = Markup('<a class="action" href="dreamina/zip?{}" download>{}</a>')
 _HINT = Markup('<p class="collection-hint">{}</p>')
 
@@ -68,6 +70,8 @@ def collection_html(one: Collection, jobs: Sequence[Job], words: Words) -> Marku
     if 0 < len(files) <= ZIPPED_MOST:
         videos = "&".join(f"video={share_id}" for share_id in files)
         actions += _SHOW.format(videos, words.say("show")) + _ZIP.format(videos, words.say("zip"))
+        if 1 < len(files) <= CANDIDATES_MOST:
+            actions += _VOTE.format(videos, words.say("vote"))
     elif files:
         notes += _HINT.format(words.say("collection.zip.limit", limit=ZIPPED_MOST))
     if one.link_id is None:
