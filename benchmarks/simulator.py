@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.figures import Figure, machine, publish, table
+from dreamina_ui.simulator.drawing.render import Drawing, RenderJob, render
 from dreamina_ui.simulator.media import write_mp4
-from dreamina_ui.simulator.render import Drawing, RenderJob, render
 
 __all__ = ["SCENES", "main", "measure"]
 
@@ -77,7 +77,9 @@ def one(name: str, frames: int, kind: str, path: Path) -> Speed:
     """One clip, made in a process of its own; with the kind `program` that is the simulator's, from start to end."""
     prompt, seed = SCENES[name]
     job = asdict(RenderJob(prompt, WIDTH, HEIGHT, frames, FRAMES_PER_SECOND, seed)) | {"path": str(path)}
-    program = ["dreamina_ui.simulator.render"] if kind == "program" else ["benchmarks.simulator", "--make", kind]
+    program = (
+        ["dreamina_ui.simulator.drawing.render"] if kind == "program" else ["benchmarks.simulator", "--make", kind]
+    )
     cpu_began, began = _children_cpu_s(), time.perf_counter()
     done = subprocess.run(  # noqa: S603  our own programs
         [sys.executable, "-m", *program], cwd=ROOT, input=json.dumps(job), check=True, stdout=subprocess.PIPE, text=True

@@ -31,10 +31,10 @@ from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.ui.gradio_internals import OpenCalls, events_of, mount_page, page_files, page_styles, upload_folder
 from dreamina_ui.ui.page import build_page
-from dreamina_ui.ui.shared_collection import SharedCollections
-from dreamina_ui.ui.show_page import ShowPage
+from dreamina_ui.ui.pages.shared_collection import SharedCollections
+from dreamina_ui.ui.pages.show_page import ShowPage
+from dreamina_ui.ui.pages.vote_page import VotePage
 from dreamina_ui.ui.theme import studio_theme
-from dreamina_ui.ui.vote_page import VotePage
 from dreamina_ui.web.callers import LANGUAGE_COOKIE, Callers, words_for
 from dreamina_ui.web.checks.bodies import BodyTime
 from dreamina_ui.web.checks.calls import CallCheck

@@ -23,7 +23,7 @@ IMPORTED = (
     "tests.quick_gradio",
     "dreamina_ui.studio",
     "dreamina_ui.simulator.service",
-    "dreamina_ui.simulator.renderers",
+    "dreamina_ui.simulator.drawing.renderers",
     "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.auto",

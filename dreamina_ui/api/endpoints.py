@@ -18,9 +18,9 @@ from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job
 from dreamina_ui.api.rows import read_rows
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
-from dreamina_ui.engine.collections import Collection
+from dreamina_ui.engine.curation.collections import Collection
+from dreamina_ui.engine.curation.exports import Wanted
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.engine.exports import Wanted
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.storage.job_queries import Search

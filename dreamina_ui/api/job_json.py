@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.engine.collections import Collection
+from dreamina_ui.engine.curation.collections import Collection
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job

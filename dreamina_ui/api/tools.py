@@ -34,8 +34,8 @@ from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.names import same_name
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.cards.schema.fields import Field
+from dreamina_ui.engine.curation.exports import FORMATS, Export, Wanted
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.engine.exports import FORMATS, Export, Wanted
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import HOLDER, Job
 from dreamina_ui.storage.job_queries import Search

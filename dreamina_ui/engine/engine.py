@@ -20,8 +20,10 @@ from dreamina_ui.clock import SYSTEM_CLOCK, Clock
 from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.batches import Batches
-from dreamina_ui.engine.collections import Collections, rebuild_collections
-from dreamina_ui.engine.exports import Exports
+from dreamina_ui.engine.curation.collections import Collections, rebuild_collections
+from dreamina_ui.engine.curation.exports import Exports
+from dreamina_ui.engine.curation.shelf import Shelf, rebuild_shelf
+from dreamina_ui.engine.curation.votes import Votes
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
@@ -29,17 +31,15 @@ from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
-from dreamina_ui.engine.shelf import Shelf, rebuild_shelf
 from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
-from dreamina_ui.engine.votes import Votes
 from dreamina_ui.engine.webhooks.webhooks import Webhooks, WebhookSettings
 from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
-from dreamina_ui.media.derived import DerivedFiles
+from dreamina_ui.media.derive.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
@@ -47,9 +47,9 @@ from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.media.row_records import RowRecords
 from dreamina_ui.retrying import RetryBudget
-from dreamina_ui.runcomfy.balances import Balances
 from dreamina_ui.runcomfy.client import RunComfy
-from dreamina_ui.runcomfy.prices import Prices
+from dreamina_ui.runcomfy.money.balances import Balances
+from dreamina_ui.runcomfy.money.prices import Prices
 from dreamina_ui.storage.allowances import Allowances, Limits
 from dreamina_ui.storage.collection_store import CollectionStore
 from dreamina_ui.storage.database import Database, thread_pool

@@ -16,9 +16,9 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job
-from dreamina_ui.runcomfy.balances import Balances
 from dreamina_ui.runcomfy.client import Price
-from dreamina_ui.runcomfy.prices import UNKNOWN, Prices
+from dreamina_ui.runcomfy.money.balances import Balances
+from dreamina_ui.runcomfy.money.prices import UNKNOWN, Prices
 from dreamina_ui.storage.allowances import Allowances
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_rows import search_values

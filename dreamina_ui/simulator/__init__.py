@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dreamina_ui.simulator.faults import Fault
-    from dreamina_ui.simulator.renderers import (
+    from dreamina_ui.simulator.drawing.renderers import (
         QuickRenderer,
         Renderer,
         RenderError,
         RenderJob,
         SubprocessRenderer,
     )
+    from dreamina_ui.simulator.faults import Fault
     from dreamina_ui.simulator.service import Simulator, create_app
 
 __all__ = [
@@ -37,4 +37,4 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'renderers')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'drawing.renderers')}"), name)

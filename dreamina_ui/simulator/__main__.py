@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _serve(options: argparse.Namespace, folder: Path) -> None:
     import uvicorn
 
-    from dreamina_ui.simulator.renderers import QuickRenderer
+    from dreamina_ui.simulator.drawing.renderers import QuickRenderer
     from dreamina_ui.simulator.service import create_app
 
     class Server(uvicorn.Server):

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from dreamina_ui.simulator.renderers import RenderJob
+from dreamina_ui.simulator.drawing.renderers import RenderJob
 
 __all__ = ["SOUNDS", "Card", "Medium", "Place", "Refusal"]
 

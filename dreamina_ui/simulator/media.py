@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 
-from dreamina_ui.simulator.sound import RATE, Wave
+from dreamina_ui.simulator.drawing.sound import RATE, Wave
 
 __all__ = ["still", "write_mp4"]
 

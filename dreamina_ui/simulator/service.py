@@ -22,10 +22,10 @@ from starlette.types import Receive, Scope, Send
 from dreamina_ui.simulator.answers import FAILED, WIRE, HangUp, Reply, call_urls, iso_time, origin, read_json, spoil
 from dreamina_ui.simulator.card import SOUNDS, Refusal
 from dreamina_ui.simulator.catalogue import Catalogue
+from dreamina_ui.simulator.drawing.renderers import Fetch, Renderer, RenderError, RenderJob, SubprocessRenderer
 from dreamina_ui.simulator.faults import Fault, FaultScript, Phase
 from dreamina_ui.simulator.inputs import BODY_MOST, Inputs
 from dreamina_ui.simulator.ledger import Ledger, Record, RenderQueue
-from dreamina_ui.simulator.renderers import Fetch, Renderer, RenderError, RenderJob, SubprocessRenderer
 
 __all__ = ["Simulator", "create_app"]
 
@@ -249,7 +249,7 @@ class Simulator:
             picture = await asyncio.to_thread(still, video, request.path_params["picture"])
             return Reply(content=picture, media_type="image/png")
         if "sound" in request.path_params:
-            from dreamina_ui.simulator.sound import music
+            from dreamina_ui.simulator.drawing.sound import music
 
             job = self._job(record)
             seed = job.seed + request.path_params["sound"] - 1  # another piece for each number

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dreamina_ui.engine.exports import Export, Exports, Wanted
+from dreamina_ui.engine.curation.exports import Export, Exports, Wanted
 from dreamina_ui.errors import DreaminaError, ExportsBusy, InvalidInput, JobNotFound, NotMade
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.checks.addresses import ADDRESS

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Page, Route
 
 from dreamina_ui.cards.models import Models
-from dreamina_ui.engine.collections import Collection
+from dreamina_ui.engine.curation.collections import Collection
 from dreamina_ui.jobs import Chain, Job, State
 from dreamina_ui.media.kinds import kind_named
 from dreamina_ui.ui.html.batch import progress_html, table_html

@@ -55,7 +55,9 @@ def test_videos_are_continued_played_as_one_and_compared(browser: Browser, quick
     found += faults(page, "continue")
     page.reload()
     filled(page)  # what was taken is still in the form, and it still is a continuation
-    expect(page.locator("#field-prompt textarea")).to_have_value(PROMPTS[0])
+    expect(
+        page.locator("#media-image_urls .media-preview img")
+    ).to_be_visible()  # until then it is the default model's form
     page.locator("#field-prompt textarea").fill(PROMPTS[1])
     page.click("#generate")
     expect(place).to_have_text(f"Part 2 of 2 · continues “{PROMPTS[0]}”", timeout=60_000)

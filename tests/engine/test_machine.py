@@ -26,7 +26,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import IllegalMove, RequestTaken, ServiceError, TooManyActive, UnknownRequest
 from dreamina_ui.jobs import HOLDER, TERMINAL, Job, State
 from dreamina_ui.simulator import Fault, RenderJob, create_app
-from dreamina_ui.simulator.renderers import RenderError
+from dreamina_ui.simulator.drawing.renderers import RenderError
 from dreamina_ui.storage.allowances import Limits
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import job_of, jobs

@@ -8,7 +8,7 @@ import pytest
 
 from dreamina_ui.cards.batches import Plan, plan_csv
 from dreamina_ui.cards.models import Models
-from dreamina_ui.engine.shelf import SHELF_MOST, Shelf, offered_name
+from dreamina_ui.engine.curation.shelf import SHELF_MOST, Shelf, offered_name
 from dreamina_ui.errors import InvalidInput, NotOnShelf, ShelfFull
 from tests.rig import CARD, VALUES, rigged
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dreamina_ui.engine import votes as module
-from dreamina_ui.engine.votes import CANDIDATES_MOST, TITLE_MOST
+from dreamina_ui.engine.curation import votes as module
+from dreamina_ui.engine.curation.votes import CANDIDATES_MOST, TITLE_MOST
 from dreamina_ui.errors import ChoiceUnclear, TooManyVotes, VoteNotFound, VoteSize
 from dreamina_ui.jobs import Job
 from tests.rig import Rig, rigged

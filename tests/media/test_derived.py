@@ -14,7 +14,7 @@ import pytest
 from dreamina_ui.confined.bounds import Bounds
 from dreamina_ui.confined.pool import Pool, Stopped
 from dreamina_ui.errors import DiskFull, ExportsBusy, LibraryError, NotMade
-from dreamina_ui.media.derived import BOUNDS, Derived, DerivedFiles, DerivedLimits, Order, Part
+from dreamina_ui.media.derive.derived import BOUNDS, Derived, DerivedFiles, DerivedLimits, Order, Part
 from dreamina_ui.media.kinds import GIF, MATROSKA, MP4
 from dreamina_ui.media.reading import OUTPUT_BOUNDS
 from tests.media.hostile import HOSTILE
@@ -262,7 +262,7 @@ async def test_a_stop_in_the_middle_leaves_nothing(files: Making, maker: Maker, 
 KILLED = """
 import asyncio, sys, time
 from pathlib import Path
-from dreamina_ui.media.derived import DerivedFiles, Order, Part
+from dreamina_ui.media.derive.derived import DerivedFiles, Order, Part
 from dreamina_ui.media.kinds import MP4
 class Maker:
     async def run(self, function, *arguments, **bounds):

@@ -9,8 +9,8 @@ import pytest
 
 from dreamina_ui.clock import Clock
 from dreamina_ui.errors import UnreadableReply
-from dreamina_ui.runcomfy.balances import AT_ONCE, KEPT_S, LEAST_KEPT_S, Balances
 from dreamina_ui.runcomfy.client import RunComfy, balance_url
+from dreamina_ui.runcomfy.money.balances import AT_ONCE, KEPT_S, LEAST_KEPT_S, Balances
 from tests.runcomfy.test_direct import asked
 
 pytestmark = pytest.mark.anyio
@@ -152,7 +152,7 @@ async def test_few_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     """A hundred keys wait for a slow service together, a few at a time, and none for longer than its patience."""
 
     async def work(balances: Balances, account: Account, clock: Still) -> None:
-        monkeypatch.setattr("dreamina_ui.runcomfy.balances.PATIENCE_S", 0.2)
+        monkeypatch.setattr("dreamina_ui.runcomfy.money.balances.PATIENCE_S", 0.2)
         answers = await asyncio.gather(*(balances.usd(f"key-{number}") for number in range(100)))
         assert answers == [None] * 100
         assert account.most_at_once == AT_ONCE

@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from dreamina_ui.simulator import create_app
-from dreamina_ui.simulator.renderers import RenderJob
+from dreamina_ui.simulator.drawing.renderers import RenderJob
 from tests.rig import CARD
 
 __all__ = ["hostile_prompt"]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from dreamina_ui.simulator import RenderJob, SubprocessRenderer, create_app, inputs
-from dreamina_ui.simulator.renderers import Fetch
+from dreamina_ui.simulator.drawing.renderers import Fetch
 from tests.media.files import make
 from tests.simulator.conftest import Calling
 from tests.simulator.test_service import Gate, reach, result

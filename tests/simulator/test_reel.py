@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamina_ui.simulator.pictures import read_picture
-from dreamina_ui.simulator.render import main, render
+from dreamina_ui.simulator.drawing.pictures import read_picture
+from dreamina_ui.simulator.drawing.render import main, render
 from tests.media.files import make, movie
 
 SIZE = (160, 96)

@@ -14,9 +14,9 @@ import av
 import numpy as np
 import pytest
 
-from dreamina_ui.simulator.caption import Lettering, caption_lines, drawable
-from dreamina_ui.simulator.prompt_words import read_prompt
-from dreamina_ui.simulator.render import Drawing, RenderJob, main, render
+from dreamina_ui.simulator.drawing.caption import Lettering, caption_lines, drawable
+from dreamina_ui.simulator.drawing.prompt_words import read_prompt
+from dreamina_ui.simulator.drawing.render import Drawing, RenderJob, main, render
 
 RATIOS = [(320, 176), (288, 216), (256, 256), (216, 288), (176, 320), (376, 160)]
 
@@ -238,7 +238,7 @@ def test_full_size_video_is_what_browsers_play(tmp_path: Path) -> None:
     job = {"prompt": "Golden hour waves", "width": 1920, "height": 1088, "frames": 121}
     job |= {"frames_per_second": 24, "seed": 11, "path": str(path)}
     done = subprocess.run(
-        [sys.executable, "-m", "dreamina_ui.simulator.render"],
+        [sys.executable, "-m", "dreamina_ui.simulator.drawing.render"],
         input=json.dumps(job).encode(),
         capture_output=True,
         cwd=Path(__file__).parents[2],

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from dreamina_ui.engine.exports import JOINED_MOST, Exports
+from dreamina_ui.engine.curation.exports import JOINED_MOST, Exports
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.media.derived import DerivedFiles, DerivedLimits
+from dreamina_ui.media.derive.derived import DerivedFiles, DerivedLimits
 from dreamina_ui.media.embed import read_record
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.tasks import record_of_dropped

@@ -26,7 +26,7 @@ USUAL_RATE = Fraction(24)
 
 
 class Unfit(Exception):
-    """Nothing can be made of what was asked; `reason` is one of `dreamina_ui.media.derived`, `number` the video's, from 1."""
+    """Nothing can be made of what was asked; `reason` is one of those in `derived.py`, `number` the video's, from 1."""
 
     def __init__(self, reason: str, number: int | None = None) -> None:
         super().__init__(reason)

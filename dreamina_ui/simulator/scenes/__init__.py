@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import Protocol, cast
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting
-from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, Setting
+from dreamina_ui.simulator.drawing.frame import Planes
 
 __all__ = ["Scene", "build_scene"]
 

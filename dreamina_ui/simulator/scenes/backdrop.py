@@ -2,8 +2,18 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, dye, light, noise_tile, sample, smoothstep
-from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.drawing.canvas import (
+    Array,
+    Canvas,
+    Setting,
+    View,
+    dye,
+    light,
+    noise_tile,
+    sample,
+    smoothstep,
+)
+from dreamina_ui.simulator.drawing.frame import Planes
 
 __all__ = ["Backdrop"]
 

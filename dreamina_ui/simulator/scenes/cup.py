@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import Array, light
+from dreamina_ui.simulator.drawing.canvas import Array, light
 
 __all__ = ["Cup"]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View
-from dreamina_ui.simulator.frame import Planes
-from dreamina_ui.simulator.prompt_words import Colour
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, Setting, View
+from dreamina_ui.simulator.drawing.frame import Planes
+from dreamina_ui.simulator.drawing.prompt_words import Colour
 
 __all__ = ["Embers", "Rain", "Snow", "weather"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import Array, Canvas, View
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, View
 
 __all__ = ["Ridge", "firs", "hills", "peaks"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View, light, view_at
-from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, Setting, View, light, view_at
+from dreamina_ui.simulator.drawing.frame import Planes
 from dreamina_ui.simulator.scenes import Scene
 from dreamina_ui.simulator.scenes.backdrop import Backdrop
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting, Waves, dye, light, smoothstep, view_at
-from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, Setting, Waves, dye, light, smoothstep, view_at
+from dreamina_ui.simulator.drawing.frame import Planes
 from dreamina_ui.simulator.scenes import Scene
 
 __all__ = ["build"]

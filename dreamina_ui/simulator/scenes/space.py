@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dreamina_ui.simulator.canvas import (
+from dreamina_ui.simulator.drawing.canvas import (
     Array,
     Canvas,
     Setting,
@@ -14,7 +14,7 @@ from dreamina_ui.simulator.canvas import (
     smoothstep,
     view_at,
 )
-from dreamina_ui.simulator.frame import Planes
+from dreamina_ui.simulator.drawing.frame import Planes
 from dreamina_ui.simulator.scenes import Scene
 
 __all__ = ["build"]

@@ -21,7 +21,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.media.record import file_name
 from dreamina_ui.runcomfy.client import Price
-from dreamina_ui.runcomfy.prices import UNKNOWN
+from dreamina_ui.runcomfy.money.prices import UNKNOWN
 from dreamina_ui.ui.form import choice_label
 from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words

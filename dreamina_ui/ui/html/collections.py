@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from dreamina_ui.engine.collections import NAME_MOST, Collection
-from dreamina_ui.engine.votes import CANDIDATES_MOST
+from dreamina_ui.engine.curation.collections import NAME_MOST, Collection
+from dreamina_ui.engine.curation.votes import CANDIDATES_MOST
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.ui.html.history import STARRED
 from dreamina_ui.web.downloads import ZIPPED_MOST

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from dreamina_ui.cards.models import Models
-from dreamina_ui.engine.plain_names import NAME_MOST
-from dreamina_ui.engine.shelf import Kept
+from dreamina_ui.engine.curation.plain_names import NAME_MOST
+from dreamina_ui.engine.curation.shelf import Kept
 from dreamina_ui.jobs import prompt_in
 from dreamina_ui.wording import Words
 

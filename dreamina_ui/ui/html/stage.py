@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.backends import charges
-from dreamina_ui.engine.exports import GIF_RATE, WIDTH, WIDTHS
+from dreamina_ui.engine.curation.exports import GIF_RATE, WIDTH, WIDTHS
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.ui.html.outputs import file_address

@@ -13,8 +13,8 @@ from dreamina_ui.cards.aside import compared, planned
 from dreamina_ui.cards.batches import BATCH_MOST, BYTES_MOST, Plan, plan_csv
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.tables import written_table
+from dreamina_ui.engine.curation.shelf import SHELF_MOST, offered_name
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.engine.shelf import SHELF_MOST, offered_name
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.ui.gradio_internals import kept_text, upload_folder, value_in
 from dreamina_ui.ui.html.batch import problem_list_html, question_html

@@ -14,8 +14,8 @@ from dreamina_ui.errors import CollectionNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.html.outputs import file_address
-from dreamina_ui.ui.html.plain_page import plain_page
 from dreamina_ui.ui.html.shown import Shown, shown_files
+from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.downloads import ZIPPED_MOST
 from dreamina_ui.web.page_response import OneFile

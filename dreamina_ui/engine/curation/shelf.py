@@ -15,7 +15,7 @@ from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.plans import Planned
 from dreamina_ui.cards.tables import written_table
 from dreamina_ui.clock import Clock
-from dreamina_ui.engine.plain_names import NAME_MOST, plain_name
+from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
 from dreamina_ui.errors import InvalidInput, NotOnShelf
 from dreamina_ui.jobs import prompt_in
 from dreamina_ui.media.inputs import InputFiles

@@ -1,6 +1,6 @@
 """Render one simulated video: a JSON job on stdin, an MP4 at the job's path.
 
-Run as ``python -m dreamina_ui.simulator.render`` it is a process of its own, at low priority, so that drawing
+Run as ``python -m dreamina_ui.simulator.drawing.render`` it is a process of its own, at low priority, so that drawing
 never slows the studio. Exit code 0, or 1 with one line on stderr.
 """
 
@@ -18,19 +18,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from av import VideoFrame
 
-from dreamina_ui.simulator.canvas import Array, Setting, view_at
-from dreamina_ui.simulator.caption import Lettering
+from dreamina_ui.simulator.drawing.canvas import Array, Setting, view_at
+from dreamina_ui.simulator.drawing.caption import Lettering
+from dreamina_ui.simulator.drawing.frame import Bloom, Finish, Grain, Planes
+from dreamina_ui.simulator.drawing.pictures import is_picture
+from dreamina_ui.simulator.drawing.prompt_words import read_prompt
+from dreamina_ui.simulator.drawing.sound import Wave, compose, sound_of
 from dreamina_ui.simulator.files import Unreadable
-from dreamina_ui.simulator.frame import Bloom, Finish, Grain, Planes
 from dreamina_ui.simulator.media import write_mp4
-from dreamina_ui.simulator.pictures import is_picture
-from dreamina_ui.simulator.prompt_words import read_prompt
 from dreamina_ui.simulator.scenes import build_scene
 from dreamina_ui.simulator.scenes.particles import weather
-from dreamina_ui.simulator.sound import Wave, compose, sound_of
 
 if TYPE_CHECKING:
-    from dreamina_ui.simulator.reel import Reel
+    from dreamina_ui.simulator.drawing.reel import Reel
 
 __all__ = ["Drawing", "RenderJob", "main", "render"]
 
@@ -136,7 +136,7 @@ def render(job: RenderJob | Mapping[str, Any], path: str | os.PathLike[str]) -> 
     if not isinstance(job, RenderJob):
         job = RenderJob.from_json(job)
     if job.adapts and job.media:
-        from dreamina_ui.simulator.reel import shape_of
+        from dreamina_ui.simulator.drawing.reel import shape_of
 
         width, height = shape_of(job.media, job.width, job.height)
         job = replace(job, width=width, height=height)
@@ -153,7 +153,7 @@ def render(job: RenderJob | Mapping[str, Any], path: str | os.PathLike[str]) -> 
 def _drawing(job: RenderJob) -> "Drawing | Reel":
     """Of what is given; of the prompt alone where nothing of it can be seen."""
     if job.media:
-        from dreamina_ui.simulator.reel import Reel
+        from dreamina_ui.simulator.drawing.reel import Reel
 
         reading = read_prompt(job.prompt, job.seed)
         setting = Setting(job.width, job.height, job.frames / job.frames_per_second, reading, job.seed)

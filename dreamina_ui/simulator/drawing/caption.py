@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 
-from dreamina_ui.simulator.canvas import Array
+from dreamina_ui.simulator.drawing.canvas import Array
 
 __all__ = ["Lettering", "caption_lines", "drawable"]
 

@@ -7,8 +7,8 @@ from av import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting
-from dreamina_ui.simulator.prompt_words import Colour
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, Setting
+from dreamina_ui.simulator.drawing.prompt_words import Colour
 
 __all__ = ["Bloom", "Finish", "Grain", "Planes", "planes_of"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dreamina_ui.clock import Clock
-from dreamina_ui.engine.plain_names import NAME_MOST, plain_name
+from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
 from dreamina_ui.errors import CollectionFull, CollectionNotFound, InvalidInput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.moves import Moves

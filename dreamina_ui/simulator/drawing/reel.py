@@ -9,12 +9,12 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image
 
-from dreamina_ui.simulator.canvas import Array, Canvas, Setting, View
-from dreamina_ui.simulator.caption import Lettering
+from dreamina_ui.simulator.drawing.canvas import Array, Canvas, Setting, View
+from dreamina_ui.simulator.drawing.caption import Lettering
+from dreamina_ui.simulator.drawing.frame import Planes, planes_of
+from dreamina_ui.simulator.drawing.pictures import fitted, is_picture, read_picture
+from dreamina_ui.simulator.drawing.prompt_words import Camera
 from dreamina_ui.simulator.files import opened
-from dreamina_ui.simulator.frame import Planes, planes_of
-from dreamina_ui.simulator.pictures import fitted, is_picture, read_picture
-from dreamina_ui.simulator.prompt_words import Camera
 from dreamina_ui.simulator.scenes.particles import Rain, Snow
 
 __all__ = ["Reel", "shape_of"]

@@ -61,7 +61,7 @@ class SubprocessRenderer:
     job's media is put into files by `fetch`; without it, none can be loaded.
     """
 
-    command: Sequence[str] = (sys.executable, "-m", "dreamina_ui.simulator.render")
+    command: Sequence[str] = (sys.executable, "-m", "dreamina_ui.simulator.drawing.render")
     fetch: Fetch | None = None
 
     async def __call__(self, job: RenderJob, path: Path) -> None:
@@ -124,5 +124,5 @@ class QuickRenderer:
 
 def _environment() -> dict[str, str]:
     # Lets the process import this package even if it is not installed.
-    folders = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    folders = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dreamina_ui.simulator.prompt_words import Camera, Colour, Reading
+from dreamina_ui.simulator.drawing.prompt_words import Camera, Colour, Reading
 
 __all__ = [
     "Array", "Canvas", "Setting", "View", "Waves",

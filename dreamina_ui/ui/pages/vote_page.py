@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from dreamina_ui.engine.curation.votes import TITLE_MOST
 from dreamina_ui.engine.engine import Engine
-from dreamina_ui.engine.votes import TITLE_MOST
 from dreamina_ui.errors import (
     ChoiceUnclear,
     DreaminaError,
@@ -32,9 +32,9 @@ from dreamina_ui.errors import (
 )
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.vote_store import Vote
-from dreamina_ui.ui.html.plain_page import plain_page
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import facts_html
+from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.checks.addresses import ADDRESS
 from dreamina_ui.web.checks.bodies import read_body

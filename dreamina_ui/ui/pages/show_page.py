@@ -18,9 +18,9 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import CollectionNotFound, JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.ui.html.plain_page import plain_page
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
 from dreamina_ui.ui.html.stage import facts_html
+from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.downloads import ZIPPED_MOST
 from dreamina_ui.web.page_response import OneFile

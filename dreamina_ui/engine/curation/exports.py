@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.errors import InvalidInput, JobNotFound, NotMade
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.media.derived import Derived, DerivedFiles, Order, Part
+from dreamina_ui.media.derive.derived import Derived, DerivedFiles, Order, Part
 from dreamina_ui.media.kinds import GIF, MP4, WEBM, Family
 from dreamina_ui.media.library import Library, SavedFile
 from dreamina_ui.media.record import file_name, joined_record, part_record

@@ -1,0 +1,1 @@
+"""What is done with finished videos and good prompts: collections, a shelf, votes, files made of videos."""

@@ -1,0 +1,1 @@
+"""What videos cost, and what is left in the account."""

@@ -1,0 +1,1 @@
+"""Pages of our own beside Gradio's: show mode, votes, shared collections."""
