@@ -97,7 +97,11 @@
       const name = targetOf(event)?.closest("[data-take]")?.dataset.take;
       if (name) named(name).value = rounded(playerTime());
     });
+    // A player that is only just loaded would begin by itself behind the dialog.
+    const hold = ({ target }) => target === find("#player video") && target.pause();
+    document.addEventListener("play", hold, true);
     dialog.addEventListener("close", () => {
+      document.removeEventListener("play", hold, true);
       dialog.remove();
       const active = document.activeElement;
       if (!active || active === document.body) find("[data-export]")?.focus();
