@@ -44,6 +44,17 @@ async def states(rig: Rig, batch_id: str = "b", visitor_id: str = "ann") -> Coun
     return Counter(job.state for job in await rig.engine.batches.jobs(visitor_id, batch_id))
 
 
+async def sent(rig: Rig, count: int) -> None:
+    """Wait until the service has accepted so many, and no job is between its intent and the answer."""
+    await until(lambda: rig.accepted == count)
+
+    async def is_answered() -> bool:
+        jobs = [*await rig.engine.batches.jobs("ann", "b"), *await rig.engine.batches.jobs("bob", "b")]
+        return not any(job.state is State.SUBMITTING for job in jobs)
+
+    await until(is_answered)
+
+
 def prompts_paid(rig: Rig) -> list[str]:
     return sorted(record.input["prompt"] for record in rig.simulator.ledger.records.values())
 
@@ -119,7 +130,7 @@ async def test_a_click_does_not_wait_for_a_batch(tmp_path: Path) -> None:
             await rig.until(await rig.submit("ann"), State.IN_QUEUE)
         with pytest.raises(TooManyActive):
             await rig.submit("ann")
-        await until(lambda: rig.accepted == 4)
+        await sent(rig, 4)
         assert await states(rig) == {State.IN_QUEUE: 2, State.WAITING: 8}
 
 
@@ -129,7 +140,7 @@ async def test_all_together_have_a_limit(tmp_path: Path) -> None:
         await rig.submit("cleo")
         for visitor_id in ("ann", "bob"):
             await rig.engine.batches.submit(visitor_id, payloads(20), "b")
-        await until(lambda: rig.accepted == 5)
+        await sent(rig, 5)
         assert await states(rig, visitor_id="ann") == {State.IN_QUEUE: 4, State.WAITING: 16}
         assert await states(rig, visitor_id="bob") == {State.WAITING: 20}
         with pytest.raises(TooManyActive) as caught:
@@ -201,7 +212,7 @@ async def test_a_pause_outlives_a_restart(tmp_path: Path) -> None:
     """A program that starts over a paused batch leaves it paused."""
     async with rigged(tmp_path, limits=FOUR, render_s=60) as rig:
         await rig.engine.batches.submit("ann", payloads(8), "b")
-        await until(lambda: rig.accepted == 4)
+        await sent(rig, 4)
         await rig.engine.batches.pause("ann", "b")
     async with rigged(tmp_path, limits=FOUR) as rig:
         await until(nothing_runs)
@@ -267,7 +278,7 @@ async def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     """What was sent is watched and not sent again, the rest is sent; the limit holds on both sides."""
     async with rigged(tmp_path, limits=FOUR, render_s=60) as rig:
         await rig.engine.batches.submit("ann", payloads(12), "b")
-        await until(lambda: rig.accepted == 4)
+        await sent(rig, 4)
     async with rigged(tmp_path, limits=FOUR, render_s=0.02) as rig:
         crowd = Crowd(rig)
         assert {job.state for job in await all_ended(rig)} == {State.SUCCEEDED}
