@@ -37,6 +37,15 @@ def generate(page: Page, server: Server, prompt: str) -> list[Any]:
     return frames(page.request.get(f"{server.address}/{link.get_attribute('href')}").body())
 
 
+def go_on(page: Page) -> None:
+    """Press *Continue*, and wait until another picture is in the form."""
+    box = page.locator("#field-images textarea")
+    before = box.input_value()
+    page.click("#continue")
+    expect(box).not_to_have_value(before)
+    expect(box).to_have_value(re.compile("^upload:"))
+
+
 @pytest.mark.timeout(300)
 def test_a_dropped_picture_becomes_a_chain_a_joined_video_and_a_gif(browser: Browser, studio: Server) -> None:
     """Drop, generate, continue twice, join, export; after a restart the same files are made again, and it goes on."""
@@ -52,9 +61,7 @@ def test_a_dropped_picture_becomes_a_chain_a_joined_video_and_a_gif(browser: Bro
     page.locator("#field-frames input").fill("9")
     parts = [generate(page, studio, PROMPTS[0])]
     for prompt in PROMPTS[1:]:
-        page.click("#continue")
-        expect(page.locator("#field-images textarea")).not_to_have_value(re.compile("upload:sea"))
-        expect(page.locator("#field-images textarea")).to_have_value(re.compile("^upload:"))
+        go_on(page)
         parts.append(generate(page, studio, prompt))
     expect(page.locator(".chain-place")).to_contain_text("Part 3 of 3")
 
@@ -82,8 +89,7 @@ def test_a_dropped_picture_becomes_a_chain_a_joined_video_and_a_gif(browser: Bro
     expect(page.locator(".chain-place")).to_contain_text("Part 3 of 3")
     after = made()
     expect_one_way(parts, frames(after[0]), frames(after[1]))
-    page.click("#continue")
-    expect(page.locator("#field-images textarea")).to_have_value(re.compile("^upload:"))
+    go_on(page)
     assert alike(generate(page, studio, "And on")[0], parts[2][-1])
     expect(page.locator(".chain-place")).to_contain_text("Part 4 of 4")
     assert problems == []

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Page, Request, expect
 
+from dreamina_ui.cards.alternatives import literal
 from dreamina_ui.simulator import Fault
 from tests.browser.conftest import browser as browser  # a fixture, for this package too
 from tests.browser.conftest import calm_context
@@ -131,7 +132,7 @@ def test_search_for_dangerous_markup_finds_it(page: Page) -> None:
 def test_hostile_prompt_is_only_text(page: Page, kind: str) -> None:
     """The prompt is shown unchanged on the stage and in the history."""
     text = TEXTS[kind]
-    generate(page, "succeeded", text)
+    generate(page, "succeeded", literal(text))
     assert page.locator("#facts .stage-prompt").text_content() == text
     title = page.locator("#history .poster-open").first
     expect(title).to_be_visible()
@@ -175,7 +176,7 @@ def test_hostile_link_is_only_text(context: BrowserContext, server: Server, prob
         "__theme": text,
     }
     page = watched(context, server.address, problems, "?" + urlencode(query))
-    expect(page.locator("#field-prompt textarea")).to_have_value(text)
+    expect(page.locator("#field-prompt textarea")).to_have_value(literal(text))
     expect(page.locator("#problem-aspect_ratio")).to_contain_text(text[:20])
     check_harmless(page)
     page.goto(f"{server.address}/?" + urlencode({"video": text[:60]}))
