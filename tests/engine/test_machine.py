@@ -368,8 +368,13 @@ class Machine(RuleBasedStateMachine):
             *(submit(click.visitor_id, values, count=click.count, click_id=click.click_id) for _ in range(times))
         )
         if too_many:
-            assert all(isinstance(answer, TooManyActive) for answer in answers), answers
-            return
+            taken = [answer for answer in answers if not isinstance(answer, TooManyActive)]
+            ended = {row.job_id for row in self.rows() if row.ended}
+            # Only where one of them has ended since, there was room.
+            assert not taken or ended.intersection(row.job_id for row in active), answers
+            if not taken:
+                return
+            answers = taken
         if not click.job_ids:
             self.clicks.append(click)
             assert not isinstance(answers[0], BaseException), answers[0]
