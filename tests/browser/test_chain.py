@@ -93,6 +93,7 @@ def test_videos_are_continued_played_as_one_and_compared(browser: Browser, quick
     page.get_by_role("option", name="Dreamina 3.0 Pro", exact=True).click()
     generate(page, "succeeded", "Something else")
     expect(page.locator(".chain")).to_have_count(0)
+    expect(page.locator("#history .poster img")).to_have_count(4)
     for box in page.locator("#history [data-pick]").all():
         box.check()
     page.click("[data-do=compare]")
