@@ -320,6 +320,8 @@ def test_draft_survives_reloads_until_it_is_sent(quick_page: Page) -> None:
     expect(page.locator("#batch-start")).to_have_text(WORDS.say("batch.start", count=2))
     page.reload()
     is_there("a draft", "77")
+    # The batch's draft is put in right after the form's: until it is drawn.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     expect(page.locator("#field-frames input").nth(1)).to_be_checked()
     page.get_by_role("tab", name=WORDS.say("tab.batch")).click()
     expect(page.locator("#batch-lines textarea")).to_have_value("one\ntwo")
