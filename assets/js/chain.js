@@ -13,16 +13,20 @@
   "use strict";
 
   const { find, make, observe, targetOf, wordsOf, write } = dreamina;
-  let playing = null; // { job, close }
+  const DRAWN_MS = 200; // in which the stage is drawn
+  let playing = null; // { box, job, close }
 
   document.addEventListener("click", (event) => {
     const button = targetOf(event)?.closest("[data-chain]");
     if (button) open(button);
   });
 
-  // Another video on the stage ends it.
+  const isOver = () => playing && find(".chain")?.dataset.job !== playing.job;
+
+  // Another video on the stage ends it. The same one may be drawn anew, a moment later, and the player with it.
   observe(() => {
-    if (playing && (find(".chain")?.dataset.job !== playing.job || !playing.box.isConnected)) playing.close();
+    if (isOver()) setTimeout(() => isOver() && playing.close(), DRAWN_MS);
+    else if (playing && !playing.box.isConnected) find("#player")?.before(playing.box);
   }, "data-job");
 
   function open(button) {
