@@ -85,7 +85,7 @@
     let index = 0;
     let front = screens[0]; // the one that is seen
     let isPlayWanted = true;
-    let wanted = 0; // counts what was asked for, so that a late answer to an earlier wish does nothing
+    let turns = 0; // counts the changes of part, so that a late answer to an earlier one does nothing
     let pending = null; // { at, offset } of what was asked for and is not seen yet
     let next = 0;
 
@@ -110,12 +110,12 @@
 
     // The last picture of the part before stays until the first one of this part is there.
     async function turnTo(at, offset) {
-      const wish = ++wanted;
+      const turn = ++turns;
       pending = { at, offset };
       const screen = Number(front.dataset.part) === at ? front : other();
       load(screen, at);
       const isPlayable = await ready(screen);
-      if (wish !== wanted) return;
+      if (turn !== turns) return;
       if (!isPlayable) {
         broken.add(at);
         skip(at);
@@ -128,7 +128,7 @@
       index = at;
       if (Math.abs(screen.currentTime - offset) > 0.001) screen.currentTime = offset;
       if (isPlayWanted) await screen.play().catch(() => (isPlayWanted = false));
-      if (wish !== wanted) {
+      if (turn !== turns) {
         if (screen !== front) screen.pause();
         return;
       }
@@ -169,7 +169,7 @@
         tick();
       },
       stop() {
-        wanted++;
+        turns++;
         cancelAnimationFrame(next);
         for (const screen of screens) {
           screen.pause();

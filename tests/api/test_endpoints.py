@@ -278,7 +278,7 @@ def test_bad_calls_of_run_are_one_sentence(
 
 
 def test_videos_are_joined_and_exported(client: Client, studio: Server, tmp_path: Path) -> None:
-    """`/join` and `/export` make a file, free of charge, and name its download; a bad wish is one error."""
+    """`/join` and `/export` make a file, free of charge, and name its download; a bad value is one error."""
     jobs = [list(client.submit(prompt="a lighthouse", seed=seed, api_name="/generate"))[-1][0] for seed in (1, 2)]
     joined = client.predict(job_ids=[job["job_id"] for job in jobs], api_name="/join")
     assert joined["url"] == f"/dreamina/join?job={jobs[0]['share_id']}&job={jobs[1]['share_id']}"

@@ -51,7 +51,7 @@ async def shown(engine: Engine, collection_id: str, visitor_id: str = "ann") -> 
 
 
 async def test_stars_and_collections_outlive_the_database(tmp_path: Path) -> None:
-    """With the database deleted, a start finds stars, names, orders and links; what was taken back stays taken back."""
+    """With the database deleted, a start finds stars, names, orders and links; what was undone stays undone."""
     async with rigged(tmp_path) as rig:
         a, b, c = await made(rig, 3)
         bytes_before = rig.library.files(a)[0].path.read_bytes()

@@ -8,11 +8,12 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
+from dreamina_ui.engine.curation.rebuilding import rebuild_rows
 from dreamina_ui.errors import CollectionFull, CollectionNotFound, InvalidInput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.moves import Moves
@@ -148,16 +149,7 @@ class Collections:
 
 async def rebuild_collections(collections: Collections, moves: Moves | None = None) -> int:
     """Make a row for each collection on the disk that has none; gives how many. The rows of the jobs have to be there."""
-    ids = await asyncio.to_thread(collections.records.ids)
-    missing = set(ids) - await collections.store.known() if ids else set()
-    if not missing:
-        return 0
-    owners = await asyncio.to_thread(moves.latest) if moves else {}
-    read = await asyncio.to_thread(lambda: list(collections.records.read(sorted(missing))))
-    made = [one for collection_id, values in read if (one := _collection_from(collection_id, values))]
-    added = await collections.store.restore(
-        [replace(one, visitor_id=owners.get(one.visitor_id, one.visitor_id)) for one in made]
-    )
+    added = await rebuild_rows(collections.records, collections.store, _collection_from, moves)
     if added:
         log.warning("the database did not know %d collections; they were rebuilt from the files", added)
     return added

@@ -49,7 +49,7 @@ _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A checked wish for a file of one video."""
+    """What is asked for of one video, checked."""
 
     format: str
     from_s: float | None

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from dreamina_ui.cards.aside import checked
@@ -16,6 +16,7 @@ from dreamina_ui.cards.plans import Planned
 from dreamina_ui.cards.tables import written_table
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
+from dreamina_ui.engine.curation.rebuilding import rebuild_rows
 from dreamina_ui.errors import InvalidInput, NotOnShelf
 from dreamina_ui.jobs import prompt_in
 from dreamina_ui.media.inputs import InputFiles
@@ -163,16 +164,7 @@ def offered_name(payload: Mapping[str, Any]) -> str:
 
 async def rebuild_shelf(shelf: Shelf, moves: Moves | None = None) -> int:
     """Make a row for each prompt on the disk that has none; gives how many."""
-    ids = await asyncio.to_thread(shelf.records.ids)
-    missing = set(ids) - await shelf.store.known() if ids else set()
-    if not missing:
-        return 0
-    owners = await asyncio.to_thread(moves.latest) if moves else {}
-    read = await asyncio.to_thread(lambda: list(shelf.records.read(sorted(missing))))
-    made = [one for shelf_id, values in read if (one := _kept_from(shelf_id, values))]
-    added = await shelf.store.restore(
-        [replace(one, visitor_id=owners.get(one.visitor_id, one.visitor_id)) for one in made]
-    )
+    added = await rebuild_rows(shelf.records, shelf.store, _kept_from, moves)
     if added:
         log.warning("the database did not know %d prompts of shelves; they were rebuilt from the files", added)
     return added
