@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -333,14 +334,6 @@ ROWS_OF = {
 ROWS_OF["0005_history_order"] = ROWS_OF["0004_batches"]  # it made no column
 ROWS_OF["0008_durations"] = ROWS_OF["0007_allowances"]  # where nothing is known of the new one
 ROWS_OF["0009_files_and_remarks"] = ROWS_OF["0007_allowances"]
-ROWS_OF["0010_calls"] = ROWS_OF["0009_files_and_remarks"]
-ROWS_OF["0011_used_ids"] = ROWS_OF["0010_calls"]
-ROWS_OF["0012_posters"] = ROWS_OF["0011_used_ids"]
-ROWS_OF["0013_votes"] = ROWS_OF["0012_posters"]
-ROWS_OF["0014_money"] = ROWS_OF["0013_votes"]
-ROWS_OF["0015_chains"] = ROWS_OF["0014_money"]
-ROWS_OF["0016_webhooks"] = ROWS_OF["0015_chains"]
-ROWS_OF["0017_stars_and_collections"] = ROWS_OF["0016_webhooks"]
 JOBS_OF = {
     "0001_jobs": [
         Job(
@@ -529,14 +522,10 @@ JOBS_OF["0005_history_order"] = JOBS_OF["0004_batches"]
 JOBS_OF["0008_durations"] = [replace(job, took_s=None) for job in JOBS_OF["0007_allowances"]]
 
 JOBS_OF["0009_files_and_remarks"] = JOBS_OF["0008_durations"]
-JOBS_OF["0010_calls"] = JOBS_OF["0009_files_and_remarks"]
-JOBS_OF["0011_used_ids"] = JOBS_OF["0010_calls"]
-JOBS_OF["0012_posters"] = JOBS_OF["0011_used_ids"]
-JOBS_OF["0013_votes"] = JOBS_OF["0012_posters"]
-JOBS_OF["0014_money"] = JOBS_OF["0013_votes"]
-JOBS_OF["0015_chains"] = JOBS_OF["0014_money"]
-JOBS_OF["0016_webhooks"] = JOBS_OF["0015_chains"]
-JOBS_OF["0017_stars_and_collections"] = JOBS_OF["0016_webhooks"]
+for before, after in pairwise(migration.name for migration in MIGRATIONS):
+    # Later ones have only added tables, and columns with a default.
+    ROWS_OF.setdefault(after, ROWS_OF[before])
+    JOBS_OF.setdefault(after, JOBS_OF[before])
 
 LATER = Migration("9999_later", ("ALTER TABLE jobs ADD COLUMN later TEXT",))
 BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSENSE"))
