@@ -4,6 +4,7 @@ A job is named by its job id or, as in a link, by its share id: whoever knows on
 file is made, too, and the response only says what came of it, as JSON: the page shows that before it downloads the file.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -64,7 +65,7 @@ class ExportRoutes:
             export = await make(visitor_id=visitor_id, address=address, zone=zone_of(request))
             if tells:
                 return JSONResponse({**export_json(export), "said": _said(export, words)}, headers=_NOT_CACHED)
-            stat = export.file.path.stat()
+            stat = await asyncio.to_thread(export.file.path.stat)
         except OSError:  # removed since, as the oldest of many
             return _refusal(words, ExportsBusy(), tells=tells)
         except DreaminaError as error:

@@ -44,6 +44,13 @@ class OneFile:
         self._compressed = _compressed(self._plain, GOOD)
         self._version = hashlib.sha256(self._plain).hexdigest()[:16]
 
+    @classmethod
+    def of(cls, path: str, file: Path) -> "OneFile":
+        """A script without its comments, or a style, at `path`."""
+        text = file.read_text(encoding="utf-8")
+        is_script = file.suffix == ".js"
+        return OneFile(path, "text/javascript" if is_script else "text/css", rjsmin.jsmin(text) if is_script else text)
+
     @property
     def address(self) -> str:
         """Relative to the page."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family, Kind
-from dreamina_ui.media.library import SavedFile
+from dreamina_ui.media.library import Library, SavedFile
 from dreamina_ui.media.record import file_name
 
-__all__ = ["Shown", "playable", "shown_files"]
+__all__ = ["Shown", "playable", "shown_files", "shown_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +47,9 @@ def shown_files(job: Job, files: Sequence[SavedFile], zone: tzinfo = UTC) -> lis
         poster = file.poster if file.poster.exists() else None
         shown.append(Shown(file.number, file.path, file.kind, name, size, poster))
     return shown
+
+
+def shown_jobs(jobs: Sequence[Job], library: Library, zone: tzinfo = UTC) -> list[tuple[Job, list[Shown]]]:
+    """The finished jobs of which there are files, each with those, as `shown_files`; blocks."""
+    listed = ((job, shown_files(job, library.files(job), zone)) for job in jobs)
+    return [(job, files) for job, files in listed if files]

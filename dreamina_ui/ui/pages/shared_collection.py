@@ -14,7 +14,7 @@ from dreamina_ui.errors import CollectionNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.ui.html.outputs import file_address
-from dreamina_ui.ui.html.shown import Shown, shown_files
+from dreamina_ui.ui.html.shown import Shown, shown_jobs
 from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
 from dreamina_ui.web.downloads import ZIPPED_MOST
@@ -50,7 +50,7 @@ class SharedCollections:
 
     def __init__(self, engine: Engine, style: Path) -> None:
         self._engine = engine
-        self._style = OneFile("/dreamina/collection.css", "text/css", style.read_text(encoding="utf-8"))
+        self._style = OneFile.of("/dreamina/collection.css", style)
 
     @property
     def routes(self) -> list[Route]:
@@ -65,14 +65,7 @@ class SharedCollections:
             return self._sentence(words, 404, "collection.page.gone")
         except StoreError:
             return self._sentence(words, 503, "download.unavailable")
-        zone = zone_of(request)
-
-        def all_files() -> list[list[Shown]]:
-            library = self._engine.library
-            return [shown_files(job, library.files(job), zone) for job in jobs]
-
-        files = await asyncio.to_thread(all_files)
-        found = [(job, shown) for job, shown in zip(jobs, files, strict=True) if shown]
+        found = await asyncio.to_thread(shown_jobs, jobs, self._engine.library, zone_of(request))
         items = Markup().join(_item(job, file, words) for job, shown in found for file in shown)
         links = Markup()
         if 0 < len(found) <= ZIPPED_MOST:

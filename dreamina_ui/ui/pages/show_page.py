@@ -8,7 +8,6 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-import rjsmin
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -18,7 +17,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import CollectionNotFound, JobNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.ui.html.shown import Shown, playable, shown_files
+from dreamina_ui.ui.html.shown import Shown, playable, shown_jobs
 from dreamina_ui.ui.html.stage import facts_html
 from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
@@ -68,9 +67,7 @@ class ShowPage:
     def __init__(self, engine: Engine, folder: Path, scripts: str) -> None:
         self._engine = engine
         self._scripts = scripts
-        script, style = (folder / name for name in ("show.js", "show.css"))
-        self._script = OneFile("/dreamina/show.js", "text/javascript", rjsmin.jsmin(script.read_text(encoding="utf-8")))
-        self._style = OneFile("/dreamina/show.css", "text/css", style.read_text(encoding="utf-8"))
+        self._script, self._style = (OneFile.of(f"/dreamina/{name}", folder / name) for name in ("show.js", "show.css"))
 
     @property
     def routes(self) -> list[Route]:
@@ -112,10 +109,7 @@ class ShowPage:
             jobs = []
         except StoreError:
             return self._none(words, "download.unavailable", 503, base)
-        zone = zone_of(request)
-        found = await asyncio.to_thread(
-            lambda: [(job, shown_files(job, self._engine.library.files(job), zone)) for job in jobs]
-        )
+        found = await asyncio.to_thread(shown_jobs, jobs, self._engine.library, zone_of(request))
         slides = [_slide(job, main, words) for job, files in found if (main := _main(files)) is not None]
         if not slides:
             return self._none(words, "show.none", 404, base)

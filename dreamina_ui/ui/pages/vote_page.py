@@ -12,7 +12,6 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs
 
-import rjsmin
 import segno
 from markupsafe import Markup
 from starlette.requests import Request
@@ -32,7 +31,7 @@ from dreamina_ui.errors import (
 )
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.vote_store import Vote
-from dreamina_ui.ui.html.shown import Shown, playable, shown_files
+from dreamina_ui.ui.html.shown import Shown, playable, shown_jobs
 from dreamina_ui.ui.html.stage import facts_html
 from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
@@ -102,9 +101,7 @@ class VotePage:
         self._engine = engine
         self._votes = engine.votes
         self._public_url = public_url
-        script, style = (folder / name for name in ("vote.js", "vote.css"))
-        self._script = OneFile("/dreamina/vote.js", "text/javascript", rjsmin.jsmin(script.read_text(encoding="utf-8")))
-        self._style = OneFile("/dreamina/vote.css", "text/css", style.read_text(encoding="utf-8"))
+        self._script, self._style = (OneFile.of(f"/dreamina/{name}", folder / name) for name in ("vote.js", "vote.css"))
 
     @property
     def routes(self) -> list[Route]:
@@ -130,9 +127,8 @@ class VotePage:
                 return await answer(request)
             except DreaminaError as error:
                 status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-                return self._page(
-                    request, words_for(request).say("vote"), _NOTE.format(_sentence(request, error)), status
-                )
+                words = words_for(request)
+                return self._page(request, words.say("vote"), _NOTE.format(words.sentence(error)), status)
 
         return respond
 
@@ -308,13 +304,8 @@ class VotePage:
 
     async def _shown(self, request: Request, jobs: Sequence[Job]) -> list[tuple[Job, Shown]]:
         """The jobs with the file that is shown of each; without those that have none."""
-        zone, library = zone_of(request), self._engine.library
-
-        def files() -> list[tuple[Job, Shown]]:
-            listed = ((job, shown_files(job, library.files(job), zone)) for job in jobs)
-            return [(job, playable(files) or files[0]) for job, files in listed if files]
-
-        return await asyncio.to_thread(files)
+        found = await asyncio.to_thread(shown_jobs, jobs, self._engine.library, zone_of(request))
+        return [(job, playable(files) or files[0]) for job, files in found]
 
     def _without_cookie(self, request: Request) -> Response:
         words = words_for(request)
@@ -355,10 +346,6 @@ async def _form(request: Request) -> Mapping[str, list[str]]:
 
 def _first(form: Mapping[str, list[str]], name: str) -> str:
     return form.get(name, [""])[0]
-
-
-def _sentence(request: Request, error: DreaminaError) -> str:
-    return words_for(request).sentence(error)
 
 
 def _letter(index: int) -> str:

@@ -1,5 +1,6 @@
 """The shelf: a dialog with the prompts that its visitor has named, which go into the form or into the batch's table."""
 
+import asyncio
 import base64
 import binascii
 import secrets
@@ -126,7 +127,8 @@ class ShelfDialog:
                     answer["said"] = words.say("shelf.batch.full", count=len(videos))
                 else:
                     table = written_table(self._engine.models, [*videos, (one.model_id, one.payload)])
-                    update = {self._batch.csv: _written_file(table), self._batch.mode: "csv"}
+                    file = await asyncio.to_thread(_written_file, table)
+                    update = {self._batch.csv: file, self._batch.mode: "csv"}
                     said = words.say("shelf.in_batch", name=_apart(one.name), count=len(videos) + 1)
                     answer |= {"said": said, "is_problem": False}
         except DreaminaError as error:
