@@ -15,7 +15,7 @@ from dreamina_ui.api.arguments import PAGE, STARRED, truth, whole_number
 from dreamina_ui.api.continuing import continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job_response, model_json, view_address
-from dreamina_ui.api.rows import read_rows
+from dreamina_ui.api.rows import read_rows, webhook_of
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.curation.collections import Collection
@@ -91,8 +91,7 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            if not isinstance(webhook, str):
-                raise InvalidInput("webhook", "not_text", "webhook: no text", given=shown(webhook))
+            address = webhook_of(webhook)
             videos, models = await read_rows(self._engine, visitor_id, rows, model)
             jobs = await self._engine.batches.submit(
                 visitor_id,
@@ -101,7 +100,7 @@ class _Endpoints:
                 models,
                 is_call=call_id is not None,
                 key=key,
-                webhook=webhook,
+                webhook=address,
             )
         except DreaminaError as error:
             raise api_error(error, sent=False) from None

@@ -9,11 +9,10 @@ import sqlalchemy as sa
 
 from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
-from dreamina_ui.storage.allowances import blocks, settle, uses
+from dreamina_ui.storage.allowances import blocks, change_and_settle, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import (
     AT_ONCE,
-    change_rows,
     collected,
     collections,
     job_of,
@@ -22,7 +21,7 @@ from dreamina_ui.storage.job_rows import (
     remove_rows,
     shelf,
 )
-from dreamina_ui.storage.webhook_events import move_addresses
+from dreamina_ui.storage.webhook_events import Outbox, move_addresses
 
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "collected_jobs", "counted_most"]
 
@@ -109,10 +108,11 @@ _IS_SHOWN = sa.select(jobs.c.job_id).where(jobs.c.share_id == sa.bindparam("shar
 
 
 class JobQueries:
-    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored."""
+    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored. `outbox` is told what ends here."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox or Outbox(database)
 
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
@@ -257,10 +257,8 @@ class JobQueries:
             connection.execute(sa.update(uses).where(uses.c.visitor_id == former).values(visitor_id=visitor_id))
 
         def move(connection: sa.Connection) -> None:
-            settle(
-                connection,
-                change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now)),
-            )
+            waiting = sa.and_(own, jobs.c.state == State.WAITING)
+            change_and_settle(connection, self._outbox, waiting, lambda job: job.cancel(now))
             move_rows(connection, former, visitor_id)
             move_addresses(connection, former, visitor_id)
 

@@ -305,6 +305,11 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
         ),
         ("generate_batch", {}, "rows", "rows: please fill this in."),
         ("generate_batch", {"rows": 3}, "rows", "rows: 3 is not a list."),
+        ("generate_batch", {"rows": [{"prompt": "x"}], "webhook": 3}, "webhook", "webhook: 3 is not a text."),
+        (
+            *("generate_batch", {"rows": [{"prompt": "x"}], "webhook": "https://localhost/"}, "webhook"),
+            "webhook: an address of this machine or its network is told nothing.",
+        ),
         ("generate_batch", {"rows": [{"prompt": "x"}, {}]}, "rows[1].prompt", "rows[1].prompt: please fill this in."),
         (
             *("generate_batch", {"rows": [{"prompt": "x", "mood": 1}]}, "rows[0].mood"),
