@@ -27,7 +27,7 @@ from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import Draws, History
 from dreamina_ui.ui.sections.media import media_words_html
 from dreamina_ui.ui.sections.shelf import ShelfDialog
-from dreamina_ui.ui.sections.stage import Stage, Update
+from dreamina_ui.ui.sections.stage import CALM_SCRIPT, Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 
@@ -96,7 +96,7 @@ class Page:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
         account = self.account
-        account.connect(quiet)
+        key_saved = account.connect(quiet)
         batch.connect(quiet)
         compose.connect(quiet)
         stage.connect(quiet)
@@ -108,6 +108,7 @@ class Page:
         examples = [self.examples] if self._fitting else []
         # Nobody needs these for the first click: they are made when the form has been drawn.
         blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
+        blocks.load(None, outputs=stage.player, js=CALM_SCRIPT, **quiet)
         blocks.load(
             self.open,
             inputs=stage.opening,
@@ -124,6 +125,11 @@ class Page:
             ],
             **quiet,
         )
+        if compose.has_prices_of_models:
+            priced: dict[str, Any] = {"outputs": compose.forms.labels, **quiet}
+            blocks.load(compose.show_prices_of_models, **priced)
+            # With a key that a visitor has brought, the service can be asked.
+            key_saved.then(compose.show_prices_of_models, **priced)
         compose.generate.click(
             self.start,
             inputs=compose.start_inputs,
@@ -201,6 +207,7 @@ class Page:
         `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), and whether it
         `has_draft`, which then is newer than the link's settings.
         """
+        self._engine.look_at_cards(False)
         facts = _parsed(opening)
         words, query = self._callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", "", "", 0, request)

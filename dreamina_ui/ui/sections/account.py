@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import gradio as gr
+from gradio.events import Dependency
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
@@ -91,8 +92,9 @@ class Account:
     def outputs(self) -> list[Any]:
         return [self.left, self.message, self.forget, self.balance, self.balance_due]
 
-    def connect(self, quiet: dict[str, Any]) -> None:
-        gr.on(
+    def connect(self, quiet: dict[str, Any]) -> Dependency:
+        """Connect the events. Returns what happens when a key was saved, or refused."""
+        saved: Dependency = gr.on(
             [self.save.click, self.key.submit],
             self.save_key,
             inputs=self.key,
@@ -101,6 +103,7 @@ class Account:
         )
         self.forget.click(self.forget_key, outputs=[self.key, *self.outputs], **quiet)
         self.balance_due.change(self.show_balance, inputs=self.balance_due, outputs=self.balance, **quiet)
+        return saved
 
     async def show(self, request: gr.Request) -> list[Any]:
         """The state of the account, in the order of `outputs`."""
