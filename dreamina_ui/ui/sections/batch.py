@@ -480,7 +480,7 @@ class Batch:
         prices = []
         for card in each_model(video.card for video in plan.videos):
             payloads = [video.payload for video in plan.videos if video.card is card]
-            estimates = [await self._engine.estimate_usd(card, payload, visitor_id) for payload in payloads]
+            estimates = [await self._engine.money.estimate_usd(card, payload, visitor_id) for payload in payloads]
             known = [usd for usd in estimates if usd is not None]
             usd = sum(known) if len(known) == len(estimates) else None
             last_usd = None if usd is not None else await self._last_cost_usd(card, payloads, visitor_id)
