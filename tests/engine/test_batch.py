@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.batches.plans import BATCH_MOST
 from dreamina_ui.errors import DailyLimitReached, DiskFull, InvalidInput, KeyMissing, TooManyActive
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.simulator import Fault

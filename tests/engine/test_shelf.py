@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dreamina_ui.cards.batches import Plan, plan_csv
+from dreamina_ui.cards.batches.plans import Plan
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.curation.shelf import SHELF_MOST, Shelf, offered_name
 from dreamina_ui.errors import InvalidInput, NotOnShelf, ShelfFull

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dreamina_ui.cards.aside import checked
+from dreamina_ui.cards.batches.plans import Planned
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.models import Models
-from dreamina_ui.cards.plans import Planned
-from dreamina_ui.cards.tables import written_table
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
 from dreamina_ui.engine.curation.rebuilding import rebuild_rows

@@ -13,10 +13,12 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.aside import planned
-from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.plans import BYTES_MOST, Plan, each_model
+from dreamina_ui.cards.batches.sweep import plan_sweep
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.plans import each_model
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import content_for, read_value, written
 from dreamina_ui.engine.engine import Engine
