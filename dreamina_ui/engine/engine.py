@@ -43,9 +43,8 @@ from dreamina_ui.media.derive.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.money.balances import Balances

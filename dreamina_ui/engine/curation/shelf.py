@@ -20,8 +20,7 @@ from dreamina_ui.engine.curation.rebuilding import rebuild_rows
 from dreamina_ui.errors import InvalidInput, NotOnShelf
 from dreamina_ui.jobs import prompt_in
 from dreamina_ui.media.inputs import InputFiles
-from dreamina_ui.media.moves import Moves
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.storage.job_store import can_be_an_id
 from dreamina_ui.storage.shelf_store import SHELF_MOST, Kept, ShelfStore
 
