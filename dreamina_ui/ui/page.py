@@ -96,8 +96,12 @@ class Page:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         compose, stage, history, batch = self.compose, self.stage, self.history, self.batch
         account = self.account
-        for section in (account, batch, compose, stage, history, self.shelf):
-            section.connect(quiet)
+        account.connect(quiet)
+        batch.connect(quiet)
+        compose.connect(quiet)
+        stage.connect(quiet)
+        history.connect(quiet)
+        self.shelf.connect(quiet)
         drafted = {**compose.forms.drafted, "continues": compose.continues}
         keep_draft(blocks, "form", drafted, compose.accepted)
         keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
