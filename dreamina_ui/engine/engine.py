@@ -417,7 +417,7 @@ class Engine:
         return await self.updates.change(job.job_id, dismissed)
 
     async def star(self, asker: Asker, job_id: str, *, starred: bool = True) -> Job:
-        """Mark a job as one of the good ones, or take the mark away. Raises `JobNotFound`."""
+        """Give a job a star, or take it away. Raises `JobNotFound`."""
         job = await self.job(asker, job_id)
         async with self._starring:  # so that the mark beside the files is the row's
             job = await self.updates.change(job.job_id, lambda row: row.move(row.state, starred=starred))

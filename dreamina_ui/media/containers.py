@@ -111,7 +111,7 @@ def is_cut_short(path: Path, kind: Kind) -> bool:
 
 
 def _boxes_are_cut_short(source: Source) -> bool:
-    """Whether a box reaches past the end of its file. What follows the last one may be none: players do not mind."""
+    """Whether a box reaches past the end of its file. What follows the last one need not be a box: players ignore it."""
     at = 0
     while at + 16 <= source.size:
         source.step()

@@ -251,7 +251,7 @@ def _best_frame(container: "av.container.InputContainer", video: "av.VideoStream
     """The first frame with something on it, or the best of those that are looked at. Raises `Unreadable`."""
     _check_size(video)
     video.thread_count, video.thread_type = 1, "NONE"
-    # Nobody sees in a poster that the edges of blocks were not smoothed.
+    # A poster is too small to show that the edges of blocks were not smoothed.
     video.codec_context.options = {"max_pixels": str(PIXELS_MOST), "skip_loop_filter": "all"}
     best, best_contrast = None, -1.0
     for index, frame in enumerate(_frames(container, video)):

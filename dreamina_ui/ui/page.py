@@ -106,7 +106,7 @@ class Page:
         keep_draft(blocks, "form", drafted, compose.accepted)
         keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
         examples = [self.examples] if self._fitting else []
-        # Nobody needs these for the first click: they are made when the form has been drawn.
+        # Not needed for the first click: they are made when the form has been drawn.
         blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
         self._connect_opening(blocks, quiet)
         self._connect_clicks(quiet)
@@ -214,7 +214,7 @@ class Page:
         )
 
     async def open(self, opening: str, request: gr.Request) -> Update:
-        """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
+        """Show the latest running job, or else the newest video that was not seen yet; a link may fill the form,
         or show a shared video.
 
         `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), and whether it

@@ -60,7 +60,7 @@ def plan_csv(
     `data` is UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs separate cells, or what a line such as
     "sep=;" at the start says. An empty cell is the value in `shared`, or else the card's default. A row's line is its first
     one. Where bytes or columns leave a doubt, the plan has a question and no videos, until one of its answers is in
-    `agreed`. `files` are those that the visitor has uploaded: what stands for each in a field, by its name in lower case.
+    `agreed`. `files` are those that the visitor has uploaded: the text for a field, by the file's name in lower case.
     `comma` is as for `value_of`.
     """
     models = models or Models([card])
@@ -331,7 +331,7 @@ def _row(
 
 
 def _with_files(field: Field, cell: str, files: Mapping[str, str]) -> str:
-    """A cell of a field for files, with what stands for each file that it names."""
+    """A cell of a field for files, with each file's name replaced by its text for the field."""
     if field.media is None:
         return cell
     return "\n".join(files.get(line.strip().casefold(), line) for line in cell.split("\n"))

@@ -385,7 +385,7 @@ class Batch:
         return plan_lines(card, str(contents[self.lines] or ""), shared, agreed)
 
     def _files(self, contents: Mapping[Any, Any]) -> dict[str, str]:
-        """What stands for each file that was uploaded here, by its name; of two with one name, for the later one."""
+        """The text for a field of each file that was uploaded here, by its name; of two with one name, that of the later one."""
         lines = [line for _, control, _, _ in self._media for line in str(contents[control] or "").splitlines()]
         return {file.name.casefold(): file.text for line in lines for file in files_in(line.strip())}
 
