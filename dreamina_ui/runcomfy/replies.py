@@ -1,7 +1,7 @@
 """RunComfy's replies as typed values. Pure: nothing here sends, waits or logs.
 
 Only this module, and those for words, texts and outputs, know the service's JSON. Names and words are those of
-RunComfy's documentation, of its public clients, and of similar services. Parsing is lenient: an unknown word means "still running",
+RunComfy's documentation, of its public clients, and of similar services. An unknown word means "still running",
 and a reply that cannot be read is never a failure.
 """
 
