@@ -276,26 +276,7 @@ class Batch:
             with gr.Column(visible=any(field.media for _, field in models.fields)):
                 self.files, button, note = build_media(models.default, FILES, fixed, "batch-")
                 self._media.append((FILES, self.files, button, note))
-        with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
-            self.sweep_prompt = gr.Textbox(
-                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt",
-                visible=any(card.prompt for card in models),
-            )  # fmt: skip
-            self.models = gr.CheckboxGroup(
-                [(card.title, card.model_id) for card in models], label=fixed.text("batch.models"),
-                info=fixed.text("batch.models.hint"), elem_id="batch-models", visible=False,
-            )  # fmt: skip
-            self._axes: dict[str, gr.CheckboxGroup] = {}
-            self._axis_cells: dict[str, gr.Column] = {}
-            for name, label in zip(SWEPT, ("batch.ratios", "batch.lengths"), strict=True):
-                with gr.Column(visible=models.default.field(name) is not None, min_width=120) as cell:
-                    self._axes[name] = self._choices(name, label, fixed)
-                self._axis_cells[name] = cell
-            with gr.Column(visible=models.default.field("seed") is not None, min_width=120) as cell:
-                self.seeds = gr.Textbox(
-                    label=fixed.text("batch.seeds"), info=fixed.text("batch.seeds.hint"), elem_id="batch-seeds"
-                )
-            self._axis_cells["seed"] = cell
+        by_sweep = self._build_sweep(fixed)
         with gr.Column(elem_classes="batch-part"), gr.Row(elem_classes="pair"):
             self.shared = self._build_shared(fixed)
         self.agreed = kept_text("batch-agreed")
@@ -316,6 +297,31 @@ class Batch:
             fixed.text("batch.start.none"), variant="primary", elem_id="batch-start", interactive=False
         )
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem", js_on_load=None)
+
+    def _build_sweep(self, fixed: Fixed) -> gr.Column:
+        """The prompt, the models and the values of which a sweep makes all combinations."""
+        models = self._engine.models
+        with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
+            self.sweep_prompt = gr.Textbox(
+                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt",
+                visible=any(card.prompt for card in models),
+            )  # fmt: skip
+            self.models = gr.CheckboxGroup(
+                [(card.title, card.model_id) for card in models], label=fixed.text("batch.models"),
+                info=fixed.text("batch.models.hint"), elem_id="batch-models", visible=False,
+            )  # fmt: skip
+            self._axes: dict[str, gr.CheckboxGroup] = {}
+            self._axis_cells: dict[str, gr.Column] = {}
+            for name, label in zip(SWEPT, ("batch.ratios", "batch.lengths"), strict=True):
+                with gr.Column(visible=models.default.field(name) is not None, min_width=120) as cell:
+                    self._axes[name] = self._choices(name, label, fixed)
+                self._axis_cells[name] = cell
+            with gr.Column(visible=models.default.field("seed") is not None, min_width=120) as cell:
+                self.seeds = gr.Textbox(
+                    label=fixed.text("batch.seeds"), info=fixed.text("batch.seeds.hint"), elem_id="batch-seeds"
+                )
+            self._axis_cells["seed"] = cell
+        return by_sweep
 
     def _build_shared(self, fixed: Fixed) -> list[Shared]:
         """A control for each field that videos can share. Models whose fields are the very same share the control, too."""
