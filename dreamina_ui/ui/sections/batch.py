@@ -298,7 +298,7 @@ class Batch:
         )
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem", js_on_load=None)
 
-    def _build_sweep(self, fixed: Fixed) -> gr.Column:
+    def _build_sweep(self, fixed: Fixed) -> Any:
         """The prompt, the models and the values of which a sweep makes all combinations."""
         models = self._engine.models
         with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
