@@ -115,7 +115,7 @@ class Money:
     async def price(self, card: Card, visitor_id: str | None = None) -> Price:
         """What the service says about the price of a model; it may be a base and no total, with a note.
 
-        Unknown where the service does not say, nobody's key is here to ask with, or nothing is charged.
+        Unknown where the service does not say, there is no key to ask with, or nothing is charged.
         """
         if not self.backend.charges:
             return UNKNOWN

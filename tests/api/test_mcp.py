@@ -133,7 +133,7 @@ def test_there_are_eight_tools(studio: Server) -> None:
     assert "Only some models take this" in inputs["properties"]["steps"]["description"]
     assert "121 (5 s), 241 (10 s). Default: 121." in inputs["properties"]["frames"]["description"]
     assert "0.25 US dollars of real money" in str(tools[1].description)
-    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "idempotency_key"]
+    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "webhook", "idempotency_key"]
     assert tools[2].inputSchema["required"] == ["rows"]
     row = tools[2].inputSchema["properties"]["rows"]["items"]
     assert row["properties"] == {name: each for name, each in inputs["properties"].items() if name != "idempotency_key"}

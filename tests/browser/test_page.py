@@ -261,7 +261,9 @@ def test_an_uncertain_video_is_fetched_by_its_request_id(shared_page: Page, quic
     shared_page.click("#adopt")
     assert playing_size(shared_page) == (64, 64)
     expect(shared_page.locator("#uncertain")).to_be_hidden()
-    assert shared_page.locator("#player video").evaluate("video => video.paused && !video.currentTime && !video.autoplay")
+    assert shared_page.locator("#player video").evaluate(
+        "video => video.paused && !video.currentTime && !video.autoplay"
+    )
     assert len(quick_service.control("ledger", KEY)["requests"]) == sent
 
 

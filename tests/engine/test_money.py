@@ -34,26 +34,26 @@ async def test_a_price_with_a_note_is_no_total(tmp_path: Path) -> None:
     """What the service calls a base is told as one, with its note; after a video, what that cost is known."""
     async with rigged(tmp_path, backend="runcomfy", key=KEY, prices={**HALF, "pricing_note": NOTE}) as rig:
         assert await rig.engine.money.price(CARD) == Price(0.5, "output", NOTE)
-        assert await rig.engine.estimate_usd(CARD, VALUES, "ann") is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES, "ann") is None
         assert await rig.engine.last_cost_usd(CARD, VALUES, "ann") is None
         assert (await rig.finish(await rig.submit())).cost_usd == 0.5
         assert await rig.engine.last_cost_usd(CARD, VALUES, "ann") == 0.5
-        assert await rig.engine.estimate_usd(CARD, VALUES, "ann") is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES, "ann") is None
 
 
 async def test_a_price_that_could_not_be_read_is_asked_for_again(tmp_path: Path) -> None:
     """A failure does not hide the price for an hour, and is not repeated at each look either."""
     fault = Fault("model", "http_error", times=3)  # a read is tried three times
     async with rigged(tmp_path, fault, backend="runcomfy", key=KEY, prices=HALF) as rig:
-        assert await rig.engine.estimate_usd(CARD, VALUES) is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) is None
         count = len(rig.gate.requests)
-        assert await rig.engine.estimate_usd(CARD, VALUES) is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) is None
         assert len(rig.gate.requests) == count
         rig.clock.at += 61
-        assert await rig.engine.estimate_usd(CARD, VALUES) == 0.5
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) == 0.5
         rig.clock.at += 3601
         rig.gate.raises = httpx.ConnectError("away")
-        assert await rig.engine.estimate_usd(CARD, VALUES) == 0.5
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) == 0.5
 
 
 async def test_what_videos_on_the_shared_key_cost_is_learned(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ async def test_whose_balance_is_told(tmp_path: Path) -> None:
 async def test_the_simulator_costs_nothing(tmp_path: Path) -> None:
     """Neither price nor balance is asked for, and a budget is never used up."""
     async with rigged(tmp_path, limits=replace(NO_LIMIT, daily_budget_usd=0.0), prices=HALF) as rig:
-        assert await rig.engine.estimate_usd(CARD, VALUES, "ann") == 0.0
+        assert await rig.engine.money.estimate_usd(CARD, VALUES, "ann") == 0.0
         assert not rig.engine.money.shows_balance("ann", is_owner=True)
         await rig.finish(await rig.submit())
         assert not any("balance" in request.url.path for request in rig.gate.requests)

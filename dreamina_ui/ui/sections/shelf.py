@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from dreamina_ui.cards.alternatives import read
 from dreamina_ui.cards.aside import compared, planned
-from dreamina_ui.cards.batches import BATCH_MOST, BYTES_MOST, Plan, plan_csv
+from dreamina_ui.cards.batches.plans import BATCH_MOST, BYTES_MOST, Plan, first_of, given_count
+from dreamina_ui.cards.batches.tables import plan_csv
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.plans import first_of, given_count
-from dreamina_ui.cards.tables import written_table
 from dreamina_ui.engine.curation.plain_names import plain_name
 from dreamina_ui.engine.curation.shelf import SHELF_MOST, offered_name
 from dreamina_ui.engine.engine import Engine
