@@ -30,6 +30,8 @@ from dreamina_ui.web.visitors import COOKIE, Visitors
 from tests.filled import known_visitor, past_job, write_past
 from tests.rig import make_clip
 
+LIMITS = httpx.Limits(max_connections=None, keepalive_expiry=1.0)
+"""The program closes a connection that rests for some seconds: at the same moment nothing must be sent on it."""
 CANDIDATES = 4
 SCRIPTED, SCRIPTS_AT_ONCE, OF_ADDRESS = 10_000, 32, 2_500
 """The votes of scripts, how many are under way at a time, and how many come from one address."""
@@ -54,7 +56,7 @@ async def voter(client: httpx.AsyncClient, code: str, after_s: float) -> float:
 async def vote(
     server: MeasuredServer, cookie: str, share_ids: Sequence[str], voters: int, within_s: float
 ) -> list[Figure]:
-    limits = httpx.Limits(max_connections=None)
+    limits = LIMITS
     async with httpx.AsyncClient(base_url=server.address, cookies={COOKIE: cookie}, trust_env=False) as presenter:
         opened = await presenter.post("/vote", data={"video": list(share_ids)})
         code = opened.headers["location"].split("/")[-2]
@@ -115,7 +117,7 @@ async def scripted(server: MeasuredServer, cookie: str, share_ids: Sequence[str]
     """What scripts do to a vote, and to those who come meanwhile."""
     visitors, choice = Visitors(signing_secret(server.data, None)), share_ids[0]
     votes = ((f"1.2.3.{n // OF_ADDRESS + 1}", visitors.cookie_of(secrets.token_hex(16))) for n in range(count))
-    limits = httpx.Limits(max_connections=None)
+    limits = LIMITS
     async with AsyncExitStack() as stack:
 
         def browser(**headers: str) -> Awaitable[httpx.AsyncClient]:
