@@ -39,13 +39,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_money_is_in_sight(browser: Browser, server: Server) -> None:
     """At the studio's machine the balance is the owner's to see: it goes down with the video. The base price is no total, the
     video tells its cost, and a second one is more than the day's budget; both languages say so. Whoever comes by way of a proxy
-    sees no balance."""
+    sees no balance. The picker has each model's price."""
     problems: list[str] = []
     context = calm_context(browser, viewport=LAPTOP, reduced_motion="reduce")
     page = opened(context, server, problems)
     expect(page.locator("#price b")).to_have_text("Base price $0.60 per file")
     expect(page.locator("#price .price-note")).to_contain_text(f"RunComfy says: “{NOTE}”")
     expect(page.locator("#balance")).to_have_text("Balance at RunComfy: $2.00")
+    expect(page.locator("#model input")).to_have_value("Dreamina 3.0 Pro · text → video · Base price $0.60 per file")
+    page.locator("#model input").click()
+    other = page.get_by_role(
+        "option", name="Dreamina 3.0 Pro, from a picture · picture → video · Base price $0.60 per file"
+    )
+    expect(other).to_be_visible()
+    page.locator("#model input").blur()
+    expect(other).to_be_hidden()
     resize(page, {"width": 920, "height": 900})  # the line is fullest just above the width of a phone's layout
     assert [fault for fault in layout_faults(page) if "#balance" in fault or "#allowance" in fault] == []
     for size in (PHONE, LAPTOP):
@@ -64,6 +72,8 @@ def test_money_is_in_sight(browser: Browser, server: Server) -> None:
     expect(page.locator("#allowance")).to_contain_text("Videos left today: 49")
     page.click("[data-language=de]")
     expect(page.locator("#balance")).to_have_text("Guthaben bei RunComfy: 1,40\N{NO-BREAK SPACE}$")
+    label = "Dreamina 3.0 Pro · Text → Video · Grundpreis 0,60\N{NO-BREAK SPACE}$ je Datei"
+    expect(page.locator("#model input")).to_have_value(label)
     expect(page.locator("#price b")).to_have_text("Das letzte kostete 0,60\N{NO-BREAK SPACE}$")
     expect(page.locator("#price .price-note")).to_contain_text(f"RunComfy schreibt: „{NOTE}“")
     page.click("#generate")
