@@ -143,14 +143,14 @@ class Batch:
         changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
         arranging = [self.mode, self._picker, self.models]
         gr.on(
-            [component.change for component in arranging],  # type: ignore[attr-defined]
+            [self.restored.change, *(component.change for component in arranging)],  # type: ignore[attr-defined]
             self.arrange,
             inputs=arranging,
             outputs=self._arranged,
             **quiet,
         )
         gr.on(
-            [self.mode.change, *changes],
+            [self.restored.change, self.mode.change, *changes],
             self.preview,
             inputs=self.planning_inputs,
             outputs=[self.plan, self.start, self.planned, self.refusal, self.webhook_key],
@@ -389,6 +389,7 @@ class Batch:
         self.planned = kept_text("batch-planned")
         self.click_id = kept_text("batch-click-id")
         self.accepted = kept_text("batch-accepted")
+        self.restored = kept_text("batch-restored")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
