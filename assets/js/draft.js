@@ -92,11 +92,14 @@
   });
 
   Object.assign(dreamina, {
+    // Returns the new value of a component on whose change depends what all these components make.
     keepDraft(part, values) {
-      if (!open.has(part)) return;
-      const names = Object.keys(told().drafts[part]);
-      const held = Object.fromEntries(names.map((name, at) => [name, values[at]]));
-      write(part, JSON.stringify({ search: location.search, values: held }));
+      if (open.has(part)) {
+        const names = Object.keys(told().drafts[part]);
+        const held = Object.fromEntries(names.map((name, at) => [name, values[at]]));
+        write(part, JSON.stringify({ search: location.search, values: held }));
+      }
+      return String(Math.random());
     },
 
     // The new value of a component, so that what depends on a draft is asked for; undefined changes nothing.

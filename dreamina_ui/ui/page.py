@@ -106,7 +106,7 @@ class Page:
         blocks.tell_browser("forms", compose.forms.facts)
         keep_draft(blocks, "form", drafted, compose.accepted, compose.restored)
         in_batch = {str(each.elem_id): each for each in batch.drafted}
-        keep_draft(blocks, "batch", in_batch, batch.accepted, batch.restored)
+        keep_draft(blocks, "batch", in_batch, batch.accepted, batch.restored, batch.changed)
         examples = [self.examples] if self._fitting else []
         # Nobody needs these for the first click: they are made when the form has been drawn.
         blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])

@@ -1102,7 +1102,9 @@ def test_touch_screen_lists_gestures_instead_of_keys(browser: Browser, clips: di
 def test_time_zone_is_sent_as_a_cookie(browser: Browser, clips: dict[str, bytes]) -> None:
     """The cookie's time zone gives the date in the names of downloads."""
     context = browser.new_context(timezone_id="America/Los_Angeles")
-    open_still_page(context.new_page(), clips)
+    page = context.new_page()
+    open_still_page(page, clips)
+    page.evaluate("dreamina.tellZone()")
     [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_zone"]
     assert (cookie["value"], cookie["sameSite"]) == ("America%2FLos_Angeles", "Lax")
     context.close()

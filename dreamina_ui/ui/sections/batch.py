@@ -140,7 +140,8 @@ class Batch:
         return update
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
+        # Of the others, `changed` tells.
+        planning = [self.restored, self.changed, self.csv, self._picker]
         arranging = [self.mode, self._picker, self.models]
         gr.on(
             [self.restored.change, *(component.change for component in arranging)],  # type: ignore[attr-defined]
@@ -150,7 +151,7 @@ class Batch:
             **quiet,
         )
         gr.on(
-            [self.restored.change, self.mode.change, *changes],
+            [component.change for component in planning],  # type: ignore[attr-defined]
             self.preview,
             inputs=self.planning_inputs,
             outputs=[self.plan, self.start, self.planned, self.refusal, self.webhook_key],
@@ -390,6 +391,7 @@ class Batch:
         self.click_id = kept_text("batch-click-id")
         self.accepted = kept_text("batch-accepted")
         self.restored = kept_text("batch-restored")
+        self.changed = kept_text("batch-changed")
         self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
