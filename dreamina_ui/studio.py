@@ -106,7 +106,7 @@ class Studio:
         )
         self._visitors = Visitors(secret)
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
-        self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
+        self._downloads = Downloads(self.engine.queries, self.engine.collections.store, self.engine.library, _say)
         self._shared_collections = SharedCollections(self.engine, ASSETS / "show" / "collection.css")
         self._exports = ExportRoutes(self.engine.exports, visitor_of=self._visitors.of_request)
         self._scripts = PageScripts(ASSETS / "js")

@@ -5,10 +5,9 @@ from typing import Any
 
 from dreamina_ui.api.files import with_files
 from dreamina_ui.cards.aside import checked
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.batches.plans import BATCH_MOST, facts_of
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL
-from dreamina_ui.cards.plans import facts_of
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import InvalidInput

@@ -165,7 +165,7 @@ class Tools:
         if not self._engine.backend.charges:
             return WORDS.say("mcp.price.free")
         card = self._engine.card
-        usd = await self._engine.estimate_usd(card, {field.name: field.default for field in card.fields})
+        usd = await self._engine.money.estimate_usd(card, {field.name: field.default for field in card.fields})
         if usd is not None:
             return WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
         price = await self._engine.money.price(card)

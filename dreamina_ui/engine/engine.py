@@ -26,7 +26,7 @@ from dreamina_ui.engine.curation.shelf import Shelf, rebuild_shelf
 from dreamina_ui.engine.curation.votes import Votes
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
-from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
+from dreamina_ui.engine.money import Budget, Costs, Money
 from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
@@ -43,9 +43,8 @@ from dreamina_ui.media.derive.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.money.balances import Balances
@@ -108,8 +107,6 @@ class EngineSettings:
     """Makes the database's threads."""
     passed: Callable[[str], Awaitable[None]] = unobserved
     """Told of each crash point a job passes."""
-    budget_told: Callable[[BudgetNotice], Awaitable[None]] = unheard
-    """Told once a day that 80 % and all of the budget are used up, after the log."""
 
 
 class Engine:
@@ -170,7 +167,7 @@ class Engine:
         self.keys = Keys(
             service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
         )
-        self._budget = Budget(self.allowances, settings.limits.daily_budget_usd, settings.budget_told)
+        self._budget = Budget(self.allowances, settings.limits.daily_budget_usd)
         self.money = Money(
             backend=backend,
             models=models,
@@ -420,7 +417,7 @@ class Engine:
         return await self.updates.change(job.job_id, dismissed)
 
     async def star(self, asker: Asker, job_id: str, *, starred: bool = True) -> Job:
-        """Mark a job as one of the good ones, or take the mark away. Raises `JobNotFound`."""
+        """Give a job a star, or take it away. Raises `JobNotFound`."""
         job = await self.job(asker, job_id)
         async with self._starring:  # so that the mark beside the files is the row's
             job = await self.updates.change(job.job_id, lambda row: row.move(row.state, starred=starred))
@@ -445,10 +442,6 @@ class Engine:
             resumed = await self._watch_request_of(job)
         await self.supervisor.sweep()
         return resumed
-
-    async def estimate_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
-        """What such a video costs in all, or None where the service does not say, or nobody's key is here to ask with."""
-        return await self.money.estimate_usd(card, values, visitor_id)
 
     async def last_cost_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str) -> float | None:
         """What the last such video cost, with the key that would pay for the next one; None if that is not known.

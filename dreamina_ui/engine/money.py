@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,7 +23,7 @@ from dreamina_ui.storage.allowances import Allowances
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_rows import search_values
 
-__all__ = ["Budget", "BudgetNotice", "Costs", "Money", "unheard"]
+__all__ = ["Budget", "Costs", "Money"]
 
 READ_EVERY_S = 2.0
 KINDS_MOST = 500
@@ -56,34 +56,15 @@ class Costs:
         return usd
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetNotice:
-    """So much of the day's budget is used up: `percent` of `budget_usd`."""
-
-    percent: int
-    budget_usd: float
-
-
-async def unheard(notice: BudgetNotice) -> None:
-    """Nobody but the log hears of it."""
-
-
 class Budget:
-    """Tells once a day, whichever replica sees it first, that 80 % and all of the day's budget are used up.
+    """Logs once a day, at the first replica that sees it, that 80 % and all of the day's budget are used up.
 
-    Looks after each click and each end of a job, in the background. `told` hears of it after the log. Without a budget it
-    does nothing.
+    Looks after each click and each end of a job, in the background. Without a budget it does nothing.
     """
 
-    def __init__(
-        self,
-        allowances: Allowances,
-        budget_usd: float | None,
-        told: Callable[[BudgetNotice], Awaitable[None]] = unheard,
-    ) -> None:
+    def __init__(self, allowances: Allowances, budget_usd: float | None) -> None:
         self.usd = budget_usd
         self._allowances = allowances
-        self._told = told
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -116,10 +97,6 @@ class Budget:
                 continue
             for percent in used_up:
                 log.warning("%d %% of today's budget of $%.2f are used up", percent, self.usd)
-                try:
-                    await self._told(BudgetNotice(percent, self.usd))
-                except Exception:  # whoever hears of it must not end the watch
-                    log.exception("the notice about the budget failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +113,7 @@ class Money:
     async def price(self, card: Card, visitor_id: str | None = None) -> Price:
         """What the service says about the price of a model; it may be a base and no total, with a note.
 
-        Unknown where the service does not say, nobody's key is here to ask with, or nothing is charged.
+        Unknown where the service does not say, there is no key to ask with, or nothing is charged.
         """
         if not self.backend.charges:
             return UNKNOWN

@@ -54,7 +54,7 @@ class Sender:
     def _forget(self, post: asyncio.Task[Job]) -> None:
         self._posts.discard(post)
         if not post.cancelled():
-            post.exception()  # retrieve it: its run may have been stopped, and then nobody else does
+            post.exception()  # retrieve it, or asyncio logs it: its run may have been stopped
 
     async def _intend_and_post(self, job: Job) -> Job:
         """Write the intent, and send if this run has written it."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.aside import checked, checked_all
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.batches.plans import BATCH_MOST
 from dreamina_ui.cards.media.file_names import by_digest
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models

@@ -24,7 +24,7 @@ from dreamina_ui.storage.job_rows import (
 )
 from dreamina_ui.storage.webhook_events import move_addresses
 
-__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "collected_jobs", "counted_most"]
+__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
 THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
@@ -143,11 +143,6 @@ class JobQueries:
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
         query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
-
-    async def linked(self, link_id: str) -> list[Job]:
-        """The finished jobs of the collection that has this link, in its order; none where no collection has it."""
-        query = collected_jobs(sa.and_(collections.c.link_id == link_id, jobs.c.state == State.SUCCEEDED))
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def named(self, ids: Sequence[str]) -> list[Job]:
@@ -382,16 +377,6 @@ class Overview:
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
-
-
-def collected_jobs(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """The jobs outside the bin of the collections that meet a condition, in their order."""
-    in_it = sa.and_(collected.c.share_id == jobs.c.share_id, jobs.c.deleted_at.is_(None))
-    owner = sa.and_(
-        collections.c.collection_id == collected.c.collection_id, collections.c.visitor_id == jobs.c.visitor_id
-    )
-    query = sa.select(jobs).join_from(jobs, collected, in_it).join(collections, owner).where(condition)
-    return query.order_by(collected.c.place, collected.c.share_id)
 
 
 def counted_most(reach: int) -> int:

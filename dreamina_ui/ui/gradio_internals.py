@@ -1,4 +1,4 @@
-"""Gradio's page, without the work that nobody sees; a thousand people who watch at once would feel it.
+"""All uses of what Gradio does not document. Most save work that has no effect on the page, and counts with a thousand watchers.
 
 For each session, Gradio describes all components anew (25 ms of processor time, 200 kB), for links to a page's state, which this
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
@@ -58,7 +58,7 @@ __all__ = [
 SESSION_CALLS_MOST, VISITOR_CALLS_MOST, STRANGER_CALLS_MOST, WAITING_MOST = 64, 40, 200, 500
 """Calls that are open at once: of a page, of a visitor, of all programs without a cookie, and of all beyond those that run."""
 UNREAD_MOST, UNREAD_S = 1000, 600.0
-"""Answers that nobody takes, in all, and the seconds that they are kept."""
+"""Answers that are not fetched, in all, and the seconds that they are kept."""
 TIDIED_EACH_S = 1.0
 SESSIONS_MOST, UPLOADS_MOST = 2000, 500
 """Sessions whose page was changed in a way that Gradio has to remember, and uploads whose progress it tells."""
@@ -486,7 +486,7 @@ class OpenCalls:
         return count < limit
 
     def tidy(self) -> None:
-        """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
+        """Forget answers that were not fetched for some minutes, or that are too many; and what is left of ended sessions."""
         queue, app, now = self._blocks._queue, getattr(self._blocks, "app", None), self._monotonic()
         if now - self._tidied_at < TIDIED_EACH_S:
             return

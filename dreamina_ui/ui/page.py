@@ -108,15 +108,22 @@ class Page:
         in_batch = {str(each.elem_id): each for each in batch.drafted}
         keep_draft(blocks, "batch", in_batch, batch.accepted, batch.restored, batch.changed)
         examples = [self.examples] if self._fitting else []
-        # Nobody needs these for the first click: they are made when the form has been drawn.
+        # Not needed for the first click: they are made when the form has been drawn.
         blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
+        self._connect_opening(blocks, quiet)
+        self._connect_clicks(quiet)
+        self._connect_watching(quiet)
+        self._connect_stage(quiet)
+
+    def _connect_opening(self, blocks: StudioBlocks, quiet: dict[str, Any]) -> None:
+        compose, stage, history, batch, account = self.compose, self.stage, self.history, self.batch, self.account
         blocks.load(
             self.open,
             inputs=stage.opening,
             js="window.dreamina.opening",
             outputs=[
                 stage.current,
-                batch.current,
+                batch.board.current,
                 compose.price,
                 *account.outputs,
                 *history.outputs,
@@ -126,6 +133,10 @@ class Page:
             ],
             **quiet,
         )
+
+    def _connect_clicks(self, quiet: dict[str, Any]) -> None:
+        """What makes or cancels jobs, and what fills the form or the batch for that."""
+        compose, stage, batch = self.compose, self.stage, self.batch
         compose.generate.click(
             self.start,
             inputs=compose.start_inputs,
@@ -138,12 +149,19 @@ class Page:
             self.take_to_batch, inputs=compose.price_inputs, outputs=[*batch.filled, self.tabs], **quiet
         )
         compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
-        for chosen in (history.list.select, batch.table.select):
+        self.examples.select(
+            self.fill_from_example, inputs=compose.forms.picker, outputs=compose.forms.outputs, **quiet
+        )
+
+    def _connect_watching(self, quiet: dict[str, Any]) -> None:
+        """Which job and which batch are shown, and what changes while they are watched."""
+        compose, stage, history, batch, account = self.compose, self.stage, self.history, self.batch, self.account
+        for chosen in (history.list.select, batch.board.table.select):
             chosen(self.show_on_stage, outputs=[stage.current, self.tabs], **quiet)
-        batch.current.change(
+        batch.board.current.change(
             self.watch_batch,
-            inputs=batch.current,
-            outputs=[*batch.outputs, history.stale, account.balance_due],
+            inputs=batch.board.current,
+            outputs=[*batch.board.outputs, history.stale, account.balance_due],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -167,6 +185,10 @@ class Page:
         if self._engine.backend.charges:
             # What the last video cost may be known now.
             watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price_outputs, **quiet)
+
+    def _connect_stage(self, quiet: dict[str, Any]) -> None:
+        """The buttons below the video."""
+        compose, stage, history = self.compose, self.stage, self.history
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.filled, **quiet)
         if pictures := compose.forms.pictures:
@@ -192,12 +214,9 @@ class Page:
             js="window.dreamina.deleting",
             **quiet,
         )
-        self.examples.select(
-            self.fill_from_example, inputs=compose.forms.picker, outputs=compose.forms.outputs, **quiet
-        )
 
     async def open(self, opening: str, request: gr.Request) -> Update:
-        """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
+        """Show the latest running job, or else the newest video that was not seen yet; a link may fill the form,
         or show a shared video.
 
         `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), whether it
@@ -223,7 +242,7 @@ class Page:
             except JobNotFound as error:
                 return update | self.stage.show_error(error, words)
         if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
-            update[self.batch.current] = batch_id
+            update[self.batch.board.current] = batch_id
         if job_id := await self._newest(self._callers.visitor(request), facts.get("seen")):
             update[self.stage.current] = job_id
         return update
@@ -286,7 +305,7 @@ class Page:
         if not batch_id:
             return
         draws, ended = Draws(), None
-        async for update, progress in self.batch.watch(batch_id, request):
+        async for update, progress in self.batch.board.watch(batch_id, request):
             if draws.now(progress, at_first=True):
                 update |= self.history.refreshed()
             if ended is not None and progress.ended != ended:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dreamina_ui.cards.batches import Plan, plan_csv
+from dreamina_ui.cards.batches.plans import Plan
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.models import Models
 from dreamina_ui.engine.curation.shelf import SHELF_MOST, Shelf, offered_name
 from dreamina_ui.errors import InvalidInput, NotOnShelf, ShelfFull
@@ -141,7 +142,7 @@ async def test_a_lost_database_loses_nothing_of_it(tmp_path: Path) -> None:
             assert await names(again.engine.shelf) == []
 
 
-async def test_the_disk_is_no_condition(tmp_path: Path) -> None:
+async def test_a_failing_disk_does_not_stop_the_shelf(tmp_path: Path) -> None:
     """Where nothing can be kept beside the videos, it is in the database all the same."""
     async with rigged(tmp_path) as rig:
         (tmp_path / "shelf").write_text("a file in the folder's place")
@@ -149,7 +150,7 @@ async def test_the_disk_is_no_condition(tmp_path: Path) -> None:
         assert await names(rig.engine.shelf) == ["Boat"]
 
 
-async def test_a_foreign_shelf_is_no_shelf(tmp_path: Path) -> None:
+async def test_another_visitors_shelf_is_not_found(tmp_path: Path) -> None:
     """By ann's ids and by values of any kind, bob reads and changes nothing."""
     async with rigged(tmp_path) as rig:
         shelf = rig.engine.shelf

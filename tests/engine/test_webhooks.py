@@ -229,7 +229,7 @@ async def drips(_: str) -> AsyncIterator[bytes]:
     ],
     ids=["hangs", "drips", "gigabytes", "resets", "redirects inside", "answers 500"],
 )
-async def test_a_bad_receiver_is_asked_again_and_delays_nobody(
+async def test_a_failing_receiver_is_tried_again_and_delays_no_other(
     outside: Outside, tmp_path: Path, answer: Any, short: str
 ) -> None:
     """The job ends, one who waits behind is told at once, and no other address is called."""
@@ -253,7 +253,7 @@ async def test_a_bad_receiver_is_asked_again_and_delays_nobody(
     assert {number for number, _ in outside.connected} == {GOOD}
 
 
-async def test_what_was_said_with_an_endless_body_counts(outside: Outside, tmp_path: Path) -> None:
+async def test_an_answer_with_an_endless_body_counts(outside: Outside, tmp_path: Path) -> None:
     """A receiver that answers 200 and then never stops, or never ends, has taken the message."""
 
     async def taken_without_end(_: str) -> AsyncIterator[bytes]:
@@ -300,7 +300,7 @@ async def test_many_of_one_do_not_keep_others_waiting(outside: Outside, tmp_path
 
 
 @pytest.mark.parametrize("answers", [[["127.0.0.1"]], [[GOOD, "10.0.0.1"]]], ids=["inside", "one of two inside"])
-async def test_a_name_that_leads_inside_is_never_called(
+async def test_a_name_of_a_private_address_is_never_connected_to(
     outside: Outside, tmp_path: Path, answers: list[list[str]]
 ) -> None:
     """Whatever a name means when it is called; such a message is given up at once."""

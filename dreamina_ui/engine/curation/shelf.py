@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dreamina_ui.cards.aside import checked
+from dreamina_ui.cards.batches.plans import Planned
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.models import Models
-from dreamina_ui.cards.plans import Planned
-from dreamina_ui.cards.tables import written_table
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
 from dreamina_ui.engine.curation.rebuilding import rebuild_rows
 from dreamina_ui.errors import InvalidInput, NotOnShelf
 from dreamina_ui.jobs import prompt_in
 from dreamina_ui.media.inputs import InputFiles
-from dreamina_ui.media.moves import Moves
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.storage.job_store import can_be_an_id
 from dreamina_ui.storage.shelf_store import SHELF_MOST, Kept, ShelfStore
 

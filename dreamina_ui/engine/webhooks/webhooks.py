@@ -1,6 +1,6 @@
-"""Sends the news that wait as rows to the owner's address and to those of visitors' batches, until they are taken.
+"""Sends the messages that wait as rows to the owner's address and to those of visitors' batches, until they are accepted.
 
-Never in the way of a job: the rows are written with what they tell, and everything else happens here.
+No job waits for it: a row is written in the transaction of what it tells, and sent by a loop of its own.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ Describe = Callable[[Job, float], Awaitable[Mapping[str, Any]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     address: str | None = field(default=None, repr=False)
-    """The owner's; None where the owner wants no news."""
+    """The owner's; None where the owner wants no messages."""
     secret: str | None = field(default=None, repr=False)
     """Signs what is sent there; None signs nothing."""
     form: Form | None = None
@@ -132,7 +132,7 @@ class Webhooks:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """What is under way is sent again by the next start: nobody waits here for a stranger."""
+        """Does not wait for receivers: messages under way are sent again after the next start."""
         tasks = [*self._under_way, *([self._loop] if self._loop else [])]
         for task in tasks:
             task.cancel()

@@ -358,7 +358,7 @@ class Compose:
         count: int = 1,
         asked: Asked | None = None,
     ) -> Markup:
-        usd = await self._engine.estimate_usd(card, values, visitor_id)
+        usd = await self._engine.money.estimate_usd(card, values, visitor_id)
         usual_s = await self._engine.history.usual_s(card.model_id, values)
         usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
         last_usd = await self._engine.last_cost_usd(card, values, visitor_id) if usd is None else None

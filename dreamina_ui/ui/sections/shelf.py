@@ -11,9 +11,10 @@ import gradio as gr
 from markupsafe import Markup
 
 from dreamina_ui.cards.aside import compared, planned
-from dreamina_ui.cards.batches import BATCH_MOST, BYTES_MOST, Plan, plan_csv
+from dreamina_ui.cards.batches.plans import BATCH_MOST, BYTES_MOST, Plan
+from dreamina_ui.cards.batches.tables import plan_csv
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.tables import written_table
 from dreamina_ui.engine.curation.shelf import SHELF_MOST, offered_name
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput

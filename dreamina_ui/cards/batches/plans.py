@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, read
-from dreamina_ui.cards.encodings import Reading
+from dreamina_ui.cards.batches.encodings import Reading
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import parts_of, value_of
@@ -18,7 +18,7 @@ from dreamina_ui.errors import Fact, InvalidInput
 
 __all__ = [
     "BATCH_MOST",
-    "PLAN_NOTES",
+    "BYTES_MOST",
     "PLAN_PROBLEMS",
     "PLAN_S",
     "Columns",
@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 BATCH_MOST = 200
+BYTES_MOST = 2**20
+"""Of a table, and characters of lines."""
 PROBLEMS_MOST = 50
 LINES_SHOWN = 10
 """The numbers of so many lines are named in a note."""
@@ -67,11 +69,6 @@ PLAN_PROBLEMS = (
     "more",  # count: problems that are not listed
 )
 """The problems of a batch besides `PROBLEMS`, with their facts."""
-PLAN_NOTES = (
-    "unclosed",  # alternatives in a prompt are not closed
-    "too_deep",  # they are nested deeper than limit
-)
-"""Why a prompt is taken as it stands, with the facts lines, if there are lines, and limit."""
 _FILE_NAME = re.compile(r"[^/\\:]+\.[A-Za-z0-9]{2,5}")
 
 
@@ -139,7 +136,8 @@ class Planned:
 class Plan:
     """Either checked videos, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest.
 
-    With a `question`, the only problem is what the question is about. `notes` are of `PLAN_NOTES`.
+    With a `question`, the only problem is what the question is about. `notes` say why a prompt is taken as it
+    stands: its alternatives are not closed (`unclosed`), or nested deeper than a limit (`too_deep`).
     """
 
     videos: tuple[Planned, ...] = ()
