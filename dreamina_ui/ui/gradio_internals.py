@@ -123,6 +123,7 @@ class StudioBlocks(gr.Blocks):
     """Processes only the returned outputs, rebuilds no component for a display update, and reads input without threads."""
 
     def __init__(self, *values: Any, **options: Any) -> None:
+        self._told: dict[str, dict[str, Any]] = {}  # Gradio asks for the description while it starts, too.
         super().__init__(*values, **options)
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
@@ -139,9 +140,16 @@ class StudioBlocks(gr.Blocks):
             api_visibility="private",
         )
 
+    def tell_browser(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to what our scripts find in the page's description, `gradio_config.dreamina[name]`; a component is its id
+        there."""
+        self._told.setdefault(name, {}).update(_with_ids(facts))
+
     def get_config_file(self) -> BlocksConfigDict:
         """The description from which the browser makes the page, without what it would make and never show."""
-        return _lean(super().get_config_file())
+        config: Any = _lean(super().get_config_file())
+        config["dreamina"] = self._told
+        return config  # type: ignore[no-any-return]
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
@@ -214,6 +222,12 @@ def _lean(config: BlocksConfigDict) -> BlocksConfigDict:
         if event["show_progress"] == "hidden" and event["targets"]:
             event["show_progress_on"] = []
     return config
+
+
+def _with_ids(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_ids(each) for name, each in value.items()}
+    return value._id if isinstance(value, Block) else value
 
 
 def kept_text(name: str, value: str = "") -> gr.Textbox:
