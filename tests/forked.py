@@ -25,6 +25,7 @@ IMPORTED = (
     "dreamina_ui.studio",
     "dreamina_ui.simulator.service",
     "dreamina_ui.simulator.drawing.renderers",
+    "pydantic.v1",
     "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.auto",

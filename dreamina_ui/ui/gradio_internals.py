@@ -11,7 +11,7 @@ import sys
 import time
 from abc import ABCMeta
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from inspect import iscoroutinefunction, signature
 from pathlib import Path
@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import gradio.blocks
 import gradio.queueing
 import gradio.utils
 from fastapi import Depends, FastAPI
@@ -129,6 +130,14 @@ class StudioBlocks(gr.Blocks):
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
         self.shown_later: list[Block] = []
+
+    def queue(self, *values: Any, **options: Any) -> Any:
+        with _without_app():
+            return super().queue(*values, **options)
+
+    def __exit__(self, *raised: Any) -> None:
+        with _without_app():
+            super().__exit__(*raised)
 
     def show_later(self, parts: Sequence[Block]) -> None:
         """Make these, which are invisible at first, when the browser has drawn all others (`assets/js/dreamina.js`)."""
@@ -260,6 +269,7 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     states.set_blocks(blocks)
     mounted = app.routes[-1].app  # type: ignore[attr-defined]
     mounted.state_holder = states
+    blocks.app = mounted
     _speed_up_routes(mounted)
 
 
@@ -284,6 +294,23 @@ class _PausingAsyncio:
 
     async def sleep(self, delay: float, result: Any = None) -> Any:
         return await (delay.wait() if isinstance(delay, _Pause) else asyncio.sleep(delay, result))
+
+
+class _NoApp:
+    @staticmethod
+    def create_app(*_: object, **__: object) -> None:
+        """Make none."""
+
+
+@contextmanager
+def _without_app() -> Iterator[None]:
+    """Gradio makes its app, with sixty routes, when a page is begun, when it is ended, and when it is mounted: only that one is
+    ever asked."""
+    kept, gradio.blocks.App = gradio.blocks.App, _NoApp  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        gradio.blocks.App = kept  # type: ignore[misc]
 
 
 def _wake_when_needed(queue: gradio.queueing.Queue) -> None:

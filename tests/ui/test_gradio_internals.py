@@ -16,6 +16,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from gradio.components.base import _Keywords
+from gradio.routes import App
 from gradio.state_holder import SessionState
 from starlette.middleware import Middleware
 
@@ -209,6 +210,24 @@ async def test_the_queue_rests_until_a_call_comes_or_ends(monkeypatch: pytest.Mo
         await asyncio.sleep(0.05)
     assert ['["done"]' in answer.text for answer in answers] == [True] * 3
     assert looks == []
+
+
+def test_gradio_s_app_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is made and mounted has one app, the mounted one; a page of Gradio's own is made as ever."""
+    made: list[object] = []
+    create = App.create_app
+
+    def noted(*values: Any, **options: Any) -> App:
+        made.append(create(*values, **options))
+        return made[-1]  # type: ignore[return-value]
+
+    monkeypatch.setattr(App, "create_app", noted)
+    blocks, app = page(StudioBlocks)[0], FastAPI()
+    assert made == []
+    mount_page(app, blocks, max_watchers=5, run_history=False, ssr_mode=False)
+    assert made == [app.routes[-1].app] == [blocks.app]  # type: ignore[attr-defined]
+    page(gr.Blocks)
+    assert len(made) == 3
 
 
 async def test_answers_that_nobody_takes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
