@@ -31,7 +31,7 @@ from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
-from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
+from dreamina_ui.engine.submission import Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.webhooks.webhooks import Webhooks, WebhookSettings
@@ -40,9 +40,10 @@ from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.derive.derived import DerivedFiles
+from dreamina_ui.media.download.addresses import origin_of
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.retrying import RetryBudget
@@ -62,7 +63,7 @@ from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
 log = logging.getLogger(__name__)
 
-__all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
+__all__ = ["Engine", "EngineSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

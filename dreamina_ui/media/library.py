@@ -29,7 +29,6 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.checked import Checked
-from dreamina_ui.media.download.addresses import origin_of
 from dreamina_ui.media.download.fetch import Fetcher
 from dreamina_ui.media.download.pinned import PinnedTransport
 from dreamina_ui.media.examine import CUT_SHORT, Facts
@@ -45,7 +44,7 @@ from dreamina_ui.media.reading import (
 )
 from dreamina_ui.media.record import Records
 
-__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
+__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Library", "SavedFile", "file_order"]
 
 log = logging.getLogger(__name__)
 

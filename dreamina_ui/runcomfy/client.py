@@ -42,21 +42,20 @@ from dreamina_ui.runcomfy.faults import About, cause_of, fault_in
 from dreamina_ui.runcomfy.replies import (
     REQUEST_ID,
     Cancellation,
-    Outcome,
-    Phase,
     Price,
-    Reply,
     Result,
     Status,
     Submitted,
     balance_in,
     cancellation_in,
-    clean,
     price_in,
     result_in,
     status_in,
     submitted_in,
 )
+from dreamina_ui.runcomfy.reply import Reply
+from dreamina_ui.runcomfy.texts import clean
+from dreamina_ui.runcomfy.words import Outcome, Phase
 
 __all__ = ["Cancellation", "Outcome", "Phase", "Price", "Result", "RunComfy", "Status", "Submitted", "balance_url"]
 
