@@ -96,9 +96,9 @@ class EngineSettings:
     output_network: Network = DIRECT
     """The same for outputs."""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
-    """Who is told of what happens, outside of the page."""
+    """The addresses for messages about jobs and limits."""
     describe: Callable[["Engine", Job, float], Awaitable[Mapping[str, Any]]] | None = None
-    """A job as programs get it, at a time in seconds since the epoch; None leaves it out of what webhooks are told."""
+    """A job as programs get it, at a time in seconds since the epoch; with None, messages to webhooks have no job."""
     room_needed: int = ROOM_NEEDED
     """Bytes that must be free on the disk before a job is paid for."""
     lease_s: float = LEASE_S

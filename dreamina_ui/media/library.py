@@ -55,7 +55,7 @@ TIME_MOST_S = 600.0
 SHARE_ID = re.compile(r"[0-9a-f]{32}")
 POSTER_WIDTH = 640
 OUTPUTS_MOST = 16
-"""Of one job that are fetched; what a service names beyond is told to the person."""
+"""Files of one job that are fetched; a remark says how many more the service names."""
 _NAME = re.compile(r"([0-9a-f]{32})(?:-(\d{1,2}))?(\.[a-z0-9.]+)")
 _POSTER, _RECORD, _STAR = ".webp", ".record.json", ".star"
 _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
@@ -193,7 +193,7 @@ class Library:
         return facts
 
     def note_star(self, share_id: str, *, starred: bool) -> None:
-        """Keep a job's star beside its files, as an empty file: a video is not written anew for it. Blocks; raises OSError."""
+        """Keep a job's star beside its files, as an empty file: the video is not written again for it. Blocks; raises OSError."""
         star = self.folder / f"{share_id}{_STAR}"
         if starred:
             star.touch()
