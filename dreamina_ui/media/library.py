@@ -44,7 +44,7 @@ from dreamina_ui.media.reading import (
 )
 from dreamina_ui.media.record import Records
 
-__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Library", "SavedFile", "file_order"]
+__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "Library", "SavedFile", "file_order"]
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,6 @@ ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
 SIZE_MOST = 500 * 2**20
 TIME_MOST_S = 600.0
-SHARE_ID = re.compile(r"[0-9a-f]{32}")
 POSTER_WIDTH = 640
 OUTPUTS_MOST = 16
 """Files of one job that are fetched; a remark says how many more the service names."""
