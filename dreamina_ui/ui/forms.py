@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.ui.form import Form, build_form
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.translations import Fixed
@@ -97,6 +97,12 @@ class Forms:
             end = f"@{form.card.model_id}" if number else ""
             named |= {f"{each.elem_id}{end}": each for each in (*form.controls.values(), form.variations)}
         return named
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """By what the page's script shows the form of the model that a draft or a link names, before anything is drawn."""
+        linked = None if self._models.have_field_model else MODEL.name
+        return {"picker": self.picker, "shown": self.shown, "groups": self._groups, "linked": linked}
 
     def of(self, model_id: object) -> Form:
         """The form of a model; the default's, if the model is not offered."""

@@ -103,8 +103,10 @@ class Page:
         history.connect(quiet)
         self.shelf.connect(quiet)
         drafted = {**compose.forms.drafted, "continues": compose.continues}
-        keep_draft(blocks, "form", drafted, compose.accepted)
-        keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
+        blocks.tell_browser("forms", compose.forms.facts)
+        keep_draft(blocks, "form", drafted, compose.accepted, compose.restored)
+        in_batch = {str(each.elem_id): each for each in batch.drafted}
+        keep_draft(blocks, "batch", in_batch, batch.accepted, batch.restored, batch.changed)
         examples = [self.examples] if self._fitting else []
         # Not needed for the first click: they are made when the form has been drawn.
         blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
@@ -223,8 +225,9 @@ class Page:
         """Show the latest running job, or else the newest video that was not seen yet; a link may fill the form,
         or show a shared video.
 
-        `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), and whether it
-        `has_draft`, which then is newer than the link's settings.
+        `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), whether it
+        `has_draft`, which then is newer than the link's settings, and whether the form is `restored`: then it does not hold its
+        defaults, and the page asks for the price of what it holds.
         """
         self._engine.look_at_cards(False)
         facts = _parsed(opening)
@@ -235,7 +238,8 @@ class Page:
         card = self._engine.card
         defaults = {field.name: field.default for field in card.fields}
         visitor_id = self._callers.visitor(request)
-        update[self.compose.price] = await self.compose.price_html(visitor_id, card, defaults, words)
+        if not facts.get("restored"):
+            update[self.compose.price] = await self.compose.price_html(visitor_id, card, defaults, words)
         if not facts.get("has_draft"):
             update |= self.compose.fill_from_link(query, words)
         update |= self.compose.show_visitor_problem(request)

@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forked import ran
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's memory is read as Linux tells it")
@@ -31,11 +30,10 @@ def test_a_short_run_writes_its_tables(tmp_path: Path, name: str, figures: list[
     """Every figure is printed with its unit and written into the page of the documentation; nothing is left behind."""
     page = tmp_path / "performance.md"
     page.write_text(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n")
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--short", "--report", str(page)]
     # Not a test's own folder: the path of a browser's socket has to be short.
     with TemporaryDirectory(prefix="bench-") as folder:
         env = os.environ | {"TMPDIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        done = ran(f"benchmarks.{name}", ["--short", "--report", str(page)], env, tmp_path)
         assert not list(Path(folder).glob("dreamina-*"))
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]

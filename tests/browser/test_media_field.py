@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.wording import Words
+from tests.browser.axe import EVERYTHING, OF_COLOURS, OF_WORDS, violations
 from tests.browser.conftest import calm_context, filled
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults
-from tests.browser.test_states import OF_COLOURS, OF_WORDS, OPTIONS, violations
 from tests.media.files import make
 from tests.servers import Server
 
@@ -206,7 +206,7 @@ def states(page: Page, folder: Path) -> Iterator[str]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("language", "size", "light", "dark"),
-    [("en", LAPTOP, OPTIONS, OF_COLOURS), ("de", PHONE, OF_WORDS, None)],
+    [("en", LAPTOP, EVERYTHING, OF_COLOURS), ("de", PHONE, OF_WORDS, None)],
     ids=["en", "de"],
 )
 def test_every_state_of_the_field_is_accessible(
@@ -222,7 +222,7 @@ def test_every_state_of_the_field_is_accessible(
     problems: list[str] = []
     page, found = opened(browser, studio, problems, language, size), list[str]()
     for state in states(page, tmp_path):
-        faults = [*violations(page, {**light, "preload": False}), *layout_faults(page)]
+        faults = [*violations(page, light), *layout_faults(page)]
         found += [f"{state}: {fault}" for fault in faults]
         if dark:
             with in_the_dark(page):

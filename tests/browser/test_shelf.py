@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import OF_COLOURS, violations
 from tests.browser.conftest import calm_context
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.past import known, visit, visited, with_past
-from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
 from tests.filled import past_job
 from tests.servers import Server
 
-AXE: dict[str, Any] = {**OPTIONS, "preload": False}
 PROMPT = 'A <b>paper</b> boat, "folded", 海, on a river at dawn'
 OTHER = "A {calm|wild} harbour at {{night}}"
 NAME = "Boat <i>one</i> 👩‍🚀"
@@ -30,7 +29,7 @@ def problems() -> Iterator[list[str]]:
 
 
 def faults(page: Page) -> list[str]:
-    return [*violations(page, AXE), *layout_faults(page)]
+    return [*violations(page), *layout_faults(page)]
 
 
 def action(page: Page, name: str, act: str) -> Any:

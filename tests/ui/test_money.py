@@ -140,6 +140,13 @@ async def test_the_balance_is_asked_for_again_when_a_video_has_ended(tmp_path: P
         assert html.striptags() == "Balance at RunComfy: $2.00"
 
 
+async def test_a_page_with_a_draft_asks_for_the_price_of_that(tmp_path: Path) -> None:
+    """What opens the page gives the price of the defaults, unless the form holds something else."""
+    async with page_of(tmp_path) as (_, page):
+        assert page.compose.price in await page.open("{}", request_of("ann"))
+        assert page.compose.price not in await page.open('{"restored": true}', request_of("ann"))
+
+
 async def test_a_balance_that_cannot_be_read_is_a_quiet_sentence(tmp_path: Path) -> None:
     """Nothing else on the page changes for it, and opening the page asks for nothing."""
     async with page_of(tmp_path) as (rig, page):

@@ -84,6 +84,8 @@ class Batch:
         self.planned = kept_text("batch-planned")
         self.click_id = kept_text("batch-click-id")
         self.accepted = kept_text("batch-accepted")
+        self.restored = kept_text("batch-restored")
+        self.changed = kept_text("batch-changed")
 
     @property
     def planning_inputs(self) -> list[Component]:
@@ -134,17 +136,18 @@ class Batch:
         return update
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
+        # Of the others, `changed` tells.
+        planning = [self.restored, self.changed, self.csv, self._picker]
         arranging = [self.mode, self._picker, self.models]
         gr.on(
-            [component.change for component in arranging],  # type: ignore[attr-defined]
+            [self.restored.change, *(component.change for component in arranging)],  # type: ignore[attr-defined]
             self.arrange,
             inputs=arranging,
             outputs=self._arranged,
             **quiet,
         )
         gr.on(
-            [self.mode.change, *changes],
+            [component.change for component in planning],  # type: ignore[attr-defined]
             self.preview,
             inputs=self.planning_inputs,
             outputs=[self.plan, self.start, self.planned, self.refusal, self.webhook_key],

@@ -94,6 +94,8 @@ class Compose:
         self.continues = kept_text("continues")
         # The last click that was accepted: what it sent is no draft any more.
         self.accepted = kept_text("accepted")
+        # Changes when the page was opened with a draft in the form, or with another model than the default.
+        self.restored = kept_text("form-restored")
 
     @property
     def later(self) -> list[Any]:
@@ -123,10 +125,12 @@ class Compose:
         return [self.refusal, *(problem for form in self.forms.all for problem in form.problems.values())]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [self.forms.picker.change, *(braced.change for braced in self._braced)]
+        restored = self.restored.change
+        changes = [restored, self.forms.picker.change, *(braced.change for braced in self._braced)]
         prompts = [form.prompt for form in self.forms.all if form.prompt]
         for prompt, braced in zip(prompts, self._braced, strict=True):
-            prompt.change(None, inputs=prompt, outputs=braced, js=WITH_BRACES, **quiet)  # type: ignore[attr-defined]
+            typed = [prompt.change, restored]  # type: ignore[attr-defined]
+            gr.on(typed, None, inputs=prompt, outputs=braced, js=WITH_BRACES, **quiet)
         for form in self.forms.all:
             changes.append(form.variations.change)
             if isinstance(length := form.controls.get("frames"), gr.Radio | gr.Dropdown):
