@@ -73,8 +73,8 @@ def main() -> str | None:
 
         studio = Studio(settings)
         studio.serve()
-        if studio.starts_again:
-            start_again(environment)
+        if studio.again_on_port is not None:
+            start_again({**environment, "GRADIO_SERVER_PORT": str(studio.again_on_port)})
     except DreaminaError as error:
         return f"Dreamina UI cannot start: {error}"  # to stderr, with exit code 1
     return None

@@ -86,8 +86,9 @@ class Studio:
         models = Models(_cards(settings, catalogue))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
-        self.starts_again = False
-        """Whether `serve` has ended because a model has changed at the service: a new start offers it as it is now."""
+        self._port: int | None = None
+        self.again_on_port: int | None = None
+        """Set when `serve` has ended because a model has changed at the service: a new start offers it as it is now."""
         self._card_changes = CardChanges(
             models,
             [model for model in settings.models if isinstance(model, str)],
@@ -160,6 +161,7 @@ class Studio:
         """
         with closing(listening(self.settings.server_name, self.settings.server_port)) as listener:
             name, meaning = (Words().say(f"badge.{self.settings.backend}{part}") for part in ("", ".meaning"))
+            self._port = listener.getsockname()[1]
             line = f"Dreamina UI: {address_of(listener)} ({name}: {meaning})"
             serve(
                 self.app,
@@ -172,7 +174,7 @@ class Studio:
 
     def _start_again(self) -> None:
         """End as after SIGTERM: jobs go on with the next start, and open pages are told to reload, with what was typed."""
-        self.starts_again = True
+        self.again_on_port = self._port
         signal.raise_signal(signal.SIGTERM)
 
     def _app(self) -> FastAPI:

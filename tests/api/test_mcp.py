@@ -3,9 +3,10 @@
 import asyncio
 import json
 import re
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -247,13 +248,19 @@ def test_a_video_is_continued(keyless_studio: Server) -> None:
 
 
 def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServer) -> None:
-    """All are started at once; the same key gives the same jobs, and with other rows it is refused; rows may be JSON text."""
+    """All are started at once; the same key gives the same jobs, and with other rows it is refused; rows may be JSON text. The
+    address for news is kept."""
     key = str(uuid.uuid4())
     rows = [{"text": "a boat", "Steps": "3"}, {"model": CARD.model_id, "prompt": "a kite", "frames": "10 s"}]
 
     async def call() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         async with mcp_client(studio) as session:
-            values: dict[str, Any] = {"rows": rows, "model": OTHER_CARD.model_id, "idempotency_key": key}
+            values: dict[str, Any] = {
+                "rows": rows,
+                "model": OTHER_CARD.model_id,
+                "idempotency_key": key,
+                "webhook": "https://hooks.example/agent",
+            }
             answers = [content_of(await session.call_tool("generate_batch", values))]
             answers.append(content_of(await session.call_tool("generate_batch", {**values, "rows": json.dumps(rows)})))
             refused = content_of(await session.call_tool("generate_batch", {**values, "rows": rows[1:]}))
@@ -270,6 +277,9 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
     assert [each["job"]["job_id"] for each in again["videos"]] == [each["job"]["job_id"] for each in first["videos"]]
     assert "job_status" in first["next"]
     assert refused["field"] == "idempotency_key"
+    with closing(sqlite3.connect(studio.data / "dreamina.sqlite3")) as connection:
+        addresses = connection.execute("SELECT url FROM batch_addresses").fetchall()
+    assert ("https://hooks.example/agent",) in addresses
     wait_for(lambda: request_count(service) == before + 2)
 
 

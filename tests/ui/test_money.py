@@ -187,3 +187,14 @@ async def test_the_picker_has_what_models_make_and_cost(tmp_path: Path) -> None:
         assert [label.rpartition(" · ")[2] for label, _ in said] == ["Price unknown"] * 3
     async with page_of(tmp_path / "free", backend="simulator", key=None, more_cards=cards) as (_, page):
         assert not page.compose.has_prices_of_models
+
+
+async def test_an_opened_page_and_a_refusal_look_at_the_cards(tmp_path: Path) -> None:
+    """The service may have changed a model; after a refusal that is probable."""
+    looked: list[bool] = []
+    async with page_of(tmp_path, look_at_cards=looked.append) as (rig, page):
+        await page.open("{}", request_of("ann"))
+        assert looked == [False]
+        rig.simulator.faults.add(on="submit", kind="http_error", code=422)
+        assert (await rig.finish(await rig.submit())).state is State.FAILED
+        assert looked == [False, True]
