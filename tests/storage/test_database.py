@@ -568,7 +568,7 @@ def test_migrations_are_append_only(blank: Database) -> None:
     names = ["0001_jobs", "0002_clicks_and_leases", "0003_history", "0004_batches", "0005_history_order"]
     names += ["0006_own_keys", "0007_allowances", "0008_durations", "0009_files_and_remarks", "0010_calls"]
     names += ["0011_used_ids", "0012_posters", "0013_votes", "0014_money", "0015_chains", "0016_webhooks"]
-    names += ["0017_stars_and_collections", "0018_shelf"]
+    names += ["0017_stars_and_collections", "0018_shelf", "0019_limit_notices"]
     assert [migration.name for migration in MIGRATIONS] == names
     assert applied(blank) == names
 
