@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from dreamina_ui.errors import StoreError, StoreUnavailable, StoreUnusable
 from dreamina_ui.jobs import Failure, Job, State
+from dreamina_ui.storage.allowances import Allowances, midnight
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs as rows
 from dreamina_ui.storage.job_rows import values_of
@@ -619,6 +620,18 @@ async def test_visitors_who_paid_last_with_an_own_key_are_known(blank: Database)
     blank.prepare()
     store = JobStore(blank)
     assert [await store.has_own_key(name) for name in ("ann", "bob", "eve")] == [True, False, False]
+
+
+async def test_what_was_told_of_the_budget_is_not_told_again(blank: Database) -> None:
+    """After the update to a day's other limits, on the same day."""
+    blank.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:18]))
+    told = f"INSERT INTO budget_notices VALUES ('runcomfy', {midnight(NOON)}, 1.0, 80)"
+    blank.transact(lambda connection: connection.exec_driver_sql(told))
+    blank.prepare()
+    limits = replace(NO_LIMIT, daily_budget_usd=1.0)
+    await JobStore(blank).add([a_job(backend="runcomfy")], limits, booked={"job-1": 1.0})
+    new = await Allowances(blank, limits, "runcomfy", now=lambda: NOON).newly_used_up()
+    assert [notice.percent for notice in new] == [100]
 
 
 def _drop_all(connection: sa.Connection) -> None:
