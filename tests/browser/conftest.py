@@ -126,7 +126,8 @@ def quick_page(context_of_visitors: BrowserContext, quick_server: Server) -> Ite
     problems: list[str] = []
     page = opened(context_of_visitors, quick_server, problems)
     yield page
-    page.evaluate("localStorage.clear()")
+    tools = context_of_visitors.new_cdp_session(page)
+    tools.send("Storage.clearDataForOrigin", {"origin": quick_server.address, "storageTypes": "local_storage"})
     for each in context_of_visitors.pages:
         each.close()
     context_of_visitors.clear_cookies()

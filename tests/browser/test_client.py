@@ -1,7 +1,7 @@
 """The page's scripts, one for each behaviour, on the page's own markup without a server."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -518,11 +518,12 @@ def test_a_frame_is_taken_where_the_player_is_paused(client: Page) -> None:
 
 def test_compare_closes_and_restores_the_focus(client: Page) -> None:
     """Escape, the button and a click outside close it, also after the list was redrawn; no job is cancelled."""
-    for close in (
+    ways: Sequence[Callable[[], None]] = (
         lambda: client.keyboard.press("Escape"),
         lambda: client.get_by_role("button", name="Close").click(),
         lambda: client.mouse.click(4, 4),
-    ):
+    )
+    for close in ways:
         compared(client, "job1", "job6")
         draw_history(client, "job2", "job1", "job6")
         close()
