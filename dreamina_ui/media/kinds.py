@@ -1,4 +1,4 @@
-"""The table of file kinds: a file's kind is told by its first bytes, never by its name or by what a server says of it.
+"""The table of file kinds: a file's kind is found by its first bytes, never by its name or by a server's header.
 
 Pure. The signatures are those of the formats' own specifications; each function that reads more than a signature names its own.
 """
@@ -163,7 +163,7 @@ PAGE_TAGS = (
 def kind_of(beginning: bytes) -> Kind:
     """The kind of a file by its first `HEAD_BYTES` bytes, or by all of them if it has fewer: `FILE` if it is none of the others.
 
-    What is told is what a file claims to be; whether it can be read as such is for `media.examine` to say.
+    The kind is what a file claims to be; whether it can be read as such is for `media.examine` to say.
     """
     for signature, kind in SIGNATURES:
         if beginning.startswith(signature):

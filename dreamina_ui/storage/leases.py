@@ -1,6 +1,6 @@
 """Leases: which replica owns which unfinished job, for some seconds, renewed while the replica runs.
 
-Any number of replicas share one database, whose clock the leases use. A replica that dies stops renewing, and another one
+Any number of replicas share one database, whose clock the leases use. A replica that crashes stops renewing, and another one
 claims its jobs. Each claim raises the job's generation, so that a late write of the earlier owner is refused
 (`JobStore.change`).
 """
@@ -19,13 +19,13 @@ from filelock import FileLock, Timeout
 from dreamina_ui.errors import KeyNeeded
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import job_of, jobs
+from dreamina_ui.storage.job_rows import jobs, read_jobs
 
 __all__ = ["LEASE_S", "RENEWED_EVERY_S", "Keyed", "Leases"]
 
 LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0
-"""A dead owner's job is claimed within 15 + 4 seconds; a live owner may miss two renewals."""
+"""A crashed owner's job is claimed within 15 + 4 seconds; a running owner may miss two renewals."""
 CLAIMED_AT_ONCE = 500
 
 
@@ -144,7 +144,7 @@ class Leases:
         if not job_ids:
             return []
         connection.execute(self._take, {"these": job_ids})
-        return [job_of(row) for row in connection.execute(_CLAIMED, {"these": job_ids})]
+        return read_jobs(connection, _CLAIMED, {"these": job_ids})
 
     def _next_of_batches(
         self, connection: sa.Connection, active: int, batch_active: int, mine: dict[str, Any]

@@ -131,7 +131,10 @@ def looking_back(page: Page) -> Iterator[str]:
     boxes.nth(0).check()
     yield "one picked"
     boxes.nth(1).check()
+    page.click("[data-more]")
+    expect(page.locator("[data-do=vote]")).to_be_visible()
     yield "two picked"
+    page.click("[data-more]")
     page.click("[data-do=compare]")
     page.wait_for_function(
         "[...document.querySelectorAll('dialog.compare video')].every((video) => video.readyState >= 2)"

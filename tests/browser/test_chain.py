@@ -89,7 +89,7 @@ def test_videos_are_continued_played_as_one_and_compared(browser: Browser, quick
     expect(page.locator("#player")).to_be_visible()
 
     page.locator("#model input").click()
-    page.get_by_role("option", name="Dreamina 3.0 Pro", exact=True).click()
+    page.get_by_role("option", name="Dreamina 3.0 Pro · ").click()
     generate(page, "succeeded", "Something else")
     expect(page.locator(".chain")).to_have_count(0)
     expect(page.locator("#history .poster img")).to_have_count(4)

@@ -15,7 +15,7 @@ from tests.filled import past_job
 from tests.servers import Server
 
 PROMPT = 'A <b>paper</b> boat, "folded", 海, on a river at dawn'
-OTHER = "A harbour at night"
+OTHER = "A {calm|wild} harbour at {{night}}"
 NAME = "Boat <i>one</i> 👩‍🚀"
 ITEMS = "#shelf-dialog .shelf-list > li"
 
@@ -104,6 +104,13 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     expect(page.locator("#field-seed input")).to_have_value("7")
     expect(page.locator("#shelf-dialog")).to_be_hidden()
 
+    # With its alternatives and doubled braces, as it was typed.
+    opener.focus()
+    press("Enter")
+    action(page, OTHER, "use").click()
+    expect(prompt).to_have_value(OTHER)
+    expect(page.locator("#price")).to_contain_text("2")
+
     # Renamed, deleted, and back; Escape ends the renaming alone.
     opener.focus()
     press("Enter")
@@ -125,7 +132,7 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     expect(action(page, "Port", "use")).to_be_focused()
 
     # Both into the batch's table.
-    for each, count in ((NAME, 1), ("Port", 2)):
+    for each, count in ((NAME, 1), ("Port", 3)):
         action(page, each, "into_batch").click()
         expect(said).to_contain_text(f"Videos there: {count}.")
 
@@ -155,7 +162,8 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     page.click("#shelf-dialog [data-close]")
     page.screenshot(path=tmp_path / "closed.png")
     page.get_by_role("tab", name="Batch").click()
-    expect(page.locator("#batch-plan tbody tr")).to_have_count(2)
+    expect(page.locator("#batch-plan tbody tr")).to_have_count(3)
+    expect(page.locator("#batch-plan")).to_contain_text("A wild harbour at {night}")
     expect(page.locator("#batch-plan")).to_contain_text(PROMPT)
     expect(page.locator("#batch-csv")).to_contain_text("shelf")
 

@@ -1,17 +1,17 @@
 """Which addresses an output may come from; pure. Whatever is not plainly an address of the open net is refused.
 
-Two doors, and an output passes both: `read_address` judges the text before any name is looked up, `why_not` judges
-every number a name was looked up to before anything is connected to it.
+There are two checks, and an output has to pass both: `read_address` checks the text before its name is looked up, and `why_not`
+checks each number that the name was looked up to, before anything is connected to it.
 """
 
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from dreamina_ui.config.open_net import why_not, why_not_host
+from dreamina_ui.config.open_net import why_not_host
 from dreamina_ui.errors import OutputRefused
 
-__all__ = ["Address", "origin_of", "read_address", "why_not"]
+__all__ = ["Address", "origin_of", "read_address"]
 
 URL_LONGEST = 8192
 # What parsers read differently: some end the host at a backslash, some drop tabs and line ends, some trim the edges.
@@ -20,7 +20,7 @@ AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^\s|\s$")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address that has passed the first door: `url` as it came, the host in lower case and without brackets."""
+    """An address whose text was checked: `url` as it came, the host in lower case and without brackets."""
 
     url: str
     scheme: str

@@ -18,8 +18,8 @@ import httpcore
 import httpx
 
 from dreamina_ui.config.network import DIRECT, Network, Proxy, ProxyProgress
+from dreamina_ui.config.open_net import why_not
 from dreamina_ui.errors import OutputRefused
-from dreamina_ui.media.download.addresses import why_not
 
 __all__ = ["TRUSTED", "LookUp", "PinnedTransport", "look_up"]
 
@@ -124,7 +124,7 @@ class _Judging(httpcore.AsyncNetworkBackend):
                 raise httpcore.ConnectError("the name was not found") from error
             except UnicodeError as error:
                 raise OutputRefused("not a plain host name") from error
-        # One bad answer spoils all: a name that means both the open net and a private one is an attack or a mistake.
+        # One bad answer is enough to refuse: a name that means both the open net and a private one is an attack or a mistake.
         for number in found:
             if reason := why_not(number):
                 raise OutputRefused(reason)

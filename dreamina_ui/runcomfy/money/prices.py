@@ -1,9 +1,7 @@
 """What a video would cost, as the service says it; asked for now and then."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
@@ -14,7 +12,7 @@ __all__ = ["UNKNOWN", "Prices"]
 
 KEPT_S = 3600.0
 FAILED_KEPT_S = 60.0
-"""After a try without an answer, what was known before is told for so long."""
+"""For how long the last known price is given after a try without an answer."""
 UNKNOWN = Price(None, None)
 
 
@@ -34,7 +32,7 @@ class Prices:
         self._known: dict[str, _Known] = {}
 
     async def of(self, card: Card, key: str | None) -> Price:
-        """Unknown where the service does not say; without a key it is not asked, and what is known is told."""
+        """Unknown where the service does not say; without a key it is not asked, and the last known price is given."""
         known = self._known.setdefault(card.model_id, _Known())
         if key is None or self._clock.now() < known.until:
             return known.price
@@ -48,7 +46,3 @@ class Prices:
                 except ServiceError:
                     pass
         return known.price
-
-    async def estimate_usd(self, card: Card, values: Mapping[str, Any], key: str | None) -> float | None:
-        """What such a video would cost in all; None where the service does not say."""
-        return (await self.of(card, key)).estimate_usd(card.duration_s(values))
