@@ -22,21 +22,26 @@ SHOWN = ("text-to-image", "text-to-audio")
 OTHERS = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem not in SHOWN)
 
 
-@pytest.fixture
-def card_server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A studio on the simulator, for the card that the test names."""
-    server = Server(tmp_path, DREAMINA_MODEL_CARD=str(FOLDER / f"{request.param}.json"))
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A studio on the simulator, with all these models."""
+    cards = ",".join(map(str, sorted(FOLDER.glob("*.json"))))
+    server = Server(tmp_path_factory.mktemp("studio"), DREAMINA_MODELS=cards)
     server.start()
     yield server
     server.stop()
+    assert "Traceback" not in server.log
 
 
 @pytest.fixture
-def card_page(context: BrowserContext, card_server: Server) -> Iterator[Page]:
-    """Its page."""
+def card_page(context_of_visitors: BrowserContext, studio: Server, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page of a new visitor, with the form of the card that the test names."""
+    context_of_visitors.clear_cookies()
+    model = json.loads((FOLDER / f"{request.param}.json").read_text())["model_id"]
     problems: list[str] = []
-    yield opened(context, card_server, problems)
-    context.close()
+    page = opened(context_of_visitors, studio, problems, f"?model={model}")
+    yield page
+    page.close()
     assert problems == []
 
 
@@ -48,13 +53,13 @@ def expect_missing_field_named(page: Page) -> None:
     expect(page.locator("#history .poster")).to_have_count(0)
 
 
-@pytest.mark.parametrize("card_server", OTHERS, indirect=True)
+@pytest.mark.parametrize("card_page", OTHERS, indirect=True)
 def test_missing_required_field_of_another_card_is_named(card_page: Page) -> None:
     """Of each card that has no test of its own below."""
     expect_missing_field_named(card_page)
 
 
-@pytest.mark.parametrize("card_server", ["text-to-image"], indirect=True)
+@pytest.mark.parametrize("card_page", ["text-to-image"], indirect=True)
 def test_images_are_shown_instead_of_the_player(card_page: Page) -> None:
     """Both images are on the stage with a download each, and the first one's poster is in the history."""
     page = card_page
@@ -72,7 +77,7 @@ def test_images_are_shown_instead_of_the_player(card_page: Page) -> None:
     expect(page.locator("#history .poster img")).to_have_count(1)
 
 
-@pytest.mark.parametrize("card_server", ["text-to-audio"], indirect=True)
+@pytest.mark.parametrize("card_page", ["text-to-audio"], indirect=True)
 def test_sound_has_its_own_player(card_page: Page) -> None:
     """It has the requested length, and is downloaded with the ending of its kind; the history shows its length."""
     page = card_page
@@ -113,11 +118,11 @@ def give(page: Page, selector: str, event: str, path: Path, name: str, media_typ
     page.evaluate(GIVE, [selector, event, name, media_type, content])
 
 
-@pytest.mark.parametrize("card_server", ["image-to-video"], indirect=True)
-def test_pictures_are_dropped_pasted_and_sent(card_server: Server, card_page: Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize("card_page", ["image-to-video"], indirect=True)
+def test_pictures_are_dropped_pasted_and_sent(studio: Server, card_page: Page, tmp_path: Path) -> None:
     """Without key and public address: a dropped and a pasted picture become a video; nobody else sees them; a file that is
     none is said beside its field; a reload and Reuse bring them again."""
-    page, studio = card_page, card_server
+    page = card_page
     picture = make("jpeg", tmp_path / "cat.jpg")
     give(page, "#media-image", "drop", picture, "my cat.jpg", "image/jpeg")
     expect(page.locator("#field-image :is(input, textarea)")).to_have_value(re.compile(r"^upload:my%20cat\.jpg#"))
@@ -131,7 +136,8 @@ def test_pictures_are_dropped_pasted_and_sent(card_server: Server, card_page: Pa
     page.click("#generate")
     expect(page.locator("#player video")).to_be_visible()
     requests = sorted((studio.data / "simulator" / "requests").glob("*.json"))
-    [sent] = [json.loads(path.read_text())["input"] for path in requests]
+    inputs = [json.loads(path.read_text())["input"] for path in requests]
+    [sent] = [each for each in inputs if "motion" in each]
     assert sent["image"] == f"data:image/jpeg;sha256,{hashlib.sha256(picture.read_bytes()).hexdigest()}"
     assert sent["last_image"].startswith("data:image/")
     page.click("#use-frame")

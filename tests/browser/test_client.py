@@ -1,7 +1,7 @@
 """The page's scripts, one for each behaviour, on the page's own markup without a server."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,7 +65,11 @@ UNFIT = """(nodes) => nodes.map((node) => node.getBoundingClientRect())
   .filter(({ width, height, left, right }) => width && (width < 24 || height < 24 || left < 0 || right > innerWidth)).length"""
 
 
-STORAGE_REFUSED = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('refused') } })"
+STORAGE_REFUSED = (
+    "window.storage = localStorage;"
+    "Object.defineProperty(window, 'localStorage', { get() { throw new Error('refused') } })"
+)
+FORGET = "(window.storage ?? localStorage).clear()"
 # Writes down each timer that a script starts.
 TIMERS = """() => {
   window.timers = [];
@@ -105,13 +109,12 @@ def tab(browser: Browser, clips: dict[str, bytes]) -> Iterator[tuple[Page, list[
 def client(tab: tuple[Page, list[str]]) -> Iterator[Page]:
     """The still page, opened anew without what an earlier test has stored; a script's error fails the test."""
     page, problems = tab
+    page.evaluate(FORGET)
     page.goto("about:blank")  # the browser would send a request that is under way, when its route goes, to the network
     page.unroute_all()
     page.context.clear_cookies()
-    tools = page.context.new_cdp_session(page)
-    tools.send("Storage.clearDataForOrigin", {"origin": ADDRESS, "storageTypes": "local_storage"})
-    tools.detach()
-    page.set_viewport_size(VIEWPORT)
+    if page.viewport_size != VIEWPORT:
+        page.set_viewport_size(VIEWPORT)
     page.emulate_media(reduced_motion="no-preference")
     page.mouse.move(0, 0)
     start(page)
@@ -552,19 +555,19 @@ def test_a_frame_is_taken_where_the_player_is_paused(client: Page) -> None:
     assert client.evaluate(place) == ["job1", "", "model"]
 
 
-@pytest.mark.parametrize("way", ["Escape", "button", "backdrop"])
-def test_compare_closes_and_restores_the_focus(client: Page, way: str) -> None:
+def test_compare_closes_and_restores_the_focus(client: Page) -> None:
     """Escape, the button and a click outside close it, also after the list was redrawn; no job is cancelled."""
-    compared(client, "job1", "job6")
-    draw_history(client, "job2", "job1", "job6")
-    if way == "Escape":
-        client.keyboard.press("Escape")
-    elif way == "button":
-        client.get_by_role("button", name="Close").click()
-    else:
-        client.mouse.click(4, 4)
-    expect(client.locator("dialog.compare")).to_have_count(0)
-    expect(client.locator("[data-do=compare]")).to_be_focused()
+    ways: Sequence[Callable[[], None]] = (
+        lambda: client.keyboard.press("Escape"),
+        lambda: client.get_by_role("button", name="Close").click(),
+        lambda: client.mouse.click(4, 4),
+    )
+    for close in ways:
+        compared(client, "job1", "job6")
+        draw_history(client, "job2", "job1", "job6")
+        close()
+        expect(client.locator("dialog.compare")).to_have_count(0)
+        expect(client.locator("[data-do=compare]")).to_be_focused()
     assert client.evaluate("pressed") == []
 
 
@@ -624,21 +627,22 @@ def test_single_keys(client: Page) -> None:
     assert client.evaluate("pressed") == ["cancel"]
 
 
-@pytest.mark.parametrize(
-    ("field", "escaped"),
-    [("#field-prompt textarea", ["cancel"]), ("#history-search input", []), ("select[aria-label=Filter]", [])],
-)
-def test_no_single_keys_in_a_field(client: Page, field: str, escaped: list[str]) -> None:
+FIELDS = [("#field-prompt textarea", ["cancel"]), ("#history-search input", []), ("select[aria-label=Filter]", [])]
+
+
+def test_no_single_keys_in_a_field(client: Page) -> None:
     """In a field, keys only type; Ctrl+Enter and ⌘+Enter act once, and Escape acts in the prompt."""
-    client.focus(field)
-    for key in ("/", "?", "Escape"):
-        client.keyboard.press(key)
-    expect(client.locator(field)).to_be_focused()
-    expect(client.locator("#keys-sheet")).to_be_hidden()
-    assert client.evaluate("pressed") == escaped
-    client.keyboard.press("Control+Enter")
-    client.keyboard.press("Meta+Enter")
-    assert client.evaluate("pressed") == [*escaped, "generate", "generate"]
+    for field, escaped in FIELDS:
+        client.evaluate("pressed.length = 0")
+        client.focus(field)
+        for key in ("/", "?", "Escape"):
+            client.keyboard.press(key)
+        expect(client.locator(field)).to_be_focused()
+        expect(client.locator("#keys-sheet")).to_be_hidden()
+        assert client.evaluate("pressed") == escaped
+        client.keyboard.press("Control+Enter")
+        client.keyboard.press("Meta+Enter")
+        assert client.evaluate("pressed") == [*escaped, "generate", "generate"]
 
 
 def test_no_single_keys_with_a_modifier(client: Page) -> None:
@@ -875,18 +879,21 @@ def test_dropped_file_of_another_kind_is_refused(client: Page) -> None:
     assert client.evaluate("wasKept")
 
 
-@pytest.mark.parametrize("width", [360, 1366, 3840])
-def test_bars_and_dialog_fit(client: Page, width: int) -> None:
-    """Nothing is cut off at the side, and no control is smaller than 24 pixels."""
-    client.set_viewport_size({"width": width, "height": 800})
+def test_bars_and_dialog_fit(client: Page) -> None:
+    """Nothing is cut off at the side, and no control is smaller than 24 pixels, from a phone to a projector."""
+    client.emulate_media(reduced_motion="reduce")  # nothing needs to play
     pick(client, "job1", "job2", "job3", "job6")
     more(client)
-    assert client.locator(".picked-bar button, .chip, #notify, .poster-pick, [data-pick]").evaluate_all(UNFIT) == 0
+    for width in (360, 1366, 3840):
+        client.set_viewport_size({"width": width, "height": 800})
+        assert client.locator(".picked-bar button, .chip, #notify, .poster-pick, [data-pick]").evaluate_all(UNFIT) == 0
     client.click("[data-do=compare]")
-    assert client.locator("dialog.compare, dialog.compare :is(button, input, video)").evaluate_all(UNFIT) == 0
-    assert client.evaluate("document.documentElement.scrollWidth <= innerWidth")
     dialog = client.locator("dialog.compare")
-    assert dialog.evaluate("node => node.scrollWidth <= node.clientWidth")
+    for width in (3840, 1366, 360):
+        client.set_viewport_size({"width": width, "height": 800})
+        assert client.locator("dialog.compare, dialog.compare :is(button, input, video)").evaluate_all(UNFIT) == 0
+        assert client.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert dialog.evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
 def test_clicks_on_variations_examples_and_rows_are_sent(client: Page) -> None:
@@ -981,18 +988,18 @@ def test_missing_poster_is_replaced_by_a_blank(client: Page) -> None:
     expect(client.locator(".posters [data-job=job1] img")).to_have_count(1)
 
 
-@pytest.mark.parametrize(("text", "count", "is_over"), [("🌊 sea", "5 / 800", False), ("x" * 801, "801 / 800", True)])
-def test_characters_are_counted(client: Page, text: str, count: str, is_over: bool) -> None:
+def test_characters_are_counted(client: Page) -> None:
     """Characters are counted as people do, when they type, when Gradio fills the box, and after Gradio redraws it."""
-    shown = client.locator("#field-prompt .count")
+    shown, box = client.locator("#field-prompt .count"), client.locator("#field-prompt textarea")
     expect(shown).to_have_text("0 / 800")
-    client.locator("#field-prompt textarea").evaluate("(box, text) => (box.value = text)", text)
-    expect(shown).to_have_text(count)
-    assert shown.evaluate("node => node.classList.contains('over')") is is_over
-    shown.evaluate("node => node.remove()")
-    expect(shown).to_have_text(count)
-    client.locator("#field-prompt textarea").fill("a")
-    expect(shown).to_have_text("1 / 800")
+    for text, count, is_over in (("🌊 sea", "5 / 800", False), ("x" * 801, "801 / 800", True)):
+        box.evaluate("(box, text) => (box.value = text)", text)
+        expect(shown).to_have_text(count)
+        assert shown.evaluate("node => node.classList.contains('over')") is is_over
+        shown.evaluate("node => node.remove()")
+        expect(shown).to_have_text(count)
+        box.fill("a")
+        expect(shown).to_have_text("1 / 800")
 
 
 def test_a_chip_follows_what_gradio_fills_in(client: Page) -> None:
