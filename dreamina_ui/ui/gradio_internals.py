@@ -1,4 +1,4 @@
-"""Gradio's page, without the work that nobody sees; a thousand people who watch at once would feel it.
+"""All uses of what Gradio does not document. Most save work that has no effect on the page, and counts with a thousand watchers.
 
 For each session, Gradio describes all components anew (25 ms of processor time, 200 kB), for links to a page's state, which this
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
@@ -60,7 +60,7 @@ __all__ = [
 SESSION_CALLS_MOST, VISITOR_CALLS_MOST, STRANGER_CALLS_MOST, WAITING_MOST = 64, 40, 200, 500
 """Calls that are open at once: of a page, of a visitor, of all programs without a cookie, and of all beyond those that run."""
 UNREAD_MOST, UNREAD_S = 1000, 600.0
-"""Answers that nobody takes, in all, and the seconds that they are kept."""
+"""Answers that are not fetched, in all, and the seconds that they are kept."""
 TIDIED_EACH_S = 1.0
 SESSIONS_MOST, UPLOADS_MOST = 2000, 500
 """Sessions whose page was changed in a way that Gradio has to remember, and uploads whose progress it tells."""
@@ -126,6 +126,7 @@ class StudioBlocks(gr.Blocks):
     """Processes only the returned outputs, rebuilds no component for a display update, and reads input without threads."""
 
     def __init__(self, *values: Any, **options: Any) -> None:
+        self._told: dict[str, dict[str, Any]] = {}  # Gradio asks for the description while it starts, too.
         super().__init__(*values, **options)
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
@@ -150,9 +151,16 @@ class StudioBlocks(gr.Blocks):
             api_visibility="private",
         )
 
+    def tell_browser(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to what our scripts find in the page's description, `gradio_config.dreamina[name]`; a component is its id
+        there."""
+        self._told.setdefault(name, {}).update(_with_ids(facts))
+
     def get_config_file(self) -> BlocksConfigDict:
         """The description from which the browser makes the page, without what it would make and never show."""
-        return _lean(super().get_config_file())
+        config: Any = _lean(super().get_config_file())
+        config["dreamina"] = self._told
+        return config  # type: ignore[no-any-return]
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
@@ -225,6 +233,12 @@ def _lean(config: BlocksConfigDict) -> BlocksConfigDict:
         if event["show_progress"] == "hidden" and event["targets"]:
             event["show_progress_on"] = []
     return config
+
+
+def _with_ids(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_ids(each) for name, each in value.items()}
+    return value._id if isinstance(value, Block) else value
 
 
 def kept_text(name: str, value: str = "") -> gr.Textbox:
@@ -546,7 +560,7 @@ class OpenCalls:
         return count < limit
 
     def tidy(self) -> None:
-        """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
+        """Forget answers that were not fetched for some minutes, or that are too many; and what is left of ended sessions."""
         queue, app, now = self._blocks._queue, getattr(self._blocks, "app", None), self._monotonic()
         if now - self._tidied_at < TIDIED_EACH_S:
             return

@@ -139,7 +139,7 @@ def test_there_are_eight_tools(studio: Server) -> None:
     assert "Only some models take this" in inputs["properties"]["steps"]["description"]
     assert "121 (5 s), 241 (10 s). Default: 121." in inputs["properties"]["frames"]["description"]
     assert "0.25 US dollars of real money" in str(tools[1].description)
-    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "idempotency_key"]
+    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "webhook", "idempotency_key"]
     assert tools[2].inputSchema["required"] == ["rows"]
     row = tools[2].inputSchema["properties"]["rows"]["items"]
     assert row["properties"] == {name: each for name, each in inputs["properties"].items() if name != "idempotency_key"}
@@ -311,6 +311,11 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
         ),
         ("generate_batch", {}, "rows", "rows: please fill this in."),
         ("generate_batch", {"rows": 3}, "rows", "rows: 3 is not a list."),
+        ("generate_batch", {"rows": [{"prompt": "x"}], "webhook": 3}, "webhook", "webhook: 3 is not a text."),
+        (
+            *("generate_batch", {"rows": [{"prompt": "x"}], "webhook": "https://localhost/"}, "webhook"),
+            "webhook: an address of this machine or its network is told nothing.",
+        ),
         ("generate_batch", {"rows": [{"prompt": "x"}, {}]}, "rows[1].prompt", "rows[1].prompt: please fill this in."),
         (
             *("generate_batch", {"rows": [{"prompt": "x", "mood": 1}]}, "rows[0].mood"),

@@ -19,7 +19,10 @@ from tests.forked import ran
         ("start", ["from the start to the first page", "memory at rest"]),
         ("saving", ["processor time of all", "until it is shown", "its poster, at low priority"]),
         ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
-        ("votes", ["from the last vote", "processor time per voter"]),
+        (
+            "votes",
+            ["from the last vote", "processor time per voter", "counted of 520 from 1 addresses", "others' votes"],
+        ),
         ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
     ],
 )
@@ -34,7 +37,7 @@ def test_a_short_run_writes_its_tables(tmp_path: Path, name: str, figures: list[
         assert not list(Path(folder).glob("dreamina-*"))
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    rows = [line for line in lines if re.search(r"\d (s|ms|MB|bytes|files) *\|", line)]
+    rows = [line for line in lines if re.search(r"\d (s|ms|MB|bytes|files|votes) *\|", line)]
     assert all(any(figure in row for row in rows) for figure in figures)
     heads_and_rules = [line for line in lines if line.startswith(("|  ", "|--"))]
     assert len(rows) + len(heads_and_rules) == len(lines)

@@ -325,7 +325,7 @@ async def test_a_used_up_budget_is_told_once_a_day(stores: Stores) -> None:
     """At 80 and at 100 percent; again after a restart it is not, and a larger budget is another one."""
 
     async def told(limits: Limits = TWO_DOLLARS) -> list[int]:
-        return await stores.allowances(limits, "runcomfy").newly_used_up()
+        return [notice.percent for notice in await stores.allowances(limits, "runcomfy").newly_used_up()]
 
     await book(stores, "a", usd=1.5)
     assert await told() == []

@@ -371,6 +371,20 @@ def test_the_browser_is_told_to_make_only_what_is_shown() -> None:
     assert [part["type"] for part in parts.values() if "api_info" in part] == ["api", "api"]
 
 
+def test_the_page_is_told_facts_with_the_ids_of_its_components() -> None:
+    """In the description that each visitor's page begins with; of one name, all that was told."""
+    with StudioBlocks() as blocks:
+        first, second = gr.Textbox(), gr.Dropdown()
+        blocks.tell_browser("drafts", {"form": {"field": first}})
+        blocks.tell_browser("drafts", {"batch": {"model": second}})
+        blocks.tell_browser("forms", {"picker": second, "linked": None})
+    described: Any = blocks.config
+    assert described["dreamina"] == {
+        "drafts": {"form": {"field": first._id}, "batch": {"model": second._id}},
+        "forms": {"picker": second._id, "linked": None},
+    }
+
+
 def test_the_files_of_a_page() -> None:
     """Those of what is shown at first or a moment later, each once, and none of what waits for a click; the first is Gradio's."""
     with StudioBlocks() as blocks:
