@@ -263,7 +263,7 @@ class Studio:
             yield
 
     def _varies(self, cookies: Mapping[str, str]) -> Mapping[str, str] | None:
-        """What the page depends on, beside its address: the chosen language; and whoever has signed in gets a page made anew."""
+        """What the page depends on, beside its address: the chosen language. None for who has signed in: it is not cached."""
         if self._login and "session" in cookies:
             return None
         chosen = cookies.get(LANGUAGE_COOKIE, "")

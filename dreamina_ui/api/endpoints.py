@@ -17,8 +17,8 @@ from dreamina_ui.api.continuing import continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job_response, model_json, view_address
 from dreamina_ui.api.rows import read_rows, webhook_of
-from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.curation.collections import Collection
 from dreamina_ui.engine.curation.exports import Wanted
 from dreamina_ui.engine.engine import Engine

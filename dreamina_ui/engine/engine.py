@@ -31,7 +31,7 @@ from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
-from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
+from dreamina_ui.engine.submission import Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.webhooks.webhooks import Webhooks, WebhookSettings
@@ -40,9 +40,10 @@ from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.derive.derived import DerivedFiles
+from dreamina_ui.media.download.addresses import origin_of
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.retrying import RetryBudget
@@ -62,7 +63,7 @@ from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
 log = logging.getLogger(__name__)
 
-__all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
+__all__ = ["Engine", "EngineSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,9 @@ class EngineSettings:
     output_network: Network = DIRECT
     """The same for outputs."""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
-    """Who is told of what happens, outside of the page."""
+    """The addresses for messages about jobs and limits."""
     describe: Callable[["Engine", Job, float], Awaitable[Mapping[str, Any]]] | None = None
-    """A job as programs get it, at a time in seconds since the epoch; None leaves it out of what webhooks are told."""
+    """A job as programs get it, at a time in seconds since the epoch; with None, messages to webhooks have no job."""
     look_at_cards: Callable[[bool], None] = lambda soon: None
     """Called where it is time to see whether the service has changed a model; soon, when it has refused what a card allows."""
     room_needed: int = ROOM_NEEDED

@@ -12,7 +12,7 @@ from dreamina_ui.errors import AlreadyUsed, IllegalMove, JobNotFound, LeaseLost,
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.allowances import Limits, admit, change_and_settle, reserve, settle
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import is_used, job_of, jobs, own_keys, values_of, write_row
+from dreamina_ui.storage.job_rows import is_used, job_of, jobs, own_keys, read_jobs, values_of, write_row
 from dreamina_ui.storage.webhook_events import BatchAddress, Outbox
 
 __all__ = ["JobStore", "can_be_an_id"]
@@ -241,7 +241,7 @@ class JobStore:
         return found[0]
 
     async def _all(self, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[Job]:
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
+        return await self._database.read(lambda connection: read_jobs(connection, query, values))
 
 
 def can_be_an_id(value: object) -> bool:

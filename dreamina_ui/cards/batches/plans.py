@@ -11,7 +11,8 @@ from typing import Any
 
 from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, literal, read
 from dreamina_ui.cards.batches.encodings import Reading
-from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import parts_of, value_of
 from dreamina_ui.errors import Fact, InvalidInput

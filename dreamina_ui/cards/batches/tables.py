@@ -30,9 +30,10 @@ from dreamina_ui.cards.batches.plans import (
     refused,
     too_many,
 )
-from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.names import field_named, field_probably_meant, same_name
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import InvalidInput
 
