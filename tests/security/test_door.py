@@ -4,13 +4,10 @@ import json
 import re
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
-from itertools import cycle
 from pathlib import Path
 
 import gradio
@@ -18,15 +15,11 @@ import httpx
 import pytest
 
 from tests.media.files import make
-from tests.media.hostile import HOSTILE
-from tests.rig import make_clip
+from tests.security.crowd import besieged, unharmed
 from tests.security.gradio_wire import API, Talker
-from tests.security.hostile_service import hostile_prompt
-from tests.servers import ROOT, ModuleProcess, Server, wait_for
+from tests.servers import ROOT, Server, wait_for
 
 SHARE = "0" * 32
-OUTPUTS = ("samples", "frames that grow to what is allowed", "a large WebP", "packed texts", "tracks", "scans")
-"""Of `HOSTILE`, what the service delivers to strangers: endless samples, oversized frames, huge counts."""
 EXAMPLE = f"/dreamina/examples/{min((ROOT / 'assets/examples').glob('*.webp')).name}"
 SCRIPT = f"/assets/{min((Path(gradio.__file__).parent / 'templates/frontend/assets').glob('index-*.js')).name}"
 DIGITS = "9" * 30
@@ -111,23 +104,10 @@ HEADERS = [
 ]
 
 
-KEY = "a-key-for-the-door"
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A studio whose service answers from another process, with hostile files for who asks for them."""
-    folder = tmp_path_factory.mktemp("door")
-    make_clip(folder / "clip.mp4")
-    for kind in OUTPUTS:
-        HOSTILE[kind].make(folder / kind)
-    service = ModuleProcess(folder / "service.log", "tests.security.hostile_service", [str(folder), KEY], {})
-    settings = {"RUNCOMFY_API_TOKEN": KEY, "RUNCOMFY_MODEL_API_BASE": service.start(), "DREAMINA_MCP": "on"}
-    running = Server(folder, DREAMINA_MAX_ACTIVE="500", DREAMINA_MAX_ACTIVE_PER_VISITOR="500", **settings)
-    running.start()
-    yield running
-    running.stop()
-    service.stop()
+    with besieged(tmp_path_factory.mktemp("door")) as server:
+        yield server
 
 
 def raw(server: Server, method: str, path: str, *headers: tuple[str, str]) -> int:
@@ -156,79 +136,6 @@ def test_no_request_is_answered_with_a_fault(server: Server) -> None:
     assert found["GET", "/?page="] == found["GET", "/?page=x"] == 200
     assert raw(server, "GET", EXAMPLE, ("Range", "bytes=0-1")) == 206
     assert found[EXAMPLE, "bytes=0-1,3-4"] == 206
-
-
-def memory_mb(server: Server) -> float:
-    [kilobytes] = re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{server._process.pid}/status").read_text())
-    return int(kilobytes) / 1024
-
-
-def paid(visitor: Talker) -> None:
-    """Click, and wait until the service has accepted the job."""
-    _, answer = visitor.call("submit", ["a boat at dusk", "1440×1440(1:1)", 121, 7])
-    [job_id] = re.findall(r'"job_id": "(\w+)"', answer)
-    wait_for(lambda: '"request_id": "' in visitor.call("job", [job_id])[1])
-
-
-PAUSE_S = 0.2
-"""Between two rounds of what `unharmed` asks: without one it would itself take most of a core, as long as a test lasts."""
-
-
-@contextmanager
-def unharmed(server: Server, name: str) -> Iterator[Callable[[], object]]:
-    """Checks that health is told and another visitor's click accepted soon, all the while, and how much memory is taken.
-
-    Gives what waits until three more rounds were measured.
-
-    On an idle machine that is half a second; one that is busy with other tests takes longer for anything.
-    """
-    if not Path("/proc").exists():
-        pytest.skip("the memory of another process is read from /proc")
-    worst, done = {"calm": 0.0, "health": 0.0, "click": 0.0}, threading.Event()
-
-    def watch() -> None:
-        with Talker(server.address) as other:
-
-            def timed(what: str) -> None:
-                began = time.monotonic()
-                if what == "health":
-                    other.http.get("/healthz").raise_for_status()
-                else:
-                    paid(other)
-                worst[what] = max(worst[what], time.monotonic() - began)
-
-            for _ in range(5):
-                timed("calm")
-            begun.set()
-            while not done.is_set():
-                timed("health")
-                timed("click")
-                rounds.append(worst["click"])
-                done.wait(PAUSE_S)
-
-    def measured() -> None:
-        seen = len(rounds)
-        wait_for(lambda: len(rounds) > seen + 3 or watching.done())
-
-    begun, rounds = threading.Event(), list[float]()
-    with ThreadPoolExecutor(1) as pool:
-        watching = pool.submit(watch)
-        begun.wait(60)
-        before = memory_mb(server)
-        try:
-            yield measured
-            measured()
-        finally:
-            done.set()
-        watching.result(60)
-    grown = memory_mb(server) - before
-    print(
-        f"{name}: calm {worst['calm']:.2f} s, "
-        + ", ".join(f"{what} {worst[what]:.2f} s" for what in ("health", "click"))
-    )
-    print(f"{name}: memory {grown:+.0f} MB")
-    assert max(worst["health"], worst["click"]) < 1.0 + 10 * worst["calm"], worst
-    assert grown < 100
 
 
 def test_bodies_and_headers_hold_up_nobody(server: Server) -> None:
@@ -262,30 +169,6 @@ def test_sessions_and_names_cost_little(server: Server) -> None:
         # A page that is asked for by its own name is compressed all the same.
         own = stranger.http.get("/", headers={"Accept-Encoding": "br"})
         assert own.headers["content-encoding"] == "br"
-
-
-@pytest.mark.parametrize("kind", ["samples", "texts", "records"])
-def test_hostile_dropped_files_hold_up_nobody(server: Server, tmp_path: Path, kind: str) -> None:
-    """A tiny MP4 with millions of samples, an MP3 and a PNG of 63 MB full of near-records, from two strangers at once."""
-    path = tmp_path / "dropped"
-    HOSTILE[kind].make(path)
-
-    def drop(stranger: Talker, name: str) -> None:
-        fill = next(event for event in stranger.events() if event.name == "fill_from_file")
-        for number in range(2 if kind == "samples" else 1):
-            with path.open("rb") as file:
-                sent = stranger.http.post(f"{API}/upload", files={"files": ("dropped.mp4", file, "video/mp4")})
-            sent.raise_for_status()
-            dropped = {"path": sent.json()[0], "orig_name": "dropped.mp4", "meta": {"_type": "gradio.FileData"}}
-            assert stranger.ask(fill, [dropped], f"{kind}-{name}-{number}")
-
-    with (
-        unharmed(server, f"dropped {kind}"),
-        Talker(server.address) as one,
-        Talker(server.address) as other,
-        ThreadPoolExecutor(2) as pool,
-    ):
-        list(pool.map(drop, [one, other], ["one", "other"]))
 
 
 @contextmanager
@@ -388,26 +271,3 @@ def test_refused_keys_hold_up_nobody(server: Server) -> None:
                 told.update(re.findall(r"key_refused|too_many_keys|job_id", answer))
         assert told == {"key_refused": 80, "too_many_keys": 96}
         measured()
-
-
-def test_hostile_outputs_hold_up_nobody(server: Server) -> None:
-    """Jobs of two strangers whose videos are hostile files; another visitor's click reaches the service while they are read."""
-    with unharmed(server, "outputs") as measured, Talker(server.address) as one, Talker(server.address) as other:
-        made: dict[str, list[str]] = {kind: [] for kind in OUTPUTS}
-        for kind, stranger in zip(OUTPUTS, cycle((one, other)), strict=False):
-            answer = stranger.call("submit", [hostile_prompt(kind), "1440×1440(1:1)", 121, 7])[1]
-            made[kind] += re.findall(r'"job_id": "(\w+)"', answer)
-
-        def states(kind: str) -> set[str]:
-            answers = [one.call("job", [job_id])[1] for job_id in made[kind]]
-            return {found for answer in answers for found in re.findall(r'"state": "(\w+)"', answer)}
-
-        def is_read(kind: str) -> bool:
-            return states(kind) == {"succeeded"}
-
-        for kind in OUTPUTS[:-1]:
-            measured()
-            wait_for(partial(is_read, kind))
-        wait_for(lambda: states(OUTPUTS[-1]) != {"in_queue"})
-        measured()
-        assert states(OUTPUTS[-1]) <= {"saving", "succeeded"}  # they are being read, for their facts or for a poster
