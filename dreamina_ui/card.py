@@ -11,7 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from dreamina_ui.cards.media.media_rules import MEGABYTE
-from dreamina_ui.cards.model_card import Card, Field, card_of, load_card
+from dreamina_ui.cards.model_card import Card, card_of, load_card
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.errors import CardError, DreaminaError
 from dreamina_ui.masking import know_settings

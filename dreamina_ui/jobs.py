@@ -1,5 +1,6 @@
 """A job: one request to the service, from the click to the saved files. Pure values, without I/O."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
@@ -7,7 +8,19 @@ from typing import Any, Final, Self
 
 from dreamina_ui.errors import DreaminaError, Fact, IllegalMove
 
-__all__ = ["CHAIN_MOST", "HOLDER", "MOVES", "TERMINAL", "Asker", "Chain", "Failure", "Job", "State", "prompt_in"]
+__all__ = [
+    "CHAIN_MOST",
+    "HOLDER",
+    "MOVES",
+    "SHARE_ID",
+    "TERMINAL",
+    "Asker",
+    "Chain",
+    "Failure",
+    "Job",
+    "State",
+    "prompt_in",
+]
 
 
 class Holder(Enum):
@@ -63,6 +76,8 @@ INCOMPLETE = frozenset({"no_file_found", "not_all_saved"})
 """Remarks on a job some of whose files may still be at the service; fetching them again costs nothing."""
 CHAIN_MOST = 100
 """Videos of a chain; what continues the last of them begins a new one."""
+SHARE_ID = re.compile(r"[0-9a-f]{32}")
+"""128 random bits, by which the files of a job are named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Settings:
     public_url: str | None = None
     """The https URL of this app on the internet, from which the service fetches uploads."""
     webhook_url: str | None = field(default=None, repr=False)
-    """The owner's address that is told of what happens."""
+    """The owner's address for messages about jobs and limits."""
     webhook_secret: str | None = field(default=None, repr=False)
     """Signs what is sent there: `whsec_` and a key in base64."""
     webhook_format: str = "auto"

@@ -16,9 +16,9 @@ from dreamina_ui.api.arguments import PAGE, STARRED, truth, whole_number
 from dreamina_ui.api.continuing import continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job_response, model_json, view_address
-from dreamina_ui.api.rows import read_rows
-from dreamina_ui.cards.model_card import Field
+from dreamina_ui.api.rows import read_rows, webhook_of
 from dreamina_ui.cards.problems import shown
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.engine.curation.collections import Collection
 from dreamina_ui.engine.curation.exports import Wanted
 from dreamina_ui.engine.engine import Engine
@@ -101,8 +101,7 @@ class _Endpoints:
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            if not isinstance(webhook, str):
-                raise InvalidInput("webhook", "not_text", "webhook: no text", given=shown(webhook))
+            address = webhook_of(webhook)
             videos, models = await read_rows(self._engine, visitor_id, rows, model)
             jobs = await self._engine.batches.submit(
                 visitor_id,
@@ -111,7 +110,7 @@ class _Endpoints:
                 models,
                 is_call=call_id is not None,
                 key=key,
-                webhook=webhook,
+                webhook=address,
             )
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
 

@@ -14,7 +14,6 @@ from jsonschema.protocols import Validator
 
 from dreamina_ui.cards.problems import (
     ADDRESS_CHECKER,
-    PROBLEMS,
     bad_address,
     not_sendable,
     problem_of,
@@ -27,7 +26,7 @@ from dreamina_ui.cards.schema.validator import CHECK_S, CardValidator, TooSlow, 
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import CardError, InvalidInput
 
-__all__ = ["PROBLEMS", "SEED_MOST", "Card", "Field", "card_of", "load_card", "seed_most"]
+__all__ = ["SEED_MOST", "Card", "card_of", "load_card", "seed_most"]
 
 SEED_MOST = 2**31 - 1
 """The largest random seed. The service documents no limit; this fits every common integer type."""

@@ -20,7 +20,7 @@ _OTHER_WORDS = {
     "duration": ("length", "seconds", "länge", "dauer", "durée", "时长"),
     "aspect_ratio": ("aspect", "ratio", "format", "size", "resolution", "seitenverhältnis", "format d'image", "比例"),
 }
-"""What others call a field; offered to the person, never taken by itself."""
+"""Other names of a field; offered to the person, never used without a confirmation."""
 
 
 def same_name(one: str, other: str) -> bool:

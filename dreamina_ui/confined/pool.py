@@ -38,7 +38,7 @@ class Stopped(Exception):
 
 
 class Pool:
-    """At most `at_once` calls run at the same time, each in a process with these `bounds`; the others wait in line.
+    """At most `at_once` calls run at the same time, each in a process with these `bounds`; the others wait.
 
     A process is started when the first call needs it. `close` ends all; calls after it start new ones.
     """

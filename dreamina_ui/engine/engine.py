@@ -26,12 +26,12 @@ from dreamina_ui.engine.curation.shelf import Shelf, rebuild_shelf
 from dreamina_ui.engine.curation.votes import Votes
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
-from dreamina_ui.engine.money import Budget, Costs, Money
+from dreamina_ui.engine.money import Costs, LimitWatch, Money
 from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
 from dreamina_ui.engine.sender import Sender
-from dreamina_ui.engine.submission import VARIATIONS_MOST, Submission
+from dreamina_ui.engine.submission import Submission
 from dreamina_ui.engine.supervisor import Supervisor
 from dreamina_ui.engine.updates import Updates
 from dreamina_ui.engine.webhooks.webhooks import Webhooks, WebhookSettings
@@ -40,9 +40,10 @@ from dreamina_ui.errors import IllegalMove, InvalidInput, JobNotFound
 from dreamina_ui.jobs import HOLDER, Asker, Job, State
 from dreamina_ui.media.checked import Checked
 from dreamina_ui.media.derive.derived import DerivedFiles
+from dreamina_ui.media.download.addresses import origin_of
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
+from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile
 from dreamina_ui.media.record import Records, file_name
 from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.retrying import RetryBudget
@@ -62,7 +63,7 @@ from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
 log = logging.getLogger(__name__)
 
-__all__ = ["VARIATIONS_MOST", "Engine", "EngineSettings"]
+__all__ = ["Engine", "EngineSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +96,11 @@ class EngineSettings:
     output_network: Network = DIRECT
     """The same for outputs."""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
-    """Who is told of what happens, outside of the page."""
+    """The addresses for messages about jobs and limits."""
     describe: Callable[["Engine", Job, float], Awaitable[Mapping[str, Any]]] | None = None
-    """A job as programs get it, at a time in seconds since the epoch; None leaves it out of what webhooks are told."""
+    """A job as programs get it, at a time in seconds since the epoch; with None, messages to webhooks have no job."""
+    look_at_cards: Callable[[bool], None] = lambda soon: None
+    """Called where it is time to see whether the service has changed a model; soon, when it has refused what a card allows."""
     room_needed: int = ROOM_NEEDED
     """Bytes that must be free on the disk before a job is paid for."""
     lease_s: float = LEASE_S
@@ -120,6 +123,7 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self.models = models = settings.models
         self.card = models.default
+        self.look_at_cards = settings.look_at_cards
         self.backend = backend = settings.backend
         self._clock = clock = settings.clock
         self._passed = passed = settings.passed
@@ -149,7 +153,7 @@ class Engine:
         self.library.prepare()
         outbox = Outbox(self.database, for_owner=settings.webhooks.address is not None)
         self.store = JobStore(self.database, outbox)
-        self.queries = JobQueries(self.database)
+        self.queries = JobQueries(self.database, outbox)
         self.inputs = inputs = InputFiles(
             settings.data_dir / "uploads",
             secret=settings.secret,
@@ -160,14 +164,14 @@ class Engine:
         self._derived = DerivedFiles(settings.data_dir / "exports", now=clock.now)
         self.exports = Exports(queries=self.queries, library=self.library, files=self._derived)
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
-        self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
+        self.allowances = Allowances(self.database, settings.limits, backend, outbox=outbox, now=clock.now)
 
         wake = asyncio.Event()
         durations = Durations(self.queries, clock)
         self.keys = Keys(
             service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
         )
-        self._budget = Budget(self.allowances, settings.limits.daily_budget_usd)
+        self._limit_watch = LimitWatch(self.allowances, settings.limits)
         self.money = Money(
             backend=backend,
             models=models,
@@ -175,9 +179,9 @@ class Engine:
             prices=Prices(self.service, clock),
             balances=Balances(self.service, clock),
             costs=Costs(self.queries, backend, clock),
-            budget=self._budget,
+            budget_usd=settings.limits.daily_budget_usd,
         )
-        self.updates = Updates(self.store, self.keys, clock, wake, ended=self._budget.look)
+        self.updates = Updates(self.store, self.keys, clock, wake, ended=self._limit_watch.look)
         self.posters = Posters(library=self.library, store=self.store, updates=self.updates, clock=clock, passed=passed)
         self.worker = Worker(
             service=self.service,
@@ -188,6 +192,7 @@ class Engine:
                 inputs=inputs,
                 clock=clock,
                 passed=passed,
+                look_at_cards=settings.look_at_cards,
             ),
             saver=Saver(
                 service=self.service,
@@ -225,6 +230,7 @@ class Engine:
             limits=settings.limits,
             keys=self.keys,
             money=self.money,
+            limit_watch=self._limit_watch,
             inputs=inputs,
             clock=clock,
         )
@@ -279,7 +285,7 @@ class Engine:
             await rebuild(self.store, self.library, self._records, self._moves)
             await rebuild_collections(self.collections, self._moves)
             await rebuild_shelf(self.shelf, self._moves)
-            await stack.enter_async_context(self._budget)
+            await stack.enter_async_context(self._limit_watch)
             await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.webhooks)
             await stack.enter_async_context(self.supervisor)

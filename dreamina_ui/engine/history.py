@@ -11,8 +11,8 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.engine.polls.polling import Durations
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
-from dreamina_ui.jobs import Chain, Job, State
-from dreamina_ui.media.library import SHARE_ID, Library
+from dreamina_ui.jobs import SHARE_ID, Chain, Job, State
+from dreamina_ui.media.library import Library
 from dreamina_ui.media.record import Records
 from dreamina_ui.media.row_records import Moves
 from dreamina_ui.storage.job_queries import JobQueries, Search

@@ -31,7 +31,8 @@ from dreamina_ui.errors import (
     UnknownRequest,
 )
 from dreamina_ui.jobs import Failure, Job, State
-from dreamina_ui.media.library import OUTPUTS_MOST, Facts, Library, SavedFile, file_order
+from dreamina_ui.media.examine import Facts
+from dreamina_ui.media.library import OUTPUTS_MOST, Library, SavedFile, file_order
 from dreamina_ui.media.record import Records
 from dreamina_ui.runcomfy.client import Outcome, Result, RunComfy
 

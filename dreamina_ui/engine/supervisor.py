@@ -77,7 +77,7 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop the runs, wait for the answers to paid POSTs under way, and let go of all jobs."""
+        """Stop the runs, wait for the answers to paid POSTs under way, and release all jobs."""
         self._stopping = True
         await asyncio.gather(*self._sweeps, return_exceptions=True)
         tasks = [*self._loops, *self._runs.values()]

@@ -1,4 +1,4 @@
-"""The record of a job inside its file, as the comment that players show. The file is not made anew: all else stays as it was.
+"""The record of a job inside its file, as the comment that players show. All else in the file stays as it was.
 
 What is written is bytes of our own; no library knows the formats here, and of a file, nothing is decoded. Both functions block.
 """

@@ -1,4 +1,4 @@
-"""The table of file kinds: a file's kind is told by its first bytes, never by its name or by what a server says of it.
+"""The table of file kinds: a file's kind is found by its first bytes, never by its name or by a server's header.
 
 Pure. The signatures are those of the formats' own specifications; each function that reads more than a signature names its own.
 """

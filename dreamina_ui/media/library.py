@@ -29,7 +29,6 @@ from dreamina_ui.crash_points import unobserved
 from dreamina_ui.errors import DiskFull, LibraryError, NotAnOutput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.checked import Checked
-from dreamina_ui.media.download.addresses import origin_of
 from dreamina_ui.media.download.fetch import Fetcher
 from dreamina_ui.media.download.pinned import PinnedTransport
 from dreamina_ui.media.examine import CUT_SHORT, Facts
@@ -45,7 +44,7 @@ from dreamina_ui.media.reading import (
 )
 from dreamina_ui.media.record import Records
 
-__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "SHARE_ID", "Facts", "Library", "SavedFile", "file_order", "origin_of"]
+__all__ = ["OUTPUTS_MOST", "ROOM_NEEDED", "Library", "SavedFile", "file_order"]
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +52,9 @@ ROOM_NEEDED = 300 * 2**20
 """Bytes that must be free before a job is paid for: a 10 s video is about 20 MB, and several may be under way."""
 SIZE_MOST = 500 * 2**20
 TIME_MOST_S = 600.0
-SHARE_ID = re.compile(r"[0-9a-f]{32}")
 POSTER_WIDTH = 640
 OUTPUTS_MOST = 16
-"""Of one job that are fetched; what a service names beyond is told to the person."""
+"""Files of one job that are fetched; a remark says how many more the service names."""
 _NAME = re.compile(r"([0-9a-f]{32})(?:-(\d{1,2}))?(\.[a-z0-9.]+)")
 _POSTER, _RECORD, _STAR = ".webp", ".record.json", ".star"
 _BEFORE_FILES_COLUMN = (".mp4", ".image.png", ".image.jpg", ".image.webp")
@@ -194,7 +192,7 @@ class Library:
         return facts
 
     def note_star(self, share_id: str, *, starred: bool) -> None:
-        """Keep a job's star beside its files, as an empty file: a video is not written anew for it. Blocks; raises OSError."""
+        """Keep a job's star beside its files, as an empty file: the video is not written again for it. Blocks; raises OSError."""
         star = self.folder / f"{share_id}{_STAR}"
         if starred:
             star.touch()

@@ -7,7 +7,6 @@ are sealed with the secret of the studio, in another way for each file. No job i
 import base64
 import hmac
 import json
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -15,7 +14,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from dreamina_ui.jobs import CHAIN_MOST, Job, State
+from dreamina_ui.jobs import CHAIN_MOST, SHARE_ID, Job, State
 
 __all__ = ["NOBODY", "Records", "file_name", "joined_record", "part_record"]
 
@@ -32,7 +31,6 @@ LAST_SECOND = 253_402_300_799
 DEAREST_USD = 1e6
 JOINED_TEXT_MOST = 2**19
 """Characters of the records of a joined file's parts: those that follow are only counted."""
-_SHARE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Records:
@@ -164,7 +162,7 @@ def _text_or_none(value: object) -> str | None:
 def _share_ids(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) >= CHAIN_MOST:
         raise ValueError
-    if not all(isinstance(each, str) and _SHARE_ID.fullmatch(each) for each in value):
+    if not all(isinstance(each, str) and SHARE_ID.fullmatch(each) for each in value):
         raise ValueError
     return tuple(value)
 

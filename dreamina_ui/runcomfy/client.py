@@ -42,21 +42,20 @@ from dreamina_ui.runcomfy.faults import About, cause_of, fault_in
 from dreamina_ui.runcomfy.replies import (
     REQUEST_ID,
     Cancellation,
-    Outcome,
-    Phase,
     Price,
-    Reply,
     Result,
     Status,
     Submitted,
     balance_in,
     cancellation_in,
-    clean,
     price_in,
     result_in,
     status_in,
     submitted_in,
 )
+from dreamina_ui.runcomfy.reply import Reply
+from dreamina_ui.runcomfy.texts import clean
+from dreamina_ui.runcomfy.words import Outcome, Phase
 
 __all__ = ["Cancellation", "Outcome", "Phase", "Price", "Result", "RunComfy", "Status", "Submitted", "balance_url"]
 
@@ -109,7 +108,7 @@ class RunComfy:
         self._budget = budget
         self._timeout = httpx.Timeout(read_timeout_s, connect=connect_timeout_s)
         self._submit_timeout = httpx.Timeout(submit_timeout_s, connect=connect_timeout_s)
-        # httpx's time-outs start anew with every byte; these bounds end a reply that drips.
+        # httpx's time-outs start again with every byte; these bounds also end a slow reply.
         self._longest_call_s = 2 * connect_timeout_s + 3 * read_timeout_s
         self._longest_submit_s = 2 * connect_timeout_s + 2 * submit_timeout_s
         self._balance_url = balance_url(self._base)

@@ -13,22 +13,18 @@ from enum import StrEnum
 from dreamina_ui.errors import OutcomeUnknown, UnreadableReply
 from dreamina_ui.runcomfy.outputs import came_in, outputs_in
 from dreamina_ui.runcomfy.reply import Reply, levels_in
-from dreamina_ui.runcomfy.texts import amount, clean, parsed, usd
+from dreamina_ui.runcomfy.texts import amount, parsed, usd
 from dreamina_ui.runcomfy.words import Outcome, Phase, folded, outcome_of, phase_of, snake
 
 __all__ = [
     "REQUEST_ID",
     "Cancellation",
-    "Outcome",
-    "Phase",
     "Price",
-    "Reply",
     "Result",
     "Status",
     "Submitted",
     "balance_in",
     "cancellation_in",
-    "clean",
     "price_in",
     "result_in",
     "status_in",

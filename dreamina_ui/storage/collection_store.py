@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from dreamina_ui.errors import CollectionFull, CollectionNotFound, InvalidInput, JobNotFound, Quoted, TooManyCollections
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import AT_ONCE, collected, collections, job_of, jobs
+from dreamina_ui.storage.job_rows import AT_ONCE, collected, collections, jobs, read_jobs
 
 __all__ = ["COLLECTED_MOST", "COLLECTIONS_MOST", "Collection", "CollectionStore"]
 
@@ -262,7 +262,7 @@ def _jobs(connection: sa.Connection, collection_id: str) -> list[Job]:
     )
     query = sa.select(jobs).join_from(jobs, collected, _IN_IT).join(collections, owner)
     in_it = query.where(collections.c.collection_id == collection_id)
-    return [job_of(row) for row in connection.execute(in_it.order_by(collected.c.place, collected.c.share_id))]
+    return read_jobs(connection, in_it.order_by(collected.c.place, collected.c.share_id))
 
 
 def _share_ids(

@@ -9,20 +9,19 @@ import sqlalchemy as sa
 
 from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
-from dreamina_ui.storage.allowances import blocks, settle, uses
+from dreamina_ui.storage.allowances import blocks, change_and_settle, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import (
     AT_ONCE,
-    change_rows,
     collected,
     collections,
-    job_of,
     jobs,
     move_rows,
+    read_jobs,
     remove_rows,
     shelf,
 )
-from dreamina_ui.storage.webhook_events import move_addresses
+from dreamina_ui.storage.webhook_events import Outbox, move_addresses
 
 __all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
@@ -109,10 +108,11 @@ _IS_SHOWN = sa.select(jobs.c.job_id).where(jobs.c.share_id == sa.bindparam("shar
 
 
 class JobQueries:
-    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored."""
+    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored. `outbox` is told what ends here."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox or Outbox(database)
 
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
@@ -125,7 +125,7 @@ class JobQueries:
         counted = {**mine, "counted": counted_most(offset + limit) + 1}
 
         def work(connection: sa.Connection) -> tuple[list[Job], int]:
-            shown = [job_of(row) for row in connection.execute(page, {**mine, "most": limit, "after": offset})]
+            shown = read_jobs(connection, page, {**mine, "most": limit, "after": offset})
             if offset == 0 and len(shown) < limit:  # these are all
                 return shown, len(shown)
             return shown, connection.scalar(count, counted) or 0
@@ -138,40 +138,36 @@ class JobQueries:
         """The page alone: nothing is counted."""
         query = _page_of(search or Search())
         values = {"of_visitor": visitor_id, "most": limit, "after": offset}
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query, values)])
+        return await self._database.read(lambda connection: read_jobs(connection, query, values))
 
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
         query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: read_jobs(connection, query))
 
     async def named(self, ids: Sequence[str]) -> list[Job]:
         """The jobs with one of these job ids or share ids that are not in the bin, of any visitor, in no order."""
         query = sa.select(jobs).where(
             sa.or_(jobs.c.job_id.in_(ids), jobs.c.share_id.in_(ids)), jobs.c.deleted_at.is_(None)
         )
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: read_jobs(connection, query))
 
     async def of_click(self, visitor_id: str, click_id: str) -> list[Job]:
         """The variations of one click, in their order."""
         values = {"of_visitor": visitor_id, "of_click": click_id}
-        return await self._database.read(
-            lambda connection: [job_of(row) for row in connection.execute(_OF_CLICK, values)]
-        )
+        return await self._database.read(lambda connection: read_jobs(connection, _OF_CLICK, values))
 
     async def of_batch(self, visitor_id: str, batch_id: str) -> list[Job]:
         """The jobs of a batch, in their order."""
         values = {"of_visitor": visitor_id, "of_batch": batch_id}
-        return await self._database.read(
-            lambda connection: [job_of(row) for row in connection.execute(_OF_BATCH, values)]
-        )
+        return await self._database.read(lambda connection: read_jobs(connection, _OF_BATCH, values))
 
     async def of_chain(self, visitor_id: str, chain_id: str) -> list[Job]:
         """A video, and the jobs that continue it, one after the other or in several ways."""
         values = {"of_visitor": visitor_id, "of_chain": chain_id}
         queries = (_FIRST_OF_CHAIN, _OF_CHAIN)
         return await self._database.read(
-            lambda connection: [job_of(row) for query in queries for row in connection.execute(query, values)]
+            lambda connection: [job for query in queries for job in read_jobs(connection, query, values)]
         )
 
     async def last_batch(self, visitor_id: str) -> str | None:
@@ -252,10 +248,8 @@ class JobQueries:
             connection.execute(sa.update(uses).where(uses.c.visitor_id == former).values(visitor_id=visitor_id))
 
         def move(connection: sa.Connection) -> None:
-            settle(
-                connection,
-                change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now)),
-            )
+            waiting = sa.and_(own, jobs.c.state == State.WAITING)
+            change_and_settle(connection, self._outbox, waiting, lambda job: job.cancel(now))
             move_rows(connection, former, visitor_id)
             move_addresses(connection, former, visitor_id)
 
@@ -376,7 +370,7 @@ class Overview:
         return await self._database.run(work)
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: read_jobs(connection, query))
 
 
 def counted_most(reach: int) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "jobs",
     "move_rows",
     "own_keys",
+    "read_jobs",
     "remove_rows",
     "search_values",
     "shelf",
@@ -129,6 +130,11 @@ def job_of(row: sa.Row[Any]) -> Job:
     return Job(**values)
 
 
+def read_jobs(connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[Job]:
+    """The jobs of a query for all columns of `jobs`, in its order."""
+    return [job_of(row) for row in connection.execute(query, values)]
+
+
 def search_values(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that a history is searched by; None if the model has no such field."""
     ratio, frames = payload.get("aspect_ratio"), payload.get("frames")
@@ -180,7 +186,7 @@ def change_rows(
 ) -> list[Job]:
     """Apply `change` to the jobs that meet a condition, in the connection's transaction. Returns the changed jobs."""
     rows = sa.select(jobs).where(condition).order_by(jobs.c.variation).with_for_update()
-    before = [job_of(row) for row in connection.execute(rows)]
+    before = read_jobs(connection, rows)
     changed = [after for job in before if (after := replace(change(job), generation=job.generation)) != job]
     for job in changed:
         write_row(connection, job)

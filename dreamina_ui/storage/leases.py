@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from dreamina_ui.errors import KeyNeeded
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import job_of, jobs
+from dreamina_ui.storage.job_rows import jobs, read_jobs
 
 __all__ = ["LEASE_S", "RENEWED_EVERY_S", "Keyed", "Leases"]
 
@@ -144,7 +144,7 @@ class Leases:
         if not job_ids:
             return []
         connection.execute(self._take, {"these": job_ids})
-        return [job_of(row) for row in connection.execute(_CLAIMED, {"these": job_ids})]
+        return read_jobs(connection, _CLAIMED, {"these": job_ids})
 
     def _next_of_batches(
         self, connection: sa.Connection, active: int, batch_active: int, mine: dict[str, Any]

@@ -29,7 +29,7 @@ async def empty_bin(queries: JobQueries, library: Library, clock: Clock) -> int:
     binned = await queries.binned(now - UNDO_S)
     removed = await asyncio.to_thread(library.remove, binned)
     # The row of a deleted video still counts as paid on its day, so it is removed later; and never before its files, from
-    # which the next start would make it anew.
+    # which the next start would make it again.
     await queries.forget(binned, made_before=now - ROW_KEPT_S)
     return removed
 

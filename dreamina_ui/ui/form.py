@@ -9,7 +9,8 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.alternatives import literal
-from dreamina_ui.cards.model_card import Card, Field, seed_most
+from dreamina_ui.cards.model_card import Card, seed_most
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
 from dreamina_ui.ui.prompting import chips_html
 from dreamina_ui.ui.translations import Fixed

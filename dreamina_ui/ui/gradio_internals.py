@@ -4,13 +4,14 @@ For each session, Gradio describes all components anew (25 ms of processor time,
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
 """
 
+import asyncio
 import inspect
 import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from inspect import iscoroutinefunction, signature
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import gradio.blocks
 import gradio.queueing
 import gradio.utils
 from fastapi import Depends, FastAPI
@@ -73,8 +75,9 @@ SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 
 LOGIN_CHECK = "login_check"
 OFTEN_ASKED = ("/gradio_api/queue/join", "/gradio_api/queue/data")
-CALM_S, PROGRESS_S = 0.005, 1.0
-"""Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
+CALM_S, PROGRESS_S = 1.0, 1.0
+"""The most seconds between two checks of Gradio's queue: for calls, where nobody woke it, and for progress, which we do not
+report."""
 DESCRIBED = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
 """What programs can read about a component that is a value of an endpoint."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
@@ -128,6 +131,14 @@ class StudioBlocks(gr.Blocks):
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
         self.shown_later: list[Block] = []
+
+    def queue(self, *values: Any, **options: Any) -> Any:
+        with _without_app():
+            return super().queue(*values, **options)
+
+    def __exit__(self, *raised: Any) -> None:
+        with _without_app():
+            super().__exit__(*raised)
 
     def show_later(self, parts: Sequence[Block]) -> None:
         """Make these, which are invisible at first, when the browser has drawn all others (`assets/js/dreamina.js`)."""
@@ -257,9 +268,9 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     blocks.max_threads = max_watchers
     queue = blocks._queue
     queue.max_thread_count = max_watchers
-    # Gradio's queue checks for calls a thousand times a second, and after each it computes statistics of all calls it
-    # remembers, by pandas.
-    queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
+    _wake_when_needed(queue)
+    queue.progress_update_sleep_when_free = PROGRESS_S
+    # After each call Gradio computes statistics of all calls it remembers, by pandas.
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
     # And a thread is asked for them; they are nothing but a look whether there are enough new calls.
     gradio.queueing.run_sync = _at_once  # type: ignore[assignment]
@@ -272,7 +283,70 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     states.set_blocks(blocks)
     mounted = app.routes[-1].app  # type: ignore[attr-defined]
     mounted.state_holder = states
+    blocks.app = mounted
     _speed_up_routes(mounted)
+
+
+class _Pause(float):
+    """How long Gradio's queue sleeps, as the number that it hands to `asyncio.sleep`; it can be ended."""
+
+    def __init__(self, _most_s: float) -> None:
+        self.needed = asyncio.Event()
+
+    async def wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self):
+                await self.needed.wait()
+        self.needed.clear()
+
+
+class _PausingAsyncio:
+    """`asyncio` as Gradio's queue sees it: its own pauses end when there may be something to do."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float, result: Any = None) -> Any:
+        return await (delay.wait() if isinstance(delay, _Pause) else asyncio.sleep(delay, result))
+
+
+class _NoApp:
+    @staticmethod
+    def create_app(*_: object, **__: object) -> None:
+        """Make none."""
+
+
+@contextmanager
+def _without_app() -> Iterator[None]:
+    """Gradio makes its app, with sixty routes, when a page is begun, when it is ended, and when it is mounted: only that one is
+    ever asked."""
+    kept, gradio.blocks.App = gradio.blocks.App, _NoApp  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        gradio.blocks.App = kept  # type: ignore[misc]
+
+
+def _wake_when_needed(queue: gradio.queueing.Queue) -> None:
+    """By itself Gradio's queue checks for calls a thousand times a second, which costs an idle program a part of a core.
+
+    It has something to do when a call has come, or when one has ended and others wait for its place.
+    """
+    pause = _Pause(CALM_S)
+    queue.sleep_when_free = pause
+    gradio.queueing.asyncio = _PausingAsyncio()  # type: ignore[assignment]
+
+    def waking(work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def work_and_wake(*values: Any, **options: Any) -> Any:
+            try:
+                return await work(*values, **options)
+            finally:
+                pause.needed.set()
+
+        return work_and_wake
+
+    queue.push = waking(queue.push)  # type: ignore[method-assign, assignment]
+    queue.process_events = waking(queue.process_events)  # type: ignore[method-assign, assignment]
 
 
 def _speed_up_routes(app: FastAPI) -> None:

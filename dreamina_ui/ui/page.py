@@ -27,7 +27,7 @@ from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import Draws, History
 from dreamina_ui.ui.sections.media import media_words_html
 from dreamina_ui.ui.sections.shelf import ShelfDialog
-from dreamina_ui.ui.sections.stage import Stage, Update
+from dreamina_ui.ui.sections.stage import CALM_SCRIPT, Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 
@@ -117,6 +117,12 @@ class Page:
 
     def _connect_opening(self, blocks: StudioBlocks, quiet: dict[str, Any]) -> None:
         compose, stage, history, batch, account = self.compose, self.stage, self.history, self.batch, self.account
+        blocks.load(None, outputs=stage.player, js=CALM_SCRIPT, **quiet)
+        if compose.has_prices_of_models:
+            priced: dict[str, Any] = {"outputs": compose.forms.labels, **quiet}
+            blocks.load(compose.show_prices_of_models, **priced)
+            # With a key that a visitor has brought, the service can be asked.
+            account.key_saved.then(compose.show_prices_of_models, **priced)
         blocks.load(
             self.open,
             inputs=stage.opening,
@@ -223,6 +229,7 @@ class Page:
         `has_draft`, which then is newer than the link's settings, and whether the form is `restored`: then it does not hold its
         defaults, and the page asks for the price of what it holds.
         """
+        self._engine.look_at_cards(False)
         facts = _parsed(opening)
         words, query = self._callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", "", "", 0, request)

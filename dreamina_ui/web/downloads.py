@@ -21,8 +21,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dreamina_ui.errors import CollectionNotFound, StoreError
-from dreamina_ui.jobs import State
-from dreamina_ui.media.library import SHARE_ID, Library, SavedFile
+from dreamina_ui.jobs import SHARE_ID, State
+from dreamina_ui.media.library import Library, SavedFile
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.collection_store import CollectionStore
 from dreamina_ui.storage.job_queries import JobQueries

@@ -36,7 +36,7 @@ def prompt(page: Page) -> Locator:
 
 def pick(page: Page, title: str) -> None:
     page.locator("#model input").click()
-    page.get_by_role("option", name=title, exact=True).click(timeout=10_000)
+    page.get_by_role("option", name=f"{title} · ").click(timeout=10_000)
 
 
 def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from starlette.datastructures import QueryParams
 from dreamina_ui.cards.batches.lines import plan_lines
 from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.links import link_of, values_from
-from dreamina_ui.cards.model_card import PROBLEMS, Card, card_of, load_card
+from dreamina_ui.cards.model_card import Card, card_of, load_card
+from dreamina_ui.cards.problems import PROBLEMS
 from dreamina_ui.cards.values import content_for, read_value, value_of, written_for
 from dreamina_ui.errors import CardError, InvalidInput
 from dreamina_ui.jobs import State

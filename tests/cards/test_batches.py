@@ -15,7 +15,8 @@ from dreamina_ui.cards.batches.lines import plan_lines
 from dreamina_ui.cards.batches.plans import BATCH_MOST, BYTES_MOST, PLAN_PROBLEMS, PROBLEMS_MOST, Plan
 from dreamina_ui.cards.batches.sweep import plan_sweep
 from dreamina_ui.cards.batches.tables import plan_csv
-from dreamina_ui.cards.model_card import PROBLEMS, Card
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.problems import PROBLEMS
 from tests.rig import CARD, OTHER_CARD
 
 WIDE, SQUARE = "1920×1088(16:9)", "1440×1440(1:1)"

@@ -12,7 +12,8 @@ from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.cards.media.file_names import NamedFile
 from dreamina_ui.cards.media.media_rules import RULE_PROBLEMS, Measures, broken, rules_of
-from dreamina_ui.cards.model_card import Card, Field, card_of
+from dreamina_ui.cards.model_card import Card, card_of
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.errors import InvalidInput
 from dreamina_ui.ui.form import build_form
 from dreamina_ui.ui.translations import Fixed

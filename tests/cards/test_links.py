@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from dreamina_ui.cards.links import TEXT_MOST, link_of, values_from
-from dreamina_ui.cards.model_card import PROBLEMS, Card
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.problems import PROBLEMS
 from tests.rig import CARD, OTHER_CARD
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)

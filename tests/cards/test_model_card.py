@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dreamina_ui.cards.model_card import PROBLEMS, SEED_MOST, load_card
+from dreamina_ui.cards.model_card import SEED_MOST, load_card
+from dreamina_ui.cards.problems import PROBLEMS
 from dreamina_ui.errors import CardError, InvalidInput
 from dreamina_ui.settings import BUNDLED_CARDS
 

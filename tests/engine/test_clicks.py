@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dreamina_ui.engine.engine import VARIATIONS_MOST, Engine
+from dreamina_ui.engine.engine import Engine
+from dreamina_ui.engine.submission import VARIATIONS_MOST
 from dreamina_ui.errors import (
     AlreadyUsed,
     IllegalMove,

@@ -121,25 +121,43 @@ async def test_an_unknown_price_is_said_and_counts_when_it_is_reported(
         assert (use.spent_usd, use.unknown) == (1.0, 0)
 
 
-async def test_a_budget_that_is_nearly_used_up_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """At 80 % and at all of it; a restart does not log it again."""
+async def test_a_limit_that_is_nearly_used_up_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The budget, by what is booked at the click; and the count of videos. A restart does not say it again."""
+    limits = replace(NO_LIMIT, daily_budget_usd=1.0, daily=3)
+    caplog.set_level(logging.WARNING)
 
     def lines() -> list[str]:
-        return [record.message for record in caplog.records if "today's budget" in record.message]
+        return [record.message for record in caplog.records if "are used up" in record.message]
 
-    limits = replace(NO_LIMIT, daily_budget_usd=1.0)
-    caplog.set_level(logging.WARNING)
-    for _ in range(2):
+    for start in range(2):
         settings: dict[str, Any] = {"backend": "runcomfy", "key": KEY, "limits": limits, "prices": HALF}
         async with rigged(tmp_path, **settings) as rig:
-            if not lines():
+            if start == 0:
                 await rig.finish(await rig.submit())
                 assert lines() == []
                 await rig.submit()
             await until(lambda: len(lines()) == 2)
             with pytest.raises(DailyBudgetReached):
                 await rig.submit()
-    assert lines() == [f"{percent} % of today's budget of $1.00 are used up" for percent in (80, 100)]
+    assert lines() == [f"{percent} % of today's DREAMINA_DAILY_BUDGET_USD are used up: 1 of 1" for percent in (80, 100)]
+
+
+async def test_what_the_service_reports_is_told_without_a_click(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A video of an unknown price uses up the budget when its cost is known, at its end."""
+    monkeypatch.setattr("dreamina_ui.engine.money.PRICE_AWAITED_S", 0.05)
+    caplog.set_level(logging.WARNING)
+    limits = replace(NO_LIMIT, daily_budget_usd=0.5)
+    async with rigged(tmp_path, backend="runcomfy", key=KEY, limits=limits, prices=HALF) as rig:
+        rig.gate.open.clear()
+        job = await rig.submit()
+        assert (await rig.engine.allowances.budget_use()).unknown == 1
+        rig.gate.open.set()
+        await rig.finish(job)
+        await until(
+            lambda: any("DREAMINA_DAILY_BUDGET_USD are used up: 0.5 of 0.5" in each for each in caplog.messages)
+        )
 
 
 async def test_whose_balance_is_told(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from dreamina_ui.config.open_net import why_not
 from dreamina_ui.errors import OutputRefused
-from dreamina_ui.media.download.addresses import read_address, why_not
+from dreamina_ui.media.download.addresses import read_address
 from tests.outside import GOOD, HOST, OTHER, Outside, library_of, redirect
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from dreamina_ui.errors import DiskFull, DownloadFailed, DreaminaError, LibraryError, NotAnOutput, OutputRefused
-from dreamina_ui.media.library import Library, origin_of
+from dreamina_ui.media.download.addresses import origin_of
+from dreamina_ui.media.library import Library
 from tests.rig import poster_of, saved, saved_with_poster, video_of
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from dreamina_ui import errors
 from dreamina_ui.runcomfy.client import Cancellation, Outcome, Phase, Price, Result, RunComfy, Status, Submitted
-from dreamina_ui.runcomfy.replies import Reply, clean, result_in
+from dreamina_ui.runcomfy.replies import result_in
+from dreamina_ui.runcomfy.reply import Reply
+from dreamina_ui.runcomfy.texts import clean
 from tests.replies import CASES, Case, filled
 from tests.virtual import NoWait
 

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, read
+from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, literal, read
 from dreamina_ui.cards.batches.encodings import Reading
-from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.model_card import Card
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import parts_of, value_of
 from dreamina_ui.errors import Fact, InvalidInput
@@ -28,11 +29,13 @@ __all__ = [
     "Planned",
     "Question",
     "Wanted",
+    "as_typed",
     "carried",
     "dealt",
     "each_model",
     "each_prompt",
     "facts_of",
+    "first_of",
     "given_count",
     "listed",
     "note_of",
@@ -267,6 +270,22 @@ def each_prompt(
         texts = alternatives.prompts(most)
         expanded += [dataclasses.replace(row, values={**row.values, name: text}) for text in texts]
     return expanded, [note_of(problem, of_problem) for problem, of_problem in lines.items()]
+
+
+def first_of(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the first prompt that the alternatives make of the one in them."""
+    name = card.prompt.name if card.prompt else None
+    given = values.get(name) if name else None
+    return {**values, name: read(given).at(0)} if name and isinstance(given, str) else dict(values)
+
+
+def as_typed(card: Card, payload: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload that was made of `first_of` these values, with the prompt as it was typed; a default is written literally."""
+    name = card.prompt.name if card.prompt else None
+    if name is None or not isinstance(text := payload.get(name), str):
+        return dict(payload)
+    given = values.get(name)
+    return {**payload, name: given if isinstance(given, str) else literal(text)}
 
 
 def note_of(problem: str, lines: Sequence[int] = ()) -> LineProblem:

@@ -5,7 +5,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -20,17 +20,20 @@ from dreamina_ui.cards.batches.plans import (
     Plan,
     Question,
     Wanted,
+    as_typed,
     each_model,
     each_prompt,
     facts_of,
+    first_of,
     listed,
     planned,
     refused,
     too_many,
 )
-from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.names import field_named, field_probably_meant, same_name
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import value_of
 from dreamina_ui.errors import InvalidInput
 
@@ -53,6 +56,8 @@ def plan_csv(
     files: Mapping[str, str] | None = None,
     comma: bool = False,
     most: int = BATCH_MOST,
+    check_name: Callable[[str], object] | None = None,
+    keeps_alternatives: bool = False,
 ) -> Plan:
     """One job for each row of a table whose first row names fields of the models, and maybe `model`, and what a row is called.
 
@@ -61,7 +66,8 @@ def plan_csv(
     "sep=;" at the start says. An empty cell is the value in `shared`, or else the card's default. A row's line is its first
     one. Where bytes or columns leave a doubt, the plan has a question and no videos, until one of its answers is in
     `agreed`. `files` are those that the visitor has uploaded: the text for a field, by the file's name in lower case.
-    `comma` is as for `value_of`.
+    `comma` is as for `value_of`. `check_name` raises `InvalidInput` for what no row can be called. A row is a video for each of
+    the prompts that its alternatives make; with `keeps_alternatives` it is one, with the prompt as it stands in the table.
     """
     models = models or Models([card])
     text = _text_of(data, agreed)
@@ -97,11 +103,19 @@ def plan_csv(
         for line, cells in table.rows
         if cells is not None and len(cells) <= len(table.header)
     ]
+    faults = [*_faults_of(table), *(_faults_of_names(wanted, check_name) if check_name else ())]
+    if keeps_alternatives:
+        firsts = [replace(row, values=first_of(row.card, row.values)) for row in wanted]
+        plan = planned(firsts, shared, faults, first=card, most=most)
+        made = zip(plan.videos, wanted if plan.videos else (), strict=True)
+        return replace(
+            plan, videos=tuple(replace(v, payload=as_typed(v.card, v.payload, row.values)) for v, row in made)
+        )
     expanded = each_prompt(wanted, most=most)
     if isinstance(expanded, Plan):
         return expanded
     wanted, notes = expanded
-    return planned(wanted, shared, _faults_of(table), first=card, notes=notes, most=most)
+    return planned(wanted, shared, faults, first=card, notes=notes, most=most)
 
 
 def _text_of(data: bytes, agreed: Collection[str]) -> str | Plan:
@@ -335,6 +349,18 @@ def _with_files(field: Field, cell: str, files: Mapping[str, str]) -> str:
     if field.media is None:
         return cell
     return "\n".join(files.get(line.strip().casefold(), line) for line in cell.split("\n"))
+
+
+def _faults_of_names(rows: Iterable[Wanted], check_name: Callable[[str], object]) -> list[LineProblem]:
+    """The rows that cannot be called what they are; without a name a row is called something else."""
+    found = []
+    for row in rows:
+        try:
+            if row.name:
+                check_name(row.name)
+        except InvalidInput as fault:
+            found.append(LineProblem(row.line, fault.field, fault.problem, facts_of(fault)))
+    return found
 
 
 def _names(cards: Sequence[Card], models: Models) -> str:

@@ -249,13 +249,12 @@ class Webhooks:
     async def _message(self, event: WebhookEvent) -> Message:
         """Raises `JobNotFound` if what it tells of is removed."""
         words = Words(event.language)
-        text, link = words.say("webhook.limit.near", **event.facts), self._public_url
-        more: dict[str, Any] = {"limit": event.facts}
+        link = self._public_url
         if event.job_id is not None:
             job = await self._store.get(event.job_id)
             text = words.say(f"webhook.{event.event}", reason=words.explain(job)).strip()
             link = self._link(job) or link
-            more = {"job": await self._described(job, event)}
+            more: dict[str, Any] = {"job": await self._described(job, event)}
         elif event.batch_id is not None:
             jobs = await self._queries.of_batch(event.visitor_id, event.batch_id)
             if not jobs:
@@ -265,6 +264,8 @@ class Webhooks:
                 "batch": {"batch_id": event.batch_id, "count": len(jobs), **_counts(jobs)},
                 "jobs": [await self._described(job, event) for job in jobs],
             }
+        else:
+            text, more = words.say(f"webhook.{event.event}", **event.facts), {"limit": event.facts}
         return Message(event_id=event.event_id, event=event.event, at=event.at, text=text, link=link, more=more)
 
     async def _described(self, job: Job, event: WebhookEvent) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ It stands in one of three places, and FFmpeg shows each of them as "comment":
 - the value of a key "comment" in moov/meta: what FFmpeg writes with `-movflags use_metadata_tags`.
 
 Where the index, 'moov', stands before the samples, they move as it grows, and all that counts bytes from the beginning of the
-file counts anew: the tables of chunks, the fragments' base offsets, and the index of the fragments at the end.
+file changes: the tables of chunks, the fragments' base offsets, and the index of the fragments at the end.
 """
 
 import sys

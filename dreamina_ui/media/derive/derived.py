@@ -67,7 +67,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A file that was made. `is_copied`: its pictures are those of the videos, not encoded anew."""
+    """A file that was made. `is_copied`: its pictures are those of the videos, not encoded again."""
 
     path: Path
     kind: Kind

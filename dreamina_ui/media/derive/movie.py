@@ -1,4 +1,4 @@
-"""One movie of one or more videos: their packets as they are where one decoder can take them all, or else encoded anew."""
+"""One movie of one or more videos: their packets as they are where one decoder can take them all, or else encoded again."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress

@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from dreamina_ui.config.open_net import why_not, why_not_host
+from dreamina_ui.config.open_net import why_not_host
 from dreamina_ui.errors import OutputRefused
 
-__all__ = ["Address", "origin_of", "read_address", "why_not"]
+__all__ = ["Address", "origin_of", "read_address"]
 
 URL_LONGEST = 8192
 # What parsers read differently: some end the host at a backslash, some drop tabs and line ends, some trim the edges.

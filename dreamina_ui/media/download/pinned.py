@@ -18,8 +18,8 @@ import httpcore
 import httpx
 
 from dreamina_ui.config.network import DIRECT, Network, Proxy, ProxyProgress
+from dreamina_ui.config.open_net import why_not
 from dreamina_ui.errors import OutputRefused
-from dreamina_ui.media.download.addresses import why_not
 
 __all__ = ["TRUSTED", "LookUp", "PinnedTransport", "look_up"]
 

@@ -12,7 +12,7 @@ __all__ = ["UNKNOWN", "Prices"]
 
 KEPT_S = 3600.0
 FAILED_KEPT_S = 60.0
-"""After a try without an answer, what was known before is told for so long."""
+"""For how long the last known price is given after a try without an answer."""
 UNKNOWN = Price(None, None)
 
 
@@ -32,7 +32,7 @@ class Prices:
         self._known: dict[str, _Known] = {}
 
     async def of(self, card: Card, key: str | None) -> Price:
-        """Unknown where the service does not say; without a key it is not asked, and what is known is told."""
+        """Unknown where the service does not say; without a key it is not asked, and the last known price is given."""
         known = self._known.setdefault(card.model_id, _Known())
         if key is None or self._clock.now() < known.until:
             return known.price

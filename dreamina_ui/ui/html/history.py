@@ -7,8 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dreamina_ui.cards.model_card import Card, Field
+from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.ui.form import choice_label

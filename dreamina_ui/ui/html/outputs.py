@@ -10,7 +10,7 @@ from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.wording import Words
 
-__all__ = ["addresses_html", "file_address", "outputs_html", "undecodable_html"]
+__all__ = ["addresses_html", "file_address", "outputs_html", "undecodable_html", "video_html"]
 
 ADDRESSES_MOST = 16
 ADDRESS_MOST = 4096
@@ -20,7 +20,7 @@ TYPE_MOST = 60
 _LIST = Markup('<ul class="outputs" aria-label="{label}">{items}</ul>')
 _ITEM = Markup('<li id="output-{number}" class="output {family}">{shown}{note}{download}</li>')
 _PICTURE = Markup('<a href="{source}" target="_blank" rel="noopener"><img src="{source}" alt="{alt}"></a>')
-_VIDEO = Markup('<video controls playsinline preload="none"{poster} src="{source}" aria-label="{alt}"></video>')
+_VIDEO = Markup('<video controls playsinline preload="none"{poster} src="{source}" aria-label="{label}"></video>')
 _POSTER = Markup(' poster="{}"')
 _SOUND = Markup(
     '<span class="output-name">{name}</span><audio controls preload="metadata" src="{source}" aria-label="{alt}"></audio>'
@@ -40,6 +40,12 @@ _ADDRESS = Markup('<li value="{}"><code>{}</code></li>')
 def file_address(job: Job, number: int, *, inline: bool = False) -> str:
     """The address at which a file of a job is downloaded or, with `inline`, shown."""
     return f"dreamina/video/{job.share_id}?n={number}{'&inline=1' if inline else ''}"
+
+
+def video_html(file: Shown, source: str, label: str) -> Markup:
+    """A player for a video at the address `source`, with its poster if it has one; `label` is read aloud."""
+    poster = _POSTER.format(saved_address(file.poster)) if file.poster else ""
+    return _VIDEO.format(source=source, poster=poster, label=label)
 
 
 def outputs_html(job: Job, files: Sequence[Shown], words: Words) -> Markup:
@@ -84,8 +90,7 @@ def _item(job: Job, file: Shown, words: Words, *, is_alone: bool) -> Markup:
     elif file.kind.family is Family.SOUND:
         shown = _SOUND.format(name=file.name, source=source, alt=alt)
     else:
-        poster = _POSTER.format(saved_address(file.poster)) if file.poster else ""
-        shown = _VIDEO.format(source=source, poster=poster, alt=alt)
+        shown = video_html(file, source, alt)
         note = undecodable_html(job, file, f"output-{file.number}", words)
     label = words.say("download") if is_alone else words.say("output.download", number=file.number)
     shown_as = file.kind.family if file.kind.inline else Family.FILE

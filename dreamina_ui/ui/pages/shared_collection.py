@@ -13,7 +13,7 @@ from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import CollectionNotFound, StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.kinds import Family
-from dreamina_ui.ui.html.outputs import file_address
+from dreamina_ui.ui.html.outputs import file_address, video_html
 from dreamina_ui.ui.html.shown import Shown, shown_jobs
 from dreamina_ui.ui.pages.plain_page import plain_page
 from dreamina_ui.web.callers import words_for, zone_of
@@ -37,8 +37,6 @@ _ZIP = Markup('<a href="dreamina/zip?collection={}" download>{}</a>')
 _ITEM = Markup(
     '<li><figure>{shown}<figcaption><p dir="auto">{prompt}</p><p class="about">{about}</p></figcaption></figure></li>'
 )
-_VIDEO = Markup('<video controls playsinline preload="none"{poster} src="{source}" aria-label="{label}"></video>')
-_POSTER = Markup(' poster="{}"')
 _PICTURE = Markup('<img loading="lazy" src="{source}" alt="{label}">')
 _SOUND = Markup('<audio controls preload="none" src="{source}" aria-label="{label}"></audio>')
 _ABOUT = Markup("<span>{}</span>")
@@ -109,9 +107,8 @@ def _about(texts: Sequence[str]) -> list[Markup]:
 def _shown(job: Job, file: Shown, label: str) -> Markup:
     """The file as a browser shows it; its poster, or nothing, where browsers do not."""
     source, family = saved_address(file.path), file.kind.family
-    poster = _POSTER.format(saved_address(file.poster)) if file.poster else ""
     if file.kind.inline and family is Family.VIDEO:
-        return _VIDEO.format(source=source, poster=poster, label=label)
+        return video_html(file, source, label)
     if file.kind.inline and family is Family.PICTURE:
         return _PICTURE.format(source=source, label=label)
     if file.kind.inline and family is Family.SOUND:

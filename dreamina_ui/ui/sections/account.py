@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
@@ -82,7 +83,7 @@ class Account:
         return [self.left, self.message, self.forget, self.balance, self.balance_due]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        gr.on(
+        self.key_saved: Dependency = gr.on(
             [self.save.click, self.key.submit],
             self.save_key,
             inputs=self.key,

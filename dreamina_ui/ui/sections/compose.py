@@ -1,5 +1,6 @@
 """Compose: the form, the price and the usual time, and the click that submits the jobs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from dreamina_ui.ui.asked import Asked
 from dreamina_ui.ui.form import Form
-from dreamina_ui.ui.forms import Forms
+from dreamina_ui.ui.forms import Forms, labels_json
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
@@ -36,6 +37,7 @@ from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
 
+LABELS_SCRIPT = "(labels) => [{ __type__: 'update', choices: JSON.parse(labels) }]"
 _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>{note}')
 _PRICE_NOTE = Markup('<p class="price-note" dir="auto">{}</p>')
 WITH_BRACES = "(text) => (String(text ?? '').includes('{') ? text : '')"
@@ -138,7 +140,8 @@ class Compose:
                 outputs = [control, form.problems[name], form.notes[name]]
                 button.upload(self._upload_handler(form, name), inputs=[button, control], outputs=outputs, **quiet)
         self.file.upload(self.fill_from_file, inputs=self.file, outputs=self.filled, **quiet)
-        picker = self.forms.picker
+        picker, labels = self.forms.picker, self.forms.labels
+        labels.change(None, inputs=labels, outputs=picker, js=LABELS_SCRIPT, **quiet)
         picker.change(self.forms.show_picked, inputs=picker, outputs=self.forms.outputs, **quiet)
         # Only what a person picks: a draft or a link has values of its own for the other model.
         picker.input(
@@ -348,6 +351,26 @@ class Compose:
             self.planned: "" if asked.is_too_much else asked.digest,
             self.to_batch: gr.update(visible=asked.is_too_much and asked.fits_a_batch),
         }
+
+    @property
+    def has_prices_of_models(self) -> bool:
+        """Whether the picker has something to say about money."""
+        return self._engine.backend.charges and len(self._engine.models) > 1
+
+    async def show_prices_of_models(self, request: gr.Request) -> str:
+        """The price of each model with its defaults, as far as it is known, for the picker."""
+        visitor_id, words = self._callers.visitor(request), self._callers.words(request)
+
+        async def price(card: Card) -> str:
+            usd = await self._engine.money.estimate_usd(
+                card, {field.name: field.default for field in card.fields}, visitor_id
+            )
+            said = await self._engine.money.price(card, visitor_id)
+            return words.price(self._engine.backend, usd, base_usd=said.base_price_usd, unit=said.unit)
+
+        models = self._engine.models
+        prices = await asyncio.gather(*map(price, models))
+        return labels_json(models, words, dict(zip((card.model_id for card in models), prices, strict=True)))
 
     async def price_html(
         self,

@@ -174,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._answered.message_event.set()
 
     def _wait(self) -> None:
-        # What is still to be sent, to who reads slowly, is sent.
+        # The rest of the answer is still sent to a slow client.
         self._waits = self.loop.call_later(self._all.limits.head_s, self.timeout_keep_alive_handler)
         self._all.wait(self, self._address)
 
