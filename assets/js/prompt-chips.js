@@ -59,7 +59,7 @@
   function show() {
     const text = find(PROMPT)?.value ?? "";
     const chips = all("[data-phrases]");
-    const now = `${document.documentElement.lang} ${text}`;
+    const now = [document.documentElement.lang, text, ...chips.map((chip) => chip.dataset.phrases)].join();
     // A chip that Gradio has drawn again says nothing yet.
     if (now === shownFor && chips.every((chip) => chip.dataset.phrase)) return;
     shownFor = now;
