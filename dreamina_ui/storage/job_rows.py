@@ -144,32 +144,47 @@ def _without_nul(text: str) -> str:
 
 
 def values_of(job: Job) -> dict[str, Any]:
-    values = {_COLUMNS.get(name, name): getattr(job, name) for name in _FIELDS}
-    return {
-        **values,
-        **search_values(job.payload),
-        "payload": json.dumps(dict(job.payload), ensure_ascii=False),
-        "state": str(job.state),
-        "outputs": json.dumps(list(job.outputs)),
-        "files": json.dumps(list(job.files)) if job.files else None,
-        "ancestors": " ".join(job.ancestors) or None,
-        "chain": job.chain_id if job.ancestors else None,
-        "remarks": json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
-        "failure": json.dumps(_plain(job.failure)) if job.failure else None,
-    }
+    """All columns of a job's row, but those of its lease."""
+    copied = {**search_values(job.payload), "chain": job.chain_id if job.ancestors else None}
+    return {**{_COLUMNS.get(name, name): _written(job, name) for name in _FIELDS}, **copied}
+
+
+def _written(job: Job, name: str) -> Any:
+    write = _WRITTEN.get(name)
+    return getattr(job, name) if write is None else write(job)
 
 
 def _plain(failure: Failure) -> dict[str, Any]:
     return {"code": failure.code, "message": failure.message, "facts": dict(failure.facts)}
 
 
-# Made once, so that SQLAlchemy compiles it once.
+_WRITTEN: Mapping[str, Callable[[Job], str | None]] = {
+    "payload": lambda job: json.dumps(dict(job.payload), ensure_ascii=False),
+    "state": lambda job: str(job.state),
+    "outputs": lambda job: json.dumps(list(job.outputs)),
+    "files": lambda job: json.dumps(list(job.files)) if job.files else None,
+    "ancestors": lambda job: " ".join(job.ancestors) or None,
+    "remarks": lambda job: json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
+    "failure": lambda job: json.dumps(_plain(job.failure)) if job.failure else None,
+}
+"""What is written otherwise than a job has it."""
+COPIED_FROM = ("payload", "ancestors")
+"""The fields of which other columns have a copy."""
+
+# Made once, so that SQLAlchemy compiles it once for the same columns.
 _WRITE = sa.update(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
 
 
-def write_row(connection: sa.Connection, job: Job) -> None:
-    """Write a job into its row; removes the lease of a job that has ended."""
-    values = values_of(job)
+def write_row(connection: sa.Connection, before: Job, job: Job) -> None:
+    """Write what has changed of a job into its row; removes the lease of a job that has ended.
+
+    Each column that is named is written into all of its indexes, though it is the same.
+    """
+    changed = [name for name in _FIELDS if getattr(before, name) != getattr(job, name)]
+    if any(name in COPIED_FROM for name in changed):
+        values = values_of(job)
+    else:
+        values = {_COLUMNS.get(name, name): _written(job, name) for name in changed}
     if job.ended:
         values |= {"lease_owner": None, "lease_until": None}
     connection.execute(_WRITE, {**values, "of_job": job.job_id})
@@ -181,10 +196,11 @@ def change_rows(
     """Apply `change` to the jobs that meet a condition, in the connection's transaction. Returns the changed jobs."""
     rows = sa.select(jobs).where(condition).order_by(jobs.c.variation).with_for_update()
     before = [job_of(row) for row in connection.execute(rows)]
-    changed = [after for job in before if (after := replace(change(job), generation=job.generation)) != job]
-    for job in changed:
-        write_row(connection, job)
-    return changed
+    pairs = [(job, replace(change(job), generation=job.generation)) for job in before]
+    changed = [(job, after) for job, after in pairs if after != job]
+    for job, after in changed:
+        write_row(connection, job, after)
+    return [after for _, after in changed]
 
 
 def remove_rows(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:

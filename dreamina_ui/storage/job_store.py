@@ -222,7 +222,7 @@ class JobStore:
         # `change` must not change the generation.
         changed = replace(change(job), generation=job.generation)
         if changed != job:
-            write_row(connection, changed)
+            write_row(connection, job, changed)
             settle(connection, [changed])
             if changed.ended and not job.ended:
                 self._outbox.note_ends(connection, [changed])
