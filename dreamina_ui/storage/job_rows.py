@@ -242,9 +242,16 @@ def move_rows(connection: sa.Connection, former: str, visitor_id: str) -> None:
     connection.execute(sa.delete(own_keys).where(own_keys.c.visitor_id == former))
 
 
+# Made once, so that SQLAlchemy compiles them once: they run for each click.
+_IS_USED = (
+    sa.select(used_ids.c.id)
+    .where(used_ids.c.kind == sa.bindparam("of_kind"), used_ids.c.id == sa.bindparam("of_id"))
+    .limit(1)
+)
+_IS_USED_BY = _IS_USED.where(used_ids.c.visitor_id == sa.bindparam("of_visitor"))
+
+
 def is_used(connection: sa.Connection, kind: str, used_id: str, visitor_id: str | None = None) -> bool:
     """Whether a job that is removed had this id: a `request` of the service, or a `click`, of this visitor or of any."""
-    conditions = [used_ids.c.kind == kind, used_ids.c.id == used_id]
-    if visitor_id is not None:
-        conditions.append(used_ids.c.visitor_id == visitor_id)
-    return connection.execute(sa.select(used_ids.c.id).where(*conditions).limit(1)).first() is not None
+    values = {"of_kind": kind, "of_id": used_id, "of_visitor": visitor_id}
+    return connection.execute(_IS_USED if visitor_id is None else _IS_USED_BY, values).first() is not None

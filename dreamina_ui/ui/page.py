@@ -12,7 +12,6 @@ from dreamina_ui.api.endpoints import add_endpoints
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.drafts import keep_draft
 from dreamina_ui.ui.forms import model_picker
 from dreamina_ui.ui.gradio_internals import StudioBlocks, value_in
@@ -217,21 +216,14 @@ class Page:
                 return update | await self.stage.show_shared(share_id, words, self.callers.zone(request))
             except JobNotFound as error:
                 return update | self.stage.show_error(error, words)
-        if batch_id := await self._engine.batches.last(self.callers.visitor(request)):
-            update[self.batch.current] = batch_id
-        if job_id := await self._newest(self.callers.visitor(request), facts.get("seen")):
-            update[self.stage.current] = job_id
+        latest, seen = await self._engine.history.latest(visitor_id), facts.get("seen")
+        if latest.batch:
+            update[self.batch.current] = latest.batch
+        if latest.running:
+            update[self.stage.current] = latest.running
+        elif latest.video and isinstance(seen, list) and latest.video not in seen:
+            update[self.stage.current] = latest.video
         return update
-
-    async def _newest(self, visitor_id: str, seen: Any) -> str | None:
-        """The newest job that runs, or else the newest video, if it is not among those that were seen."""
-        running = await self._engine.history.listed(visitor_id, 1, search=Search(state=RUNNING))
-        if running:
-            return running[0].job_id
-        if not isinstance(seen, list):
-            return None
-        ready = await self._engine.history.listed(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
-        return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)

@@ -98,7 +98,7 @@ async def test_lists_deletes_and_batches_are_by_visitor(tmp_path: Path) -> None:
         assert await rig.engine.history.delete("ann", ids[:1]) == 1
         assert await rig.engine.history.restore("bob", ids) == 0
         assert await rig.engine.batches.jobs("bob", "anns-batch") == []
-        assert await rig.engine.batches.last("bob") is None
+        assert (await rig.engine.history.latest("bob")).batch is None
         assert await rig.engine.batches.pause("bob", "anns-batch") == 0
         assert await rig.engine.batches.cancel("bob", "anns-batch") == 0
         assert [jobs async for jobs in rig.engine.batches.watch("bob", "anns-batch")] == [[]]
