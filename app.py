@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import NoReturn
 
 from dreamina_ui.config.env_file import load_env_file
 from dreamina_ui.config.folders import prepare_folders
@@ -46,7 +48,13 @@ def share_one_heap() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
+def start_again(environment: Mapping[str, str]) -> NoReturn:
+    """Start the program anew in this process, as it was started."""
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606  no shell is wanted
+
+
 def main() -> str | None:
+    environment = dict(os.environ)
     write_log()
     share_one_heap()
     try:
@@ -63,7 +71,10 @@ def main() -> str | None:
         with without_stubs():
             from dreamina_ui.studio import Studio
 
-        Studio(settings).serve()
+        studio = Studio(settings)
+        studio.serve()
+        if studio.starts_again:
+            start_again(environment)
     except DreaminaError as error:
         return f"Dreamina UI cannot start: {error}"  # to stderr, with exit code 1
     return None

@@ -41,9 +41,9 @@ class MeasuredServer(Process):
     On any free port: between two starts, another program may take the one it had.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **others: str) -> None:
         self.data = folder / "data"
-        settings = {"DREAMINA_DATA_DIR": str(self.data), "DREAMINA_BACKEND": "simulator"}
+        settings = {"DREAMINA_DATA_DIR": str(self.data), "DREAMINA_BACKEND": "simulator", **others}
         super().__init__(folder / "server.log", [sys.executable, "app.py"], settings)
 
     @property

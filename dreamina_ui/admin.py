@@ -30,7 +30,7 @@ from dreamina_ui.storage.allowances import DAY_S, Allowances, Limits, midnight, 
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import Overview, Spending
 from dreamina_ui.storage.maintenance import prune as prune_old
-from dreamina_ui.storage.webhook_events import WebhookEvents
+from dreamina_ui.storage.webhook_events import Outbox, WebhookEvents
 
 __all__ = ["commands"]
 
@@ -288,7 +288,8 @@ def _run(work: Callable[[Context], Coroutine[Any, Any, None]]) -> None:
         settings = Settings.from_env(os.environ)
         with closing(_database(settings)) as database:
             database.prepare()
-            allowances = Allowances(database, Limits.of(settings), settings.backend)
+            outbox = Outbox(database, for_owner=settings.webhook_url is not None)
+            allowances = Allowances(database, Limits.of(settings), settings.backend, outbox=outbox)
             asyncio.run(work(Context(settings, Overview(database), allowances, WebhookEvents(database))))
     except DreaminaError as error:
         _refuse(f"That cannot be done: {error}")

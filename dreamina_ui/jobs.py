@@ -113,7 +113,7 @@ class Job:
     #: The saved files: what follows the share id in their names (".mp4", "-2.image.png"). Empty in old rows.
     files: tuple[str, ...] = ()
     remarks: tuple[Failure, ...] = ()
-    #: Its owner has marked it as one of the good ones.
+    #: Its owner has given it a star.
     starred: bool = False
     #: Its video is saved and shown; the poster is still to be made.
     poster_due: bool = False

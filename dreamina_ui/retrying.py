@@ -38,18 +38,21 @@ GET_POLICY = RetryPolicy(first_s=0.5, least_s=0.0, most_s=1.0, tries=3)
 WEBHOOK_POLICY = RetryPolicy(first_s=10.0, least_s=5.0, most_s=3600.0)
 """For a message to a webhook, until it is given up."""
 
+INTERVAL_S = 1.0
+"""Between two retries of a budget that is used up."""
+BURST_S = 9 * INTERVAL_S
+"""For how long unused retries add up: with the one that is due, ten."""
+
 
 class RetryBudget:
-    """How many retries all jobs together may make: `burst` at once, then `per_s` a second.
+    """How many retries all jobs together may make: ten at once, then one a second.
 
     During an outage every job retries. Without a shared budget the service would get all these retries at once when it
-    comes back. With it, an outage of T seconds costs at most `burst + per_s * T` retries, however many jobs wait.
+    comes back. With it, an outage of T seconds costs at most `10 + T` retries, however many jobs wait.
     """
 
-    def __init__(self, clock: Clock, *, per_s: float = 1.0, burst: int = 10) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._interval_s = 1.0 / per_s
-        self._burst_s = (burst - 1) * self._interval_s
         self._next_at = float("-inf")
 
     def spend(self) -> bool:
@@ -57,16 +60,16 @@ class RetryBudget:
         now = self._clock.monotonic()
         if self._reserved(now) > now:
             return False
-        self._next_at = self._reserved(now) + self._interval_s
+        self._next_at = self._reserved(now) + INTERVAL_S
         return True
 
     def reserve(self, delay_s: float) -> float:
         """Reserve the first free retry at least `delay_s` seconds from now. Returns the seconds until it."""
         now = self._clock.monotonic()
         at = max(now + delay_s, self._reserved(now + delay_s))
-        self._next_at = max(self._next_at, at - self._burst_s) + self._interval_s
+        self._next_at = self._reserved(at) + INTERVAL_S
         return at - now
 
     def _reserved(self, at: float) -> float:
         """When the next retry is free, at time `at`: unused ones add up to the burst at most."""
-        return max(self._next_at, at - self._burst_s)
+        return max(self._next_at, at - BURST_S)

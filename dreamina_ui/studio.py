@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -20,12 +21,14 @@ from dreamina_ui.api.mcp import McpServer
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL, Models
+from dreamina_ui.clock import SYSTEM_CLOCK
 from dreamina_ui.config.folders import make_folder
 from dreamina_ui.config.hosts import Hosts
 from dreamina_ui.config.signing import signing_secret
 from dreamina_ui.engine.engine import Engine, EngineSettings
 from dreamina_ui.engine.webhooks.webhooks import WebhookSettings
 from dreamina_ui.media.download.loader import Loader
+from dreamina_ui.runcomfy.card_changes import CardChanges
 from dreamina_ui.runcomfy.catalogue import Catalogue, cards_of
 from dreamina_ui.settings import BUNDLED_CARDS, Settings
 from dreamina_ui.storage.allowances import Limits
@@ -79,9 +82,21 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        models = Models(_cards(settings))
+        catalogue = _catalogue(settings)
+        models = Models(_cards(settings, catalogue))
         make_folder("DREAMINA_DATA_DIR", settings.data_dir)
         secret = signing_secret(settings.data_dir, settings.secret)
+        self.starts_again = False
+        """Whether `serve` has ended because a model has changed at the service: a new start offers it as it is now."""
+        self._card_changes = CardChanges(
+            models,
+            [model for model in settings.models if isinstance(model, str)],
+            catalogue=catalogue,
+            bundled=BUNDLED_CARDS,
+            kept=settings.data_dir / "cards",
+            clock=SYSTEM_CLOCK,
+            changed=self._start_again,
+        )
         self._loader = Loader(settings.output_network)
         self._simulator = _simulator(settings, models, self._loader) if settings.backend is Backend.SIMULATOR else None
         self.engine = Engine(
@@ -102,11 +117,12 @@ class Studio:
                 deadline_s=settings.job_deadline_s,
                 webhooks=WebhookSettings.of(settings),
                 describe=job_response,
+                look_at_cards=self._card_changes.look,
             )
         )
         self._visitors = Visitors(secret)
         self._saved_files = SavedFiles(self.engine.queries, self.engine.library, ASSETS / "examples")
-        self._downloads = Downloads(self.engine.queries, self.engine.library, _say)
+        self._downloads = Downloads(self.engine.queries, self.engine.collections.store, self.engine.library, _say)
         self._shared_collections = SharedCollections(self.engine, ASSETS / "show" / "collection.css")
         self._exports = ExportRoutes(self.engine.exports, visitor_of=self._visitors.of_request)
         self._scripts = PageScripts(ASSETS / "js")
@@ -153,6 +169,11 @@ class Studio:
             )
         if self._failure:
             raise self._failure
+
+    def _start_again(self) -> None:
+        """End as after SIGTERM: jobs go on with the next start, and open pages are told to reload, with what was typed."""
+        self.starts_again = True
+        signal.raise_signal(signal.SIGTERM)
 
     def _app(self) -> FastAPI:
         """Our routes, Gradio's page behind them, and what stands before both."""
@@ -233,6 +254,7 @@ class Studio:
                 stack.push_async_callback(self._simulator.state.simulator.aclose)
             try:
                 await stack.enter_async_context(self.engine)
+                await stack.enter_async_context(self._card_changes)
                 if self._mcp_server:
                     await stack.enter_async_context(self._mcp_server.running())
             except Exception as error:
@@ -285,10 +307,14 @@ def _simulator(settings: Settings, models: Models, loader: Loader) -> Any:
     return create_app(settings.data_dir / "simulator", cards=cards, fetch=loader.load)
 
 
-def _cards(settings: Settings) -> list[Card]:
-    catalogue = None
+def _catalogue(settings: Settings) -> Catalogue | None:
+    """The service's catalogue, where there is a key to read it with."""
     if settings.backend.needs_key and settings.api_key:
-        catalogue = Catalogue(settings.api_base, network=settings.network, key=settings.api_key)
+        return Catalogue(settings.api_base, network=settings.network, key=settings.api_key)
+    return None
+
+
+def _cards(settings: Settings, catalogue: Catalogue | None) -> list[Card]:
     kept = settings.data_dir / "cards"
     return cards_of(settings.models, bundled=BUNDLED_CARDS, kept=kept, catalogue=catalogue)
 

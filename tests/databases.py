@@ -16,9 +16,10 @@ import sqlalchemy as sa
 
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_store import JobStore
+from tests.rig import DATABASE, blank_database, sqlite_url
 from tests.servers import free_port, wait_for
 
-__all__ = ["new_database", "new_pooler", "new_server", "opened"]
+__all__ = ["new_database", "new_pooler", "new_server", "opened", "sqlite_with_tables"]
 
 POOLED = 4
 """Connections of the pooler to the server: fewer than a process asks it for, so that transactions change their connection."""
@@ -30,6 +31,12 @@ def opened(url: str) -> Iterator[JobStore]:
     with closing(Database(url)) as database:
         database.prepare()
         yield JobStore(database)
+
+
+def sqlite_with_tables(folder: Path) -> str:
+    """The address of a new file of SQLite's with all tables."""
+    (folder / DATABASE).write_bytes(blank_database())
+    return sqlite_url(folder)
 
 
 @contextmanager
@@ -52,11 +59,15 @@ def new_server() -> Iterator[str]:
 
 
 @contextmanager
-def new_database(server: str) -> Iterator[str]:
-    """A blank database on the server, for as long as a test lasts; gives its address as the program reads it."""
+def new_database(server: str, *, like: str = "") -> Iterator[str]:
+    """A database on the server, for as long as a test lasts; gives its address as the program reads it.
+
+    It is blank, or a copy of the one at the address `like`, to which nobody is connected.
+    """
     name = f"test_{secrets.token_hex(6)}"
+    template = sa.make_url(like).database if like else "template1"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             address = sa.make_url(server).set(drivername="postgresql+psycopg", database=name)
             yield address.render_as_string(hide_password=False)

@@ -11,12 +11,13 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-__all__ = ["Program"]
+__all__ = ["Program", "ran"]
 
 _ROOT = Path(__file__).parents[1]
 IMPORTED = (
@@ -24,6 +25,7 @@ IMPORTED = (
     "dreamina_ui.studio",
     "dreamina_ui.simulator.service",
     "dreamina_ui.simulator.drawing.renderers",
+    "pydantic.v1",
     "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.auto",
@@ -76,6 +78,19 @@ class Program:
         self.send_signal(signal.SIGKILL)
 
 
+def ran(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> "subprocess.CompletedProcess[str]":
+    """`python -m module arguments`, run to its end in a fork, with its output in two files in `folder` meanwhile."""
+    out, err = folder / f"{module}.out", folder / f"{module}.err"
+    program = Program(module, arguments, environment, out, err)
+    try:
+        code = program.wait()
+    finally:
+        program.kill()
+    return subprocess.CompletedProcess(program.args, code, out.read_text(), err.read_text())
+
+
 @cache
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
@@ -87,6 +102,7 @@ def _run(module: str, arguments: list[str], environment: dict[str, str], out: st
     """In the fork: be the program. What it raises ends it as it would end any Python."""
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # a library may have asked for it while it was imported
     os.chdir(_ROOT)
     for descriptor, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_APPEND)

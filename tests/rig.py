@@ -144,22 +144,22 @@ class Rig:
         return len(self.simulator.ledger.records)
 
 
-def make_clip(path: Path, frames: int = 12, size: int = 64) -> Path:
+def make_clip(path: Path, frames: int = 12, size: int = 64, *, width: int = 0, height: int = 0) -> Path:
     """A tiny real video: a bright square that moves over a dark ground; the same bytes each time."""
-    path.write_bytes(_clip(frames, size))
+    path.write_bytes(_clip(frames, width or size, height or size))
     return path
 
 
 @cache
-def _clip(frames: int, size: int) -> bytes:
+def _clip(frames: int, width: int, height: int) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=24)
         stream.codec_context.thread_count = 1
-        stream.width = stream.height = size
+        stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
         for number in range(frames):
-            picture = np.zeros((size, size, 3), np.uint8)
+            picture = np.zeros((height, width, 3), np.uint8)
             picture[8:40, number : number + 32] = (250, 180, 60)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())

@@ -17,6 +17,7 @@ from tests.forked import Program
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
+LOOKED_AT_LEAST_EVERY_S = 0.25
 
 
 class Process:
@@ -114,10 +115,12 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], T], seconds: float = 120.0) -> T:
-    """What the condition gives, as soon as it gives something; looks often, and not for ever."""
-    end = time.monotonic() + seconds
+    """What the condition gives, as soon as it gives something; looks often at first, then less often, and not for ever."""
+    end, pause_s = time.monotonic() + seconds, 0.02
     while time.monotonic() < end:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        # To look is often a request, which costs more than to wait.
+        pause_s = min(1.3 * pause_s, LOOKED_AT_LEAST_EVERY_S)
     raise AssertionError(f"not within {seconds} s: {condition}")

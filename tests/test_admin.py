@@ -248,10 +248,17 @@ def test_todays_allowances(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Non
 # Changing
 
 
-def test_blocking_and_unblocking(owner: Owner) -> None:
-    """A block cancels a visitor's waiting jobs and refuses new clicks, until it is removed."""
-    owner.holds(a_job("waits"))
+def test_blocking_and_unblocking(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block cancels a visitor's waiting jobs, which is told as any end, and refuses new clicks, until it is removed."""
+    monkeypatch.setenv("DREAMINA_WEBHOOK_URL", "https://owner.example.net/")
+    address = BatchAddress(url="https://a.example.net/", host="a.example.net", language="en", signer="ann")
+    asyncio.run(owner.store.add([a_job("waits", batch_id="b", click_id="b")], webhook=address))
     assert owner.reads("block ann") == "ann is blocked; 1 waiting job taken back.\n"
+    ends = asyncio.run(WebhookEvents(owner.database).undelivered())
+    assert sorted((event.event, event.host) for event in ends) == [
+        ("batch.ended", ""),
+        ("batch.ended", "a.example.net"),
+    ]
     with pytest.raises(VisitorBlocked):
         asyncio.run(owner.store.add([a_job("click")], NO_LIMIT))
     assert owner.reads("unblock ann") == "ann is no longer blocked.\n"

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.servers import ROOT, Process, free_port, wait_for
+from tests.whole_way import MODEL, REFERENCES
 
 NOBODY = "54321"  # in no list of users
 AS_NOBODY = (
@@ -88,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_named(data: Path) -> None:
 
 @contextmanager
 def serving(data: Path, log: Path) -> Iterator[Process]:
-    settings = environment(DREAMINA_DATA_DIR=str(data), PORT=str(free_port()))
+    settings = environment(DREAMINA_DATA_DIR=str(data), DREAMINA_MODELS=str(REFERENCES), PORT=str(free_port()))
     command = [
         "env",
         "-i",
@@ -116,9 +117,9 @@ def test_it_needs_the_data_folder_alone(data: Path, tmp_path: Path) -> None:
         sent = browser.post("/gradio_api/upload", files={"files": ("table.csv", table, "text/csv")})
         assert sent.status_code == 200, sent.text
         assert Path(sent.json()[0]).is_relative_to(data / "gradio")
-        call = {"data": ["a lighthouse", "1440×1440(1:1)", 121, 7]}
-        event = browser.post("/gradio_api/call/submit", json=call).json()["event_id"]
-        told = browser.get(f"/gradio_api/call/submit/{event}").text
+        call = {"data": [MODEL, {"prompt": "a lighthouse", "frames": 3}]}
+        event = browser.post("/gradio_api/call/run", json=call).json()["event_id"]
+        told = browser.get(f"/gradio_api/call/run/{event}").text
         assert "event: complete" in told, told
         wait_for(lambda: list((data / "videos").glob("*.mp4")))
     assert "Traceback" not in process.log

@@ -1,5 +1,6 @@
 """`python app.py`: a failed start is one line, and a good one ends cleanly."""
 
+import json
 import os
 import re
 import signal
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.web.visitors import COOKIE
 from tests.forked import Program
 from tests.servers import ROOT, wait_for
@@ -263,6 +266,9 @@ class PaidService(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), PaidAnswers)
         self.asked, self.ending = threading.Event(), threading.Event()
         self.held_s = 0.0
+        self.models: dict[str, Any] = {}
+        """What it tells of models, by the ends of their addresses."""
+        self.refuses = False
 
     @property
     def base(self) -> str:
@@ -276,10 +282,14 @@ class PaidAnswers(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         self.server.asked.set()
         self.server.ending.wait(self.server.held_s)
-        self._send(200, b'{"request_id": "paid-for"}')
+        if self.server.refuses:
+            self._send(422, b'{"error_code": 422001, "detail": "frames is not one of 121, 361"}')
+        else:
+            self._send(200, b'{"request_id": "paid-for"}')
 
     def do_GET(self) -> None:
-        self._send(404, b"{}")
+        model = next((model for end, model in self.server.models.items() if self.path.endswith(end)), None)
+        self._send(200 if model else 404, json.dumps(model or {}).encode())
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -343,3 +353,49 @@ def test_the_shutdown_waits_for_a_paid_reply(tmp_path: Path, free: int, paid: Pa
         assert paid.asked.wait(WITHIN_S)
         stopped(process, tmp_path, signal.SIGTERM)
     assert rows(tmp_path) == [("in_queue", "paid-for")]
+
+
+def test_a_model_that_changes_gets_a_new_form(tmp_path: Path, free: int, paid: PaidService) -> None:
+    """The service refuses what the form allows: nothing is paid, and the program starts again, in the same process, with the
+    model as it is now. A page of before is told to reload, and the job says why it failed."""
+    source = json.loads((BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json").read_text("utf-8"))
+    paid.models = {"/pro/text-to-video": source}
+    settings = {"DREAMINA_BACKEND": "runcomfy", "RUNCOMFY_MODEL_API_BASE": paid.base, "GRADIO_SERVER_PORT": str(free)}
+    with (
+        serving(tmp_path, settings, begun) as (process, address),
+        httpx.Client(base_url=address, trust_env=False, timeout=WITHIN_S) as browser,
+    ):
+
+        def version() -> str:
+            with suppress(httpx.TransportError):
+                found = re.search(r'name="dreamina-forms" content="(\w+)"', browser.get("/").text)
+                return found[1] if found else ""
+            return ""
+
+        before = version()
+        properties = source["input_schema"]["properties"]
+        frames = {**properties["frames"], "enum": [121, 361]}
+        changed = {**source["input_schema"], "properties": {**properties, "frames": frames}}
+        paid.models = {"/pro/text-to-video": {**source, "input_schema": changed}}
+        paid.refuses = True
+        browser.post("/gradio_api/call/submit", json=CALL)
+        wait_for(lambda: version() not in ("", before), WITHIN_S)
+        assert process.poll() is None
+        config = browser.get("/config").json()
+        lengths = [
+            [value for _, value in part["props"]["choices"]]
+            for part in config["components"]
+            if part["props"].get("elem_id") == "field-frames"
+        ]
+        assert lengths == [[121, 361], [121, 241]]
+        [event] = [each for each in config["dependencies"] if each["api_name"] == "start"]
+        call = {"fn_index": event["id"], "data": [], "session_hash": "before", "event_data": None}
+        meant = {"x-dreamina-function": f"start/{len(event['inputs'])}/{len(event['outputs'])}/{before}"}
+        told = browser.post("/gradio_api/queue/join", json=call, headers=meant)
+        assert (told.status_code, told.json()["code"]) == (409, "page_changed")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WITHIN_S) == 0
+    assert "Traceback" not in err(tmp_path)
+    assert CANARY not in out(tmp_path) + err(tmp_path)
+    assert rows(tmp_path) == [("failed", None)]
+    assert (tmp_path / "data" / "cards").is_dir()

@@ -11,7 +11,7 @@ import pytest
 
 from dreamina_ui import errors
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.batches import PLAN_PROBLEMS
+from dreamina_ui.cards.batches.plans import PLAN_PROBLEMS
 from dreamina_ui.cards.model_card import PROBLEMS
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Failure, Job, State

@@ -7,7 +7,9 @@
 // - #media-words[data-words][data-most]: the sentences, and the most bytes of a file.
 // - the events `dreamina:answered` and `dreamina:upload-refused` (connection.js).
 // Makes:
-// - .media-preview: the files that the field names, before the upload button; [data-shown] on it says which.
+// - .media-preview: the files that the field names, before the upload button, each to be removed; [data-shown] on it says which.
+// - [data-named]: on a field that names files and nothing else. Styles hide its text box then, which has names for programs, unless
+//   it is [data-as-text].
 // - .media-said: what is being uploaded, and what is left out.
 // - [data-over]: on the field, while a file is over it. [data-busy]: while one is being uploaded.
 (() => {
@@ -27,20 +29,50 @@
 
   // -- what a field names
 
-  function figure([, name, digest]) {
-    const address = `dreamina/input/${digest}`;
-    const called = decodeURIComponent(name);
-    if (SHOWN.video.test(called)) return make("video", { src: address, muted: "", controls: "", preload: "metadata", title: called });
-    if (SHOWN.audio.test(called)) return make("audio", { src: address, controls: "", preload: "metadata", title: called });
-    const image = make("img", { src: address, alt: called, title: called });
+  function medium(address, called) {
+    if (SHOWN.video.test(called)) return make("video", { src: address, muted: "", controls: "", preload: "metadata" });
+    if (SHOWN.audio.test(called)) return make("audio", { src: address, controls: "", preload: "metadata" });
+    const image = make("img", { src: address, alt: "" }); // its name stands below it
     image.addEventListener("error", () => image.remove());
     return image;
   }
 
+  function figure([, name, digest], index) {
+    const called = decodeURIComponent(name);
+    const label = say("remove", { name: called });
+    const remove = make("button", { type: "button", "class": "media-remove", "aria-label": label, title: label }, "✕");
+    remove.addEventListener("click", () => removeFile(fieldOf(remove), index));
+    return make("figure", {}, medium(`dreamina/input/${digest}`, called),
+      make("figcaption", {}, make("bdi", { title: called }, called), remove));
+  }
+
+  function removeFile(field, index) {
+    const box = boxOf(field);
+    let at = -1;
+    box.value = box.value.split("\n").filter((line) => !NAMED.test(line.trim()) || ++at !== index).join("\n");
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    const others = [...field.querySelectorAll(".media-remove")];
+    (others[Math.min(index, others.length - 1)] ?? box).focus();
+  }
+
+  // Addresses can be among the files of a list.
+  function asText(field) {
+    const button = make("button", { type: "button", "class": "media-as-text" }, say("as_text"));
+    button.addEventListener("click", () => {
+      writeAttribute(field, "data-as-text", "");
+      boxOf(field).focus();
+    });
+    return button;
+  }
+
   function show(box) {
     const field = fieldOf(box);
-    const named = box.value.split("\n").map((line) => NAMED.exec(line.trim())).filter(Boolean);
-    const key = named.map(([text]) => text).join("\n");
+    const written = box.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    const named = written.map((line) => NAMED.exec(line)).filter(Boolean);
+    // The sentences are drawn later than the form.
+    const key = named.length ? `${Boolean(find("#media-words"))} ${named.map(([text]) => text).join(" ")}` : "";
+    field.toggleAttribute("data-named", named.length > 0 && named.length === written.length);
+    if (!named.length) field.removeAttribute("data-as-text");
     let preview = field.querySelector(".media-preview");
     if ((preview?.dataset.shown ?? "") === key) return;
     if (!preview) {
@@ -48,7 +80,7 @@
       (box.closest(".form") ?? box.closest(".block")).after(preview);
     }
     preview.dataset.shown = key;
-    preview.replaceChildren(...named.map(figure));
+    preview.replaceChildren(...named.map(figure), ...(named.length && room(field).most > 1 ? [asText(field)] : []));
   }
 
   observeText(BOX, show);

@@ -17,9 +17,16 @@
     de: new Set("der die das den dem des ein eine einen einem einer und mit auf im am vor bei zu zur zum von vom durch aus ist sich".split(" ")),
   };
   const EDGE = "[,;.!?\\n]";
+  // What is made of the same text again at each change of the page is made once.
+  const patterns = new Map();
+  const parsed = new Map();
+  let shownFor = "";
+  const once = (made, text, make) => made.get(text) ?? made.set(text, make(text)).get(text);
 
   // Only a phrase between commas or sentences counts, not a part of a sentence, as in "a slow pan of the sea".
-  function phraseIn(phrase) {
+  const phraseIn = (phrase) => once(patterns, phrase, patternOf);
+
+  function patternOf(phrase) {
     const words = phrase.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
     return new RegExp(`(^|${EDGE})[^\\S\\n]*${words}[^\\S\\n]*(?=$|${EDGE})`, "iu");
   }
@@ -51,9 +58,14 @@
 
   function show() {
     const text = find(PROMPT)?.value ?? "";
+    const chips = all("[data-phrases]");
+    const now = `${document.documentElement.lang} ${text}`;
+    // A chip that Gradio has drawn again says nothing yet.
+    if (now === shownFor && chips.every((chip) => chip.dataset.phrase)) return;
+    shownFor = now;
     const language = languageOf(text);
-    for (const chip of all("[data-phrases]")) {
-      const phrases = JSON.parse(chip.dataset.phrases);
+    for (const chip of chips) {
+      const phrases = once(parsed, chip.dataset.phrases, JSON.parse);
       const held = Object.keys(phrases).find((each) => phraseIn(phrases[each]).test(text));
       const said = held ?? (language in phrases ? language : Object.keys(phrases)[0]);
       write(chip, { textContent: phrases[said], lang: said });

@@ -4,7 +4,7 @@
 // - .status[data-job]: in #status, with data-runs="yes" on its clock while the job runs; .variation[data-variation], and
 //   #batch-table tr[data-job] with data-state.
 // - `js="window.dreamina.opening"`: on Gradio's event that opens the page, with one input.
-// - `dreamina.hasDraft` (draft.js).
+// - `dreamina.hasDraft`, `dreamina.isRestored` (draft.js), `dreamina.tellZone` (time-zone.js).
 (() => {
   "use strict";
 
@@ -31,9 +31,10 @@
   // The form is shown first; what the server then sends is drawn below and beside it.
   dreamina.opening = async () => {
     await shown();
+    dreamina.tellZone();
     // Without a list, nothing would tell a first visit from one whose storage is refused.
     const known = loadValue(STORED) === null ? null : seen();
     if (!known) saveValue(STORED, "[]");
-    return [JSON.stringify({ seen: known, has_draft: dreamina.hasDraft("form") })];
+    return [JSON.stringify({ seen: known, has_draft: dreamina.hasDraft("form"), restored: dreamina.isRestored("form") })];
   };
 })();

@@ -5,16 +5,18 @@
 // - data-job, data-share, data-video, data-facts: on the posters (posters.js).
 // - .picked-bar, .picked-count: in .history-root, the bar and its words.
 // - data-do="compare", "show", "vote", "join", "zip", "collect", "delete", "unpick": the bar's buttons.
+// - .picked-more: its rarer ones, in .picked-menu, which is opened by data-more.
 // - data-words: on .history-root, the sentences `selected`, `compare.pick`, `join.pick`, `join.making` and `export.lost`.
 // - `dreamina.askFor` (export.js).
 (() => {
   "use strict";
 
-  const { download, find, observe, make, posters, targetOf, wordsOf, write } = dreamina;
+  const { download, find, observe, make, posters, targetOf, wordsOf, write, writeAttribute } = dreamina;
   const picked = new Map(); // job id → its details, which are needed when its poster is on another page
   let pickedLast = "";
   let joining = ""; // the address of what is being joined
   let told = ""; // what came of it
+  let isMenuOpen = false;
 
   const videos = () => [...picked.values()].filter((one) => one.video);
   const saved = () => [...picked.values()].filter((one) => one.isSaved);
@@ -43,7 +45,10 @@
     if (!root) return;
     const say = wordsOf(root);
     const canCompare = picked.size >= 2 && picked.size <= dreamina.compareMost && videos().length === picked.size;
+    isMenuOpen &&= picked.size > 0;
     write(root.querySelector(".picked-bar"), { hidden: picked.size === 0 });
+    write(root.querySelector(".picked-menu"), { hidden: !isMenuOpen });
+    writeAttribute(root.querySelector("[data-more]"), "aria-expanded", String(isMenuOpen));
     write(root.querySelector('[data-do="compare"]'), { disabled: !canCompare, title: canCompare ? "" : say("compare.pick") });
     const canJoin = picked.size > 1 && videos().length === picked.size;
     write(root.querySelector('[data-do="join"]'), { disabled: !canJoin || joining !== "", title: canJoin ? "" : say("join.pick") });
@@ -88,6 +93,14 @@
     show();
   }
 
+  function openMenu(isOpen) {
+    if (isMenuOpen === isOpen) return;
+    // A button that is hidden with the focus would lose it.
+    if (find(".picked-menu:focus-within")) find("[data-more]").focus();
+    isMenuOpen = isOpen;
+    showBar();
+  }
+
   const asQuery = (listed) => listed.map((one) => `video=${encodeURIComponent(one.share)}`).join("&");
 
   const actions = {
@@ -109,9 +122,16 @@
   document.addEventListener("click", (event) => {
     const target = targetOf(event);
     const button = target?.closest(".picked-bar [data-do]");
+    openMenu(target?.closest("[data-more]") ? !isMenuOpen : false);
     if (button) actions[button.dataset.do]();
     if (target?.matches(".posters [data-pick]")) pick(target, event.shiftKey);
   });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !isMenuOpen || find("dialog[open]")) return;
+    event.preventDefault();
+    openMenu(false);
+  }, { capture: true }); // before keyboard.js, where Escape may cancel a job
+  document.addEventListener("focusin", (event) => !targetOf(event)?.closest(".picked-more") && openMenu(false));
   // In the order in which they were picked.
   dreamina.pickedJobs = () => [...picked.keys()];
   dreamina.unpick = actions.unpick;

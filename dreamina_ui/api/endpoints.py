@@ -5,7 +5,8 @@ The inputs of `/generate` and `/submit` have the names of the default model's fi
 
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from dreamina_ui.api.arguments import PAGE, STARRED, truth, whole_number
 from dreamina_ui.api.continuing import continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, api_error, collection_json, job_response, model_json, view_address
-from dreamina_ui.api.rows import read_rows
+from dreamina_ui.api.rows import read_rows, webhook_of
 from dreamina_ui.cards.model_card import Field
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.curation.collections import Collection
@@ -37,6 +38,15 @@ TAKING_MANY = ("batch",)
 
 SHARED = Field("shared", "shared", "", "boolean", required=False, default=True)
 _TYPES = {"text": str, "address": str, "integer": int, "number": float, "boolean": bool}
+
+
+@contextmanager
+def _api_errors(*, sent: bool | None = None) -> Iterator[None]:
+    """Raise the errors of the engine as programs get them; `sent` is as for `Words.sentence`."""
+    try:
+        yield
+    except DreaminaError as error:
+        raise api_error(error, sent=sent) from None
 
 
 class _Endpoints:
@@ -87,12 +97,11 @@ class _Endpoints:
         Each of rows has the settings of one video by their names, and may name its model: a model_id of /models; else it is
         the model that is given for all (empty is the default). webhook is an https address that is told the end of the batch.
         """
-        try:
+        with _api_errors(sent=False):
             key = request.headers.get(KEY_HEADER)
             click_id, call_id = self._callers.click_of(request, request.headers.get("idempotency-key"), key)
             visitor_id = self._callers.visitor(request)
-            if not isinstance(webhook, str):
-                raise InvalidInput("webhook", "not_text", "webhook: no text", given=shown(webhook))
+            address = webhook_of(webhook)
             videos, models = await read_rows(self._engine, visitor_id, rows, model)
             jobs = await self._engine.batches.submit(
                 visitor_id,
@@ -101,10 +110,8 @@ class _Endpoints:
                 models,
                 is_call=call_id is not None,
                 key=key,
-                webhook=webhook,
+                webhook=address,
             )
-        except DreaminaError as error:
-            raise api_error(error, sent=False) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
 
     async def models(self) -> list[dict[str, Any]]:
@@ -120,11 +127,9 @@ class _Endpoints:
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The status of a job: [job, video]; video is null until it is saved. Whoever has a job_id may use the job."""
-        try:
+        with _api_errors():
             await self._take_key(job_id, request)
             return await self._job_and_video(await self._engine.job(HOLDER, job_id))
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def cancel(
         self,
@@ -132,11 +137,9 @@ class _Endpoints:
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> dict[str, Any]:
         """Cancel a queued job. The state in the response says whether it worked: a rendering job arrives, and is charged."""
-        try:
+        with _api_errors():
             await self._take_key(job_id, request)
             return await job_response(self._engine, await self._engine.cancel(HOLDER, job_id), self._callers.now())
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def history(
         self,
@@ -150,7 +153,7 @@ class _Endpoints:
 
         With `starred` only those with a star; with a `collection_id` those of the collection, in its order.
         """
-        try:
+        with _api_errors():
             limit, offset = (whole_number(field, given) for field, given in zip(PAGE, (limit, offset), strict=True))
             visitor_id = self._callers.visitor(request)
             search = Search(starred=truth(STARRED, starred))
@@ -158,8 +161,6 @@ class _Endpoints:
                 one = await self._engine.collections.get(visitor_id, collection_id)
                 search = replace(search, collection_id=one.collection_id)
             jobs = await self._engine.history.listed(visitor_id, limit, offset, search)
-        except DreaminaError as error:
-            raise api_error(error) from None
         return [await job_response(self._engine, job, self._callers.now()) for job in jobs]
 
     async def star(
@@ -169,24 +170,20 @@ class _Endpoints:
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> dict[str, Any]:
         """Give a job a star, or with false take it away. Whoever has a job_id may use the job."""
-        try:
+        with _api_errors():
             job = await self._engine.star(HOLDER, job_id, starred=truth(STARRED, starred))
             return await job_response(self._engine, job, self._callers.now())
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def collections(
         self,
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> list[dict[str, Any]]:
         """The asking visitor's own collections (by cookie), by name; /history lists the jobs of one."""
-        try:
+        with _api_errors():
             visitor_id = self._callers.visitor(request)
             counts = await self._engine.collections.counts(visitor_id)
             found = await self._engine.collections.listed(visitor_id)
             return [collection_json(one, counts.get(one.collection_id, 0)) for one in found]
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def collect(
         self,
@@ -198,13 +195,11 @@ class _Endpoints:
 
         It is made if there is none. Other visitors' jobs are left out.
         """
-        try:
+        with _api_errors():
             visitor_id = self._callers.visitor(request)
             if not isinstance(job_ids, list):
                 raise InvalidInput("job_ids", "not_list", "job_ids: no list", given=shown(job_ids))
             return await self._collection(visitor_id, self._engine.collections.collect(visitor_id, name, job_ids))
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def share_collection(
         self,
@@ -213,13 +208,11 @@ class _Endpoints:
         request: gr.Request = None,  # type: ignore[assignment]  # Gradio fills it in
     ) -> dict[str, Any]:
         """Give the asking visitor's collection a link, in `url`; or with false withdraw it, after which it shows nothing."""
-        try:
+        with _api_errors():
             visitor_id = self._callers.visitor(request)
             collections = self._engine.collections
             change = collections.share if truth(SHARED, shared) else collections.withdraw
             return await self._collection(visitor_id, change(visitor_id, collection_id))
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def _collection(self, visitor_id: str, change: Awaitable[Collection]) -> dict[str, Any]:
         one = await change
@@ -236,12 +229,10 @@ class _Endpoints:
         They are copied as they are where they can be, else encoded anew in the size and frame rate of the first. Returns the
         file's url, name, size in bytes, seconds, width and height.
         """
-        if not isinstance(job_ids, list):
-            raise api_error(InvalidInput("job_ids", "not_list", "job_ids: no list", given=shown(job_ids)))
-        try:
+        with _api_errors():
+            if not isinstance(job_ids, list):
+                raise InvalidInput("job_ids", "not_list", "job_ids: no list", given=shown(job_ids))
             return export_json(await self._engine.exports.join(job_ids, **self._share(request)))
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def export(
         self,
@@ -258,11 +249,9 @@ class _Endpoints:
         An MP4 keeps size and frame rate; a WebM (at most 60 s) and a GIF (at most 15 s) take the most pixels of their width and
         the most frames a second. Returns as /join.
         """
-        try:
+        with _api_errors():
             wanted = Wanted.of(format, from_s, to_s, width, fps)
             return export_json(await self._engine.exports.export(job_id, wanted, **self._share(request)))
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     def _share(self, request: gr.Request) -> dict[str, Any]:
         """Whose share of the work it is."""
@@ -273,16 +262,14 @@ class _Endpoints:
         return {field.name: value for field, value in zip(fields, inputs, strict=True)}
 
     async def _watch(self, job: Job) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        try:
+        with _api_errors():
             async for snapshot in self._engine.watch(HOLDER, job.job_id):
                 yield await self._job_and_video(snapshot)
-        except DreaminaError as error:
-            raise api_error(error) from None
 
     async def _submit(
         self, values: Any, request: gr.Request, model: str | None = None, parent_id: str | None = None
     ) -> Job:
-        try:
+        with _api_errors(sent=False):
             if not isinstance(values, Mapping):
                 raise InvalidInput("settings", "not_object", "settings: no object", given=shown(values))
             # A program that is not sure whether its call arrived sends it again with the same key, and pays once.
@@ -305,8 +292,6 @@ class _Endpoints:
                 parent=parent,
             )
             return job
-        except DreaminaError as error:
-            raise api_error(error, sent=False) from None
 
     async def _take_key(self, job_id: str, request: gr.Request) -> None:
         """After a restart, a job may wait for its caller's key; any call about the job that has the key continues it."""

@@ -92,7 +92,7 @@ async def model_json(engine: Engine, card: Card) -> dict[str, Any]:
         "title": card.title,
         "task": card.source.get("task"),
         "is_default": card is engine.models.default,
-        "price_usd": await engine.estimate_usd(card, usual),
+        "price_usd": await engine.money.estimate_usd(card, usual),
         "base_price_usd": price.base_price_usd,
         "price_unit": price.unit,
         "pricing_note": price.note or None,

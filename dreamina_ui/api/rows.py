@@ -1,19 +1,18 @@
-"""The rows of a batch as programs give them: the settings of each video, its files, and its model."""
+"""A batch as programs give it: its rows, each with the settings of a video, its files and its model; and who is told its end."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from dreamina_ui.api.files import with_files
 from dreamina_ui.cards.aside import checked
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.batches.plans import BATCH_MOST, facts_of
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL
-from dreamina_ui.cards.plans import facts_of
 from dreamina_ui.cards.problems import shown
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import InvalidInput
 
-__all__ = ["read_rows"]
+__all__ = ["read_rows", "webhook_of"]
 
 
 async def read_rows(
@@ -49,6 +48,13 @@ async def read_rows(
         payloads.append(payload)
         ids.append(card.model_id)
     return payloads, ids
+
+
+def webhook_of(given: Any) -> str | None:
+    """The address that is told the end; None without one. Raises `InvalidInput` for what is no text."""
+    if given is not None and not isinstance(given, str):
+        raise InvalidInput("webhook", "not_text", "webhook: no text", given=shown(given))
+    return given
 
 
 def _in_row(number: int, fault: InvalidInput) -> InvalidInput:

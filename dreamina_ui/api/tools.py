@@ -28,7 +28,7 @@ from dreamina_ui.api.continuing import PARENT, continued, model_of, parent_of
 from dreamina_ui.api.files import with_files
 from dreamina_ui.api.job_json import KEY_HEADER, WORDS, job_response, model_json, problem_json, view_address
 from dreamina_ui.api.mcp import BODY_MOST, IDLE_S
-from dreamina_ui.api.rows import read_rows
+from dreamina_ui.api.rows import read_rows, webhook_of
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.names import same_name
@@ -69,6 +69,7 @@ _EXPORTED = (
     Field("fps", "fps", WORDS.say("mcp.fps"), "integer", required=False, default=None),
 )
 _ROWS = Field("rows", "rows", WORDS.say("mcp.rows"), "json", required=True, default=None)
+_WEBHOOK = Field("webhook", "webhook", WORDS.say("mcp.webhook"), "text", required=False, default=None)
 _KEY_MOST = 200
 MAKING = ("generate_video", "generate_batch")
 """The tools that send something."""
@@ -101,7 +102,7 @@ class Tools:
         self._arguments: dict[str, Sequence[Field]] = {
             "list_models": [_SEARCH],
             "generate_video": [*self._fields, *self._of_call],
-            "generate_batch": [_ROWS, _model_field(engine.models), _KEY],
+            "generate_batch": [_ROWS, _model_field(engine.models), _WEBHOOK, _KEY],
             "job_status": [_JOB_ID],
             "cancel_job": [_JOB_ID],
             "list_videos": [*PAGE, STARRED],
@@ -165,7 +166,7 @@ class Tools:
         if not self._engine.backend.charges:
             return WORDS.say("mcp.price.free")
         card = self._engine.card
-        usd = await self._engine.estimate_usd(card, {field.name: field.default for field in card.fields})
+        usd = await self._engine.money.estimate_usd(card, {field.name: field.default for field in card.fields})
         if usd is not None:
             return WORDS.say("mcp.price.about", usd=f"{usd:.2f}")
         price = await self._engine.money.price(card)
@@ -241,9 +242,12 @@ class Tools:
         call_id = None if call_key is None else self._call_id(call_key, owner if key else "")
         if _ROWS.name not in values:
             raise InvalidInput(_ROWS.name, "missing", message="")
+        webhook = webhook_of(values.get(_WEBHOOK.name))
         rows, models = await read_rows(self._engine, owner, values[_ROWS.name], values.get(MODEL), _by_field)
         batch_id = call_id or secrets.token_hex(16)
-        jobs = await self._engine.batches.submit(owner, rows, batch_id, models, is_call=call_id is not None, key=key)
+        jobs = await self._engine.batches.submit(
+            owner, rows, batch_id, models, is_call=call_id is not None, key=key, webhook=webhook
+        )
         videos = [await self._response(job, request) for job in jobs]
         return {"videos": videos, "next": WORDS.say("mcp.next.batch")}
 

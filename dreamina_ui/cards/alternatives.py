@@ -18,7 +18,7 @@ DEPTH_MOST = 20
 READ_MOST = 50_000
 """Characters of a prompt that is read; no model takes a longer one, and to read a megabyte of braces takes two seconds."""
 COUNT_MOST = 10**15
-"""The highest count; it stands for any greater number."""
+"""The highest count; greater numbers count as this one."""
 JSON_TRIES = 20
 """How many texts of one prompt that begin like a JSON object, and are none, are read to their end."""
 _JSON = json.JSONDecoder()

@@ -1,4 +1,4 @@
-"""Checks values and plans batches where nobody has to wait for it.
+"""Checks values and plans batches without holding up other requests.
 
 An ordinary click is checked at once. What takes longer goes to a thread of its own, where it only holds up others of its kind:
 never the event loop, nor the threads that paid jobs need.

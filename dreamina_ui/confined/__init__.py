@@ -1,1 +1,1 @@
-"""Runs functions in processes with limits of memory, time and file size, for what strangers and services send."""
+"""Runs functions in processes with limits of memory, time and file size, for files and values that visitors and services send."""

@@ -1,4 +1,4 @@
-"""A pool of processes with limits, each of which runs one function at a time, and is replaced when it dies or passes its limits.
+"""A pool of processes with limits, each of which runs one function at a time, and is replaced when it ends or exceeds its limits.
 
 The processes are started by `subprocess`, so that they inherit no socket and no file, and need neither `fork` nor shared memory.
 They end with this one, also if it is killed: their input ends then.
@@ -68,10 +68,10 @@ class Pool:
         try:
             return await asyncio.shield(ended)
         except asyncio.CancelledError:
-            if not future.cancel():  # it has left the line
+            if not future.cancel():  # it has begun
                 call.stop()
                 await asyncio.wait({ended})
-                ended.exception()  # nobody else will ask for it
+                ended.exception()  # retrieve it, or asyncio logs it
             raise
 
     def call(self, function: str, *arguments: Any, processor_s: int | None = None) -> Any:
@@ -80,7 +80,7 @@ class Pool:
         return self._executor().submit(self._made, call).result()
 
     def start(self, function: str) -> None:
-        """Start a process and call `function` in it, if there is none yet; what comes of it is nobody's concern."""
+        """Start a process and call `function` in it, if there is none yet; its result is dropped."""
         if not self._all:
             self._executor().submit(self._made, _Call(function, (), self._bounds.processor_s))
 
@@ -193,7 +193,7 @@ class _Call:
         self._is_stopped = False
 
     def begin(self, child: "_Child") -> None:
-        """Raises `Stopped` if nobody waits for it any more."""
+        """Raises `Stopped` if its caller was cancelled."""
         with self._lock:
             if self._is_stopped:
                 raise Stopped("nobody waits for it")

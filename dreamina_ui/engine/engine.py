@@ -26,7 +26,7 @@ from dreamina_ui.engine.curation.shelf import Shelf, rebuild_shelf
 from dreamina_ui.engine.curation.votes import Votes
 from dreamina_ui.engine.history import History, rebuild
 from dreamina_ui.engine.keys import Keys
-from dreamina_ui.engine.money import Budget, BudgetNotice, Costs, Money, unheard
+from dreamina_ui.engine.money import Costs, LimitWatch, Money
 from dreamina_ui.engine.polls.polling import Durations, PollLimiter
 from dreamina_ui.engine.posters import Posters
 from dreamina_ui.engine.saver import Saver
@@ -43,9 +43,8 @@ from dreamina_ui.media.derive.derived import DerivedFiles
 from dreamina_ui.media.inputs import Added, InputFiles
 from dreamina_ui.media.kinds import Family
 from dreamina_ui.media.library import ROOM_NEEDED, Library, SavedFile, origin_of
-from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records, file_name
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.retrying import RetryBudget
 from dreamina_ui.runcomfy.client import RunComfy
 from dreamina_ui.runcomfy.money.balances import Balances
@@ -99,6 +98,8 @@ class EngineSettings:
     """Who is told of what happens, outside of the page."""
     describe: Callable[["Engine", Job, float], Awaitable[Mapping[str, Any]]] | None = None
     """A job as programs get it, at a time in seconds since the epoch; None leaves it out of what webhooks are told."""
+    look_at_cards: Callable[[bool], None] = lambda soon: None
+    """Called where it is time to see whether the service has changed a model; soon, when it has refused what a card allows."""
     room_needed: int = ROOM_NEEDED
     """Bytes that must be free on the disk before a job is paid for."""
     lease_s: float = LEASE_S
@@ -108,8 +109,6 @@ class EngineSettings:
     """Makes the database's threads."""
     passed: Callable[[str], Awaitable[None]] = unobserved
     """Told of each crash point a job passes."""
-    budget_told: Callable[[BudgetNotice], Awaitable[None]] = unheard
-    """Told once a day that 80 % and all of the budget are used up, after the log."""
 
 
 class Engine:
@@ -123,6 +122,7 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self.models = models = settings.models
         self.card = models.default
+        self.look_at_cards = settings.look_at_cards
         self.backend = backend = settings.backend
         self._clock = clock = settings.clock
         self._passed = passed = settings.passed
@@ -152,7 +152,7 @@ class Engine:
         self.library.prepare()
         outbox = Outbox(self.database, for_owner=settings.webhooks.address is not None)
         self.store = JobStore(self.database, outbox)
-        self.queries = JobQueries(self.database)
+        self.queries = JobQueries(self.database, outbox)
         self.inputs = inputs = InputFiles(
             settings.data_dir / "uploads",
             secret=settings.secret,
@@ -163,14 +163,14 @@ class Engine:
         self._derived = DerivedFiles(settings.data_dir / "exports", now=clock.now)
         self.exports = Exports(queries=self.queries, library=self.library, files=self._derived)
         self.leases = Leases(self.database, settings.data_dir / "owners", lease_s=settings.lease_s)
-        self.allowances = Allowances(self.database, settings.limits, backend, now=clock.now)
+        self.allowances = Allowances(self.database, settings.limits, backend, outbox=outbox, now=clock.now)
 
         wake = asyncio.Event()
         durations = Durations(self.queries, clock)
         self.keys = Keys(
             service=self.service, store=self.store, backend=backend, shared=settings.key, clock=clock, wake=wake
         )
-        self._budget = Budget(self.allowances, settings.limits.daily_budget_usd, settings.budget_told)
+        self._limit_watch = LimitWatch(self.allowances, settings.limits)
         self.money = Money(
             backend=backend,
             models=models,
@@ -178,9 +178,9 @@ class Engine:
             prices=Prices(self.service, clock),
             balances=Balances(self.service, clock),
             costs=Costs(self.queries, backend, clock),
-            budget=self._budget,
+            budget_usd=settings.limits.daily_budget_usd,
         )
-        self.updates = Updates(self.store, self.keys, clock, wake, ended=self._budget.look)
+        self.updates = Updates(self.store, self.keys, clock, wake, ended=self._limit_watch.look)
         self.posters = Posters(library=self.library, store=self.store, updates=self.updates, clock=clock, passed=passed)
         self.worker = Worker(
             service=self.service,
@@ -191,6 +191,7 @@ class Engine:
                 inputs=inputs,
                 clock=clock,
                 passed=passed,
+                look_at_cards=settings.look_at_cards,
             ),
             saver=Saver(
                 service=self.service,
@@ -228,6 +229,7 @@ class Engine:
             limits=settings.limits,
             keys=self.keys,
             money=self.money,
+            limit_watch=self._limit_watch,
             inputs=inputs,
             clock=clock,
         )
@@ -282,7 +284,7 @@ class Engine:
             await rebuild(self.store, self.library, self._records, self._moves)
             await rebuild_collections(self.collections, self._moves)
             await rebuild_shelf(self.shelf, self._moves)
-            await stack.enter_async_context(self._budget)
+            await stack.enter_async_context(self._limit_watch)
             await stack.enter_async_context(self.posters)
             await stack.enter_async_context(self.webhooks)
             await stack.enter_async_context(self.supervisor)
@@ -420,7 +422,7 @@ class Engine:
         return await self.updates.change(job.job_id, dismissed)
 
     async def star(self, asker: Asker, job_id: str, *, starred: bool = True) -> Job:
-        """Mark a job as one of the good ones, or take the mark away. Raises `JobNotFound`."""
+        """Give a job a star, or take it away. Raises `JobNotFound`."""
         job = await self.job(asker, job_id)
         async with self._starring:  # so that the mark beside the files is the row's
             job = await self.updates.change(job.job_id, lambda row: row.move(row.state, starred=starred))
@@ -445,10 +447,6 @@ class Engine:
             resumed = await self._watch_request_of(job)
         await self.supervisor.sweep()
         return resumed
-
-    async def estimate_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str | None = None) -> float | None:
-        """What such a video costs in all, or None where the service does not say, or nobody's key is here to ask with."""
-        return await self.money.estimate_usd(card, values, visitor_id)
 
     async def last_cost_usd(self, card: Card, values: Mapping[str, Any], visitor_id: str) -> float | None:
         """What the last such video cost, with the key that would pay for the next one; None if that is not known.

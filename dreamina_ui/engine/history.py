@@ -1,4 +1,4 @@
-"""Looks back: a visitor's jobs as pages, shared jobs, the bin, usual durations; and rebuilds the history from the files."""
+"""Reads past jobs: a visitor's as pages, shared jobs, the bin, usual durations; and rebuilds the history from the files."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from dreamina_ui.engine.posters import Posters
 from dreamina_ui.errors import JobNotFound, StoreError
 from dreamina_ui.jobs import Chain, Job, State
 from dreamina_ui.media.library import SHARE_ID, Library
-from dreamina_ui.media.moves import Moves
 from dreamina_ui.media.record import Records
+from dreamina_ui.media.row_records import Moves
 from dreamina_ui.storage.job_queries import JobQueries, Latest, Search
 from dreamina_ui.storage.job_store import JobStore, can_be_an_id
 
@@ -117,7 +117,7 @@ class History:
             return learned.usual_s
         if job.started_at is not None:
             return job.started_at - job.created_at + work_s
-        # Whoever is next may have nobody before it; where others are in the queue, one is half rendered.
+        # Before the first of the queue there may be no job; before the others, one is half rendered on average.
         place = job.queue_position or 1
         before = place - 0.5 if place > 1 else 0.0
         return job.elapsed_s(self.clock.now()) + (before + 1.0) * work_s

@@ -172,7 +172,7 @@ class Keys:
     async def checked(self, key: object, visitor_id: str) -> str:
         """The key without blanks, quotes and `Bearer` around it, once the service has accepted it; `visitor_id` brought it.
 
-        The service is asked for a request that nobody made, which costs nothing: it answers "not found" only to a valid key.
+        The service is asked for a request id that does not exist, which is free: it answers "not found" only to a valid key.
         Raises `KeyMissing`, `KeyRefused`, `PermissionDenied`, `NoBalance`, `KeyUnchecked` where it does not say, or
         `TooManyKeys` where too many were not accepted lately.
         """

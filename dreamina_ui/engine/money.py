@@ -1,9 +1,9 @@
-"""Money: what a video costs as far as that is known, what its job is booked with, balances, and the day's budget."""
+"""Money: what a video costs as far as that is known, what its job is booked with, balances, and the day's limits."""
 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,11 +19,11 @@ from dreamina_ui.jobs import Job
 from dreamina_ui.runcomfy.client import Price
 from dreamina_ui.runcomfy.money.balances import Balances
 from dreamina_ui.runcomfy.money.prices import UNKNOWN, Prices
-from dreamina_ui.storage.allowances import Allowances
+from dreamina_ui.storage.allowances import Allowances, Limits
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_rows import search_values
 
-__all__ = ["Budget", "BudgetNotice", "Costs", "Money", "unheard"]
+__all__ = ["Costs", "LimitWatch", "Money"]
 
 READ_EVERY_S = 2.0
 KINDS_MOST = 500
@@ -56,41 +56,23 @@ class Costs:
         return usd
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetNotice:
-    """So much of the day's budget is used up: `percent` of `budget_usd`."""
+class LimitWatch:
+    """Tells once a day, whichever replica sees it first, that 80 % and all of a day's limit are used up: in the log, and by the
+    outbox of `allowances`.
 
-    percent: int
-    budget_usd: float
-
-
-async def unheard(notice: BudgetNotice) -> None:
-    """Nobody but the log hears of it."""
-
-
-class Budget:
-    """Tells once a day, whichever replica sees it first, that 80 % and all of the day's budget are used up.
-
-    Looks after each click and each end of a job, in the background. `told` hears of it after the log. Without a budget it
-    does nothing.
+    Looks after each click and each end of a job, in the background. Without such limits it does nothing.
     """
 
-    def __init__(
-        self,
-        allowances: Allowances,
-        budget_usd: float | None,
-        told: Callable[[BudgetNotice], Awaitable[None]] = unheard,
-    ) -> None:
-        self.usd = budget_usd
+    def __init__(self, allowances: Allowances, limits: Limits) -> None:
         self._allowances = allowances
-        self._told = told
+        self._has_any = limits.daily is not None or limits.daily_budget_usd is not None
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self.usd is not None:
+        if self._has_any:
             self._changed.set()
-            self._task = asyncio.create_task(self._run(), name="budget")
+            self._task = asyncio.create_task(self._run(), name="limits")
         return self
 
     async def __aexit__(
@@ -105,21 +87,17 @@ class Budget:
         self._changed.set()
 
     async def _run(self) -> None:
-        assert self.usd is not None
         while True:
             await self._changed.wait()
             self._changed.clear()
             try:
                 used_up = await self._allowances.newly_used_up()
             except StoreError as error:
-                log.warning("the use of today's budget cannot be read: %s", error.message)
+                log.warning("the use of today's limits cannot be read: %s", error.message)
                 continue
-            for percent in used_up:
-                log.warning("%d %% of today's budget of $%.2f are used up", percent, self.usd)
-                try:
-                    await self._told(BudgetNotice(percent, self.usd))
-                except Exception:  # whoever hears of it must not end the watch
-                    log.exception("the notice about the budget failed")
+            for notice in used_up:
+                values = (notice.percent, notice.name, notice.used, notice.limit)
+                log.warning("%d %% of today's %s are used up: %.10g of %.10g", *values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +108,14 @@ class Money:
     prices: Prices
     balances: Balances
     costs: Costs
-    budget: Budget
+    budget_usd: float | None
+    """What the shared key may spend in a day."""
     _unpriced: set[str] = field(default_factory=set)
 
     async def price(self, card: Card, visitor_id: str | None = None) -> Price:
         """What the service says about the price of a model; it may be a base and no total, with a note.
 
-        Unknown where the service does not say, nobody's key is here to ask with, or nothing is charged.
+        Unknown where the service does not say, there is no key to ask with, or nothing is charged.
         """
         if not self.backend.charges:
             return UNKNOWN
@@ -154,7 +133,7 @@ class Money:
 
         Only with a budget. A job of which nothing is known is left out, and the log says so once for each model.
         """
-        if self.budget.usd is None or not self.backend.charges:
+        if self.budget_usd is None or not self.backend.charges:
             return {}
         known = {job.job_id: await self._expected_usd(job) for job in made}
         for job in made:

@@ -38,7 +38,7 @@ from dreamina_ui.runcomfy.client import Outcome, Result, RunComfy
 __all__ = ["TRIES", "Kept", "Saver", "tries_for"]
 
 TRIES = 3
-"""How often in a row the service may not know a request, or give no usable file, before the job goes by it."""
+"""How often in a row the service may not know a request, or give no usable file, before the job ends that way."""
 NO_FILE_TRIES = 8
 """How often a result without a file is asked again: with the waits between, about a minute."""
 COST_PATIENCE_S = 3.0

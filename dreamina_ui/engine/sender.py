@@ -10,19 +10,30 @@ from dreamina_ui.clock import Clock
 from dreamina_ui.crash_points import unobserved
 from dreamina_ui.engine.keys import Keys
 from dreamina_ui.engine.updates import Updates
-from dreamina_ui.errors import InputGone, LeaseLost, OutcomeUnknown, Refusal, ServiceError, TooManyRequests, Unreachable
+from dreamina_ui.errors import (
+    InputGone,
+    InputRefused,
+    LeaseLost,
+    OutcomeUnknown,
+    Refusal,
+    ServiceError,
+    TooManyRequests,
+    UnknownModel,
+    Unreachable,
+)
 from dreamina_ui.jobs import Failure, Job, State
 from dreamina_ui.media.inputs import InputFiles
 from dreamina_ui.runcomfy.client import RunComfy
 
 __all__ = ["Sender"]
 
+CARD_MAY_DIFFER = (InputRefused.code, UnknownModel.code)
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """`passed` observes the crash points."""
+    """`passed` observes the crash points; `look_at_cards` is called when the service refuses what a card allows."""
 
     service: RunComfy
     updates: Updates
@@ -30,6 +41,7 @@ class Sender:
     inputs: InputFiles
     clock: Clock
     passed: Callable[[str], Awaitable[None]] = unobserved
+    look_at_cards: Callable[[bool], None] = lambda soon: None
     _posts: set[asyncio.Task[Job]] = field(default_factory=set)
 
     async def send(self, job: Job) -> Job:
@@ -54,7 +66,7 @@ class Sender:
     def _forget(self, post: asyncio.Task[Job]) -> None:
         self._posts.discard(post)
         if not post.cancelled():
-            post.exception()  # retrieve it: its run may have been stopped, and then nobody else does
+            post.exception()  # retrieve it, or asyncio logs it: its run may have been stopped
 
     async def _intend_and_post(self, job: Job) -> Job:
         """Write the intent, and send if this run has written it."""
@@ -87,6 +99,8 @@ class Sender:
             raise error from None
         except Refusal as error:
             log.warning("job %s was refused: %s: %s", job.job_id, error.code, error.message)
+            if error.code in CARD_MAY_DIFFER:
+                self.look_at_cards(True)
             return await self._settle(job, State.FAILED, finished_at=self.clock.now(), failure=Failure.of(error))
         except ServiceError as error:
             log.warning("job %s is uncertain: %s", job.job_id, error.message)

@@ -7,13 +7,13 @@ from typing import Any
 
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.aside import checked, checked_all
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.batches.plans import BATCH_MOST
 from dreamina_ui.cards.media.file_names import by_digest
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.keys import Keys
-from dreamina_ui.engine.money import Money
+from dreamina_ui.engine.money import LimitWatch, Money
 from dreamina_ui.errors import DreaminaError, InvalidInput
 from dreamina_ui.jobs import Job
 from dreamina_ui.media.inputs import InputFiles
@@ -37,6 +37,7 @@ class Submission:
     backend: Backend
     keys: Keys
     money: Money
+    limit_watch: LimitWatch
     inputs: InputFiles
     clock: Clock
 
@@ -139,7 +140,7 @@ class Submission:
         if key is None:
             booked = await self.money.booked(made)
             jobs = await self.store.add(made, self.limits, is_call=is_call, booked=booked, webhook=webhook)
-            self.money.budget.look()
+            self.limit_watch.look()
             return jobs
         made = [replace(job, own_key=True) for job in made]
         for job in made:

@@ -1,4 +1,4 @@
-"""Keeps a replica's jobs running: claims what nobody owns, renews its leases, and follows what other replicas run."""
+"""Keeps a replica's jobs running: claims jobs without an owner, renews its leases, and follows what other replicas run."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ from dreamina_ui.storage.leases import CLAIMED_AT_ONCE, Leases
 __all__ = ["Supervisor"]
 
 FOLLOWED_EVERY_S = 0.5
-"""How late, at most, this replica's watchers hear of a job that another replica runs, in seconds."""
+"""How late, at most, this replica's watchers get a change of a job that another replica runs, in seconds."""
 CLEANED_EVERY_S = 600.0
 
 log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """An async context manager: entering picks up every job that nobody owns, leaving stops the runs.
+    """An async context manager: entering claims every job without an owner, leaving stops the runs.
 
     `wake` is set by whoever makes a job claimable and does not ask for a sweep. `clean` is called every ten minutes.
     """
@@ -90,7 +90,7 @@ class Supervisor:
             log.warning("the leases could not be let go, and will run out by themselves: %s", error)
 
     async def sweep(self) -> None:
-        """Claim what nobody owns, and run it. While the database does not answer, nothing is claimed; a later sweep does."""
+        """Claim the jobs without an owner, and run them. If the database does not answer, a later sweep does it."""
         # Shielded: if the asker goes away in the middle, what is claimed must still be run.
         await asyncio.shield(self._sweep_soon())
 

@@ -21,7 +21,7 @@ __all__ = ["Subscription", "Updates"]
 T = TypeVar("T")
 
 CALM_S = 0.4
-"""A watcher of several jobs hears of changes at most this often: nobody can read a shorter state. An end is told at once."""
+"""A watcher of several jobs gets changes at most this often: a shorter state cannot be read. An end comes at once."""
 POSTER_AWAITED_S = 1.0
 """After so long without the poster of an ended job, its watchers are told once more that it has ended."""
 

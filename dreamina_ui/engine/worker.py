@@ -67,7 +67,7 @@ class Worker:
 
         What goes wrong at the service, on the disk or in the database holds the job up or ends it, and is not raised.
         """
-        # The deadline goes by the clock that does not jump. A job found after a long stop is asked for at least `GRACE_S`.
+        # Measured by the clock that does not jump. A job found after a long stop is polled for at least `GRACE_S`.
         # A job of a batch has waited here, so its age does not count before it is sent.
         age = self.clock.now() - (job.submitted_at or (job.created_at if job.batch_id is None else self.clock.now()))
         if job.failure is not None and job.failure.code == KeyNeeded.code:

@@ -9,10 +9,7 @@ imported when there is something to look at.
 import errno
 import io
 import struct
-import sys
 import time
-from array import array
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,26 +17,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dreamina_ui.confined.bounds import MEMORY
-from dreamina_ui.media.comments.edits import Box, Odd, Source, boxes, first_of
+from dreamina_ui.media.containers import (
+    ACROSS,
+    STREAMS_MOST,
+    Matrix,
+    Unreadable,
+    check_index,
+    is_across,
+    is_cut_short,
+    turn_by,
+)
 from dreamina_ui.media.kinds import (
-    AVI,
     AVIF,
     BMP,
     GIF,
     JPEG,
-    M4A,
-    MATROSKA,
-    MOBILE,
-    MOV,
-    MP4,
     PNG,
     TIFF,
-    WAV,
-    WEBM,
     WEBP,
     Family,
     Kind,
-    ebml_size,
     sound_of,
 )
 
@@ -76,12 +73,6 @@ PROBE = (64, 36)
 QUALITY, METHOD = 80, 0
 """Of WebP. Method 2 takes twice as long, and a picture of 640 pixels is 8 % smaller."""
 PROBLEM_MOST = 80
-STEPS_MOST = 50_000
-STREAMS_MOST = 64
-SAMPLES_MOST = 2_000_000
-"""Of all tracks: nine hours at 60 frames a second. FFmpeg takes memory for each that is stated, there or not."""
-EDITS_MOST = 10_000
-INDEX_STEPS_MOST = 300_000
 DURATION_MOST_S = 7 * 86_400
 DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 PILLOW_FORMATS: Mapping[Kind, str] = {
@@ -96,26 +87,6 @@ PILLOW_FORMATS: Mapping[Kind, str] = {
 ORIENTATION = 0x0112
 """The tag of EXIF that says how a picture is turned."""
 TURNED_ACROSS = (5, 6, 7, 8)
-BOXED = (MP4, MOV, M4A, MOBILE)
-TOP_BOXES = frozenset(
-    {
-        b"ftyp",
-        b"styp",
-        b"moov",
-        b"mdat",
-        b"moof",
-        b"mfra",
-        b"sidx",
-        b"emsg",
-        b"uuid",
-        b"meta",
-        b"free",
-        b"skip",
-        b"wide",
-    }
-)
-"""Those that a file consists of, ISO/IEC 14496-12."""
-Matrix = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +103,6 @@ class Facts:
     duration_s: float | None = None
     has_poster: bool = False
     problem: str = ""
-
-
-class Unreadable(Exception):
-    """Something is wrong with what a file contains."""
 
 
 def examine(path: Path, kind: Kind, poster: Path | None = None, *, width: int = 640) -> Facts:
@@ -169,7 +136,7 @@ def opened(path: Path, kind: Kind) -> "Iterator[av.container.InputContainer]":
     """The file, opened as what its kind says and as nothing else. Raises `Unreadable`, or PyAV's errors."""
     import av
 
-    _check_index(path, kind)
+    check_index(path, kind)
     # skip_frame: FFmpeg would decode frames to learn more of its streams, before their size could be looked at.
     options = {"enable_drefs": "0", "use_absolute_path": "0"} if kind.demuxer == "mov" else {}
     options |= {"protocol_whitelist": "file", "skip_frame": "all", "max_pixels": str(PIXELS_MOST), "threads": "1"}
@@ -190,7 +157,7 @@ def videos_of(container: "av.container.InputContainer") -> "list[av.VideoStream]
 
 def turn_of(frame: "av.VideoFrame") -> int | None:
     """How a frame has to be turned or mirrored to be shown, as Pillow's number of that; None if it need not be."""
-    return _turn(_matrix(frame))
+    return turn_by(_matrix(frame))
 
 
 def _look_at_picture(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.Image | None"]:
@@ -228,7 +195,7 @@ def _look_at_picture(path: Path, kind: Kind, width: int) -> tuple[Facts, "Image.
 def _look_at_stream(path: Path, kind: Kind, width: int, *, decodes: bool) -> tuple[Facts, "Image.Image | None"]:
     import av
 
-    problem = CUT_SHORT if _is_cut_short(path, kind) else ""
+    problem = CUT_SHORT if is_cut_short(path, kind) else ""
     facts = Facts(kind, problem=problem)
     try:
         with opened(path, kind) as container:
@@ -247,7 +214,7 @@ def _look_at_stream(path: Path, kind: Kind, width: int, *, decodes: bool) -> tup
                 facts = replace(facts, problem=CUT_SHORT)
             if not decodes:
                 _check_size(video)
-                return (replace(facts, width=size[1], height=size[0]) if _is_across(path, kind) else facts), None
+                return (replace(facts, width=size[1], height=size[0]) if is_across(path, kind) else facts), None
             frame = _best_frame(container, video)
             facts, picture = _shown(facts, frame, width)
             return facts, picture
@@ -284,7 +251,7 @@ def _best_frame(container: "av.container.InputContainer", video: "av.VideoStream
     """The first frame with something on it, or the best of those that are looked at. Raises `Unreadable`."""
     _check_size(video)
     video.thread_count, video.thread_type = 1, "NONE"
-    # Nobody sees in a poster that the edges of blocks were not smoothed.
+    # A poster is too small to show that the edges of blocks were not smoothed.
     video.codec_context.options = {"max_pixels": str(PIXELS_MOST), "skip_loop_filter": "all"}
     best, best_contrast = None, -1.0
     for index, frame in enumerate(_frames(container, video)):
@@ -385,173 +352,6 @@ def _matrix(frame: "av.VideoFrame") -> Matrix:
         return 1, 0, 0, 1
     right_x, right_y, _, down_x, down_y, *_ = struct.unpack("=9i", bytes(sides[Type.DISPLAYMATRIX]))
     return right_x, right_y, down_x, down_y
-
-
-TURNS: Mapping[Matrix, int | None] = {
-    (1, 0, 0, 1): None,
-    (-1, 0, 0, 1): 0,
-    (1, 0, 0, -1): 1,
-    (0, -1, 1, 0): 2,
-    (-1, 0, 0, -1): 3,
-    (0, 1, -1, 0): 4,
-    (0, 1, 1, 0): 5,
-    (0, -1, -1, 0): 6,
-}
-"""Pillow's numbers of what has to be done to a picture: FLIP_LEFT_RIGHT, FLIP_TOP_BOTTOM, ROTATE_90, and so on."""
-ACROSS = (2, 4, 5, 6)
-"""Those of them that exchange width and height."""
-
-
-def _turn(matrix: Matrix) -> int | None:
-    """How a picture has to be turned, in quarters of a circle: players turn by no other angle."""
-    right_x, right_y, down_x, down_y = matrix
-    if abs(right_x) + abs(down_y) >= abs(right_y) + abs(down_x):
-        right_y = down_x = 0
-    else:
-        right_x = down_y = 0
-    signs = tuple((number > 0) - (number < 0) for number in (right_x, right_y, down_x, down_y))
-    return TURNS.get(signs)  # type: ignore[arg-type]
-
-
-def _is_across(path: Path, kind: Kind) -> bool:
-    """Whether a movie's first video is shown turned by a quarter, as its header says."""
-    if kind not in BOXED:
-        return False
-    with path.open("rb") as file, suppress(Odd):
-        source = Source(file, STEPS_MOST)
-        moov = next((box for box in boxes(source, 0, source.size) if box.name == b"moov"), None)
-        for track in boxes(source, moov.body, moov.end) if moov else ():
-            handler = first_of(source, track, b"mdia", b"hdlr") if track.name == b"trak" else None
-            if handler is None or source.read(handler.body + 8, handler.body + 12) != b"vide":
-                continue
-            header = first_of(source, track, b"tkhd")
-            if header is None:
-                return False
-            at = header.body + (52 if source.read(header.body, header.body + 1) == b"\1" else 40)
-            right_x, right_y, _, down_x, down_y = struct.unpack(">5i", source.read(at, at + 20))
-            return _turn((right_x, right_y, down_x, down_y)) in ACROSS
-    return False
-
-
-def _is_cut_short(path: Path, kind: Kind) -> bool:
-    """Whether a file says of itself that it is longer than it is: without this, half of a video would pass for a short one."""
-    with path.open("rb") as file:
-        source = Source(file, STEPS_MOST)
-        try:
-            if kind in BOXED:
-                return _boxes_are_cut_short(source)
-            if kind in (AVI, WAV):
-                stated = int.from_bytes(source.read(4, 8), "little")
-                # Programs that do not know the size write one of these.
-                return stated not in (0, 0xFFFFFFFF) and source.read(0, 4) == b"RIFF" and 8 + stated > source.size
-            if kind in (WEBM, MATROSKA):
-                return _segment_end(source) > source.size
-        except Odd:  # of too many parts, or without a whole header
-            return False
-    return False
-
-
-def _boxes_are_cut_short(source: Source) -> bool:
-    """Whether a box reaches past the end of its file. What follows the last one may be none: players do not mind."""
-    at = 0
-    while at + 16 <= source.size:
-        source.step()
-        header = source.read(at, at + 16)
-        size = int.from_bytes(header[:4])
-        if size == 1:
-            size = int.from_bytes(header[8:])
-        if header[4:8] not in TOP_BOXES or size < 8:
-            return False
-        at += size
-    return at > source.size
-
-
-def _segment_end(source: Source) -> int:
-    """Where the one segment of a Matroska file ends, RFC 8794; 0 if it does not say."""
-    head = source.read(0, min(source.size, 4096))
-    length, at = ebml_size(head, 4)
-    at += length
-    if head[at : at + 4] != b"\x18\x53\x80\x67":
-        return 0
-    size, body = ebml_size(head, at + 4)
-    unknown = (1 << 7 * (body - at - 4)) - 1
-    return 0 if size == unknown else body + size
-
-
-def _check_index(path: Path, kind: Kind) -> None:
-    """Raises `Unreadable` if a file's index, which can be tiny, states more than is worth reading.
-
-    FFmpeg makes an entry for each sample that is stated. In a file that is not as its format has it, it stops by itself.
-    """
-    if kind not in BOXED:
-        return
-    with path.open("rb") as file, suppress(Odd):
-        source = Source(file, INDEX_STEPS_MOST)
-        index = _Index(source)
-        for box in boxes(source, 0, source.size):
-            if box.name == b"moov":
-                for child in boxes(source, box.body, box.end):
-                    if child.name == b"trak":
-                        index.add_track(child)
-            elif box.name == b"moof":
-                for child in boxes(source, box.body, box.end):
-                    if child.name == b"traf":
-                        index.add_fragment(child)
-
-
-class _Index:
-    """Counts what the tables of a movie state. Each of its methods raises `Unreadable` where it is too much."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._tracks = self._edits = 0
-        self._samples: dict[bytes, int] = defaultdict(int)
-
-    def add_track(self, track: Box) -> None:
-        self._tracks += 1
-        if self._tracks > STREAMS_MOST:
-            raise Unreadable("too many streams")
-        edits = first_of(self._source, track, b"edts", b"elst")
-        self._edits += 0 if edits is None else self._number(edits, 4)
-        if self._edits > EDITS_MOST:
-            raise Unreadable("too many edits")
-        tables = first_of(self._source, track, b"mdia", b"minf", b"stbl")
-        if tables is None:
-            return
-        found = {box.name: box for box in boxes(self._source, tables.body, tables.end)}
-        times = found.get(b"stts")
-        if times is not None and self._number(times, 4) == 1 and self._number(times, 12) == 1:
-            return  # plain sound: FFmpeg makes an entry for each chunk, and the file has a place for that
-        for name in (b"stsz", b"stz2"):
-            if name in found:
-                self._count(name, self._number(found[name], 8))
-        for name in (b"stts", b"ctts"):
-            if name in found:
-                self._count(name, self._sum(found[name]))
-
-    def add_fragment(self, fragment: Box) -> None:
-        for box in boxes(self._source, fragment.body, fragment.end):
-            if box.name == b"trun":
-                self._count(b"trun", self._number(box, 4))
-
-    def _count(self, table: bytes, samples: int) -> None:
-        self._samples[table] += samples
-        if self._samples[table] > SAMPLES_MOST:
-            raise Unreadable("too many samples")
-
-    def _number(self, table: Box, at: int) -> int:
-        start = table.body + at
-        return int.from_bytes(self._source.read(start, start + 4)) if start + 4 <= table.end else 0
-
-    def _sum(self, table: Box) -> int:
-        """Of the first numbers of its pairs."""
-        count = min(self._number(table, 4), (table.end - table.body - 8) // 8)
-        if count > SAMPLES_MOST:
-            return count
-        numbers = array("I", self._source.read(table.body + 8, table.body + 8 + count * 8))
-        if sys.byteorder == "little":
-            numbers.byteswap()
-        return sum(numbers[::2])
 
 
 def _check_disk(path: Path, error: OSError) -> None:

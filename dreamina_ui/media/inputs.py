@@ -3,10 +3,10 @@
 A value names such a file (`cards/media/file_names.py`); rows, links and records never hold more. With a public address of the
 app it is sent as an address where the service can fetch it, and else as a data URI.
 
-A file's name in the folder is a keyed digest of its bytes: the same bytes are one file, and nobody can tell from a copy whether
-it is here. Who has uploaded it is a mark beside it, an empty file, which all replicas see; who has a job that names it has it,
-too. Another mark is of the address that it came from: cookies cost nothing, so an address has its share, too. What no job names
-is removed a week after its last use.
+A file's name in the folder is a keyed digest of its bytes: the same bytes are one file, and whoever has a copy cannot tell
+whether it is here. An empty file beside it, which all replicas see, marks each visitor who has uploaded it; a visitor with a job
+that names it has it, too. Another mark names the address that it came from, since a limit by visitor alone ends with a new
+cookie. A file that no job names is removed a week after its last use.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class InputLimits:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A file that was uploaded: what stands for it in a field, and what was done to it, of `pictures.NOTES`."""
+    """A file that was uploaded: its name for a field, and what was changed in it, of `pictures.NOTES`."""
 
     named: NamedFile
     kind: Kind
@@ -263,7 +263,7 @@ class InputFiles:
         return await asyncio.to_thread(self._sendable, payload, named)
 
     async def tidy(self, in_jobs: Collection[str]) -> int:
-        """Remove the files that nobody has used for a week and no job names; `in_jobs` are digests. Returns their count."""
+        """Remove the files that were not used for a week and that no job names; `in_jobs` are digests. Returns their count."""
         return await asyncio.to_thread(self._tidy, {self._name(digest) for digest in in_jobs})
 
     def public_path(self, name: str) -> Path | None:

@@ -163,7 +163,7 @@ PAGE_TAGS = (
 def kind_of(beginning: bytes) -> Kind:
     """The kind of a file by its first `HEAD_BYTES` bytes, or by all of them if it has fewer: `FILE` if it is none of the others.
 
-    What is told is what a file claims to be; whether it can be read as such is for `media.examine` to say.
+    The kind is what a file claims to be; whether it can be read as such is for `media.examine` to say.
     """
     for signature, kind in SIGNATURES:
         if beginning.startswith(signature):

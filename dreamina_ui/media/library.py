@@ -1,6 +1,6 @@
-"""Saved outputs on the disk: fetched whole, told by their bytes, and only then given their name.
+"""Saved outputs on the disk: fetched whole, their kind found by their bytes, and only then given their name.
 
-A file lies in the library under its job's share id, 128 random bits, so that nobody can guess its path. A file with its final
+A file lies in the library under its job's share id, 128 random bits, so that its path cannot be guessed. A file with its final
 name is complete: everything is written under a temporary name, flushed to the disk, and renamed. The job's record goes into
 the file, or lies beside it where the kind of file takes none.
 """

@@ -1,7 +1,7 @@
 """Reads files of others in processes with limits: outputs, which were paid for, and files that visitors drop.
 
-Neither waits for the other: they have processes of their own, and so have the threads that wait for them. Posters, which
-nobody waits for, are made in processes of low priority.
+Neither waits for the other: they have processes of their own, and so have the threads that wait for them. Posters
+are made in processes of low priority.
 """
 
 import asyncio

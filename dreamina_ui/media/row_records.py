@@ -1,4 +1,4 @@
-"""Rows on the disk: a file of one sealed line for each, from which they are made again when the database is lost."""
+"""What a lost database is made again from, besides the saved files: rows as sealed lines, and which visitor has become which."""
 
 import os
 import re
@@ -10,14 +10,17 @@ from typing import Any
 
 from dreamina_ui.media.record import Records
 
-__all__ = ["RowRecords"]
+__all__ = ["Moves", "RowRecords"]
 
 SIZE_MOST = 2**20
 _NAME = re.compile(r"([0-9a-f]{32})\.sealed")
 
 
 class RowRecords:
-    """A folder with rows of one `kind`. All replicas write to it; every method blocks and raises OSError."""
+    """A folder with rows of one `kind`, a file of one sealed line for each.
+
+    All replicas write to it; every method blocks and raises OSError.
+    """
 
     def __init__(self, folder: Path, kind: str, records: Records) -> None:
         self._folder = folder
@@ -56,3 +59,39 @@ class RowRecords:
                 values = self._records.opened_text(self._kind, path.read_text(encoding="ascii", errors="replace"))
                 if values is not None:
                     yield row_id, values
+
+
+class Moves:
+    """Which visitor has become which, in a file of sealed lines, since saved files name the one who made them.
+
+    All replicas add to it.
+    """
+
+    def __init__(self, path: Path, records: Records) -> None:
+        self._path = path
+        self._records = records
+
+    def add(self, former: str, visitor_id: str) -> None:
+        """Note that a visitor has become another one; blocks. Raises OSError."""
+        if self.latest().get(former) == visitor_id:
+            return
+        with self._path.open("a", encoding="ascii") as file:
+            file.write(f"{self._records.move(former, visitor_id)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def latest(self) -> Mapping[str, str]:
+        """By former visitors, which one each has become in the end; blocks. Raises OSError."""
+        if not self._path.exists():
+            return {}
+        lines = self._path.read_text(encoding="ascii", errors="replace").splitlines()
+        moves = dict(move for line in lines if (move := self._records.opened_move(line)))
+        return {former: _end_of(former, moves) for former in moves}
+
+
+def _end_of(visitor_id: str, moves: Mapping[str, str]) -> str:
+    seen = set()
+    while visitor_id in moves and visitor_id not in seen:
+        seen.add(visitor_id)
+        visitor_id = moves[visitor_id]
+    return visitor_id

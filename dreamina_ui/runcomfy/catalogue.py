@@ -13,7 +13,7 @@ from dreamina_ui.config.network import DIRECT, Network
 from dreamina_ui.errors import CardError, ServiceError
 from dreamina_ui.runcomfy.client import RunComfy
 
-__all__ = ["Catalogue", "card_from", "cards_of", "file_name", "write_card"]
+__all__ = ["Catalogue", "card_from", "cards_of", "cards_read", "file_name", "write_card"]
 
 PATIENCE_S = 15.0
 """A start waits no longer for the service to tell of its models."""
@@ -93,11 +93,23 @@ def cards_of(models: Sequence[Path | str], *, bundled: Path, kept: Path, catalog
     former start, or the one in the folder `bundled`. What only a bundled card knows of its model, such as the frames per second,
     is taken from there. Raises `CardError`.
     """
-    known = {card.model_id: card for card in map(load_card, sorted(bundled.glob("*.json")))}
+    known = _bundled(bundled)
     ids = [model for model in models if isinstance(model, str)]
     live = asyncio.run(catalogue.read(ids)) if catalogue and ids else {}
     _keep(live, kept)
     return [load_card(model) if isinstance(model, Path) else _card(model, live, kept, known) for model in models]
+
+
+def cards_read(live: Mapping[str, Card], *, bundled: Path, kept: Path) -> list[Card]:
+    """As `cards_of`, for cards that were read while the studio runs; they are kept for the next start. Blocks."""
+    known = _bundled(bundled)
+    cards = [_card(model_id, live, kept, known) for model_id in live]
+    _keep(live, kept)
+    return cards
+
+
+def _bundled(folder: Path) -> dict[str, Card]:
+    return {card.model_id: card for card in map(load_card, sorted(folder.glob("*.json")))}
 
 
 def _keep(cards: Mapping[str, Card], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What went wrong with a call: the exception a reply stands for, and the cause of a call without a reply. Pure."""
+"""What went wrong with a call: the exception for a reply, and the cause of a call without a reply. Pure."""
 
 import errno
 import socket
@@ -59,7 +59,7 @@ NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno
 
 
 def fault_in(reply: Reply, about: About) -> ServiceError | None:
-    """The exception a reply stands for, None for none: by its error code first, then by the HTTP status."""
+    """The exception for a reply, by its error code first, then by the HTTP status; None if it is no error."""
     if about in ("status", "result") and (reply.is_not_ready or reply.tells_of_a_failed_request):
         return None
     kind, error_code = _kind_by_code(reply, about)

@@ -1,8 +1,8 @@
 """RunComfy's replies as typed values. Pure: nothing here sends, waits or logs.
 
-The service's JSON ends in this file and in those it reads words, texts and outputs with. Names and words are those of
-RunComfy's documentation, of its public clients, and of services like it. Parse leniently, state strictly: a word nobody
-knows is "still running", and what cannot be read is never a failure.
+Only this module, and those for words, texts and outputs, know the service's JSON. Names and words are those of
+RunComfy's documentation, of its public clients, and of similar services. An unknown word means "still running",
+and a reply that cannot be read is never a failure.
 """
 
 import re
@@ -67,7 +67,7 @@ class Submitted:
 
 
 class Cancellation(StrEnum):
-    """What came of asking to cancel. ASKED: heard, but nothing promised; only the status will tell."""
+    """The answer to a cancel. ASKED: the service took the request and did not say whether it cancels; the status will tell."""
 
     CANCELLED = "cancelled"
     NOT_CANCELLABLE = "not_cancellable"
@@ -76,9 +76,9 @@ class Cancellation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`word` is the service's own. `queue_position` stands there only in the queue, and not always.
+    """`word` is the service's own. `queue_position` is given only in the queue, and not always.
 
-    `error` is the reason beside a word that says failed; `is_known` is False for a word nobody knows.
+    `error` is the reason given with a word for failure; `is_known` is False for an unknown word.
     """
 
     phase: Phase
@@ -94,7 +94,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`outputs` are addresses nobody has judged safe yet, on SUCCEEDED and of a part on FAILED; there may be none.
+    """`outputs` are addresses that are not checked yet: of SUCCEEDED, and of a part of FAILED; there may be none.
 
     `error` is the reason of a failure; `cost_usd` None is not told; `word` is the service's own. `came` is what the
     output said where no address was found in it, as one line for a person.
@@ -260,7 +260,7 @@ def _outputs_in(reply: Reply, *, failed: bool) -> tuple[str, ...]:
 
 
 def _output_in(reply: Reply) -> object:
-    """What stands for the output: the innermost `output`, or a body that is no object."""
+    """The output: the innermost `output`, or the whole body if it is no object."""
     if not reply.levels:
         return reply.body
     held = [value for value in reply.values("output", "outputs") if value not in (None, "", [], {})]

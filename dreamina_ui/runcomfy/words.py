@@ -1,7 +1,7 @@
 """The words for the state of a request: what each means. Pure.
 
-RunComfy documents four words for the status and five for the result; its clients and sister services use many more, in
-several spellings. A word nobody knows means "still running", never success and never failure.
+RunComfy documents four words for the status and five for the result; its clients and similar services use many more, in
+several spellings. An unknown word means "still running", never success and never failure.
 """
 
 import re
@@ -92,7 +92,7 @@ def folded(word: str) -> str:
 
 
 def outcome_of(word: str) -> Outcome | None:
-    """What a word of the service's says; None where nobody knows it."""
+    """What a word of the service means; None if it is unknown."""
     parts = folded(word).split("_")
     whole = parts
     while parts:

@@ -20,6 +20,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.settings import Settings
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import change_rows, jobs
+from dreamina_ui.storage.webhook_events import LimitNotice, Outbox
 
 __all__ = [
     "DAY_S",
@@ -28,21 +29,18 @@ __all__ = [
     "BudgetUse",
     "Left",
     "Limits",
-    "NearLimit",
     "admit",
+    "change_and_settle",
     "cost_nothing",
     "midnight",
     "month_start",
-    "near_limits",
     "reserve",
     "settle",
 ]
 
 DAY_S = 86_400
 TOLD_AT = (80, 100)
-"""Percent of the day's budget: that so much is used up is told once."""
-NEAR = 0.8
-"""The share of a limit from which on it is nearly reached."""
+"""Percent of a day's limit: that so much is used up is told once."""
 
 uses = sa.table(
     "allowance_uses",
@@ -57,7 +55,7 @@ uses = sa.table(
     sa.column("booked_usd", sa.Double),
     sa.column("cost_usd", sa.Double),
 )
-notices = sa.table("budget_notices", sa.column("backend", sa.Text), sa.column("day", sa.Double))
+notices = sa.table("limit_notices", sa.column("backend", sa.Text), sa.column("day", sa.Double))
 blocks = sa.table("blocks", sa.column("visitor_id", sa.Text), sa.column("reason", sa.Text), sa.column("at", sa.Double))
 
 
@@ -88,17 +86,6 @@ class Left:
 
     per_visitor: int | None
     in_all: int | None
-    renews_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearLimit:
-    """A limit that a click has nearly used up. `name` is its setting's; times are seconds since the epoch."""
-
-    name: str
-    used: float
-    limit: float
-    at: float
     renews_at: float
 
 
@@ -176,23 +163,6 @@ def reserve(connection: sa.Connection, made: Sequence[Job], booked: Mapping[str,
         connection.execute(sa.insert(uses), reserved)
 
 
-def near_limits(connection: sa.Connection, made: Sequence[Job], limits: Limits) -> list[NearLimit]:
-    """The limits of all visitors together that are nearly or wholly used up, in the transaction that has reserved the jobs."""
-    at, backend = made[0].created_at, made[0].backend
-    today = midnight(at)
-    used: dict[str, tuple[float, float]] = {}
-    if limits.daily:
-        used["DREAMINA_DAILY_LIMIT"] = (_used(connection, backend, today), limits.daily)
-    if limits.daily_budget_usd and charges(backend):
-        spent_usd = round(_spent(connection, backend, today).spent_usd, 2)
-        used["DREAMINA_DAILY_BUDGET_USD"] = (spent_usd, limits.daily_budget_usd)
-    return [
-        NearLimit(name=name, used=count, limit=limit, at=at, renews_at=today + DAY_S)
-        for name, (count, limit) in used.items()
-        if count >= NEAR * limit
-    ]
-
-
 def settle(connection: sa.Connection, changed: Sequence[Job]) -> None:
     """Give back the uses of the jobs that cost nothing, and note what the others have cost, in the transaction that changes them.
     Idempotent."""
@@ -205,15 +175,38 @@ def settle(connection: sa.Connection, changed: Sequence[Job]) -> None:
             connection.execute(_COST if job.request_id is None else _COST_OF_REQUEST, values)
 
 
+def change_and_settle(
+    connection: sa.Connection, outbox: Outbox, condition: sa.ColumnElement[bool], change: Callable[[Job], Job]
+) -> list[Job]:
+    """Apply `change` to the unfinished jobs that meet a condition. Returns the changed jobs.
+
+    Of those that have ended, the uses that cost nothing are given back, and the messages are written.
+    """
+    changed = change_rows(connection, sa.and_(condition, jobs.c.finished_at.is_(None)), change)
+    settle(connection, changed)
+    outbox.note_ends(connection, [job for job in changed if job.ended])
+    return changed
+
+
 class Allowances:
-    """Today's uses of one backend, and the blocked visitors. `now` returns seconds since the epoch."""
+    """Today's uses of one backend, and the blocked visitors.
+
+    `outbox` gets the messages about limits, and about jobs that a block ends. `now` returns seconds since the epoch.
+    """
 
     def __init__(
-        self, database: Database, limits: Limits, backend: str, *, now: Callable[[], float] = time.time
+        self,
+        database: Database,
+        limits: Limits,
+        backend: str,
+        *,
+        outbox: Outbox | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._limits = limits
         self._backend = backend
+        self._outbox = outbox or Outbox(database)
         self._now = now
 
     async def left(self, visitor_id: str) -> Left:
@@ -247,19 +240,40 @@ class Allowances:
         today = midnight(self._now())
         return await self._database.read(lambda connection: _spent(connection, self._backend, today))
 
-    async def newly_used_up(self) -> list[int]:
-        """The percentages of today's budget, of `TOLD_AT`, that are used up and were not returned before, to any replica."""
-        budget, today = self._limits.daily_budget_usd, midnight(self._now())
-        if budget is None or not charges(self._backend):
-            return []
-        spent_usd = (await self.budget_use()).spent_usd
-        reached = [percent for percent in TOLD_AT if spent_usd > 0 and spent_usd >= round(budget * percent / 100, 6)]
+    async def newly_used_up(self) -> list[LimitNotice]:
+        """The parts of today's limits, of `TOLD_AT`, that are used up and were not returned before, to any replica; written
+        into the outbox, too."""
+        now = self._now()
+        today = midnight(now)
+        used = await self._database.read(lambda connection: self._used_of_limits(connection, today))
+        reached = [
+            LimitNotice(name=name, percent=percent, used=round(count, 2), limit=limit, at=now, renews_at=today + DAY_S)
+            for name, count, limit in used
+            for percent in TOLD_AT
+            if count > 0 and count >= round(limit * percent / 100, 6)
+        ]
 
-        def note(connection: sa.Connection) -> list[int]:
-            day = {"backend": self._backend, "day": today, "budget_usd": budget}
-            return [percent for percent in reached if connection.execute(_TOLD, {**day, "percent": percent}).rowcount]
+        def note(connection: sa.Connection) -> list[LimitNotice]:
+            day = {"backend": self._backend, "day": today}
+            new = []
+            for notice in reached:
+                values = {**day, "name": notice.name, "limit": notice.limit, "percent": notice.percent}
+                if connection.execute(_TOLD, values).rowcount:
+                    self._outbox.note_limit(connection, notice)
+                    new.append(notice)
+            return new
 
         return await self._database.run(note) if reached else []
+
+    def _used_of_limits(self, connection: sa.Connection, today: float) -> list[tuple[str, float, float]]:
+        """The limits of all visitors together: the setting's name, what is used, and the limit."""
+        daily, budget = self._limits.daily, self._limits.daily_budget_usd
+        used: list[tuple[str, float, float]] = []
+        if daily is not None:
+            used.append(("DREAMINA_DAILY_LIMIT", _used(connection, self._backend, today), daily))
+        if budget is not None and charges(self._backend):
+            used.append(("DREAMINA_DAILY_BUDGET_USD", _spent(connection, self._backend, today).spent_usd, budget))
+        return used
 
     async def block(self, visitor_id: str, reason: str = "") -> int:
         """Refuse a visitor's clicks from now on, and cancel the jobs that are not sent yet. Returns their count.
@@ -273,9 +287,13 @@ class Allowances:
             connection.execute(sa.delete(blocks).where(blocks.c.visitor_id == visitor_id))
             connection.execute(sa.insert(blocks).values(visitor_id=visitor_id, reason=reason, at=now))
 
+        def cancel(connection: sa.Connection) -> int:
+            waiting = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.state == State.WAITING)
+            return len(change_and_settle(connection, self._outbox, waiting, lambda job: job.cancel(now)))
+
         # Two transactions: a claim locks rows while it waits for `serialise`; in one transaction this would deadlock.
         await self._database.run(refuse)
-        return await self._database.run(lambda connection: _cancel_waiting(connection, visitor_id, now))
+        return await self._database.run(cancel)
 
     async def unblock(self, visitor_id: str) -> bool:
         """Unblock a visitor. Returns whether the visitor was blocked."""
@@ -332,7 +350,7 @@ _COST_OF_REQUEST = (
     .values(cost_usd=sa.bindparam("usd", type_=sa.Double))
 )
 _TOLD = sa.text(
-    "INSERT INTO budget_notices (backend, day, budget_usd, percent) VALUES (:backend, :day, :budget_usd, :percent) "
+    "INSERT INTO limit_notices (backend, day, name, of_limit, percent) VALUES (:backend, :day, :name, :limit, :percent) "
     "ON CONFLICT DO NOTHING"
 )
 _BLOCK_OF = sa.select(blocks.c.visitor_id).where(blocks.c.visitor_id == sa.bindparam("of_visitor"))
@@ -373,10 +391,3 @@ def _of_day(backend: str, today: float) -> tuple[sa.ColumnElement[bool], ...]:
 def _used(connection: sa.Connection, backend: str, today: float, *conditions: sa.ColumnElement[bool]) -> int:
     used = sa.select(sa.func.count()).select_from(uses).where(*_of_day(backend, today), *conditions)
     return connection.scalar(used) or 0
-
-
-def _cancel_waiting(connection: sa.Connection, visitor_id: str, now: float) -> int:
-    waiting = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.state == State.WAITING)
-    changed = change_rows(connection, waiting, lambda job: job.cancel(now))
-    settle(connection, changed)
-    return len(changed)

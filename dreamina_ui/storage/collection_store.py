@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from dreamina_ui.errors import CollectionFull, CollectionNotFound, InvalidInput, JobNotFound, Quoted, TooManyCollections
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_queries import collected_jobs
 from dreamina_ui.storage.job_rows import AT_ONCE, collected, collections, job_of, jobs
 
 __all__ = ["COLLECTED_MOST", "COLLECTIONS_MOST", "Collection", "CollectionStore"]
@@ -262,8 +261,12 @@ def _found(connection: sa.Connection, visitor_id: str, collection_id: str, *, lo
 
 
 def _jobs(connection: sa.Connection, collection_id: str) -> list[Job]:
-    query = collected_jobs(collections.c.collection_id == collection_id)
-    return [job_of(row) for row in connection.execute(query)]
+    owner = sa.and_(
+        collections.c.collection_id == collected.c.collection_id, collections.c.visitor_id == jobs.c.visitor_id
+    )
+    query = sa.select(jobs).join_from(jobs, collected, _IN_IT).join(collections, owner)
+    in_it = query.where(collections.c.collection_id == collection_id)
+    return [job_of(row) for row in connection.execute(in_it.order_by(collected.c.place, collected.c.share_id))]
 
 
 def _share_ids(

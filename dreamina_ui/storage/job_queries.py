@@ -9,11 +9,10 @@ import sqlalchemy as sa
 
 from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.jobs import TERMINAL, Job, State
-from dreamina_ui.storage.allowances import blocks, settle, uses
+from dreamina_ui.storage.allowances import blocks, change_and_settle, uses
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import (
     AT_ONCE,
-    change_rows,
     collected,
     collections,
     job_of,
@@ -22,19 +21,9 @@ from dreamina_ui.storage.job_rows import (
     remove_rows,
     shelf,
 )
-from dreamina_ui.storage.webhook_events import move_addresses
+from dreamina_ui.storage.webhook_events import Outbox, move_addresses
 
-__all__ = [
-    "RUNNING",
-    "JobQueries",
-    "Latest",
-    "Overview",
-    "Search",
-    "Spending",
-    "Taken",
-    "collected_jobs",
-    "counted_most",
-]
+__all__ = ["RUNNING", "JobQueries", "Latest", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
 THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
@@ -130,10 +119,11 @@ _IS_SHOWN = sa.select(jobs.c.job_id).where(jobs.c.share_id == sa.bindparam("shar
 
 
 class JobQueries:
-    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored."""
+    """Reads and deletes the jobs of one visitor; other visitors' job ids are ignored. `outbox` is told what ends here."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox | None = None) -> None:
         self._database = database
+        self._outbox = outbox or Outbox(database)
 
     async def page(
         self, visitor_id: str, search: Search | None = None, *, limit: int = 24, offset: int = 0
@@ -164,11 +154,6 @@ class JobQueries:
     async def shared(self, share_ids: Sequence[str]) -> list[Job]:
         """The jobs of share ids that exist and are not in the bin, of any visitor, in no order."""
         query = sa.select(jobs).where(jobs.c.share_id.in_(share_ids), jobs.c.deleted_at.is_(None))
-        return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
-
-    async def linked(self, link_id: str) -> list[Job]:
-        """The finished jobs of the collection that has this link, in its order; none where no collection has it."""
-        query = collected_jobs(sa.and_(collections.c.link_id == link_id, jobs.c.state == State.SUCCEEDED))
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
 
     async def named(self, ids: Sequence[str]) -> list[Job]:
@@ -282,10 +267,8 @@ class JobQueries:
             connection.execute(sa.update(uses).where(uses.c.visitor_id == former).values(visitor_id=visitor_id))
 
         def move(connection: sa.Connection) -> None:
-            settle(
-                connection,
-                change_rows(connection, sa.and_(own, jobs.c.state == State.WAITING), lambda job: job.cancel(now)),
-            )
+            waiting = sa.and_(own, jobs.c.state == State.WAITING)
+            change_and_settle(connection, self._outbox, waiting, lambda job: job.cancel(now))
             move_rows(connection, former, visitor_id)
             move_addresses(connection, former, visitor_id)
 
@@ -407,16 +390,6 @@ class Overview:
 
     async def _jobs(self, query: sa.Select[Any]) -> list[Job]:
         return await self._database.read(lambda connection: [job_of(row) for row in connection.execute(query)])
-
-
-def collected_jobs(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """The jobs outside the bin of the collections that meet a condition, in their order."""
-    in_it = sa.and_(collected.c.share_id == jobs.c.share_id, jobs.c.deleted_at.is_(None))
-    owner = sa.and_(
-        collections.c.collection_id == collected.c.collection_id, collections.c.visitor_id == jobs.c.visitor_id
-    )
-    query = sa.select(jobs).join_from(jobs, collected, in_it).join(collections, owner).where(condition)
-    return query.order_by(collected.c.place, collected.c.share_id)
 
 
 def counted_most(reach: int) -> int:

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from dreamina_ui.errors import AlreadyUsed, IllegalMove, JobNotFound, LeaseLost, RequestTaken
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.allowances import Limits, admit, near_limits, reserve, settle
+from dreamina_ui.storage.allowances import Limits, admit, change_and_settle, reserve, settle
 from dreamina_ui.storage.database import Database
-from dreamina_ui.storage.job_rows import change_rows, is_used, job_of, jobs, own_keys, values_of, write_row
+from dreamina_ui.storage.job_rows import is_used, job_of, jobs, own_keys, values_of, write_row
 from dreamina_ui.storage.webhook_events import BatchAddress, Outbox
 
 __all__ = ["JobStore", "can_be_an_id"]
@@ -204,8 +204,6 @@ class JobStore:
         reserve(connection, [job for job in made if job.request_id is None], booked)
         if webhook and first.batch_id is not None:
             self._outbox.note_address(connection, first, webhook)
-        if limits and not first.own_key:
-            self._outbox.note_limits(connection, lambda: near_limits(connection, made, limits))
         return list(made)
 
     def _change(
@@ -230,15 +228,7 @@ class JobStore:
         self, visitor_id: str, batch_id: str, condition: sa.ColumnElement[bool], change: Callable[[Job], Job]
     ) -> list[Job]:
         those = sa.and_(jobs.c.visitor_id == visitor_id, jobs.c.batch_id == batch_id, condition)
-
-        def work(connection: sa.Connection) -> list[Job]:
-            changed = change_rows(connection, those, change)
-            settle(connection, changed)
-            # `change` leaves those alone that had ended before.
-            self._outbox.note_ends(connection, [job for job in changed if job.ended])
-            return changed
-
-        return await self._database.run(work)
+        return await self._database.run(lambda connection: change_and_settle(connection, self._outbox, those, change))
 
     async def _one(self, job_id: str, query: sa.Select[Any]) -> Job:
         if not can_be_an_id(job_id):

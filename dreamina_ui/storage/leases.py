@@ -1,6 +1,6 @@
 """Leases: which replica owns which unfinished job, for some seconds, renewed while the replica runs.
 
-Any number of replicas share one database, whose clock the leases use. A replica that dies stops renewing, and another one
+Any number of replicas share one database, whose clock the leases use. A replica that crashes stops renewing, and another one
 claims its jobs. Each claim raises the job's generation, so that a late write of the earlier owner is refused
 (`JobStore.change`).
 """
@@ -25,7 +25,7 @@ __all__ = ["CLAIMED_AT_ONCE", "LEASE_S", "RENEWED_EVERY_S", "Keyed", "Leases"]
 
 LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0
-"""A dead owner's job is claimed within 15 + 4 seconds; a live owner may miss two renewals."""
+"""A crashed owner's job is claimed within 15 + 4 seconds; a running owner may miss two renewals."""
 CLAIMED_AT_ONCE = 500
 
 

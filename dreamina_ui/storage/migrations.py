@@ -285,6 +285,16 @@ MIGRATIONS: Sequence[Migration] = (
             "CREATE INDEX shelf_by_visitor ON shelf (visitor_id)",
         ),
     ),
+    Migration(
+        # Which parts of which day's limits were told to be used up: of the budget as before, and of the count of videos.
+        "0019_limit_notices",
+        (
+            "CREATE TABLE limit_notices (backend TEXT NOT NULL, day DOUBLE PRECISION NOT NULL, name TEXT NOT NULL, "
+            "of_limit DOUBLE PRECISION NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (backend, day, name, of_limit, percent))",
+            "INSERT INTO limit_notices SELECT backend, day, 'DREAMINA_DAILY_BUDGET_USD', budget_usd, percent FROM budget_notices",
+            "DROP TABLE budget_notices",
+        ),
+    ),
 )
 
 _applied = sa.table("schema_migrations", sa.column("name", sa.Text), sa.column("applied_at", sa.Double))

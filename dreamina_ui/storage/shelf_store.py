@@ -70,7 +70,7 @@ class ShelfStore:
 
         def work(connection: sa.Connection) -> list[Kept]:
             self._database.serialise(connection)
-            # Nobody can ask for these any more.
+            # These can no longer be put back.
             old = sa.and_(shelf.c.visitor_id == visitor_id, shelf.c.deleted_at < made[0].created_at - UNDO_S)
             connection.execute(sa.delete(shelf).where(old))
             taken = _names(connection, visitor_id)

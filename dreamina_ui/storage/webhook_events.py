@@ -7,18 +7,17 @@ of its own until the batch's jobs are gone.
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.allowances import NearLimit
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs
 
-__all__ = ["EVENTS_MOST", "BatchAddress", "Outbox", "WebhookEvent", "WebhookEvents", "move_addresses"]
+__all__ = ["EVENTS_MOST", "BatchAddress", "LimitNotice", "Outbox", "WebhookEvent", "WebhookEvents", "move_addresses"]
 
 EVENTS_MOST = 100
 """Messages of one visitor's batches in an hour; what comes beyond is not written."""
@@ -64,6 +63,18 @@ class BatchAddress:
     host: str
     language: str
     signer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitNotice:
+    """So many percent of a day's limit are used up. `name` is its setting's; times are seconds since the epoch."""
+
+    name: str
+    percent: int
+    used: float
+    limit: float
+    at: float
+    renews_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +134,17 @@ class Outbox:
                 next(job for job in ended if (job.visitor_id, job.batch_id) == (visitor_id, batch_id)),
             )
 
-    def note_limits(self, connection: sa.Connection, near: Callable[[], Sequence[NearLimit]]) -> None:
-        """Write the messages about limits that are nearly reached; each once a day. `near` is only asked if there is an owner."""
-        for limit in near() if self._for_owner else ():
-            event = WebhookEvent(
-                event_id=f"limit-{limit.name}-{limit.renews_at:.0f}".lower(),
-                event="limit.near",
-                at=limit.at,
-                facts={"name": limit.name, "used": limit.used, "limit": limit.limit, "renews_at": limit.renews_at},
-            )
-            _insert(connection, event)
+    def note_limit(self, connection: sa.Connection, notice: LimitNotice) -> None:
+        """Write the message about a limit that is nearly, or wholly, used up."""
+        if not self._for_owner:
+            return
+        event = WebhookEvent(
+            event_id=secrets.token_hex(16),
+            event="limit.near" if notice.percent < 100 else "limit.reached",
+            at=notice.at,
+            facts={"name": notice.name, "used": notice.used, "limit": notice.limit, "renews_at": notice.renews_at},
+        )
+        _insert(connection, event)
 
     def _note_end_of_batch(self, connection: sa.Connection, job: Job) -> None:
         if not self._for_owner and self._address_of(connection, job) is None:
@@ -287,11 +299,9 @@ _ADDRESS = sa.select(addresses.c.url, addresses.c.host, addresses.c.language, ad
 
 
 def _insert(connection: sa.Connection, event: WebhookEvent) -> None:
-    known = sa.select(events.c.event_id).where(events.c.event_id == event.event_id)
-    if connection.execute(known).first() is None:
-        values = {column.name: getattr(event, column.name) for column in events.c if column.name != "lease_until"}
-        values |= {"facts": json.dumps(dict(event.facts)), "next_at": event.at}
-        connection.execute(sa.insert(events).values(values))
+    values = {column.name: getattr(event, column.name) for column in events.c if column.name != "lease_until"}
+    values |= {"facts": json.dumps(dict(event.facts)), "next_at": event.at}
+    connection.execute(sa.insert(events).values(values))
 
 
 def _event_of(row: sa.Row[Any]) -> WebhookEvent:

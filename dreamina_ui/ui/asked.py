@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dreamina_ui.cards.alternatives import Alternatives, read
 from dreamina_ui.cards.aside import planned
-from dreamina_ui.cards.plans import BATCH_MOST, given_count, note_of
+from dreamina_ui.cards.batches.plans import BATCH_MOST, given_count, note_of
 from dreamina_ui.engine.submission import VARIATIONS_MOST
 from dreamina_ui.ui.form import Form
 from dreamina_ui.wording import Words

@@ -1,26 +1,30 @@
 """The forms of a studio's models, of which one is shown: that of the model that is picked."""
 
+import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.models import Models
+from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.ui.form import Form, build_form
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.translations import Fixed
+from dreamina_ui.wording import Words
 
-__all__ = ["Forms", "model_picker"]
+__all__ = ["Forms", "labels_json", "model_picker"]
 
 Update = dict[Any, Any]
+KINDS = ("text", "image", "video", "audio")
 
 
 def model_picker(models: Models, fixed: Fixed) -> gr.Dropdown:
     """Add the control that picks a model to the layout that is open; hidden where there is one model."""
     return gr.Dropdown(
-        [(card.title, card.model_id) for card in models],
+        [(fixed.fragment(f"model.{at}", partial(model_label, card)), card.model_id) for at, card in enumerate(models)],
         value=models.default.model_id,
         label=fixed.text("field.model"),
         show_label=False,
@@ -31,12 +35,27 @@ def model_picker(models: Models, fixed: Fixed) -> gr.Dropdown:
     )
 
 
+def model_label(card: Card, words: Words, price: str = "") -> str:
+    """A model's name, what it takes and makes as far as its card tells, and its price."""
+    kinds = str(card.source.get("task", "")).casefold().split("-to-")
+    known = len(kinds) == 2 and all(kind in KINDS for kind in kinds)
+    takes_and_makes = " → ".join(words.say(f"model.{kind}") for kind in kinds) if known else ""
+    return " · ".join(filter(None, (card.title, takes_and_makes, price)))
+
+
+def labels_json(models: Models, words: Words, prices: Mapping[str, str]) -> str:
+    """The choices of the picker with the models' prices, for the browser."""
+    return json.dumps([(model_label(card, words, prices.get(card.model_id, "")), card.model_id) for card in models])
+
+
 class Forms:
     """Each model has its own controls. Those of models that were never picked are not drawn by the browser."""
 
     def __init__(self, models: Models, fixed: Fixed, picker: gr.Dropdown) -> None:
         self._models = models
         self.picker = picker
+        self.labels = kept_text("model-labels")
+        """The picker's choices with prices. The browser puts them in: the server would have to remember them for each page."""
         self.shown = kept_text("model-shown", models.default.model_id)
         """The model whose form is shown, which at a pick is the one before."""
         self._forms: dict[str, Form] = {}
@@ -78,6 +97,12 @@ class Forms:
             end = f"@{form.card.model_id}" if number else ""
             named |= {f"{each.elem_id}{end}": each for each in (*form.controls.values(), form.variations)}
         return named
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """By what the page's script shows the form of the model that a draft or a link names, before anything is drawn."""
+        linked = None if self._models.have_field_model else MODEL.name
+        return {"picker": self.picker, "shown": self.shown, "groups": self._groups, "linked": linked}
 
     def of(self, model_id: object) -> Form:
         """The form of a model; the default's, if the model is not offered."""

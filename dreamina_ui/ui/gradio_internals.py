@@ -1,4 +1,4 @@
-"""Gradio's page, without the work that nobody sees; a thousand people who watch at once would feel it.
+"""All uses of what Gradio does not document. Most save work that has no effect on the page, and counts with a thousand watchers.
 
 For each session, Gradio describes all components anew (25 ms of processor time, 200 kB), for links to a page's state, which this
 page does not have. And at each change it makes all components of the event anew, those that stay as they are included.
@@ -10,8 +10,8 @@ import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from inspect import iscoroutinefunction, signature
 from pathlib import Path
@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import gradio.blocks
 import gradio.queueing
 import gradio.utils
 import orjson
@@ -75,7 +76,7 @@ __all__ = [
 SESSION_CALLS_MOST, VISITOR_CALLS_MOST, STRANGER_CALLS_MOST, WAITING_MOST = 64, 40, 200, 500
 """Calls that are open at once: of a page, of a visitor, of all programs without a cookie, and of all beyond those that run."""
 UNREAD_MOST, UNREAD_S = 1000, 600.0
-"""Answers that nobody takes, in all, and the seconds that they are kept."""
+"""Answers that are not fetched, in all, and the seconds that they are kept."""
 TIDIED_EACH_S = 1.0
 SESSIONS_MOST, UPLOADS_MOST = 2000, 500
 """Sessions whose page was changed in a way that Gradio has to remember, and uploads whose progress it tells."""
@@ -94,8 +95,9 @@ NOT_TAKEN = {"queue_full": 503, "validator_error": 422}
 """The status by which Gradio says why a call is not taken; 400 for any other reason."""
 UNSEEN = (EstimationMessage, ProcessStartsMessage)
 """What Gradio tells of a call that waits or begins. Our page shows nothing of it; programs may."""
-CALM_S, PROGRESS_S = 0.005, 1.0
-"""Seconds between two checks of Gradio's queue: for new calls, and for progress, which we do not report."""
+CALM_S, PROGRESS_S = 1.0, 1.0
+"""The most seconds between two checks of Gradio's queue: for calls, where nobody woke it, and for progress, which we do not
+report."""
 DESCRIBED = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs")
 """What programs can read about a component that is a value of an endpoint."""
 PLAIN = (gr.HTML, gr.Textbox, gr.Button, gr.Number, gr.Radio, gr.Dropdown, gr.Checkbox, gr.CheckboxGroup)
@@ -144,10 +146,19 @@ class StudioBlocks(gr.Blocks):
     """Processes only the returned outputs, rebuilds no component for a display update, and reads input without threads."""
 
     def __init__(self, *values: Any, **options: Any) -> None:
+        self._told: dict[str, dict[str, Any]] = {}  # Gradio asks for the description while it starts, too.
         super().__init__(*values, **options)
         # By this name Gradio's browser side asks huggingface.co for a header of its own, which the page's policy forbids.
         self.space_id = None
         self.shown_later: list[Block] = []
+
+    def queue(self, *values: Any, **options: Any) -> Any:
+        with _without_app():
+            return super().queue(*values, **options)
+
+    def __exit__(self, *raised: Any) -> None:
+        with _without_app():
+            super().__exit__(*raised)
 
     def show_later(self, parts: Sequence[Block]) -> None:
         """Make these, which are invisible at first, when the browser has drawn all others (`assets/js/dreamina.js`)."""
@@ -160,9 +171,16 @@ class StudioBlocks(gr.Blocks):
             api_visibility="private",
         )
 
+    def tell_browser(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Add facts to what our scripts find in the page's description, `gradio_config.dreamina[name]`; a component is its id
+        there."""
+        self._told.setdefault(name, {}).update(_with_ids(facts))
+
     def get_config_file(self) -> BlocksConfigDict:
         """The description from which the browser makes the page, without what it would make and never show."""
-        return _lean(super().get_config_file())
+        config: Any = _lean(super().get_config_file())
+        config["dreamina"] = self._told
+        return config  # type: ignore[no-any-return]
 
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: SessionState | None, explicit_call: bool = False
@@ -237,6 +255,12 @@ def _lean(config: BlocksConfigDict) -> BlocksConfigDict:
     return config
 
 
+def _with_ids(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_ids(each) for name, each in value.items()}
+    return value._id if isinstance(value, Block) else value
+
+
 def kept_text(name: str, value: str = "") -> gr.Textbox:
     """A text that the page keeps and never shows: events set it, read it, and run at its change, and nothing is drawn for it.
 
@@ -264,9 +288,9 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     blocks.max_threads = max_watchers
     queue = blocks._queue
     queue.max_thread_count = max_watchers
-    # Gradio's queue checks for calls a thousand times a second, and after each it computes statistics of all calls it
-    # remembers, by pandas.
-    queue.sleep_when_free, queue.progress_update_sleep_when_free = CALM_S, PROGRESS_S
+    _wake_when_needed(queue)
+    queue.progress_update_sleep_when_free = PROGRESS_S
+    # After each call Gradio computes statistics of all calls it remembers, by pandas.
     queue.ANAYLTICS_CACHE_FREQUENCY, queue.ANALYTICS_MAX_EVENTS = sys.maxsize, 1
     # And a thread is asked for them; they are nothing but a look whether there are enough new calls.
     gradio.queueing.run_sync = _at_once  # type: ignore[assignment]
@@ -279,6 +303,7 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     states.set_blocks(blocks)
     mounted = app.routes[-1].app  # type: ignore[attr-defined]
     mounted.state_holder = states
+    blocks.app = mounted
     _quieten(queue)
     _speed_up_routes(mounted)
     # Before Gradio's own, and found first: each of sixty other addresses would be compared with what is asked for.
@@ -380,6 +405,68 @@ def _line(message: BaseModel) -> bytes:
 
 def _plain(value: Any) -> Any:
     return value.model_dump() if isinstance(value, BaseModel) else str(value)
+
+
+class _Pause(float):
+    """How long Gradio's queue sleeps, as the number that it hands to `asyncio.sleep`; it can be ended."""
+
+    def __init__(self, _most_s: float) -> None:
+        self.needed = asyncio.Event()
+
+    async def wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self):
+                await self.needed.wait()
+        self.needed.clear()
+
+
+class _PausingAsyncio:
+    """`asyncio` as Gradio's queue sees it: its own pauses end when there may be something to do."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float, result: Any = None) -> Any:
+        return await (delay.wait() if isinstance(delay, _Pause) else asyncio.sleep(delay, result))
+
+
+class _NoApp:
+    @staticmethod
+    def create_app(*_: object, **__: object) -> None:
+        """Make none."""
+
+
+@contextmanager
+def _without_app() -> Iterator[None]:
+    """Gradio makes its app, with sixty routes, when a page is begun, when it is ended, and when it is mounted: only that one is
+    ever asked."""
+    kept, gradio.blocks.App = gradio.blocks.App, _NoApp  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        gradio.blocks.App = kept  # type: ignore[misc]
+
+
+def _wake_when_needed(queue: gradio.queueing.Queue) -> None:
+    """By itself Gradio's queue checks for calls a thousand times a second, which costs an idle program a part of a core.
+
+    It has something to do when a call has come, or when one has ended and others wait for its place.
+    """
+    pause = _Pause(CALM_S)
+    queue.sleep_when_free = pause
+    gradio.queueing.asyncio = _PausingAsyncio()  # type: ignore[assignment]
+
+    def waking(work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def work_and_wake(*values: Any, **options: Any) -> Any:
+            try:
+                return await work(*values, **options)
+            finally:
+                pause.needed.set()
+
+        return work_and_wake
+
+    queue.push = waking(queue.push)  # type: ignore[method-assign, assignment]
+    queue.process_events = waking(queue.process_events)  # type: ignore[method-assign, assignment]
 
 
 def _speed_up_routes(app: FastAPI) -> None:
@@ -589,7 +676,7 @@ class OpenCalls:
         return count < limit
 
     def tidy(self) -> None:
-        """Forget answers that nobody has taken for some minutes, or that are too many; and what is left of ended sessions."""
+        """Forget answers that were not fetched for some minutes, or that are too many; and what is left of ended sessions."""
         queue, app, now = self._blocks._queue, getattr(self._blocks, "app", None), self._monotonic()
         if now - self._tidied_at < TIDIED_EACH_S:
             return

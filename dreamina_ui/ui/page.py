@@ -26,7 +26,7 @@ from dreamina_ui.ui.sections.compose import Compose
 from dreamina_ui.ui.sections.history import Draws, History
 from dreamina_ui.ui.sections.media import media_words_html
 from dreamina_ui.ui.sections.shelf import ShelfDialog
-from dreamina_ui.ui.sections.stage import Stage, Update
+from dreamina_ui.ui.sections.stage import CALM_SCRIPT, Stage, Update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 
@@ -102,18 +102,33 @@ class Page:
         history.connect(quiet)
         self.shelf.connect(quiet)
         drafted = {**compose.forms.drafted, "continues": compose.continues}
-        keep_draft(blocks, "form", drafted, compose.accepted)
-        keep_draft(blocks, "batch", {str(each.elem_id): each for each in batch.drafted}, batch.accepted)
+        blocks.tell_browser("forms", compose.forms.facts)
+        keep_draft(blocks, "form", drafted, compose.accepted, compose.restored)
+        in_batch = {str(each.elem_id): each for each in batch.drafted}
+        keep_draft(blocks, "batch", in_batch, batch.accepted, batch.restored, batch.changed)
         examples = [self.examples] if self._fitting else []
-        # Nobody needs these for the first click: they are made when the form has been drawn.
+        # Not needed for the first click: they are made when the form has been drawn.
         blocks.show_later([*compose.later, *stage.later, *examples, history.section, account.section, self.words])
+        self._connect_opening(blocks, quiet)
+        self._connect_clicks(quiet)
+        self._connect_watching(quiet)
+        self._connect_stage(quiet)
+
+    def _connect_opening(self, blocks: StudioBlocks, quiet: dict[str, Any]) -> None:
+        compose, stage, history, batch, account = self.compose, self.stage, self.history, self.batch, self.account
+        blocks.load(None, outputs=stage.player, js=CALM_SCRIPT, **quiet)
+        if compose.has_prices_of_models:
+            priced: dict[str, Any] = {"outputs": compose.forms.labels, **quiet}
+            blocks.load(compose.show_prices_of_models, **priced)
+            # With a key that a visitor has brought, the service can be asked.
+            account.key_saved.then(compose.show_prices_of_models, **priced)
         blocks.load(
             self.open,
             inputs=stage.opening,
             js="window.dreamina.opening",
             outputs=[
                 stage.current,
-                batch.current,
+                batch.board.current,
                 compose.price,
                 compose.known,
                 *account.outputs,
@@ -124,6 +139,10 @@ class Page:
             ],
             **quiet,
         )
+
+    def _connect_clicks(self, quiet: dict[str, Any]) -> None:
+        """What makes or cancels jobs, and what fills the form or the batch for that."""
+        compose, stage, batch = self.compose, self.stage, self.batch
         compose.generate.click(
             self.start,
             inputs=compose.start_inputs,
@@ -136,12 +155,19 @@ class Page:
             self.take_to_batch, inputs=compose.price_inputs, outputs=[*batch.filled, self.tabs], **quiet
         )
         compose.cancel.click(self.cancel_job, inputs=stage.current, outputs=[stage.status, compose.cancel], **quiet)
-        for chosen in (history.list.select, batch.table.select):
+        self.examples.select(
+            self.fill_from_example, inputs=compose.forms.picker, outputs=compose.forms.outputs, **quiet
+        )
+
+    def _connect_watching(self, quiet: dict[str, Any]) -> None:
+        """Which job and which batch are shown, and what changes while they are watched."""
+        compose, stage, history, batch, account = self.compose, self.stage, self.history, self.batch, self.account
+        for chosen in (history.list.select, batch.board.table.select):
             chosen(self.show_on_stage, outputs=[stage.current, self.tabs], **quiet)
-        batch.current.change(
+        batch.board.current.change(
             self.watch_batch,
-            inputs=batch.current,
-            outputs=[*batch.outputs, history.stale, account.balance_due],
+            inputs=batch.board.current,
+            outputs=[*batch.board.outputs, history.stale, account.balance_due],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
@@ -163,6 +189,10 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
+
+    def _connect_stage(self, quiet: dict[str, Any]) -> None:
+        """The buttons below the video."""
+        compose, stage, history = self.compose, self.stage, self.history
         stage.reuse.click(self.reuse, inputs=stage.current, outputs=compose.filled, **quiet)
         stage.new_seed.click(self.reuse_with_new_seed, inputs=stage.current, outputs=compose.filled, **quiet)
         if pictures := compose.forms.pictures:
@@ -188,17 +218,16 @@ class Page:
             js="window.dreamina.deleting",
             **quiet,
         )
-        self.examples.select(
-            self.fill_from_example, inputs=compose.forms.picker, outputs=compose.forms.outputs, **quiet
-        )
 
     async def open(self, opening: str, request: gr.Request) -> Update:
-        """Show the latest running job, or else the newest video that nobody has seen; a link may fill the form,
+        """Show the latest running job, or else the newest video that was not seen yet; a link may fill the form,
         or show a shared video.
 
-        `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), and whether it
-        `has_draft`, which then is newer than the link's settings.
+        `opening` is JSON from the browser: the jobs whose end was `seen` (null if the browser stores no list), whether it
+        `has_draft`, which then is newer than the link's settings, and whether the form is `restored`: then it does not hold its
+        defaults, and the page asks for the price of what it holds.
         """
+        self._engine.look_at_cards(False)
         facts = _parsed(opening)
         words, query = self.callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", "", "", 0, request)
@@ -207,7 +236,8 @@ class Page:
         card = self._engine.card
         defaults = {field.name: field.default for field in card.fields}
         visitor_id = self.callers.visitor(request)
-        update |= await self.compose.price_update(visitor_id, card, defaults, words)
+        if not facts.get("restored"):
+            update |= await self.compose.price_update(visitor_id, card, defaults, words)
         if not facts.get("has_draft"):
             update |= self.compose.fill_from_link(query, words)
         update |= self.compose.show_visitor_problem(request)
@@ -218,7 +248,7 @@ class Page:
                 return update | self.stage.show_error(error, words)
         latest, seen = await self._engine.history.latest(visitor_id), facts.get("seen")
         if latest.batch:
-            update[self.batch.current] = latest.batch
+            update[self.batch.board.current] = latest.batch
         if latest.running:
             update[self.stage.current] = latest.running
         elif latest.video and isinstance(seen, list) and latest.video not in seen:
@@ -284,7 +314,7 @@ class Page:
         if not batch_id:
             return
         draws, ended = Draws(), None
-        async for update, progress in self.batch.watch(batch_id, request):
+        async for update, progress in self.batch.board.watch(batch_id, request):
             if draws.now(progress, at_first=True):
                 update |= self.history.refreshed()
             if ended is not None and progress.ended != ended:

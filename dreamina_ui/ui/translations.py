@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 import gradio as gr
 from gradio.i18n import I18nData
-from markupsafe import Markup
 
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
@@ -26,8 +25,8 @@ class Fixed:
         self._used.add(key)
         return I18nData(_flat(key))
 
-    def fragment(self, name: str, render: Callable[[Words], Markup]) -> I18nData:
-        """A piece of HTML that is rendered once for each language."""
+    def fragment(self, name: str, render: Callable[[Words], str]) -> I18nData:
+        """A piece of HTML, or a text for a label, that is rendered once for each language."""
         self._fragments[name] = {language: str(render(Words(language))) for language in LANGUAGES}
         return I18nData(_flat(name))
 

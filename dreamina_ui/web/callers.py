@@ -23,7 +23,7 @@ T = TypeVar("T")
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 RESENT = "x-dreamina-resent"
 CALL_KEY_LEAST = 16
-"""Characters of an idempotency key that nobody else chooses by chance."""
+"""Characters of an idempotency key from which on it is unlikely that two callers choose the same."""
 LANGUAGE_COOKIE = "dreamina_language"
 ZONE_COOKIE = "dreamina_zone"
 

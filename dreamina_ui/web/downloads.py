@@ -20,10 +20,11 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from dreamina_ui.errors import StoreError
+from dreamina_ui.errors import CollectionNotFound, StoreError
 from dreamina_ui.jobs import State
 from dreamina_ui.media.library import SHARE_ID, Library, SavedFile
 from dreamina_ui.media.record import file_name
+from dreamina_ui.storage.collection_store import CollectionStore
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.web.callers import zone_of
 from dreamina_ui.web.saved_files import LargeFile, file_response
@@ -52,8 +53,15 @@ class _Video:
 class Downloads:
     """The routes. `say` gives the text of a key in the language of the request."""
 
-    def __init__(self, queries: JobQueries, library: Library, say: Callable[[Request, str], str]) -> None:
+    def __init__(
+        self,
+        queries: JobQueries,
+        collections: CollectionStore,
+        library: Library,
+        say: Callable[[Request, str], str],
+    ) -> None:
         self._queries = queries
+        self._collections = collections
         self._library = library
         self._say = say
 
@@ -86,11 +94,12 @@ class Downloads:
         share_ids, zone = list(dict.fromkeys(request.query_params.getlist("video"))), zone_of(request)
         try:
             if link_id := request.query_params.get("collection"):
-                share_ids = [job.share_id for job in await self._queries.linked(link_id) if not job.has_no_file]
+                _, jobs = await self._collections.shared(link_id)
+                share_ids = [job.share_id for job in jobs if not job.has_no_file]
             if len(share_ids) > ZIPPED_MOST:
                 return self._refuse(request, 400, "download.too_many")
             videos = await self._find(share_ids, zone)
-        except ValueError:
+        except (CollectionNotFound, ValueError):
             return self._refuse(request, 404, "download.not_found")
         except StoreError:
             return self._refuse(request, 503, "download.unavailable")

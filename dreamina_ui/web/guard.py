@@ -1,7 +1,7 @@
-"""The guard around Gradio: what comes from somebody else's page, and what the page does not need, goes no further.
+"""The guard in front of Gradio: refuses requests from other sites' pages, and those that the page does not need.
 
-Gradio answers whoever asks, by any name, from any page; fetches addresses for strangers; keeps what it is handed. Here
-is the list of what is open. All else is closed, in this version of Gradio and in those to come.
+Gradio answers requests of any client, for any host name and from any page, fetches any address, and keeps what it is sent.
+Here is the list of what is allowed; everything else is refused, in this version of Gradio and in later ones.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -150,10 +150,10 @@ class Guard:
         return PlainTextResponse(sentence, status)
 
     def _believed(self, scope: Scope) -> Scope:
-        """The request with the proxy's word where there is a proxy, and with nobody's where there is none."""
+        """The request with the headers of the proxy that is trusted; without a proxy, with none of such headers."""
         headers = MutableHeaders(raw=list(scope["headers"]))
         del headers["x-gradio-server"]
-        # Whoever reads these behind, by whatever parser, finds one of each: all cookies, and the outermost proxy's word.
+        # Each is joined to one header, so that all parsers behind read the same: all cookies, and what the outermost proxy says.
         if cookies := "; ".join(value for value in headers.getlist("cookie") if value):
             headers["cookie"] = cookies if len(cookies) <= COOKIES_MOST else _ours(cookies)
         for name in FORWARDED:
@@ -287,7 +287,7 @@ def _ours(cookies: str) -> str:
 
 
 def _policy(on_space: bool) -> str:
-    # A Space's own name, huggingface.co shows in a frame; another Space is a stranger.
+    # huggingface.co shows a Space in a frame; another Space may not.
     framed_by = " https://huggingface.co" if on_space else ""
     policy = {
         "default-src": "'self'",

@@ -164,5 +164,5 @@ def _is_no_cut(record: logging.LogRecord) -> bool:
 
 
 def _is_no_failed_start(record: logging.LogRecord) -> bool:
-    """Why a lifespan cannot begin is for the app to say; uvicorn logs its traceback."""
+    """The app itself says why it cannot start; uvicorn logs the traceback."""
     return not record.getMessage().startswith(("Traceback ", "Exception in 'lifespan'", "Application startup failed"))

@@ -1,10 +1,10 @@
-"""Visitors and their cookies. A visitor id is 128 random bits in a signed cookie, so nobody can use another one's.
+"""Visitors and their cookies. A visitor id is 128 random bits in a signed cookie, so that it can be neither guessed nor forged.
 
 The middleware gives every browser a visitor cookie, and the page its chosen language.
 
 Whoever brings an own key becomes a new visitor, whose id was made for this key: another program on another port of the same name
 may have planted the cookie that was there, and would else know the visitor that the key pays for. The new cookie names the former
-visitor, too; when it comes back, and so was received, the history moves. Nobody else can make such a cookie.
+visitor, too; when it comes back, and so was received, the history moves. Only the studio can make such a cookie.
 
 Over https the cookie's name begins with `__Host-`: only this host, by https, can have set such a one, and no other program on
 another port or subdomain. It is sent to every path of the host, so the name of a studio on a sub-path tells which one it is of.

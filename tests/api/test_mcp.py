@@ -19,11 +19,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server.session import ServerSession
 
 from dreamina_ui.api.tools import Tools
+from dreamina_ui.cards.model_card import load_card
 from dreamina_ui.jobs import HOLDER
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.web.visitors import Visitors
 from tests.api.tool_schemas import faults_of_tool
-from tests.rig import CARD, OTHER_CARD, make_clip, rigged
+from tests.rig import CARD, OTHER_CARD, Rig, make_clip, rigged
 from tests.servers import ROOT, Server, SimulatorServer, wait_for
 
 KEY, OWN, OTHER = "rc-test-key-0123456789", "rc-own-key-0123456789", "rc-other-key-0123456789"
@@ -31,6 +32,7 @@ TOOLS = [
     *("list_models", "generate_video", "generate_batch", "job_status", "cancel_job", "list_videos"),
     *("join_videos", "export_video"),
 ]
+PICTURES = BUNDLED_CARDS / "dreamina-3-0-pro-image-to-video.json"
 OTHER_PATH = ROOT / "tests" / "other-card.json"
 SCHEMA = json.loads((ROOT / "docs" / "job.schema.json").read_text(encoding="utf-8"))
 TRANSCRIPT = ROOT / "docs" / "mcp.md"
@@ -42,7 +44,21 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
     cards = ("--card", str(BUNDLED_CARDS / "dreamina-3-0-pro-text-to-video.json"), "--card", str(OTHER_PATH))
-    options = ("--token", KEY, "--queue", "1", "--quick", "1", "--clip", str(clip), "--price", "0.05", *cards)
+    options = (
+        "--token",
+        KEY,
+        "--queue",
+        "0.5",
+        "--quick",
+        "0.5",
+        "--slots",
+        "4",
+        "--clip",
+        str(clip),
+        "--price",
+        "0.05",
+        *cards,
+    )
     server = SimulatorServer(folder, *options)
     server.start()
     yield server
@@ -60,16 +76,6 @@ def studio(tmp_path_factory: pytest.TempPathFactory, service: SimulatorServer) -
     server.stop()
     assert "Traceback" not in server.log
     assert not any(key in server.log for key in (KEY, OWN, OTHER))
-
-
-@pytest.fixture(scope="module")
-def free_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A studio without any setting."""
-    server = Server(tmp_path_factory.mktemp("free"))
-    server.start()
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,7 @@ def test_there_are_eight_tools(studio: Server) -> None:
     assert "Only some models take this" in inputs["properties"]["steps"]["description"]
     assert "121 (5 s), 241 (10 s). Default: 121." in inputs["properties"]["frames"]["description"]
     assert "0.25 US dollars of real money" in str(tools[1].description)
-    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "idempotency_key"]
+    assert list(tools[2].inputSchema["properties"]) == ["rows", "model", "webhook", "idempotency_key"]
     assert tools[2].inputSchema["required"] == ["rows"]
     row = tools[2].inputSchema["properties"]["rows"]["items"]
     assert row["properties"] == {name: each for name, each in inputs["properties"].items() if name != "idempotency_key"}
@@ -305,6 +311,11 @@ def test_a_batch_has_a_model_for_each_row(studio: Server, service: SimulatorServ
         ),
         ("generate_batch", {}, "rows", "rows: please fill this in."),
         ("generate_batch", {"rows": 3}, "rows", "rows: 3 is not a list."),
+        ("generate_batch", {"rows": [{"prompt": "x"}], "webhook": 3}, "webhook", "webhook: 3 is not a text."),
+        (
+            *("generate_batch", {"rows": [{"prompt": "x"}], "webhook": "https://localhost/"}, "webhook"),
+            "webhook: an address of this machine or its network is told nothing.",
+        ),
         ("generate_batch", {"rows": [{"prompt": "x"}, {}]}, "rows[1].prompt", "rows[1].prompt: please fill this in."),
         (
             *("generate_batch", {"rows": [{"prompt": "x", "mood": 1}]}, "rows[0].mood"),
@@ -437,6 +448,7 @@ def test_a_queued_job_can_be_cancelled(studio: Server) -> None:
             waiting = asyncio.create_task(session.call_tool("generate_video", {"prompt": "a boat"}))
             while not (videos := content_of(await session.call_tool("list_videos", {}))["videos"]):
                 assert not waiting.done()
+                await asyncio.sleep(0.02)
             cancelled = content_of(await session.call_tool("cancel_job", {"job_id": videos[0]["job"]["job_id"]}))
             return cancelled, content_of(await waiting)
 
@@ -501,24 +513,37 @@ def test_a_paid_studio_has_no_mcp_by_default(
         server.stop()
 
 
-def test_the_transcript_in_the_docs_is_real(free_studio: Server) -> None:
+@pytest.mark.anyio
+async def test_the_transcript_in_the_docs_is_real(tmp_path: Path) -> None:
     """The calls of the transcript get responses of the same shape; `pytest -s` prints a new transcript."""
+    make_clip(tmp_path / "clip.mp4", frames=1, width=1920, height=1088)
     lines: list[str] = []
-
-    async def record() -> None:
-        async with mcp_client(free_studio) as session:
-            lines.append(f"tools: {', '.join(tool.name for tool in (await session.list_tools()).tools)}")
-            answer = await call_and_note(session, lines, "generate_video", {"prompt": "A paper boat", "seed": 7})
-            job_id = answer["job"]["job_id"]
-            await call_and_note(session, lines, "job_status", {"job_id": job_id})
-            await call_and_note(session, lines, "cancel_job", {"job_id": job_id})
-            await call_and_note(session, lines, "list_videos", {"limit": 1})
-            await call_and_note(session, lines, "generate_video", {})
-
-    asyncio.run(record())
+    async with rigged(tmp_path, more_cards=[load_card(PICTURES)]) as rig, called(rig) as session:
+        lines.append(f"tools: {', '.join(tool.name for tool in (await session.list_tools()).tools)}")
+        answer = await call_and_note(session, lines, "generate_video", {"prompt": "A paper boat", "seed": 7})
+        job_id = answer["job"]["job_id"]
+        await call_and_note(session, lines, "job_status", {"job_id": job_id})
+        await call_and_note(session, lines, "cancel_job", {"job_id": job_id})
+        await call_and_note(session, lines, "list_videos", {"limit": 1})
+        await call_and_note(session, lines, "generate_video", {})
     print("\n".join(lines))
     [written] = re.findall(r"^```text\n(.*?)\n```$", TRANSCRIPT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert [shape(line) for line in written.splitlines()] == [shape(line) for line in lines]
+
+
+@asynccontextmanager
+async def called(rig: Rig, **options: Any) -> AsyncIterator[ClientSession]:
+    """A session with the tools of an engine in this process; `options` are those of `Tools`."""
+    manager = Tools(rig.engine, Visitors("s" * 16), rig.clock.now, **options).manager()
+    transport = httpx.ASGITransport(manager.handle_request)
+    async with (
+        manager.run(),
+        httpx.AsyncClient(transport=transport) as http,
+        streamable_http_client("http://studio/gradio_api/mcp", http_client=http) as (read, write, *_),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        yield session
 
 
 async def call_and_note(session: ClientSession, lines: list[str], tool: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -554,15 +579,7 @@ async def test_generate_returns_an_unfinished_job_after_a_while(tmp_path: Path) 
     """The call returns the unfinished job and says to call job_status; the video is finished all the same."""
     async with rigged(tmp_path) as rig:
         rig.gate.open.clear()  # the service does not answer
-        manager = Tools(rig.engine, Visitors("s" * 16), rig.clock.now, wait_s=0.05).manager()
-        transport = httpx.ASGITransport(manager.handle_request)
-        async with (
-            manager.run(),
-            httpx.AsyncClient(transport=transport) as http,
-            streamable_http_client("http://studio/gradio_api/mcp", http_client=http) as (read, write, *_),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
+        async with called(rig, wait_s=0.05) as session:
             answer = content_of(await session.call_tool("generate_video", {"prompt": "a slow boat"}))
             assert (answer["job"]["finished_at"], answer["video_url"]) == (None, None)
             assert "ask job_status" in answer["next"]
@@ -588,15 +605,7 @@ async def test_progress_that_nobody_takes_is_no_fault(
 
     monkeypatch.setattr(ServerSession, "send_progress_notification", nobody)
     async with rigged(tmp_path) as rig:
-        manager = Tools(rig.engine, Visitors("s" * 16), rig.clock.now).manager()
-        transport = httpx.ASGITransport(manager.handle_request)
-        async with (
-            manager.run(),
-            httpx.AsyncClient(transport=transport) as http,
-            streamable_http_client("http://studio/gradio_api/mcp", http_client=http) as (read, write, *_),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
+        async with called(rig) as session:
             answer = content_of(
                 await session.call_tool("generate_video", {"prompt": "a slow boat"}, progress_callback=hear)
             )

@@ -2,16 +2,13 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.plots import Series, plot
-
-ROOT = Path(__file__).parents[2]
+from tests.forked import ran
 
 
 @pytest.mark.timeout(120)
@@ -19,8 +16,9 @@ def test_the_growth_benchmark_runs_and_draws_its_plot(tmp_path: Path) -> None:
     """A short run prints every figure with its unit, writes table and plot into the documentation, and leaves no data."""
     page = tmp_path / "performance.md"
     page.write_text("<!-- growth: begin -->\nold\n<!-- growth: end -->\n")
-    command = [sys.executable, "-m", "benchmarks.growth", "--short", "--report", str(page)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True)
+    done = ran(
+        "benchmarks.growth", ["--short", "--report", str(page)], os.environ | {"TMPDIR": str(tmp_path)}, tmp_path
+    )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     names = [line.split("|")[1].strip() for line in lines[2:]]

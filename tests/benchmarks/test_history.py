@@ -2,15 +2,13 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.figures import Figure, p95, table, write_report
-
-ROOT = Path(__file__).parents[2]
+from tests.forked import ran
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's processor time is read as Linux tells it")
@@ -19,8 +17,8 @@ def test_the_history_benchmark_runs_and_writes_its_table(tmp_path: Path) -> None
     """A short run prints every figure with its unit, and puts the same table into the page, which is otherwise kept."""
     page = tmp_path / "performance.md"
     page.write_text("Before\n<!-- history: begin -->\nold\n<!-- history: end -->\nAfter\n")
-    command = [sys.executable, "-m", "benchmarks.history", "--jobs", "60", "--repeats", "2", "--report", str(page)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True)
+    options = ["--jobs", "60", "--repeats", "2", "--report", str(page)]
+    done = ran("benchmarks.history", options, os.environ | {"TMPDIR": str(tmp_path)}, tmp_path)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert "60 videos" in lines[0]

@@ -2,13 +2,11 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forked import ran
 
 
 @pytest.mark.timeout(120)
@@ -16,8 +14,8 @@ def test_the_simulator_benchmark_runs_and_writes_its_table(tmp_path: Path) -> No
     """A short run prints every figure with its unit, writes the same table into the page, and leaves no clip behind."""
     page = tmp_path / "performance.md"
     page.write_text("<!-- simulator: begin -->\nold\n<!-- simulator: end -->\n")
-    command = [sys.executable, "-m", "benchmarks.simulator", "--short", "--report", str(page)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True)
+    options = ["--short", "--report", str(page)]
+    done = ran("benchmarks.simulator", options, os.environ | {"TMPDIR": str(tmp_path)}, tmp_path)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     names = [line.split("|")[1].strip() for line in lines[2:]]

@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forked import ran
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's memory is read as Linux tells it")
@@ -20,7 +19,10 @@ ROOT = Path(__file__).parents[2]
         ("start", ["from the start to the first page", "memory at rest"]),
         ("saving", ["processor time of all", "until it is shown", "its poster, at low priority"]),
         ("page", ["over the wire", "files", "to the first usable form", "asked of other origins"]),
-        ("votes", ["from the last vote", "processor time per voter"]),
+        (
+            "votes",
+            ["from the last vote", "processor time per voter", "counted of 520 from 1 addresses", "others' votes"],
+        ),
         ("playing", ["detection", "download and save", "notice", "first picture", "beside detection"]),
     ],
 )
@@ -28,15 +30,14 @@ def test_a_short_run_writes_its_tables(tmp_path: Path, name: str, figures: list[
     """Every figure is printed with its unit and written into the page of the documentation; nothing is left behind."""
     page = tmp_path / "performance.md"
     page.write_text(f"<!-- {name}: begin -->\nold\n<!-- {name}: end -->\n")
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--short", "--report", str(page)]
     # Not a test's own folder: the path of a browser's socket has to be short.
     with TemporaryDirectory(prefix="bench-") as folder:
         env = os.environ | {"TMPDIR": folder, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        done = ran(f"benchmarks.{name}", ["--short", "--report", str(page)], env, tmp_path)
         assert not list(Path(folder).glob("dreamina-*"))
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    rows = [line for line in lines if re.search(r"\d (s|ms|MB|bytes|files) *\|", line)]
+    rows = [line for line in lines if re.search(r"\d (s|ms|MB|bytes|files|votes) *\|", line)]
     assert all(any(figure in row for row in rows) for figure in figures)
     heads_and_rules = [line for line in lines if line.startswith(("|  ", "|--"))]
     assert len(rows) + len(heads_and_rules) == len(lines)

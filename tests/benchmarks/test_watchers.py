@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from itertools import pairwise
@@ -14,8 +13,8 @@ from gradio.utils import diff
 from benchmarks.driver import Kind, Page, patched
 from benchmarks.fake_service import FakeService, Lengths, Request
 from benchmarks.load import Load
+from tests.forked import ran
 
-ROOT = Path(__file__).parents[2]
 SERVICE = "http://127.0.0.1:1"
 BODY = b'{"prompt": "visitor 7"}'
 
@@ -28,10 +27,10 @@ def test_the_benchmark_of_watchers_runs_and_writes_its_tables(tmp_path: Path) ->
     """Visitors of both kinds of app get their videos, whatever they do; every figure has its unit, and nothing is left behind."""
     page = tmp_path / "performance.md"
     page.write_text("Before\n<!-- watchers, 300: begin -->\nold\n<!-- watchers, 300: end -->\nAfter\n")
-    command = [sys.executable, "-m", "benchmarks.watchers", "--part", "300", "--report", str(page)]
     tiny = ["--visitors", "12", "--within", "1", "--seconds", "1", "--warm-up", "1", "--size", "0"]
+    options = ["--part", "300", "--report", str(page), *tiny]
     env = os.environ | {"TMPDIR": str(tmp_path), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([*command, *tiny], cwd=ROOT, env=env, capture_output=True, text=True)
+    done = ran("benchmarks.watchers", options, env, tmp_path)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert [part.strip() for part in lines[0].split("|")[2:4]] == ["tuned", "ours"]

@@ -131,7 +131,10 @@ def looking_back(page: Page) -> Iterator[str]:
     boxes.nth(0).check()
     yield "one picked"
     boxes.nth(1).check()
+    page.click("[data-more]")
+    expect(page.locator("[data-do=vote]")).to_be_visible()
     yield "two picked"
+    page.click("[data-more]")
     page.click("[data-do=compare]")
     page.wait_for_function(
         "[...document.querySelectorAll('dialog.compare video')].every((video) => video.readyState >= 2)"
@@ -248,12 +251,11 @@ def by_link(page: Page, address: str) -> Iterator[str]:
     yield "stage message"
 
 
-def all_states(page: Page, server: Server, service: SimulatorServer, address: str) -> Iterator[str]:
-    """Every state of the page; `page` has just been opened on the server, at this address."""
+def all_states(page: Page, service: SimulatorServer, address: str) -> Iterator[str]:
+    """Every state of the page but those of other kinds of files; `page` has just been opened at this address."""
     no_faults(service)
     yield from making(page, service)
     yield from ending(page, service)
     yield from looking_back(page)
     yield from in_batch(page, service)
     yield from by_link(page, address)
-    yield from of_other_kinds(page, server, address)

@@ -2,9 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.states import ready
 from tests.browser.still_page import WORDS
-from tests.browser.test_states import OPTIONS, violations
 
 FOUR = ["a red boat at dawn", "a red boat at dusk", "a {green} boat at dawn", "a {green} boat at dusk"]
 JSON_PROMPT = '{\n  "shot": "slow|quick",\n  "light": "dusk"\n}'
@@ -20,7 +20,7 @@ def test_alternatives_in_form_and_batch(quick_page: Page) -> None:
     prompt.fill("a {red|{{green}}} boat at {dawn|dusk}")
     expect(price.locator("li")).to_have_text(FOUR)
     expect(price.locator("b")).to_have_text("4 videos · About $0.00")
-    assert violations(page, OPTIONS) == []
+    assert violations(page) == []
     expect(page.locator("#history .poster")).to_have_count(0)
     page.click("#generate")
     expect(page.locator("#variation-grid .variation img")).to_have_count(4)
@@ -37,7 +37,7 @@ def test_alternatives_in_form_and_batch(quick_page: Page) -> None:
     expect(price).to_contain_text("8 videos are more than one click makes (at most 4)")
     page.click("#generate")
     expect(page.locator("#refusal")).to_contain_text("8 videos are more")
-    assert violations(page, OPTIONS) == []
+    assert violations(page) == []
     page.click("#to-batch")
     rows = page.locator("#batch-plan tbody tr")
     expect(rows).to_have_count(8)
@@ -49,7 +49,7 @@ def test_alternatives_in_form_and_batch(quick_page: Page) -> None:
     page.fill("#batch-lines textarea", JSON_PROMPT)
     asked = page.locator("#batch-plan .batch-question button")
     expect(asked).to_have_text(["JSON in one piece (prompts: 1)", "A prompt on each line (prompts: 4)"])
-    assert violations(page, OPTIONS) == []
+    assert violations(page) == []
     asked.first.click()
     expect(rows).to_have_count(1)
     page.fill("#batch-lines textarea", "{0|1|2|3|4|5|6|7|8|9}" * 6)

@@ -6,24 +6,23 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import OF_COLOURS, OF_WORDS, violations
 from tests.browser.conftest import calm_context, filled, opened
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.states import generate
-from tests.browser.test_states import OF_COLOURS, OF_WORDS, OPTIONS, violations
 from tests.servers import Server
 
 IN_FRONT = "document.querySelector('.chain-player video.shown')"
 PROMPTS = ("A paper boat on a lake", "It drifts away", "It is gone")
-LIGHT = {**OPTIONS, "preload": False}
 
 
 def faults(page: Page, state: str) -> list[str]:
     """By axe-core in the light and in the dark, and of the layout, on a laptop and on a phone."""
-    found = [*violations(page, LIGHT), *layout_faults(page)]
+    found = [*violations(page), *layout_faults(page)]
     with in_the_dark(page):
         found += violations(page, OF_COLOURS)
     with resized(page, PHONE):
-        found += [*violations(page, LIGHT), *layout_faults(page)]
+        found += [*violations(page), *layout_faults(page)]
     return [f"{state}: {fault}" for fault in found]
 
 
@@ -90,7 +89,7 @@ def test_videos_are_continued_played_as_one_and_compared(browser: Browser, quick
     expect(page.locator("#player")).to_be_visible()
 
     page.locator("#model input").click()
-    page.get_by_role("option", name="Dreamina 3.0 Pro", exact=True).click()
+    page.get_by_role("option", name="Dreamina 3.0 Pro · ").click()
     generate(page, "succeeded", "Something else")
     expect(page.locator(".chain")).to_have_count(0)
     expect(page.locator("#history .poster img")).to_have_count(4)
@@ -123,7 +122,7 @@ def test_videos_are_continued_played_as_one_and_compared(browser: Browser, quick
     expect(page.locator("#continue")).to_have_text("Fortsetzen")
     expect(page.get_by_role("button", name="Am Stück abspielen")).to_be_visible()
     expect(page.locator("#history .poster img")).to_have_count(3)
-    found += [f"German: {fault}" for fault in (*violations(page, {**OF_WORDS, "preload": False}), *layout_faults(page))]
+    found += [f"German: {fault}" for fault in (*violations(page, OF_WORDS), *layout_faults(page))]
     german.close()
     assert problems == []
     assert found == [], "\n".join(found)

@@ -145,6 +145,12 @@ def focused_job(page: Page) -> Any:
     return page.evaluate("document.activeElement.closest('[data-job]')?.dataset.job")
 
 
+def more(page: Page) -> None:
+    """Open the menu of the bar."""
+    page.click("[data-more]")
+    expect(page.locator(".picked-menu")).to_be_visible()
+
+
 def compared(page: Page, *jobs: str) -> Page:
     pick(page, *jobs)
     page.click("[data-do=compare]")
@@ -238,14 +244,17 @@ def test_join_names_the_videos_in_the_order_of_selection(client: Page) -> None:
 
     client.context.route("**/dreamina/join?*tell=1", answer)
     pick(client, "job3")
+    expect(join).to_be_hidden()
     expect(join).to_be_disabled()
     pick(client, "job4")
     expect(join).to_be_disabled()
     client.uncheck("[data-job=job4] [data-pick]")
     pick(client, "job1")
     expect(join).to_have_attribute("title", "")
+    more(client)
     join.click()
     expect(count).to_have_text("2 selected Number 2 is no video.")
+    more(client)
     with client.expect_download() as download:
         join.click()
     expect(count).to_have_text("2 selected MP4, 1 MB. Joined.")
@@ -253,6 +262,36 @@ def test_join_names_the_videos_in_the_order_of_selection(client: Page) -> None:
     assert download.value.url == f"{ADDRESS}dreamina/join?job=SHARE3&job=SHARE1"
     pick(client, "job2")
     expect(count).not_to_contain_text("Joined")
+
+
+def test_the_menu_of_rarer_actions(client: Page) -> None:
+    """By keyboard: it opens and closes by its button, stays over a redrawn list, and gives the focus back at Escape, which cancels
+    no job; a click or a focus elsewhere closes it."""
+    pick(client, "job1", "job2")
+    button, vote = client.locator("[data-more]"), client.locator("[data-do=vote]")
+    button.focus()
+    client.keyboard.press("Enter")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    client.keyboard.press("Tab")
+    expect(vote).to_be_focused()
+    draw_history(client, "job1", "job2", "job3", "job6")
+    expect(vote).to_be_focused()
+    client.keyboard.press("Escape")
+    expect(vote).to_be_hidden()
+    expect(button).to_be_focused()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    assert client.evaluate("pressed") == []
+    more(client)
+    client.keyboard.press("Shift+Tab")
+    expect(vote).to_be_hidden()
+    for elsewhere in (".picked-count", "[data-more]"):
+        more(client)
+        client.click(elsewhere)
+        expect(vote).to_be_hidden()
+    more(client)
+    client.click("[data-do=unpick]")
+    pick(client, "job1")
+    expect(vote).to_be_hidden()
 
 
 def test_delete_can_be_undone(client: Page) -> None:
@@ -841,6 +880,7 @@ def test_bars_and_dialog_fit(client: Page, width: int) -> None:
     """Nothing is cut off at the side, and no control is smaller than 24 pixels."""
     client.set_viewport_size({"width": width, "height": 800})
     pick(client, "job1", "job2", "job3", "job6")
+    more(client)
     assert client.locator(".picked-bar button, .chip, #notify, .poster-pick, [data-pick]").evaluate_all(UNFIT) == 0
     client.click("[data-do=compare]")
     assert client.locator("dialog.compare, dialog.compare :is(button, input, video)").evaluate_all(UNFIT) == 0
@@ -1062,7 +1102,9 @@ def test_touch_screen_lists_gestures_instead_of_keys(browser: Browser, clips: di
 def test_time_zone_is_sent_as_a_cookie(browser: Browser, clips: dict[str, bytes]) -> None:
     """The cookie's time zone gives the date in the names of downloads."""
     context = browser.new_context(timezone_id="America/Los_Angeles")
-    open_still_page(context.new_page(), clips)
+    page = context.new_page()
+    open_still_page(page, clips)
+    page.evaluate("dreamina.tellZone()")
     [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_zone"]
     assert (cookie["value"], cookie["sameSite"]) == ("America%2FLos_Angeles", "Lax")
     context.close()

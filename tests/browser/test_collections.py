@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dreamina_ui.media.record import file_name
+from tests.browser.axe import OF_COLOURS, violations
 from tests.browser.conftest import calm_context
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.past import known, posters, visit, visited, with_past
-from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
 from tests.filled import past_job
 from tests.servers import Server
 
@@ -24,7 +24,6 @@ PLAYED = """(video) => new Promise((resolve, reject) => {
   video.addEventListener("timeupdate", () => video.currentTime > 0.1 && resolve());
   video.play().catch(reject);
 })"""
-AXE: dict[str, Any] = {**OPTIONS, "preload": False}
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def focused(page: Page) -> Any:
 
 
 def faults(page: Page) -> list[str]:
-    return [*violations(page, AXE), *layout_faults(page)]
+    return [*violations(page), *layout_faults(page)]
 
 
 @pytest.mark.timeout(240)
@@ -151,7 +150,7 @@ def test_from_stars_to_a_shared_collection(
         assert secret not in source_text
     for each in jobs:
         assert str(each.request_id) not in source_text
-    assert violations(there, AXE) == []
+    assert violations(there) == []
     there.emulate_media(color_scheme="light")
     assert violations(there, OF_COLOURS) == []
     there.screenshot(path=tmp_path / "shared.png", full_page=True)
@@ -179,7 +178,7 @@ def test_from_stars_to_a_shared_collection(
     assert (gone := there.reload())
     assert gone.status == 404
     expect(there.locator("h1")).to_have_text("Diese Sammlung gibt es nicht, oder sie wird nicht mehr geteilt.")
-    assert violations(there, AXE) == []
+    assert violations(there) == []
     press("Enter")
     expect(page.locator(".collection-bar [data-copy]")).to_be_visible()
     assert page.locator(".collection-bar a[href^=collection]").get_attribute("href") != link

@@ -214,6 +214,7 @@ def test_selected_videos_are_joined(past_page: Page, jobs: Sequence[Job], quick_
     pick(page, jobs[1])
     expect(join).to_be_disabled()
     pick(page, jobs[0])
+    page.click("#history [data-more]")
     with page.expect_download() as download:
         join.click()
     assert download.value.suggested_filename.endswith("-joined-2.mp4")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from dreamina_ui.wording import Words
 from tests.browser.conftest import KEY, calm_context, filled
 from tests.browser.layout import LAPTOP, PHONE, PROJECTOR, in_the_dark, resized
 from tests.browser.states import generate, no_faults, reached, ready, status_fixed
@@ -47,6 +48,21 @@ def test_generate_button_is_visible_without_scrolling(page: Page) -> None:
         with resized(page, size):
             expect_button_and_picture_in_view(page, size)
     with in_the_dark(page):
+        expect_button_and_picture_in_view(page, LAPTOP)
+
+
+def test_generate_button_is_visible_below_a_long_price(page: Page) -> None:
+    """Also where price and usual time take two lines, in both languages."""
+    price = page.locator("#price p")
+    for language in ("en", "de"):
+        with page.expect_navigation():
+            page.click(f"[data-language={language}]")
+        filled(page)
+        words = Words(language)
+        line = price.evaluate("node => node.offsetHeight")
+        sentence = f"{words.say('price.free')} · {words.say('usual', time=words.seconds(72))}, {words.seconds(3672)}"
+        price.evaluate("(node, sentence) => { node.textContent = sentence }", sentence)
+        assert price.evaluate("node => node.offsetHeight") > line
         expect_button_and_picture_in_view(page, LAPTOP)
 
 
@@ -105,3 +121,15 @@ def test_the_player_does_not_flicker(page: Page, quick_service: SimulatorServer)
         True,
         True,
     ]
+
+
+def test_the_bar_of_selected_videos_is_one_line(page: Page) -> None:
+    """On a laptop, in German: what is selected, and all that can be done with it."""
+    for box in page.locator("#history [data-video] [data-pick]").all()[:2]:
+        box.check()
+    expect(page.locator("[data-do=compare]")).to_be_enabled()
+    boxes = page.locator(".picked-bar > *").evaluate_all("nodes => nodes.map((node) => node.getBoundingClientRect())")
+    assert len(boxes) == 8
+    middles = [box["top"] + box["height"] / 2 for box in boxes]
+    assert max(middles) - min(middles) < 2
+    page.click("[data-do=unpick]")

@@ -6,11 +6,28 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.conftest import filled
 from tests.browser.past import visited
 from tests.servers import Server
 
 PICTURE_MODEL = "bytedance/dreamina-3-0/pro/image-to-video"
 PROMPT = "A red kite over a lake"
+# Types as soon as there is a box for the prompt, and writes down which forms are seen.
+EARLY = """
+window.seen = [];
+(function look() {
+  for (const id of ["field-aspect_ratio", "field-image_urls"])
+    if (document.getElementById(id)?.checkVisibility() && !seen.includes(id)) seen.push(id);
+  const box = document.querySelector("#field-prompt textarea");
+  if (box && !window.typed) {
+    window.typed = true;
+    box.focus();
+    box.setSelectionRange(box.value.length, box.value.length);
+    document.execCommand("insertText", false, " at dawn");
+  }
+  requestAnimationFrame(look);
+})();
+"""
 
 
 def prompt(page: Page) -> Locator:
@@ -19,7 +36,7 @@ def prompt(page: Page) -> Locator:
 
 def pick(page: Page, title: str) -> None:
     page.locator("#model input").click()
-    page.get_by_role("option", name=title, exact=True).click(timeout=10_000)
+    page.get_by_role("option", name=f"{title} · ").click(timeout=10_000)
 
 
 def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: Path) -> None:
@@ -39,9 +56,14 @@ def test_a_picked_models_form_takes_over_what_fits(quick_page: Page, tmp_path: P
     expect(page.locator("#field-seed input")).to_have_value("77")
 
     prompt(page).fill("A blue kite")
+    page.add_init_script(EARLY)
     page.reload()
-    expect(prompt(page)).to_have_value("A blue kite")
-    expect(page.locator("#field-image_urls")).to_be_visible()
+    filled(page)
+    # The right form from the first picture on: what is typed at once is kept.
+    expect(prompt(page)).to_have_value("A blue kite at dawn")
+    assert page.evaluate("seen") == ["field-image_urls"]
+    expect(page.locator("#field-seed input")).to_have_value("77")
+    prompt(page).fill("A blue kite")
     page.click("#generate")
     expect(page.locator("#problem-image_urls .field-problem")).to_have_text("Picture: please fill this in.")
     picture = tmp_path / "kite.png"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.axe import OF_COLOURS, violations
 from tests.browser.conftest import KEY, calm_context, opened
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resize
-from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
@@ -51,7 +51,7 @@ def test_money_is_in_sight(browser: Browser, server: Server) -> None:
     for size in (PHONE, LAPTOP):
         resize(page, size)
         assert (size, layout_faults(page)) == (size, [])
-    assert violations(page, OPTIONS) == []
+    assert violations(page) == []
     with in_the_dark(page):
         assert violations(page, OF_COLOURS) == []
     page.click("#generate")

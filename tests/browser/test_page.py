@@ -247,7 +247,10 @@ def lose_an_answer(page: Page, service: SimulatorServer) -> str:
 
 
 def test_an_uncertain_video_is_fetched_by_its_request_id(shared_page: Page, quick_service: SimulatorServer) -> None:
-    """The page explains `uncertain`; a wrong id changes nothing, the right one fetches the video, and nothing is sent again."""
+    """The page explains `uncertain`; a wrong id changes nothing, the right one fetches the video, and nothing is sent again.
+
+    Where the system asks for less motion, as on this page, the video waits for its viewer.
+    """
     request_id = lose_an_answer(shared_page, quick_service)
     sent = len(quick_service.control("ledger", KEY)["requests"])
     expect(shared_page.locator("#screen")).to_contain_text("may have been accepted and charged")
@@ -258,6 +261,9 @@ def test_an_uncertain_video_is_fetched_by_its_request_id(shared_page: Page, quic
     shared_page.click("#adopt")
     assert playing_size(shared_page) == (64, 64)
     expect(shared_page.locator("#uncertain")).to_be_hidden()
+    assert shared_page.locator("#player video").evaluate(
+        "video => video.paused && !video.currentTime && !video.autoplay"
+    )
     assert len(quick_service.control("ledger", KEY)["requests"]) == sent
 
 

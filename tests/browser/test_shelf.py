@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import OF_COLOURS, violations
 from tests.browser.conftest import calm_context
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.past import known, visit, visited, with_past
-from tests.browser.test_states import OF_COLOURS, OPTIONS, violations
 from tests.filled import past_job
 from tests.servers import Server
 
-AXE: dict[str, Any] = {**OPTIONS, "preload": False}
 PROMPT = 'A <b>paper</b> boat, "folded", 海, on a river at dawn'
-OTHER = "A harbour at night"
+OTHER = "A {calm|wild} harbour at {{night}}"
 NAME = "Boat <i>one</i> 👩‍🚀"
 ITEMS = "#shelf-dialog .shelf-list > li"
 
@@ -30,7 +29,7 @@ def problems() -> Iterator[list[str]]:
 
 
 def faults(page: Page) -> list[str]:
-    return [*violations(page, AXE), *layout_faults(page)]
+    return [*violations(page), *layout_faults(page)]
 
 
 def action(page: Page, name: str, act: str) -> Any:
@@ -105,6 +104,13 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     expect(page.locator("#field-seed input")).to_have_value("7")
     expect(page.locator("#shelf-dialog")).to_be_hidden()
 
+    # With its alternatives and doubled braces, as it was typed.
+    opener.focus()
+    press("Enter")
+    action(page, OTHER, "use").click()
+    expect(prompt).to_have_value(OTHER)
+    expect(page.locator("#price")).to_contain_text("2")
+
     # Renamed, deleted, and back; Escape ends the renaming alone.
     opener.focus()
     press("Enter")
@@ -126,7 +132,7 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     expect(action(page, "Port", "use")).to_be_focused()
 
     # Both into the batch's table.
-    for each, count in ((NAME, 1), ("Port", 2)):
+    for each, count in ((NAME, 1), ("Port", 3)):
         action(page, each, "into_batch").click()
         expect(said).to_contain_text(f"Videos there: {count}.")
 
@@ -156,7 +162,8 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     page.click("#shelf-dialog [data-close]")
     page.screenshot(path=tmp_path / "closed.png")
     page.get_by_role("tab", name="Batch").click()
-    expect(page.locator("#batch-plan tbody tr")).to_have_count(2)
+    expect(page.locator("#batch-plan tbody tr")).to_have_count(3)
+    expect(page.locator("#batch-plan")).to_contain_text("A wild harbour at {night}")
     expect(page.locator("#batch-plan")).to_contain_text(PROMPT)
     expect(page.locator("#batch-csv")).to_contain_text("shelf")
 

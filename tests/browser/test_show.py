@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from dreamina_ui.jobs import Job
+from tests.browser.axe import WITH_MEDIA, violations
+from tests.browser.conftest import calm_context
 from tests.browser.past import known, visited, with_past
-from tests.browser.test_states import OPTIONS, violations
 from tests.filled import past_job
 from tests.servers import Server
 
@@ -23,13 +24,41 @@ BARE = """() => [...document.querySelectorAll('body *')].filter((node) => {
 }).map((node) => node.outerHTML)"""
 
 
-@pytest.fixture
-def made(context: BrowserContext, quick_server: Server) -> Iterator[tuple[Page, list[Job]]]:
-    """A page with three finished videos, and the jobs, newest first."""
-    visitor_id, problems = known(context, quick_server), list[str]()
+@pytest.fixture(scope="module")
+def visitor(browser: Browser, quick_server: Server) -> Iterator[tuple[BrowserContext, list[Job]]]:
+    """A browser whose visitor has three finished videos, and the jobs, newest first."""
+    context = calm_context(browser, viewport={"width": 1366, "height": 900})
+    visitor_id = known(context, quick_server)
     jobs = [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(PROMPTS)]
     with_past(quick_server, jobs)
-    yield visited(context, quick_server, problems=problems), jobs[::-1]
+    yield context, jobs[::-1]
+    context.close()
+
+
+@pytest.fixture
+def jobs(visitor: tuple[BrowserContext, list[Job]]) -> list[Job]:
+    return visitor[1]
+
+
+@pytest.fixture
+def page(visitor: tuple[BrowserContext, list[Job]]) -> Iterator[Page]:
+    """An empty tab of theirs."""
+    page = visitor[0].new_page()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def studio_of_the_file(visitor: tuple[BrowserContext, list[Job]], quick_server: Server) -> tuple[Page, list[str]]:
+    problems: list[str] = []
+    return visited(visitor[0], quick_server, problems=problems), problems
+
+
+@pytest.fixture
+def studio(studio_of_the_file: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The studio's page."""
+    page, problems = studio_of_the_file
+    yield page
     assert problems == []
 
 
@@ -44,9 +73,9 @@ def shown(page: Page | FrameLocator, job: Job) -> None:
     place.locator("video").evaluate("(video) => new Promise((done) => video.ontimeupdate = done)")
 
 
-def test_show_is_opened_walked_and_left_by_keys(made: tuple[Page, list[Job]]) -> None:
+def test_show_is_opened_walked_and_left_by_keys(studio: Page, jobs: list[Job]) -> None:
     """F on the history; arrows and a remote's page keys turn; space, L, I and M do and say their part; Escape leaves."""
-    page, jobs = made
+    page = studio
     opener = page.locator(f"[data-job='{jobs[0].job_id}'] [data-open]")
     opener.focus()
     page.keyboard.press("f")
@@ -82,20 +111,21 @@ def test_show_is_opened_walked_and_left_by_keys(made: tuple[Page, list[Job]]) ->
     expect(opener).to_be_focused()
 
 
-def test_the_selection_is_shown_in_its_order(made: tuple[Page, list[Job]]) -> None:
+def test_the_selection_is_shown_in_its_order(studio: Page, jobs: list[Job]) -> None:
     """The bar's button shows what is selected, and nothing else."""
-    page, jobs = made
+    page = studio
     for job in (jobs[2], jobs[0]):
         page.check(f"[data-job='{job.job_id}'] [data-pick]")
     page.get_by_role("button", name="Show", exact=True).click()
     frame = page.frame_locator("dialog.show-mode iframe")
     shown(frame, jobs[2])
     expect(frame.locator(".slide")).to_have_count(2)
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.show-mode")).to_have_count(0)
 
 
-def test_a_chain_plays_as_one(browser: Browser, made: tuple[Page, list[Job]], quick_server: Server) -> None:
+def test_a_chain_plays_as_one(page: Page, jobs: list[Job], quick_server: Server) -> None:
     """With `play=on` each video follows the one before by itself, loaded before it is wanted; the last one ends it."""
-    page, jobs = made
     page.goto(address_of(quick_server, jobs[:2], "&play=on"))
     shown(page, jobs[0])
     page.wait_for_function(f"document.querySelector('[data-source*=\"{jobs[1].share_id}\"] video').readyState >= 3")
@@ -103,9 +133,8 @@ def test_a_chain_plays_as_one(browser: Browser, made: tuple[Page, list[Job]], qu
     expect(page.locator("#said")).to_have_text("That was the last one")
 
 
-def test_four_are_shown_in_step_without_names(made: tuple[Page, list[Job]], quick_server: Server) -> None:
+def test_four_are_shown_in_step_without_names(page: Page, jobs: list[Job], quick_server: Server) -> None:
     """Side by side, each as large as the others; prompt and settings only with I."""
-    page, jobs = made
     page.set_viewport_size({"width": 1600, "height": 900})
     page.goto(address_of(quick_server, jobs, "&together=yes"))
     page.wait_for_function(
@@ -121,9 +150,8 @@ def test_four_are_shown_in_step_without_names(made: tuple[Page, list[Job]], quic
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_show_on_a_phone(browser: Browser, made: tuple[Page, list[Job]], quick_server: Server, language: str) -> None:
+def test_show_on_a_phone(browser: Browser, jobs: list[Job], quick_server: Server, language: str) -> None:
     """Swiping turns; axe finds nothing, also in the list of keys; with reduced motion nothing plays before it is wanted."""
-    _, jobs = made
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, locale=language, reduced_motion="reduce"
     )
@@ -133,17 +161,16 @@ def test_show_on_a_phone(browser: Browser, made: tuple[Page, list[Job]], quick_s
     assert page.evaluate("document.querySelector('.place.seen video').paused")
     page.evaluate(SWIPE, [300, 120])
     expect(page.locator(f".place.seen[data-source*='{jobs[1].share_id}']")).to_have_count(1)
-    assert violations(page, OPTIONS) == []
+    assert violations(page, WITH_MEDIA) == []
     page.keyboard.press("i")
-    assert violations(page, OPTIONS) == []
+    assert violations(page) == []
     page.keyboard.press("?")
-    assert violations(page, OPTIONS) == []
+    assert violations(page) == []
     context.close()
 
 
-def test_what_is_gone_is_left_out(context: BrowserContext, made: tuple[Page, list[Job]], quick_server: Server) -> None:
+def test_what_is_gone_is_left_out(page: Page, jobs: list[Job], quick_server: Server) -> None:
     """Share ids that nobody has, twice named ones and texts; where nothing is left there is one sentence."""
-    page, jobs = made
     got = page.request.get(f"{address_of(quick_server, [jobs[0], jobs[0]])}&video={'0' * 32}&video=x")
     assert (got.status, got.text().count('class="slide"')) == (200, 1)
     for secret in (jobs[0].job_id, jobs[0].visitor_id, str(jobs[0].request_id)):

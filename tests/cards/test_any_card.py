@@ -10,7 +10,8 @@ import pytest
 from gradio_client import Client
 from starlette.datastructures import QueryParams
 
-from dreamina_ui.cards.batches import plan_csv, plan_lines
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.cards.model_card import PROBLEMS, Card, card_of, load_card
 from dreamina_ui.cards.values import content_for, read_value, value_of, written_for

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dreamina_ui.cards.batches import BATCH_MOST, Plan, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.plans import BATCH_MOST, Plan
+from dreamina_ui.cards.batches.sweep import plan_sweep
+from dreamina_ui.cards.batches.tables import plan_csv
+from dreamina_ui.cards.batches.written_tables import written_example, written_table
 from dreamina_ui.cards.model_card import Card, card_of, load_card
 from dreamina_ui.cards.models import Models
-from dreamina_ui.cards.tables import written_example, written_table
 from dreamina_ui.settings import BUNDLED_CARDS
 from tests.rig import CARD, OTHER_CARD
 

@@ -10,18 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dreamina_ui.cards.batches import (
-    BATCH_MOST,
-    BYTES_MOST,
-    PLAN_PROBLEMS,
-    Plan,
-    plan_csv,
-    plan_lines,
-    plan_sweep,
-)
-from dreamina_ui.cards.encodings import Reading
+from dreamina_ui.cards.batches.encodings import Reading
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.plans import BATCH_MOST, BYTES_MOST, PLAN_PROBLEMS, PROBLEMS_MOST, Plan
+from dreamina_ui.cards.batches.sweep import plan_sweep
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.model_card import PROBLEMS, Card
-from dreamina_ui.cards.plans import PROBLEMS_MOST
 from tests.rig import CARD, OTHER_CARD
 
 WIDE, SQUARE = "1920×1088(16:9)", "1440×1440(1:1)"

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from dreamina_ui.cards.aside import checked, planned
-from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.plans import BYTES_MOST, Plan
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.links import values_from
 from dreamina_ui.cards.model_card import Card, card_of
 from dreamina_ui.cards.schema.validator import CHECK_S

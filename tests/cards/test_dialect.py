@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from starlette.datastructures import QueryParams
 
-from dreamina_ui.cards.batches import plan_csv
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.links import link_of, values_from
 from dreamina_ui.cards.media.file_names import NamedFile
 from dreamina_ui.cards.media.media_rules import RULE_PROBLEMS, Measures, broken, rules_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dreamina_ui.cards.batches import plan_csv
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.links import values_from
 from dreamina_ui.cards.model_card import Card, card_of, load_card
 from dreamina_ui.cards.values import read_value

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dreamina_ui.cards.batches import BATCH_MOST
+from dreamina_ui.cards.batches.plans import BATCH_MOST
 from dreamina_ui.errors import DailyLimitReached, DiskFull, InvalidInput, KeyMissing, TooManyActive
 from dreamina_ui.jobs import HOLDER, Job, State
 from dreamina_ui.simulator import Fault
@@ -108,7 +108,7 @@ async def test_settings_are_sent_as_they_were_planned(tmp_path: Path) -> None:
         assert sorted(record.input["seed"] for record in rig.simulator.ledger.records.values()) == sorted(seeds)
 
 
-async def test_what_ends_badly_makes_room_too(tmp_path: Path) -> None:
+async def test_jobs_that_end_badly_free_their_places(tmp_path: Path) -> None:
     """Refused, failed and uncertain jobs give their place to the next."""
     faults = (
         Fault("submit", "no_balance"),
@@ -134,7 +134,7 @@ async def test_a_click_does_not_wait_for_a_batch(tmp_path: Path) -> None:
         assert await states(rig) == {State.IN_QUEUE: 2, State.WAITING: 8}
 
 
-async def test_all_together_have_a_limit(tmp_path: Path) -> None:
+async def test_batches_of_all_visitors_have_a_limit(tmp_path: Path) -> None:
     """Batches fill what is left of everybody's limit, in turn by visitor; what waits in line keeps nobody out."""
     async with rigged(tmp_path, limits=Limits(active=5, active_per_visitor=4), queue_s=60) as rig:
         await rig.submit("cleo")
@@ -150,7 +150,7 @@ async def test_all_together_have_a_limit(tmp_path: Path) -> None:
         await rig.submit("dora")
 
 
-async def test_places_go_around(tmp_path: Path) -> None:
+async def test_visitors_batches_take_turns(tmp_path: Path) -> None:
     """A visitor who comes after a long batch of somebody else's does not wait for its end."""
     async with rigged(tmp_path, limits=Limits(active=2, active_per_visitor=2), render_s=0.02) as rig:
         await rig.engine.batches.submit("ann", payloads(20), "b")
@@ -159,7 +159,7 @@ async def test_places_go_around(tmp_path: Path) -> None:
         assert not all(job.ended for job in await rig.engine.batches.jobs("ann", "b"))
 
 
-async def test_waiting_in_line_is_no_lateness(tmp_path: Path) -> None:
+async def test_waiting_unsent_does_not_count_for_the_deadline(tmp_path: Path) -> None:
     """The deadline is the service's: hours in line, before anything was sent, do not count."""
     async with rigged(tmp_path, limits=FOUR, deadline_s=600, render_s=0.02) as rig:
         await rig.engine.batches.submit("ann", payloads(6), "b")
@@ -192,7 +192,7 @@ async def test_a_paused_batch_sends_nothing_more_until_it_goes_on(tmp_path: Path
         assert (rig.accepted, rig.gate.posts) == (12, 12)
 
 
-async def test_what_could_not_leave_is_held_too(tmp_path: Path) -> None:
+async def test_jobs_that_could_not_be_sent_are_paused_too(tmp_path: Path) -> None:
     """Jobs that keep trying to reach the service stop trying when their batch is paused, and start anew afterwards."""
     async with rigged(tmp_path, limits=FOUR) as rig:
         rig.gate.raises = httpx.ConnectError("refused")
@@ -238,7 +238,7 @@ async def test_a_batch_that_was_sent_whole_is_cancelled_in_the_queue(tmp_path: P
         assert await rig.engine.batches.cancel("ann", "b") == 0
 
 
-async def test_the_rest_is_taken_back(tmp_path: Path) -> None:
+async def test_unsent_jobs_of_a_batch_are_cancelled(tmp_path: Path) -> None:
     """What waits is cancelled and costs nothing, paused or not; what is being made goes on. Watchers hear of it."""
     async with rigged(tmp_path, limits=FOUR, render_s=1.0) as rig:
 
@@ -263,7 +263,7 @@ async def test_the_rest_is_taken_back(tmp_path: Path) -> None:
         assert await rig.engine.batches.cancel("ann", "b") == 0
 
 
-async def test_one_of_a_batch_is_taken_back(tmp_path: Path) -> None:
+async def test_one_job_of_a_batch_is_cancelled(tmp_path: Path) -> None:
     """A job in line can be cancelled by itself, like any other."""
     async with rigged(tmp_path, limits=FOUR, queue_s=60) as rig:
         made = await rig.engine.batches.submit("ann", payloads(6), "b")
@@ -287,7 +287,7 @@ async def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
         assert prompts_paid(rig) == sorted(f"number {number}" for number in range(12))
 
 
-async def test_an_order_that_comes_twice_is_one_batch(tmp_path: Path) -> None:
+async def test_the_same_batch_id_twice_is_one_batch(tmp_path: Path) -> None:
     """The same id of the same visitor gives the same jobs, also at the same moment; another visitor's is another batch."""
     async with rigged(tmp_path) as rig:
         orders = await asyncio.gather(*(rig.engine.batches.submit("ann", payloads(5), "b") for _ in range(4)))
@@ -361,7 +361,7 @@ async def test_a_batch_is_its_visitors_own(tmp_path: Path) -> None:
         assert not any(job.paused or job.ended for job in await rig.engine.batches.jobs("ann", "b"))
 
 
-async def test_looking_back(tmp_path: Path) -> None:
+async def test_batches_are_found_again(tmp_path: Path) -> None:
     """The newest batch is found again; deleted videos leave it; the videos of a batch are no variations of each other."""
     async with rigged(tmp_path) as rig:
         for batch_id in ("first", "second"):
@@ -422,7 +422,7 @@ async def test_replicas_that_count_at_once_keep_the_limit(replicas: list[tuple[J
     assert names(claimed) == ["ann-4"]
 
 
-async def test_what_was_sent_needs_no_place(replicas: list[tuple[JobStore, Leases]]) -> None:
+async def test_sent_jobs_are_taken_over_beyond_the_limit(replicas: list[tuple[JobStore, Leases]]) -> None:
     """After all owners died, what is at the service is taken over, also beyond the limit, and nothing is added to it."""
     store, leases = replicas[0]
     await store.add([replace(job, state=State.IN_QUEUE, request_id=job.job_id) for job in in_line(6)])

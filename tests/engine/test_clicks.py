@@ -131,7 +131,7 @@ async def test_a_call_without_a_click_is_always_new(tmp_path: Path, click_id: st
         assert one.job_id != two.job_id
 
 
-async def test_an_asker_who_goes_away_stops_nothing(tmp_path: Path) -> None:
+async def test_a_cancelled_click_leaves_no_job_that_does_not_run(tmp_path: Path) -> None:
     """A page that is closed at any moment of its click leaves no job behind that nobody runs."""
     async with rigged(tmp_path) as rig:
         for turns in range(40):
@@ -146,7 +146,7 @@ async def test_an_asker_who_goes_away_stops_nothing(tmp_path: Path) -> None:
         assert rig.accepted == 40
 
 
-async def test_an_asker_who_goes_away_during_the_claim_stops_nothing(tmp_path: Path) -> None:
+async def test_a_job_claimed_for_a_cancelled_click_runs(tmp_path: Path) -> None:
     """What was claimed for a page that is gone is run all the same."""
     async with rigged(tmp_path) as rig:
         leases = rig.engine.leases

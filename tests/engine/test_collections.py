@@ -156,7 +156,7 @@ async def test_collect_makes_or_fills(tmp_path: Path) -> None:
         await rig.settle(running)
 
 
-async def test_the_disk_is_no_condition(tmp_path: Path) -> None:
+async def test_a_failing_disk_does_not_stop_collections(tmp_path: Path) -> None:
     """Where nothing can be kept beside the videos, stars and collections are in the database all the same."""
     async with rigged(tmp_path) as rig:
         [job] = await made(rig, 1)
@@ -177,7 +177,7 @@ async def test_stars_of_two_tabs_end_as_one(tmp_path: Path) -> None:
         assert (job.share_id in rig.library.starred()) is row.starred
 
 
-async def test_a_foreign_collection_is_no_collection(tmp_path: Path) -> None:
+async def test_another_visitors_collection_is_not_found(tmp_path: Path) -> None:
     """By ann's ids and by values of any kind, bob reads and changes nothing; ann's videos cannot be starred by bob."""
     async with rigged(tmp_path) as rig:
         jobs = await made(rig, 2)

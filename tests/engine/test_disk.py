@@ -44,7 +44,7 @@ async def test_from_the_click_to_the_saved_file_the_loop_touches_no_disk(tmp_pat
     assert calls == []
 
 
-def test_a_call_on_this_thread_is_told(tmp_path: Path) -> None:
+def test_the_check_sees_a_call_on_the_loops_thread(tmp_path: Path) -> None:
     """The check itself sees what it is for."""
     (tmp_path / "a").touch()
     with disk_calls(tmp_path) as calls:

@@ -192,7 +192,7 @@ async def test_found_in_the_middle_of_sending_is_uncertain(tmp_path: Path) -> No
         assert (job.state, rig.gate.posts) == (State.UNCERTAIN, 0)
 
 
-async def test_cancel_in_the_queue_takes_the_job_back(tmp_path: Path) -> None:
+async def test_a_queued_request_is_cancelled_at_the_service(tmp_path: Path) -> None:
     """A queued request is cancelled at the service, and only its word ends the job."""
     async with rigged(tmp_path, queue_s=60) as rig:
         job = await rig.until(await rig.submit(), State.IN_QUEUE)

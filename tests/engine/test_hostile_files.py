@@ -42,7 +42,7 @@ def scripted(folder: Path) -> Scripted:
 
 
 @pytest.mark.parametrize("outputs", [60], indirect=True)
-async def test_nobody_waits_for_a_hostile_file(tmp_path: Path, outputs: Pool) -> None:
+async def test_hostile_files_hold_up_no_others(tmp_path: Path, outputs: Pool) -> None:
     """Outputs and dropped files of others take all that may be taken; none of what follows waits for their end."""
     service = scripted(tmp_path)
     slow = Pool("slow", Bounds(memory=2**28, processor_s=60, wall_s=600, file_size=0), 1)

@@ -77,7 +77,7 @@ async def test_each_request_of_a_job_carries_exactly_its_own_key(tmp_path: Path)
         assert all("Authorization" not in request.headers for request in fetched)
 
 
-async def test_a_cancel_goes_with_the_jobs_key(tmp_path: Path) -> None:
+async def test_a_cancel_is_sent_with_the_jobs_key(tmp_path: Path) -> None:
     """Also by whoever holds the job id alone."""
     async with rigged(tmp_path, backend="runcomfy", key=SHARED, queue_s=600) as rig:
         open_to(rig, SHARED, ANNS)

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from dreamina_ui.engine.money import BudgetNotice
 from dreamina_ui.errors import DailyBudgetReached
 from dreamina_ui.jobs import HOLDER, State
 from dreamina_ui.runcomfy.client import Price
@@ -35,26 +34,26 @@ async def test_a_price_with_a_note_is_no_total(tmp_path: Path) -> None:
     """What the service calls a base is told as one, with its note; after a video, what that cost is known."""
     async with rigged(tmp_path, backend="runcomfy", key=KEY, prices={**HALF, "pricing_note": NOTE}) as rig:
         assert await rig.engine.money.price(CARD) == Price(0.5, "output", NOTE)
-        assert await rig.engine.estimate_usd(CARD, VALUES, "ann") is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES, "ann") is None
         assert await rig.engine.last_cost_usd(CARD, VALUES, "ann") is None
         assert (await rig.finish(await rig.submit())).cost_usd == 0.5
         assert await rig.engine.last_cost_usd(CARD, VALUES, "ann") == 0.5
-        assert await rig.engine.estimate_usd(CARD, VALUES, "ann") is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES, "ann") is None
 
 
 async def test_a_price_that_could_not_be_read_is_asked_for_again(tmp_path: Path) -> None:
     """A failure does not hide the price for an hour, and is not repeated at each look either."""
     fault = Fault("model", "http_error", times=3)  # a read is tried three times
     async with rigged(tmp_path, fault, backend="runcomfy", key=KEY, prices=HALF) as rig:
-        assert await rig.engine.estimate_usd(CARD, VALUES) is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) is None
         count = len(rig.gate.requests)
-        assert await rig.engine.estimate_usd(CARD, VALUES) is None
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) is None
         assert len(rig.gate.requests) == count
         rig.clock.at += 61
-        assert await rig.engine.estimate_usd(CARD, VALUES) == 0.5
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) == 0.5
         rig.clock.at += 3601
         rig.gate.raises = httpx.ConnectError("away")
-        assert await rig.engine.estimate_usd(CARD, VALUES) == 0.5
+        assert await rig.engine.money.estimate_usd(CARD, VALUES) == 0.5
 
 
 async def test_what_videos_on_the_shared_key_cost_is_learned(tmp_path: Path) -> None:
@@ -122,29 +121,43 @@ async def test_an_unknown_price_is_said_and_counts_when_it_is_reported(
         assert (use.spent_usd, use.unknown) == (1.0, 0)
 
 
-async def test_a_budget_that_is_nearly_used_up_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """To the log and to whoever listens, whose mistakes end nothing; a restart does not tell it again."""
-    told: list[BudgetNotice] = []
-
-    async def listen(notice: BudgetNotice) -> None:
-        told.append(notice)
-        raise RuntimeError("nobody is at home")
-
-    limits = replace(NO_LIMIT, daily_budget_usd=1.0)
+async def test_a_limit_that_is_nearly_used_up_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The budget, by what is booked at the click; and the count of videos. A restart does not say it again."""
+    limits = replace(NO_LIMIT, daily_budget_usd=1.0, daily=3)
     caplog.set_level(logging.WARNING)
-    for _ in range(2):
+
+    def lines() -> list[str]:
+        return [record.message for record in caplog.records if "are used up" in record.message]
+
+    for start in range(2):
         settings: dict[str, Any] = {"backend": "runcomfy", "key": KEY, "limits": limits, "prices": HALF}
-        async with rigged(tmp_path, **settings, budget_told=listen) as rig:
-            if not told:
+        async with rigged(tmp_path, **settings) as rig:
+            if start == 0:
                 await rig.finish(await rig.submit())
-                assert told == []
+                assert lines() == []
                 await rig.submit()
-            await until(lambda: len(told) == 2)
+            await until(lambda: len(lines()) == 2)
             with pytest.raises(DailyBudgetReached):
                 await rig.submit()
-    assert told == [BudgetNotice(80, 1.0), BudgetNotice(100, 1.0)]
-    lines = [record.message for record in caplog.records if "today's budget" in record.message]
-    assert lines == [f"{percent} % of today's budget of $1.00 are used up" for percent in (80, 100)]
+    assert lines() == [f"{percent} % of today's DREAMINA_DAILY_BUDGET_USD are used up: 1 of 1" for percent in (80, 100)]
+
+
+async def test_what_the_service_reports_is_told_without_a_click(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A video of an unknown price uses up the budget when its cost is known, at its end."""
+    monkeypatch.setattr("dreamina_ui.engine.money.PRICE_AWAITED_S", 0.05)
+    caplog.set_level(logging.WARNING)
+    limits = replace(NO_LIMIT, daily_budget_usd=0.5)
+    async with rigged(tmp_path, backend="runcomfy", key=KEY, limits=limits, prices=HALF) as rig:
+        rig.gate.open.clear()
+        job = await rig.submit()
+        assert (await rig.engine.allowances.budget_use()).unknown == 1
+        rig.gate.open.set()
+        await rig.finish(job)
+        await until(
+            lambda: any("DREAMINA_DAILY_BUDGET_USD are used up: 0.5 of 0.5" in each for each in caplog.messages)
+        )
 
 
 async def test_whose_balance_is_told(tmp_path: Path) -> None:
@@ -171,7 +184,7 @@ async def test_whose_balance_is_told(tmp_path: Path) -> None:
 async def test_the_simulator_costs_nothing(tmp_path: Path) -> None:
     """Neither price nor balance is asked for, and a budget is never used up."""
     async with rigged(tmp_path, limits=replace(NO_LIMIT, daily_budget_usd=0.0), prices=HALF) as rig:
-        assert await rig.engine.estimate_usd(CARD, VALUES, "ann") == 0.0
+        assert await rig.engine.money.estimate_usd(CARD, VALUES, "ann") == 0.0
         assert not rig.engine.money.shows_balance("ann", is_owner=True)
         await rig.finish(await rig.submit())
         assert not any("balance" in request.url.path for request in rig.gate.requests)

@@ -18,7 +18,6 @@ from dreamina_ui.media.examine import Facts
 from dreamina_ui.media.kinds import AVI, GIF, HEIC, MP3, MP4, PNG, WEBM, ZIP, Kind
 from dreamina_ui.media.reading import read_output
 from dreamina_ui.media.record import file_name
-from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.maintenance import _measure
 from dreamina_ui.ui.html.outputs import addresses_html, outputs_html, undecodable_html
 from dreamina_ui.ui.html.shown import Shown, playable, shown_files
@@ -79,7 +78,8 @@ async def test_a_program_is_told_of_all_files(tmp_path: Path) -> None:
         job = await made(rig)
         files = (await job_response(rig.engine, job, 0.0))["files"]
         assert [file["media_type"] for file in files] == ["image/png", "image/png"]
-        app = Starlette(routes=Downloads(JobQueries(rig.engine.database), rig.library, lambda _, key: key).routes)
+        downloads = Downloads(rig.engine.queries, rig.engine.collections.store, rig.library, lambda _, key: key)
+        app = Starlette(routes=downloads.routes)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio.test") as client:
             for number, file in enumerate(files, start=1):
                 reply = await client.get(file["url"])

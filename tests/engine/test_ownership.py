@@ -62,7 +62,7 @@ async def anns_jobs(folder: Path) -> AsyncIterator[tuple[Rig, dict[State, Job]]]
         yield rig, {State.SUCCEEDED: done, State.UNCERTAIN: lost, State.IN_QUEUE: running}
 
 
-async def test_a_foreign_job_is_no_job(tmp_path: Path) -> None:
+async def test_another_visitors_job_is_not_found(tmp_path: Path) -> None:
     """The same error as for a job that never was, whatever is asked; nothing is changed and the service not called."""
     async with anns_jobs(tmp_path) as (rig, made):
         before = {job.job_id: await rig.store.get(job.job_id) for job in made.values()}

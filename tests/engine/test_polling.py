@@ -54,7 +54,7 @@ class PolledJob:
 
 
 @pytest.mark.anyio
-async def test_what_lies_between_two_looks_is_taken_to_be_in_their_middle() -> None:
+async def test_a_change_is_dated_in_the_middle_between_two_polls() -> None:
     """Begun between 2 and 4 s, done between 60 and 61 s: 57.5 s of work."""
     polled_job = PolledJob()
     polled_job.poller.saw_queued()
@@ -103,7 +103,7 @@ async def test_a_job_that_went_back_to_the_queue_tells_nothing() -> None:
 
 
 @pytest.mark.anyio
-async def test_each_state_has_its_rhythm() -> None:
+async def test_each_state_has_its_own_interval() -> None:
     """The first poll comes after a second, those in the queue are patient, and those at work go by what was learned."""
     polled_job = PolledJob(Learned(PollSchedule([60.0] * 30)))
     polled_job.poller.saw_queued()
@@ -179,7 +179,7 @@ async def test_a_database_that_is_away_leaves_what_was_learned(database: Databas
 
 
 @pytest.mark.anyio
-async def test_lengths_that_strangers_ask_for_are_forgotten(tmp_path: Path) -> None:
+async def test_only_the_lengths_asked_for_last_are_remembered(tmp_path: Path) -> None:
     """Anybody may ask what a video of any length takes; the lengths that were asked for last are remembered."""
     with closing(Database(f"sqlite:///{tmp_path / 'dreamina.sqlite3'}")) as database:
         database.prepare()
@@ -193,7 +193,7 @@ async def test_lengths_that_strangers_ask_for_are_forgotten(tmp_path: Path) -> N
 
 
 @pytest.mark.anyio
-async def test_ten_pages_cost_the_looks_of_one(tmp_path: Path) -> None:
+async def test_ten_pages_cost_the_polls_of_one(tmp_path: Path) -> None:
     """Watchers read what the engine knows; only the engine asks the service."""
     polls = []
     for watchers in (1, 10):

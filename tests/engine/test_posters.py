@@ -45,7 +45,7 @@ async def clicks(rig: Rig, job: Job) -> list[list[Job]]:
         return [jobs async for jobs in rig.engine.watch_click(HOLDER, job.job_id)]
 
 
-async def test_nobody_waits_for_a_poster(tmp_path: Path, held: Held) -> None:
+async def test_a_program_does_not_wait_for_the_poster(tmp_path: Path, held: Held) -> None:
     """A program's watch ends with the video; a page hears of the poster, too, and that it takes long."""
     async with rigged(tmp_path) as rig:
         job = await rig.submit()
@@ -83,7 +83,7 @@ async def test_a_poster_that_was_not_made_is_made_at_the_next_start(
         assert held.asked == asked + is_stopped
 
 
-async def test_what_a_dead_replica_left_is_made_later(tmp_path: Path, held: Held) -> None:
+async def test_a_poster_that_a_crashed_replica_left_is_made_later(tmp_path: Path, held: Held) -> None:
     """Not what another one may still be making."""
     held.open.set()
     async with rigged(tmp_path) as rig:

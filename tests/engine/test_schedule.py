@@ -59,7 +59,7 @@ def test_outliers_are_not_learned() -> None:
     assert disturbed.usual_s == pytest.approx(plain.usual_s, rel=0.05)
 
 
-def test_sparse_where_no_end_can_be_dense_where_it_is_likely() -> None:
+def test_polls_are_rare_early_and_frequent_near_the_likely_end() -> None:
     """Of jobs that take a minute, a young one is polled every 8 s, and one about to end every half second or so."""
     pace = PollSchedule(drawn(3, 0.1, 30))
     assert pace.next_poll_s(10.0) == MOST_S
@@ -74,7 +74,7 @@ def test_the_bounds_hold(taken: list[float], age_s: float) -> None:
 
 
 @given(durations, st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_looks_get_no_rarer_before_all_hope_is_gone(taken: list[float], one: float, other: float) -> None:
+def test_polls_get_no_rarer_until_a_job_is_long_overdue(taken: list[float], one: float, other: float) -> None:
     """An intensity that does not fall is what makes it never much worse than a fixed interval."""
     pace = PollSchedule(taken)
     until_s = 4.0 * (pace.usual_s or 150.0)
@@ -82,14 +82,14 @@ def test_looks_get_no_rarer_before_all_hope_is_gone(taken: list[float], one: flo
     assert pace.next_poll_s(old) <= pace.next_poll_s(young) + 1e-6
 
 
-def test_a_job_long_overdue_is_looked_at_rarely() -> None:
+def test_a_job_long_overdue_is_polled_rarely() -> None:
     """A job that hangs for an hour costs a poll every 8 s, and not two a second."""
     assert PollSchedule(drawn(4, 0.15, 30)).next_poll_s(1200.0) == MOST_S
     assert PollSchedule().next_poll_s(3500.0) == MOST_S
 
 
 @given(seconds, st.none() | st.integers(0, 1000), st.none() | st.floats(0.01, 1e5))
-def test_the_queue_is_looked_at_within_bounds(age_s: float, place: int | None, usual_s: float | None) -> None:
+def test_the_queue_is_polled_within_bounds(age_s: float, place: int | None, usual_s: float | None) -> None:
     """In the queue, too, the next poll is due in 0.5 to 8 s."""
     assert LEAST_S <= queue_poll_s(age_s, place, usual_s) <= MOST_S
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from dreamina_ui.cards.batches import Plan, plan_csv
+from dreamina_ui.cards.batches.plans import Plan
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.models import Models
+from dreamina_ui.engine.curation.plain_names import plain_name
 from dreamina_ui.engine.curation.shelf import SHELF_MOST, Shelf, offered_name
 from dreamina_ui.errors import InvalidInput, NotOnShelf, ShelfFull
 from tests.rig import CARD, VALUES, rigged
@@ -19,7 +21,15 @@ SQUARE = "1440×1440(1:1)"
 
 def planned(shelf: Shelf, table: str | bytes) -> Plan:
     data = table if isinstance(table, bytes) else table.encode()
-    return plan_csv(shelf.models.default, data, {}, models=shelf.models, most=SHELF_MOST)
+    return plan_csv(
+        shelf.models.default,
+        data,
+        {},
+        models=shelf.models,
+        most=SHELF_MOST,
+        check_name=plain_name,
+        keeps_alternatives=True,
+    )
 
 
 def forget(folder: Path) -> None:
@@ -78,6 +88,29 @@ async def test_its_table_is_read_by_a_batch_and_by_another_shelf(tmp_path: Path)
         assert await names(shelf) == ['A "boat", 海', "b"]
 
 
+async def test_alternatives_stay_alternatives(tmp_path: Path) -> None:
+    """On the shelf, in its table, on a shelf that takes that in, and in a batch, which makes each; doubled braces, too."""
+    typed = "a {red|green} boat at {{dawn}}"
+    long = "{" + "|".join(f"{number} {'x' * 700}" for number in range(8)) + "}"
+    async with rigged(tmp_path) as rig:
+        shelf = rig.engine.shelf
+        for name, prompt in (("Boats", typed), ("Long", long), ("Open", "a {red boat")):
+            one = await shelf.keep("ann", name, CARD.model_id, {**VALUES, "prompt": prompt})
+            assert one.payload["prompt"] == prompt
+        table = await shelf.table("ann")
+        taken = await shelf.take_in("bob", planned(shelf, table).videos)
+        assert [one.payload["prompt"] for one in taken] == [typed, long, "a {red boat"]
+        assert await shelf.table("bob") == table
+        batch = plan_csv(shelf.models.default, table.encode(), {}, models=shelf.models)
+        assert [each["prompt"] for each in batch.payloads][:2] == ["a red boat at {dawn}", "a green boat at {dawn}"]
+        assert len(batch.videos) == 2 + 8 + 1
+        too_long = "{a|" + "x" * 20_000 + "}"
+        for prompt in ("x" * 801, "{" + "x" * 801 + "|b}", too_long):
+            with pytest.raises(InvalidInput) as caught:
+                await shelf.keep("ann", "Other", CARD.model_id, {**VALUES, "prompt": prompt})
+            assert (caught.value.field, caught.value.problem) == ("prompt", "too_long")
+
+
 async def test_a_table_of_others_is_taken_in(tmp_path: Path) -> None:
     """Without names, rows are called by their prompts; a wrong row is named by its line, and nothing is taken in."""
     async with rigged(tmp_path) as rig:
@@ -94,9 +127,9 @@ async def test_a_table_of_others_is_taken_in(tmp_path: Path) -> None:
         wrong = planned(shelf, "Name,prompt,seed\nGood,A boat,1\nBad,A boat,one\n")
         assert [(each.line, each.field) for each in wrong.problems] == [(3, "seed")]
         assert wrong.videos == ()
-        plan = planned(shelf, f"name,prompt\n{'x' * 81},A boat\n")
-        with pytest.raises(InvalidInput):
-            await shelf.take_in("ann", plan.videos)
+        wrong = planned(shelf, f"name,prompt,seed\nGood,A boat,1\n{'x' * 81},A boat,2\n,A boat,3\n\u202e,A boat,one\n")
+        found = [(each.line, each.field, each.problem) for each in wrong.problems]
+        assert found == [(3, "name", "too_long"), (5, "name", "missing"), (5, "seed", "not_integer")]
         many = "prompt\n" + "A boat\n" * SHELF_MOST
         assert len(planned(shelf, many).videos) == SHELF_MOST
         with pytest.raises(ShelfFull):
@@ -141,7 +174,7 @@ async def test_a_lost_database_loses_nothing_of_it(tmp_path: Path) -> None:
             assert await names(again.engine.shelf) == []
 
 
-async def test_the_disk_is_no_condition(tmp_path: Path) -> None:
+async def test_a_failing_disk_does_not_stop_the_shelf(tmp_path: Path) -> None:
     """Where nothing can be kept beside the videos, it is in the database all the same."""
     async with rigged(tmp_path) as rig:
         (tmp_path / "shelf").write_text("a file in the folder's place")
@@ -149,7 +182,7 @@ async def test_the_disk_is_no_condition(tmp_path: Path) -> None:
         assert await names(rig.engine.shelf) == ["Boat"]
 
 
-async def test_a_foreign_shelf_is_no_shelf(tmp_path: Path) -> None:
+async def test_another_visitors_shelf_is_not_found(tmp_path: Path) -> None:
     """By ann's ids and by values of any kind, bob reads and changes nothing."""
     async with rigged(tmp_path) as rig:
         shelf = rig.engine.shelf

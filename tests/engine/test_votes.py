@@ -80,7 +80,7 @@ async def test_codes_and_titles_as_people_write_them(tmp_path: Path) -> None:
         share_ids = [job.share_id for job in made]
         title = "<b>Welches</b>\n 🌊 \u202everkehrt\u200b" + "x" * 5_000
         vote = await votes.open("ann", share_ids, title)
-        assert vote.title.startswith("<b>Welches</b> 🌊 verkehrt xx")
+        assert vote.title.startswith("<b>Welches</b> 🌊 verkehrtxx")
         assert len(vote.title) == TITLE_MOST
         code = vote.vote_id
         for typed in (code.lower(), f" {code[:4]}-{code[4:]} ", f"{code[:4]} {code[4:]}"):

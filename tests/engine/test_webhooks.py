@@ -144,19 +144,32 @@ async def test_an_uncertain_video_of_a_batch_is_told(outside: Outside, tmp_path:
         assert sorted(each["event"] for each in at(asked, url)) == ["batch.ended", "job.uncertain"]
 
 
-async def test_a_limit_that_is_nearly_reached_is_told_once(outside: Outside, tmp_path: Path) -> None:
-    """At 80 %: not before, and not again."""
+async def test_a_limit_that_is_used_up_is_told(outside: Outside, tmp_path: Path) -> None:
+    """At 80 % and at 100 %: not before, and not again."""
     limits = Limits(active=100, active_per_visitor=100, daily=5)
+
+    async def of_limits(count: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+
+        async def are_there() -> bool:
+            found[:] = [each for each in at(await told(rig, outside), OWNER) if each["event"].startswith("limit.")]
+            return len(found) >= count
+
+        await until(are_there)
+        return found
+
     async with rig_of(outside, tmp_path, limits=limits) as rig:
-        for number in range(5):
+        for number, count in enumerate([0, 0, 0, 1, 2], 1):
             await rig.finish(await rig.submit())
-            names = [each["event"] for each in at(await told(rig, outside), OWNER)]
-            assert names.count("limit.near") == (number >= 3)
-    [message] = [each for each in at(outside.asked, OWNER) if each["event"] == "limit.near"]
-    assert message["limit"] == {
-        "name": "DREAMINA_DAILY_LIMIT", "used": 4, "limit": 5, "renews_at": message["limit"]["renews_at"]
+            messages = await of_limits(count)
+            assert [each["limit"]["used"] for each in messages] == [4, 5][:count], number
+    near, reached = messages
+    assert (near["event"], reached["event"]) == ("limit.near", "limit.reached")
+    assert near["limit"] == {
+        "name": "DREAMINA_DAILY_LIMIT", "used": 4, "limit": 5, "renews_at": near["limit"]["renews_at"]
     }  # fmt: skip
-    assert message["text"] == "4 of 5 are used up today (DREAMINA_DAILY_LIMIT)."
+    assert near["text"] == "4 of 5 are used up today (DREAMINA_DAILY_LIMIT)."
+    assert reached["text"] == "Nothing is left for today: 5 of 5 are used up (DREAMINA_DAILY_LIMIT)."
 
 
 async def test_without_addresses_nothing_is_written(outside: Outside, tmp_path: Path) -> None:
@@ -229,7 +242,7 @@ async def drips(_: str) -> AsyncIterator[bytes]:
     ],
     ids=["hangs", "drips", "gigabytes", "resets", "redirects inside", "answers 500"],
 )
-async def test_a_bad_receiver_is_asked_again_and_delays_nobody(
+async def test_a_failing_receiver_is_tried_again_and_delays_no_other(
     outside: Outside, tmp_path: Path, answer: Any, short: str
 ) -> None:
     """The job ends, one who waits behind is told at once, and no other address is called."""
@@ -253,7 +266,7 @@ async def test_a_bad_receiver_is_asked_again_and_delays_nobody(
     assert {number for number, _ in outside.connected} == {GOOD}
 
 
-async def test_what_was_said_with_an_endless_body_counts(outside: Outside, tmp_path: Path) -> None:
+async def test_an_answer_with_an_endless_body_counts(outside: Outside, tmp_path: Path) -> None:
     """A receiver that answers 200 and then never stops, or never ends, has taken the message."""
 
     async def taken_without_end(_: str) -> AsyncIterator[bytes]:
@@ -300,7 +313,7 @@ async def test_many_of_one_do_not_keep_others_waiting(outside: Outside, tmp_path
 
 
 @pytest.mark.parametrize("answers", [[["127.0.0.1"]], [[GOOD, "10.0.0.1"]]], ids=["inside", "one of two inside"])
-async def test_a_name_that_leads_inside_is_never_called(
+async def test_a_name_of_a_private_address_is_never_connected_to(
     outside: Outside, tmp_path: Path, answers: list[list[str]]
 ) -> None:
     """Whatever a name means when it is called; such a message is given up at once."""

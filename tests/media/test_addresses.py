@@ -206,7 +206,7 @@ def as_redirects() -> list[str]:
 
 
 @pytest.mark.parametrize("url", as_redirects())
-async def test_a_good_host_that_leads_to_a_hostile_address_is_left(tmp_path: Path, url: str) -> None:
+async def test_a_redirect_to_a_hostile_address_is_refused(tmp_path: Path, url: str) -> None:
     """The first host is asked twice, by its own redirect; the place it then leads to is not connected to."""
     async with Outside().serving() as outside:
         outside.replies = [redirect("/on"), redirect(url)]
@@ -217,7 +217,7 @@ async def test_a_good_host_that_leads_to_a_hostile_address_is_left(tmp_path: Pat
 
 
 @pytest.mark.parametrize("numbers", LOOKED_UP, ids=" ".join)
-async def test_a_redirect_to_a_name_of_a_hostile_number_is_left(tmp_path: Path, numbers: list[str]) -> None:
+async def test_a_redirect_to_a_name_of_a_hostile_number_is_refused(tmp_path: Path, numbers: list[str]) -> None:
     """The name a redirect leads to is judged like the first one."""
     async with Outside(names={"cdn.example.net": [numbers]}).serving() as outside:
         outside.replies = [redirect("https://cdn.example.net/a.mp4")]
@@ -253,7 +253,7 @@ def test_numbers_of_the_open_net_are_open(number: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8188/a.mp4", "http://[::1]:8188/a.mp4", "https://videos.lan/a.mp4"])
-def test_a_trusted_address_may_be_plain_and_near(url: str) -> None:
+def test_a_trusted_address_may_be_http_and_of_this_machine(url: str) -> None:
     """What the settings trust is read, and refused as soon as they do not."""
     assert read_address(url, trusted=True).url == url
     with pytest.raises(OutputRefused):
@@ -263,7 +263,7 @@ def test_a_trusted_address_may_be_plain_and_near(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://videos.lan/a", "http://me:pw@videos.lan/a", "http://a\\b/c"]
 )
-def test_trust_is_for_hosts_and_not_for_tricks(url: str) -> None:
+def test_a_trusted_address_is_http_and_has_no_password(url: str) -> None:
     """Even a trusted address is http or https, and carries no password."""
     with pytest.raises(OutputRefused):
         read_address(url, trusted=True)

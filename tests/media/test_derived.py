@@ -126,7 +126,7 @@ async def test_the_same_order_is_made_once(files: Making, maker: Maker, clip: Pa
     await made.aclose()
 
 
-async def test_nobody_fills_the_line(files: Making, maker: Maker, clip: Path) -> None:
+async def test_the_queue_is_limited_by_visitor_by_address_and_in_all(files: Making, maker: Maker, clip: Path) -> None:
     """So many of one visitor, from one address and of all; when one is ready, there is room again."""
     made = files(at_once_each=2, at_once_address=3, at_once=4)
     maker.open.clear()

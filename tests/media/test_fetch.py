@@ -31,7 +31,7 @@ async def fails(library: Library, error: type[LibraryError], url: str = URL) -> 
 # Whom it connects to
 
 
-async def test_the_number_is_called_and_the_name_is_meant(outside: Outside, clip: bytes, tmp_path: Path) -> None:
+async def test_the_number_is_connected_to_and_tls_names_the_host(outside: Outside, clip: bytes, tmp_path: Path) -> None:
     """One look-up, one connection to a number; TLS asks for the name, and so does the Host header."""
     outside.replies = [reply(clip)]
     async with library_of(outside, tmp_path) as library:
@@ -50,7 +50,7 @@ async def test_a_certificate_for_another_is_refused(clip: bytes, tmp_path: Path,
     assert (outside.connected, outside.asked) == ([(GOOD, 443)], [])
 
 
-async def test_a_certificate_of_nobody_known_is_refused(outside: Outside, clip: bytes, tmp_path: Path) -> None:
+async def test_a_certificate_of_an_unknown_authority_is_refused(outside: Outside, clip: bytes, tmp_path: Path) -> None:
     """The right name from an authority that is not trusted gets no request."""
     outside.replies = [reply(clip)]
     async with library_of(outside, tmp_path, transport=outside.transport(trust=False)) as library:
@@ -58,7 +58,7 @@ async def test_a_certificate_of_nobody_known_is_refused(outside: Outside, clip: 
     assert outside.asked == []
 
 
-async def test_a_name_that_changes_is_called_as_it_was_judged(outside: Outside, clip: bytes, tmp_path: Path) -> None:
+async def test_a_name_that_changes_is_not_looked_up_again(outside: Outside, clip: bytes, tmp_path: Path) -> None:
     """A name that turns to this machine after the first look is not looked up again."""
     outside.names = {HOST: [[GOOD], ["127.0.0.1"]]}
     outside.replies = [reply(clip)]
@@ -67,7 +67,7 @@ async def test_a_name_that_changes_is_called_as_it_was_judged(outside: Outside, 
     assert (outside.looked_up, outside.connected) == ([HOST], [(GOOD, 443)])
 
 
-async def test_a_name_that_has_changed_is_judged_anew(outside: Outside, clip: bytes, tmp_path: Path) -> None:
+async def test_a_name_that_has_changed_is_checked_again(outside: Outside, clip: bytes, tmp_path: Path) -> None:
     """A new connection to the same name, here for a redirect, is made to what the name means now, or not at all."""
     outside.names = {HOST: [[GOOD], ["127.0.0.1"]]}
     outside.replies = [redirect("/again"), reply(clip)]
@@ -210,7 +210,7 @@ async def test_an_announced_length_above_the_cap_is_refused_early(outside: Outsi
 
 
 @pytest.mark.parametrize("beginning", [FTYP, b"\x1a\x45\xdf\xa3" + b"\0" * 28], ids=["MP4", "WebM"])
-async def test_an_endless_file_is_left_at_the_cap(outside: Outside, tmp_path: Path, beginning: bytes) -> None:
+async def test_an_endless_file_ends_at_the_size_limit(outside: Outside, tmp_path: Path, beginning: bytes) -> None:
     """A body without an end, and without a length, is given up as soon as it is too large."""
 
     async def endless(_: str) -> AsyncIterator[bytes]:
@@ -224,7 +224,7 @@ async def test_an_endless_file_is_left_at_the_cap(outside: Outside, tmp_path: Pa
 
 
 @pytest.mark.parametrize("header", [b"", b"Content-Length: 1000000\r\n"], ids=["no length", "a length"])
-async def test_a_drip_is_left_at_the_time_cap(outside: Outside, tmp_path: Path, header: bytes) -> None:
+async def test_a_slow_download_ends_at_the_time_limit(outside: Outside, tmp_path: Path, header: bytes) -> None:
     """A host that always sends one more byte, so that it is never silent, is left when the time is up."""
 
     async def drip(_: str) -> AsyncIterator[bytes]:
@@ -239,7 +239,7 @@ async def test_a_drip_is_left_at_the_time_cap(outside: Outside, tmp_path: Path, 
     assert len(outside.asked) == 1
 
 
-async def test_a_silent_look_up_is_left_at_the_time_cap(tmp_path: Path) -> None:
+async def test_a_look_up_without_an_answer_ends_at_the_time_limit(tmp_path: Path) -> None:
     """The time of the look-up counts, too."""
 
     class Silent(Outside):
@@ -271,7 +271,7 @@ async def test_an_encoding_that_means_nothing_is_passed_over(
         assert await saved(library, SHARE, URL) == SAVED
 
 
-async def test_a_web_page_is_left_at_its_first_bytes(outside: Outside, tmp_path: Path) -> None:
+async def test_a_web_page_is_refused_at_its_first_bytes(outside: Outside, tmp_path: Path) -> None:
     """An endless page is recognised by its beginning: neither the size nor the time has to run out."""
 
     async def page(_: str) -> AsyncIterator[bytes]:

@@ -125,7 +125,7 @@ def test_words_are_not_signatures(text: bytes) -> None:
         assert kind_of(text) is FILE
 
 
-def test_every_beginning_is_of_some_kind(sample: Callable[[str], Path]) -> None:
+def test_any_first_bytes_give_a_kind(sample: Callable[[str], Path]) -> None:
     """However few bytes there are, and whatever is wrong with one of them, a kind comes out."""
     source = random.Random(3)
     for name in FILES:

@@ -134,7 +134,7 @@ async def test_what_is_already_saved_is_not_fetched_again(library: Library, web:
     assert len(web.requests) == 1
 
 
-async def test_two_savers_of_one_video_do_not_meet(library: Library, web: Web, clip: bytes) -> None:
+async def test_two_saves_of_one_video_at_once_leave_one_whole_file(library: Library, web: Web, clip: bytes) -> None:
     """Two replicas that save the same output at once both end well, with one whole file."""
     web.gives(clip)
     assert await asyncio.gather(*(saved_with_poster(library, SHARE, URL) for _ in range(5))) == [(64, 64, 0.5)] * 5
@@ -443,7 +443,7 @@ async def test_a_redirect_to_nowhere_fails(library: Library, web: Web, clip: byt
     assert list(library.folder.iterdir()) == []
 
 
-async def test_nothing_of_ours_reaches_the_outputs_host(
+async def test_no_key_cookie_or_password_reaches_the_outputs_host(
     library: Library, web: Web, clip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No key, no cookie, no password of this machine: the host gets what is needed to send a file, and no more."""

@@ -44,7 +44,7 @@ async def test_a_file_of_the_open_net_is_loaded(outside: Outside, tmp_path: Path
         ("https://me:secret@pictures.example.net/a.png", OutputRefused),
     ],
 )
-async def test_nothing_else_is_asked_for(
+async def test_only_the_open_net_is_connected_to(
     address: str, error: type[LibraryError], outside: Outside, tmp_path: Path
 ) -> None:
     """Neither this machine nor its network, by number or by name: nobody is connected to."""
@@ -67,7 +67,7 @@ async def test_nothing_else_is_asked_for(
     ],
     ids=["inside", "large", "page", "gone"],
 )
-async def test_what_comes_is_judged(
+async def test_what_is_loaded_is_checked(
     answer: bytes, error: type[LibraryError], outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redirects to the inside, what is too large, a web page, and what is not there."""

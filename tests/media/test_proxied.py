@@ -111,7 +111,7 @@ async def test_a_proxy_in_the_way(proxy: LittleProxy, tmp_path: Path, does: str)
     assert "Proxy" in message or does in ("reset", "away", "babble")
 
 
-async def test_the_direct_way_is_judged(outside: Outside, proxy: LittleProxy, tmp_path: Path) -> None:
+async def test_addresses_without_a_proxy_are_checked_here(outside: Outside, proxy: LittleProxy, tmp_path: Path) -> None:
     """What `NO_PROXY` names is looked up and judged here: a name with a private number is refused."""
     outside.names[HOST] = [["10.0.0.1"]]
     network = Network.from_env({"ALL_PROXY": proxy.url(), "NO_PROXY": HOST})

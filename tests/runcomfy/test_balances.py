@@ -148,7 +148,7 @@ async def test_a_failure_is_no_balance_and_is_not_repeated_at_once() -> None:
     await with_balances(work)
 
 
-async def test_few_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_few_balances_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred keys wait for a slow service together, a few at a time, and none for longer than its patience."""
 
     async def work(balances: Balances, account: Account, clock: Still) -> None:

@@ -123,7 +123,7 @@ LOST: list[Exception] = [
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("fault", NEVER_LEFT, ids=repr)
-async def test_never_left(name: str, fault: Exception) -> None:
+async def test_a_request_that_never_left_is_unreachable(name: str, fault: Exception) -> None:
     """What provably never left is unreachable on every call; only GETs are tried again."""
     service = Service(fault)
     with pytest.raises(errors.Unreachable):
@@ -133,7 +133,7 @@ async def test_never_left(name: str, fault: Exception) -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("fault", LOST, ids=repr)
-async def test_lost(name: str, fault: Exception) -> None:
+async def test_a_lost_answer_to_a_submit_is_an_unknown_outcome(name: str, fault: Exception) -> None:
     """A lost answer is an unknown outcome of a submit, never sent again, and elsewhere an absent service."""
     service = Service(fault)
     with pytest.raises(errors.OutcomeUnknown if name == "submit" else errors.Unavailable):
@@ -274,7 +274,7 @@ async def test_cookies_are_not_kept() -> None:
 
 @pytest.mark.parametrize("request_id", ["", "a/b", "..", "a?b", "r 1", "r-1\n", "é", "a" * 129])
 @pytest.mark.parametrize("name", ["status", "result", "cancel"])
-async def test_unfit_request_ids(name: str, request_id: str) -> None:
+async def test_an_invalid_request_id_is_refused(name: str, request_id: str) -> None:
     """An id that does not fit is refused before it reaches an address."""
     service = Service(httpx.Response(200, json={}))
     with pytest.raises(errors.UnknownRequest):
@@ -283,7 +283,7 @@ async def test_unfit_request_ids(name: str, request_id: str) -> None:
 
 
 @pytest.mark.parametrize("model_id", ["", "/a", "a//b", "../requests", "a/./b", "a/..", "a\nb", "\ud800"])
-async def test_unfit_model_ids(model_id: str) -> None:
+async def test_an_invalid_model_id_is_refused(model_id: str) -> None:
     """A model id cannot climb to another address of the API."""
     service = Service(httpx.Response(200, json={}))
     with pytest.raises(errors.UnknownModel):
@@ -299,7 +299,7 @@ async def test_model_ids_are_quoted() -> None:
 
 
 @pytest.mark.parametrize("payload", [{"x": float("nan")}, {"x": "\ud800"}, {"x": object()}])
-async def test_unfit_payloads(payload: dict[str, object]) -> None:
+async def test_an_invalid_payload_is_refused(payload: dict[str, object]) -> None:
     """An input that is no JSON is refused here, and nothing is sent."""
     service = Service(httpx.Response(200, json={}))
     with pytest.raises(errors.InputRefused):
@@ -312,7 +312,7 @@ async def test_unfit_payloads(payload: dict[str, object]) -> None:
     [("", errors.KeyMissing), *((k, errors.KeyRefused) for k in ("a b", "a\r\nX: y", "clé", "a\x00"))],
 )
 @pytest.mark.parametrize("name", BODIES)
-async def test_unfit_keys(name: str, key: str, kind: type) -> None:
+async def test_an_invalid_key_is_refused(name: str, key: str, kind: type) -> None:
     """A key that cannot stand in a header is refused before anything is sent, without being shown."""
     service = Service(httpx.Response(200, json={}))
     with pytest.raises(kind) as caught:
@@ -386,7 +386,7 @@ async def test_a_reply_that_breaks_off() -> None:
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_silence_ends(name: str) -> None:
+async def test_a_call_without_an_answer_ends(name: str) -> None:
     """A service that never answers does not hold a call for ever, even where no time-out of httpx applies."""
 
     async def silence(request: httpx.Request) -> httpx.Response:
@@ -418,7 +418,7 @@ async def test_cancelled_from_outside(name: str) -> None:
             await task
 
 
-async def test_closed() -> None:
+async def test_a_closed_client_sends_nothing() -> None:
     """After closing nothing leaves any more, and that is certain."""
     service = Service(httpx.Response(200, json={}))
     async with service.api:
@@ -455,7 +455,7 @@ async def over_a_socket(name: str, answer: bytes | None) -> Any:
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_nobody_listens(name: str) -> None:
+async def test_a_refused_connection_is_unreachable(name: str) -> None:
     """A refused connection is unreachable: nothing left."""
     with pytest.raises(errors.Unreachable):
         await over_a_socket(name, None)
@@ -463,7 +463,7 @@ async def test_nobody_listens(name: str) -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 5", b"SSH-2.0\r\n"])
-async def test_hangs_up(name: str, answer: bytes) -> None:
+async def test_a_connection_closed_without_an_answer_is_a_lost_answer(name: str, answer: bytes) -> None:
     """A connection closed without an answer is a lost answer."""
     with pytest.raises(errors.OutcomeUnknown if name == "submit" else errors.Unavailable):
         await over_a_socket(name, answer)
@@ -478,7 +478,7 @@ async def test_answers_over_a_socket() -> None:
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_patience(name: str) -> None:
+async def test_how_long_a_submit_is_waited_for(name: str) -> None:
     """A submit is waited for as long as RunComfy's own clients do: who gives up early loses a paid request's id."""
     service = Service(httpx.Response(200, json=BODIES[name]))
     await service.call(name)
@@ -544,7 +544,7 @@ async def wall(api: RunComfy, name: str) -> tuple[Kind, object, object]:
 
 
 @pytest.mark.parametrize("name", ["submit", "status"])
-async def test_walls_before_the_service(name: str) -> None:
+async def test_causes_that_keep_a_request_from_leaving(name: str) -> None:
     """What keeps a request from leaving is told apart: the name, the port, the certificate."""
     async with RunComfy("https://no-such-host.invalid/v1", clock=NoWait()) as api:
         assert await wall(api, name) == (errors.Unreachable, "name", None)
@@ -564,7 +564,7 @@ async def test_walls_before_the_service(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["submit", "status"])
-async def test_walls_at_the_service(name: str) -> None:
+async def test_causes_that_keep_an_answer_from_coming(name: str) -> None:
     """What keeps an answer from coming is told apart: silence, a connection that ends, a proxy's page."""
     kind = errors.OutcomeUnknown if name == "submit" else errors.Unavailable
 
@@ -622,7 +622,9 @@ async def test_a_slow_submit_is_waited_for() -> None:
     ],
     ids=repr,
 )
-def test_causes(fault: Exception, behind: Exception | None, cause: str) -> None:
+def test_the_cause_is_read_from_the_underlying_exception(
+    fault: Exception, behind: Exception | None, cause: str
+) -> None:
     """The cause is told by whatever exception stands behind the one that was raised."""
     fault.__cause__ = behind
     never_left = isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)

@@ -585,7 +585,7 @@ async def test_balance(status: int, body: object, expected: object) -> None:
         ({"message": KEY[:5] + "\x00" + KEY[5:]}, "…"),
     ],
 )
-async def test_message(body: object, message: str) -> None:
+async def test_the_services_own_text_is_found(body: object, message: str) -> None:
     """The service's own text is found wherever it stands, cleaned, cut, and freed of the key."""
     with pytest.raises(errors.InputRefused) as caught:
         await answer("submit", 422, body)
@@ -615,7 +615,7 @@ JSON = st.recursive(
 
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(sorted(CALLS)), st.sampled_from([200, 202, 302, 400, 401, 404, 422, 429, 500]), JSON)
-def test_any_json(call: str, status: int, body: object) -> None:
+def test_any_json_gives_a_value_or_a_service_error(call: str, status: int, body: object) -> None:
     """Whatever JSON comes, a call gives a value or a `ServiceError`, and the key is in neither."""
     fault: errors.ServiceError | None = None
     value: object = None
@@ -640,7 +640,7 @@ def test_outputs_come_with_an_end(word: str, output: object, error: object) -> N
 
 
 @given(st.text(), st.text(alphabet="ab-", min_size=1, max_size=5))
-def test_clean(text: str, secret: str) -> None:
+def test_a_cleaned_text_is_one_printable_line_without_the_key(text: str, secret: str) -> None:
     """A cleaned text is one printable line that cannot hold the secret, nor fail a database."""
     cleaned = clean(text + secret + text, secret)
     assert secret not in cleaned

@@ -64,26 +64,29 @@ def server(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterat
     assert "Traceback" not in server.log
 
 
-@pytest.fixture
-def problems() -> Iterator[list[str]]:
-    """Dialogs, requests to other origins, and script errors; a test ends without any."""
-    found: list[str] = []
-    yield found
-    assert found == []
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One visitor's, for all tests: what they show has texts of its own."""
     context = calm_context(browser, viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
     yield context
     context.close()
 
 
+@pytest.fixture(scope="module")
+def opened(context: BrowserContext, server: Server) -> tuple[Page, list[str]]:
+    """One page, which takes longer to open than most tests on it, and its problems."""
+    problems: list[str] = []
+    return watched(context, server.address, problems), problems
+
+
 @pytest.fixture
-def page(context: BrowserContext, server: Server, problems: list[str]) -> Iterator[Page]:
-    page = watched(context, server.address, problems)
+def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The page as the test before has left it. After a test it is harmless, and had no dialog, script error or request to another
+    origin."""
+    page, problems = opened
     yield page
     check_harmless(page)
+    assert problems == []
 
 
 def watched(context: BrowserContext, address: str, problems: list[str], query: str = "") -> Page:
@@ -151,19 +154,21 @@ def test_hostile_service_error_is_only_text(page: Page, service: Service, kind: 
     """The service's reason for a failure is shown as text, wherever it is in the reply."""
     text = TEXTS[kind]
     service.add_faults(Fault("submit", "failed_result", error=text))
+    failed = page.locator("#history .poster.failed")
+    before = failed.count()
     generate(page, "failed", "a boat")
     expect(page.locator("#screen")).to_contain_text(text[:40])
     check_harmless(page)
     service.add_faults(Fault("submit", "error_shape", message=text, code=422))
     page.fill("#field-prompt textarea", "another boat")
     page.click("#generate")
-    page.wait_for_function("document.querySelectorAll('#history .poster.failed').length === 2")
+    expect(failed).to_have_count(before + 2)
     reached(page, "failed")
     expect(page.locator("#screen")).to_contain_text(text[:40])
 
 
 @pytest.mark.parametrize("kind", ["markup", "written"])
-def test_hostile_link_is_only_text(context: BrowserContext, server: Server, problems: list[str], kind: str) -> None:
+def test_hostile_link_is_only_text(context: BrowserContext, server: Server, kind: str) -> None:
     """Invalid values of a link are shown as text, and valid ones fill the form."""
     text = TEXTS[kind]
     query = {
@@ -175,6 +180,7 @@ def test_hostile_link_is_only_text(context: BrowserContext, server: Server, prob
         "lang": text,
         "__theme": text,
     }
+    problems: list[str] = []
     page = watched(context, server.address, problems, "?" + urlencode(query))
     expect(page.locator("#field-prompt textarea")).to_have_value(literal(text))
     expect(page.locator("#problem-aspect_ratio")).to_contain_text(text[:20])
@@ -187,6 +193,8 @@ def test_hostile_link_is_only_text(context: BrowserContext, server: Server, prob
     assert refused is not None
     assert (refused.status, refused.headers["content-type"]) == (400, "text/plain; charset=utf-8")
     assert text[:20] not in refused.text()
+    page.close()
+    assert problems == []
 
 
 def test_hostile_file_is_only_text(page: Page, tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ async def test_a_used_up_budget_is_told_once_a_day(stores: Stores) -> None:
     """At 80 and at 100 percent; again after a restart it is not, and a larger budget is another one."""
 
     async def told(limits: Limits = TWO_DOLLARS) -> list[int]:
-        return await stores.allowances(limits, "runcomfy").newly_used_up()
+        return [notice.percent for notice in await stores.allowances(limits, "runcomfy").newly_used_up()]
 
     await book(stores, "a", usd=1.5)
     assert await told() == []
@@ -392,9 +392,9 @@ def test_the_default_limits_of_a_space(tmp_path: Path) -> None:
         assert (limits.daily_per_visitor, limits.daily) == (None, None)
 
 
-async def test_uses_of_an_older_version_count(url: str) -> None:
+async def test_uses_of_an_older_version_count(blank_url: str) -> None:
     """The migration counts the jobs of today as uses."""
-    with closing(Database(url)) as database:
+    with closing(Database(blank_url)) as database:
         before = [migration.name for migration in MIGRATIONS].index("0007_allowances")
         database.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:before]))
         columns = (
@@ -417,9 +417,9 @@ async def test_uses_of_an_older_version_count(url: str) -> None:
         assert stores.not_given_back() == {f"paid-{number}" for number in range(1, 6)}
 
 
-async def test_the_money_of_an_older_version_is_known(url: str) -> None:
+async def test_the_money_of_an_older_version_is_known(blank_url: str) -> None:
     """The migration takes models and costs from the jobs, those on own keys included; a resumed job is paid once."""
-    with closing(Database(url)) as database:
+    with closing(Database(blank_url)) as database:
         before = [migration.name for migration in MIGRATIONS].index("0014_money")
         database.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:before]))
         columns = "job_id, share_id, visitor_id, backend, model_id, payload, outputs, cancel_requested, version"

@@ -532,9 +532,9 @@ BROKEN = Migration("9999_broken", ("CREATE TABLE extra (id TEXT)", "CREATE NONSE
 
 
 @pytest.fixture
-def blank(url: str) -> Iterator[Database]:
+def blank(blank_url: str) -> Iterator[Database]:
     """A connection to an empty database."""
-    with closing(Database(url)) as database:
+    with closing(Database(blank_url)) as database:
         yield database
 
 
@@ -573,20 +573,20 @@ def test_migrations_are_append_only(blank: Database) -> None:
     assert applied(blank) == names
 
 
-async def test_preparing_twice_is_a_no_op(blank: Database, url: str) -> None:
+async def test_preparing_twice_is_a_no_op(blank: Database, blank_url: str) -> None:
     """A second start changes neither schema nor rows."""
     blank.prepare()
     await JobStore(blank).add([FULL], NO_LIMIT)
     before = schema(blank), applied(blank)
     blank.prepare()
-    with closing(Database(url)) as reopened:
+    with closing(Database(blank_url)) as reopened:
         reopened.prepare()
     assert (schema(blank), applied(blank)) == before
     assert await JobStore(blank).get("job-1") == FULL
 
 
 @pytest.mark.parametrize("known", range(1, len(MIGRATIONS)), ids=[migration.name for migration in MIGRATIONS[:-1]])
-async def test_a_database_of_every_older_version_keeps_its_rows(blank: Database, url: str, known: int) -> None:
+async def test_a_database_of_every_older_version_keeps_its_rows(blank: Database, known: int) -> None:
     """A database of an older version keeps its rows and gets the schema of a new one."""
     name = MIGRATIONS[known - 1].name
     blank.transact(lambda connection: migrate(connection, NOON, MIGRATIONS[:known]))

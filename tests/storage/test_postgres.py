@@ -102,7 +102,7 @@ async def test_one_replica_tells_that_the_budget_is_used_up(replicas: list[Repli
     await replicas[0].store.add([a_job(backend="runcomfy")], limits, booked={"job-1": 1.0})
     looking = [Allowances(replica.database, limits, "runcomfy", now=lambda: NOON) for replica in replicas * 10]
     told = await asyncio.gather(*(allowances.newly_used_up() for allowances in looking))
-    assert sorted(percent for each in told for percent in each) == [80, 100]
+    assert sorted(notice.percent for each in told for notice in each) == [80, 100]
 
 
 async def test_the_same_click_on_two_replicas_is_one(replicas: list[Replica]) -> None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from dreamina_ui.jobs import State
-from dreamina_ui.storage.allowances import Limits
+from dreamina_ui.storage.allowances import Allowances, Limits
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.storage.webhook_events import EVENTS_MOST, BatchAddress, Outbox, WebhookEvent, WebhookEvents
-from tests.storage.test_job_store import NOON, a_job, ended
+from tests.storage.test_job_store import NO_LIMIT, NOON, a_job, ended, sent
 
 pytestmark = pytest.mark.anyio
 
@@ -105,22 +105,63 @@ async def test_what_ended_before_is_not_told_again(database: Database) -> None:
     assert sorted(found) == [("batch.ended", ""), ("batch.ended", ADDRESS.host), ("job.failed", "")]
 
 
-async def test_a_budget_that_is_nearly_used_up_is_told_once(database: Database) -> None:
-    """By what the videos of the day are expected to cost; the simulator's cost nothing."""
-    store = JobStore(database, Outbox(database, for_owner=True))
-    limits = Limits(active=100, active_per_visitor=100, daily_budget_usd=1.0)
+@pytest.mark.parametrize("ending", ["block", "follow"])
+async def test_a_batch_that_others_end_is_told(database: Database, ending: str) -> None:
+    """By the owner's block; or by signing in, which leaves nothing waiting on the key of before. Of two batches, each."""
+    outbox = Outbox(database, for_owner=True)
+    store = JobStore(database, outbox)
+    for batch_id in ("b", "c"):
+        made = [
+            a_job(f"{batch_id}-{number}", batch_id=batch_id, click_id=batch_id, variation=number, own_key=True)
+            for number in range(2)
+        ]
+        await store.add(made, webhook=ADDRESS)
+    await store.add([a_job("going-on", batch_id="d", click_id="d")], webhook=ADDRESS)
+    await store.change("going-on", sent)
+    if ending == "block":
+        assert await Allowances(database, NO_LIMIT, "runcomfy", outbox=outbox, now=lambda: LATER).block("ann") == 4
+    else:
+        await JobQueries(database, outbox).follow("ann", "anna", LATER)
+    found = await WebhookEvents(database).undelivered()
+    ends = [("batch.ended", batch_id, host) for batch_id in ("b", "c") for host in ("", ADDRESS.host)]
+    assert sorted((event.event, event.batch_id, event.host) for event in found) == ends
+    assert {event.visitor_id for event in found} == {"ann" if ending == "block" else "anna"}
+
+
+async def test_a_limit_is_told_at_80_and_at_100_percent(database: Database) -> None:
+    """Of the count of videos and of the budget, by what they are expected to cost; the simulator's cost nothing. Each once."""
+    outbox = Outbox(database, for_owner=True)
+    store = JobStore(database, outbox)
+    limits = Limits(active=100, active_per_visitor=100, daily=5, daily_budget_usd=1.0)
+    allowances = Allowances(database, limits, "runcomfy", outbox=outbox, now=lambda: NOON)
     told = []
     for name, usd, backend in (
         ("a", 0.7, "simulator"),
         ("b", 0.7, "runcomfy"),
         ("c", 0.15, "runcomfy"),
-        ("d", 0.1, "runcomfy"),
+        ("d", 0.05, "runcomfy"),
+        ("e", 0.1, "runcomfy"),
+        ("f", 0.0, "runcomfy"),
     ):
-        await store.add([a_job(name, backend=backend)], limits, booked={name: usd})
-        told.append(
-            [(event.facts["name"], event.facts["used"]) for event in await WebhookEvents(database).undelivered()]
-        )
-    assert told == [[], [], *[[("DREAMINA_DAILY_BUDGET_USD", 0.85)]] * 2]
+        await store.add([a_job(name, backend=backend)], booked={name: usd})
+        new = await allowances.newly_used_up()
+        assert await allowances.newly_used_up() == []
+        told.append([(notice.name.removeprefix("DREAMINA_DAILY_"), notice.used, notice.percent) for notice in new])
+    money, count = "BUDGET_USD", "LIMIT"
+    assert told == [[], [], [(money, 0.85, 80)], [], [(count, 4, 80), (money, 1.0, 100)], [(count, 5, 100)]]
+    found = await WebhookEvents(database).undelivered()
+    assert sorted((event.event, event.facts["used"], event.url) for event in found) == [
+        ("limit.near", 0.85, None), ("limit.near", 4, None), ("limit.reached", 1.0, None), ("limit.reached", 5, None)
+    ]  # fmt: skip
+
+
+async def test_without_an_owners_address_limits_are_only_returned(database: Database) -> None:
+    """For the log."""
+    limits = Limits(active=100, active_per_visitor=100, daily=1)
+    await JobStore(database).add([a_job("a", backend="runcomfy")], limits)
+    new = await Allowances(database, limits, "runcomfy", now=lambda: NOON).newly_used_up()
+    assert [notice.percent for notice in new] == [80, 100]
+    assert await WebhookEvents(database).undelivered() == []
 
 
 async def test_a_visitor_has_a_hundred_messages_an_hour(database: Database) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import httpx
 import pytest
 
 from dreamina_ui.engine.keys import TRIES_EACH
-from dreamina_ui.ui.sections.account import Account, Left, left_html
+from dreamina_ui.storage.allowances import Left
+from dreamina_ui.ui.sections.account import Account, left_html
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.web.visitors import KEY_VISITOR
@@ -21,36 +21,30 @@ from tests.rig import Rig, rigged
 
 pytestmark = pytest.mark.anyio
 KEY = "rc-canary-anns-0123456789"
-
-
-@dataclass(frozen=True)
-class Rest:
-    per_visitor: int | None
-    in_all: int | None
-    renews_at: float = 1_700_006_400.0
+MIDNIGHT = 1_700_006_400.0
 
 
 @pytest.mark.parametrize(
-    ("rest", "words"),
+    ("left", "words"),
     [
-        (Rest(3, 50), "Videos left today: 3 (new ones at 00:00 UTC)"),
-        (Rest(3, 1), "Videos left today: 1 (new ones at 00:00 UTC)"),
-        (Rest(0, None), "Videos left today: 0 (new ones at 00:00 UTC)"),
-        (Rest(None, 7), "Videos left today: 7 (new ones at 00:00 UTC)"),
-        (Rest(None, None), ""),
+        (Left(3, 50, MIDNIGHT), "Videos left today: 3 (new ones at 00:00 UTC)"),
+        (Left(3, 1, MIDNIGHT), "Videos left today: 1 (new ones at 00:00 UTC)"),
+        (Left(0, None, MIDNIGHT), "Videos left today: 0 (new ones at 00:00 UTC)"),
+        (Left(None, 7, MIDNIGHT), "Videos left today: 7 (new ones at 00:00 UTC)"),
+        (Left(None, None, MIDNIGHT), ""),
     ],
 )
-def test_the_smaller_allowance_is_shown(rest: Left, words: str) -> None:
+def test_the_smaller_allowance_is_shown(left: Left, words: str) -> None:
     """It shows one number and the time of renewal; nothing without a limit."""
-    assert left_html(rest, Words("en")).striptags() == words
+    assert left_html(left, Words("en")).striptags() == words
 
 
 @asynccontextmanager
 async def account(
     folder: Path, backend: str = "runcomfy", key: str | None = None
 ) -> AsyncIterator[tuple[Rig, Account]]:
-    async def left(visitor_id: str) -> Rest:
-        return Rest({"ann": 2}.get(visitor_id, 3), 50)
+    async def left(visitor_id: str) -> Left:
+        return Left({"ann": 2}.get(visitor_id, 3), 50, MIDNIGHT)
 
     async with rigged(folder, backend=backend, key=key) as rig:
         rig.gate.keys = {KEY}

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from dreamina_ui.cards.batches import plan_csv, plan_lines
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.tables import plan_csv
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.links import is_as_typed, link_of
 from dreamina_ui.cards.models import Models
-from dreamina_ui.cards.tables import written_table
 from dreamina_ui.errors import InvalidInput
 from dreamina_ui.ui.html.batch import plan_html, problems_html, question_html
 from dreamina_ui.ui.page import Page

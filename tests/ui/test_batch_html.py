@@ -9,7 +9,10 @@ from urllib.parse import unquote
 import pytest
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.batches import LineProblem, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.plans import LineProblem
+from dreamina_ui.cards.batches.sweep import plan_sweep
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.model_card import card_of, load_card
 from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Failure, Job, State

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from gradio.components.base import _Keywords
+from gradio.routes import App
 from gradio.state_holder import SessionState
 from markupsafe import Markup
 from starlette.middleware import Middleware
@@ -335,6 +336,48 @@ async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> 
         assert rest.endswith(b"\n\n")
 
 
+async def test_the_queue_rests_until_a_call_comes_or_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that wait for the end of another begin after it, though nobody looks for them by itself; then nobody looks."""
+    monkeypatch.setattr(gradio_internals, "CALM_S", 3600.0)
+    with gr.Blocks() as blocks:
+        shown, button = gr.HTML(), gr.Button()
+        button.click(lambda: "done", outputs=shown, api_name="work", concurrency_limit=1)
+    app = FastAPI()
+    mount_page(app, blocks, max_watchers=5, run_history=False, ssr_mode=False)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    async with app.router.lifespan_context(app), web:
+        calls = [await web.post("/gradio_api/call/work", json={"data": []}) for _ in range(3)]
+        answers = [await web.get(f"/gradio_api/call/work/{call.json()['event_id']}") for call in calls]
+        looks: list[object] = []
+
+        def looked(queue: object) -> int:
+            looks.append(queue)
+            return 0
+
+        monkeypatch.setattr(gradio.queueing.Queue, "__len__", looked)
+        await asyncio.sleep(0.05)
+    assert ['["done"]' in answer.text for answer in answers] == [True] * 3
+    assert looks == []
+
+
+def test_gradio_s_app_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is made and mounted has one app, the mounted one; a page of Gradio's own is made as ever."""
+    made: list[object] = []
+    create = App.create_app
+
+    def noted(*values: Any, **options: Any) -> App:
+        made.append(create(*values, **options))
+        return made[-1]  # type: ignore[return-value]
+
+    monkeypatch.setattr(App, "create_app", noted)
+    blocks, app = page(StudioBlocks)[0], FastAPI()
+    assert made == []
+    mount_page(app, blocks, max_watchers=5, run_history=False, ssr_mode=False)
+    assert made == [app.routes[-1].app] == [blocks.app]  # type: ignore[attr-defined]
+    page(gr.Blocks)
+    assert len(made) == 3
+
+
 async def test_answers_that_nobody_takes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """After some minutes, or when there are too many; not what runs or is waited for. A page may have some dozens open."""
     most = 2 * SESSION_CALLS_MOST
@@ -474,6 +517,20 @@ def test_the_browser_is_told_to_make_only_what_is_shown() -> None:
     assert [event["show_progress_on"] for event in config["dependencies"]] == [[], None, None]
     assert parts[kept._id]["props"]["visible"] is False
     assert [part["type"] for part in parts.values() if "api_info" in part] == ["api", "api"]
+
+
+def test_the_page_is_told_facts_with_the_ids_of_its_components() -> None:
+    """In the description that each visitor's page begins with; of one name, all that was told."""
+    with StudioBlocks() as blocks:
+        first, second = gr.Textbox(), gr.Dropdown()
+        blocks.tell_browser("drafts", {"form": {"field": first}})
+        blocks.tell_browser("drafts", {"batch": {"model": second}})
+        blocks.tell_browser("forms", {"picker": second, "linked": None})
+    described: Any = blocks.config
+    assert described["dreamina"] == {
+        "drafts": {"form": {"field": first._id}, "batch": {"model": second._id}},
+        "forms": {"picker": second._id, "linked": None},
+    }
 
 
 def test_the_files_of_a_page() -> None:

@@ -1,5 +1,6 @@
 """What the page and the programs' answers say about money: prices and their notes, and the balance of who may see it."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from mcp import types
 
 from dreamina_ui.api.job_json import model_json
 from dreamina_ui.api.tools import Tools
+from dreamina_ui.cards.model_card import card_of
 from dreamina_ui.jobs import State
 from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
@@ -172,6 +174,13 @@ async def test_the_price_is_asked_for_again_when_a_video_has_taught_something(tm
         assert await learned(told) == []
 
 
+async def test_a_page_with_a_draft_asks_for_the_price_of_that(tmp_path: Path) -> None:
+    """What opens the page gives the price of the defaults, unless the form holds something else."""
+    async with page_of(tmp_path) as (_, page):
+        assert page.compose.price in await page.open("{}", request_of("ann"))
+        assert page.compose.price not in await page.open('{"restored": true}', request_of("ann"))
+
+
 async def test_a_balance_that_cannot_be_read_is_a_quiet_sentence(tmp_path: Path) -> None:
     """Nothing else on the page changes for it, and opening the page asks for nothing."""
     async with page_of(tmp_path) as (rig, page):
@@ -180,3 +189,35 @@ async def test_a_balance_that_cannot_be_read_is_a_quiet_sentence(tmp_path: Path)
         assert not any("balance" in request.url.path for request in rig.gate.requests)
         html = await page.account.show_balance("shared 1", request_of("ann"))
         assert str(html) == ('<p class="balance unknown">The balance at RunComfy cannot be read now.</p>')
+
+
+async def test_the_picker_has_what_models_make_and_cost(tmp_path: Path) -> None:
+    """The price with the default settings, or the base where that is no total, or that it is unknown; in both languages."""
+    other = {**OTHER_CARD.source, "task": "image-to-video"}
+    third = {**OTHER_CARD.source, "model_id": "third/model", "title": "Third", "task": "lip-sync"}
+    cards = [card_of("other", other), card_of("third", third)]
+    async with page_of(tmp_path, more_cards=cards) as (rig, page):
+        assert page.compose.has_prices_of_models
+
+        async def labels(language: str = "en") -> list[str]:
+            request = request_of("ann")
+            assert request.request is not None
+            request.request.scope["headers"].append((b"accept-language", language.encode()))
+            choices = json.loads(await page.compose.show_prices_of_models(request))
+            assert [model_id for _, model_id in choices] == [card.model_id for card in rig.engine.models]
+            return [label for label, _ in choices]
+
+        assert await labels() == [
+            f"{CARD.title} · text → video · About $0.50",
+            f"{OTHER_CARD.title} · picture → video · About $0.50",
+            "Third · About $0.50",
+        ]
+        assert (await labels("de"))[1] == f"{OTHER_CARD.title} · Bild → Video · Etwa 0,50\N{NO-BREAK SPACE}$"
+    async with page_of(tmp_path / "base", prices={**HALF, "pricing_note": NOTE}, more_cards=cards) as (_, page):
+        said = json.loads(await page.compose.show_prices_of_models(request_of("ann")))
+        assert [label.rpartition(" · ")[2] for label, _ in said] == ["Base price $0.50 per file"] * 3
+    async with page_of(tmp_path / "unknown", key=None, more_cards=cards) as (_, page):
+        said = json.loads(await page.compose.show_prices_of_models(request_of("ann")))
+        assert [label.rpartition(" · ")[2] for label, _ in said] == ["Price unknown"] * 3
+    async with page_of(tmp_path / "free", backend="simulator", key=None, more_cards=cards) as (_, page):
+        assert not page.compose.has_prices_of_models

@@ -24,6 +24,7 @@ from dreamina_ui.errors import StoreUnavailable
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.record import file_name
+from dreamina_ui.storage.collection_store import CollectionStore
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
@@ -62,6 +63,7 @@ class Site:
 
     store: JobStore
     queries: JobQueries
+    collections: CollectionStore
     library: Library
     used_keys: list[str] = field(default_factory=list)
 
@@ -71,7 +73,7 @@ class Site:
 
     @property
     def downloads(self) -> Downloads:
-        return Downloads(self.queries, self.library, self.say)
+        return Downloads(self.queries, self.collections, self.library, self.say)
 
     @property
     def app(self) -> Starlette:
@@ -90,7 +92,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     database.prepare()
     library = Library(tmp_path / "videos")
     library.prepare()
-    yield Site(JobStore(database), JobQueries(database), library)
+    yield Site(JobStore(database), JobQueries(database), CollectionStore(database), library)
     database.close()
 
 
@@ -307,7 +309,7 @@ async def test_an_unreachable_database_is_reported(site: Site, monkeypatch: pyte
         async def shared(self, share_ids: Any) -> list[Job]:
             raise StoreUnavailable
 
-    app = Starlette(routes=Downloads(Away(None), site.library, site.say).routes)  # type: ignore[arg-type]
+    app = Starlette(routes=Downloads(Away(None), site.collections, site.library, site.say).routes)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio") as web:
         for path in (f"/dreamina/video/{share(1)}", f"/dreamina/zip?video={share(1)}"):
             reply = await web.get(path)

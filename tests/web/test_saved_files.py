@@ -20,6 +20,7 @@ from dreamina_ui.media.embed import read_record
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.reading import saved_record
 from dreamina_ui.media.record import NOBODY, Records
+from dreamina_ui.storage.collection_store import CollectionStore
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
@@ -64,7 +65,7 @@ def site_of(database: Database, folder: Path) -> httpx.AsyncClient:
     """The routes of a program over this database and the shared folder."""
     library, queries = Library(folder / "videos", records=RECORDS), JobQueries(database)
     routes = SavedFiles(queries, library, folder / "examples").routes
-    routes += Downloads(queries, library, lambda _, key: key).routes
+    routes += Downloads(queries, CollectionStore(database), library, lambda _, key: key).routes
     return httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes)), base_url="http://here")
 
 

@@ -94,7 +94,7 @@ class Measures:
 
 
 def rules_of(validations: Any) -> tuple[tuple[MediaRule, ...], tuple[str, ...]]:
-    """The rules in a property's `validations`, and the texts of those that are not understood, so that nobody relies on them."""
+    """The rules in a property's `validations`, and the texts of those that are not understood."""
     rules: list[MediaRule] = []
     others: list[str] = []
     for each in validations[:RULES_MOST] if isinstance(validations, list) else ():

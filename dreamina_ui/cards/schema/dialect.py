@@ -2,8 +2,8 @@
 
 Services write types of programming languages (`float`), drafts of JSON Schema that are long gone (`exclusiveMinimum: true`),
 null for "not set", and formats of their own. In the normal form a picture, video, sound or other file is a string whose `format`
-is one of `MEDIA_FORMATS`, and several of them are an array of such strings. A default that holds an address is a sample, which
-nobody means to send: it becomes the first of the `examples`.
+is one of `MEDIA_FORMATS`, and several of them are an array of such strings. A default that holds an address is a
+sample and not meant to be sent: it becomes the first of the `examples`.
 """
 
 import re

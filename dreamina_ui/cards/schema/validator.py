@@ -1,4 +1,4 @@
-"""JSON Schema's validator for cards, bounded in time: a stranger's value never costs more than a moment. Pure.
+"""JSON Schema's validator for cards, bounded in time, whatever value is sent. Pure.
 
 A card may hold patterns that take exponential time, compare every entry of a list with every other one, or refer to itself in
 several ways. So each keyword is only begun while there is time left, patterns are matched with a timeout, and entries are

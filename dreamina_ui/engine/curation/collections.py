@@ -16,8 +16,7 @@ from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
 from dreamina_ui.engine.curation.rebuilding import rebuild_rows
 from dreamina_ui.errors import CollectionFull, CollectionNotFound, InvalidInput
 from dreamina_ui.jobs import Job
-from dreamina_ui.media.moves import Moves
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.storage.collection_store import COLLECTED_MOST, Collection, CollectionStore
 from dreamina_ui.storage.job_store import can_be_an_id
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from dreamina_ui.media.moves import Moves
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.storage.collection_store import Collection
 from dreamina_ui.storage.shelf_store import Kept
 

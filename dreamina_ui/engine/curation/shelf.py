@@ -1,6 +1,7 @@
 """The shelf: prompts with their settings that a visitor has named, to be used again.
 
-Each is a row, and a file beside the videos, from which it is made again if the database is lost.
+A prompt is kept as it was typed: its alternatives are still some when it comes back. Each is a row, and a file beside the videos,
+from which it is made again if the database is lost.
 """
 
 import asyncio
@@ -11,23 +12,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dreamina_ui.cards.aside import checked
+from dreamina_ui.cards.batches.plans import Planned, as_typed, first_of
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.models import Models
-from dreamina_ui.cards.plans import Planned
-from dreamina_ui.cards.tables import written_table
 from dreamina_ui.clock import Clock
 from dreamina_ui.engine.curation.plain_names import NAME_MOST, plain_name
 from dreamina_ui.engine.curation.rebuilding import rebuild_rows
 from dreamina_ui.errors import InvalidInput, NotOnShelf
 from dreamina_ui.jobs import prompt_in
 from dreamina_ui.media.inputs import InputFiles
-from dreamina_ui.media.moves import Moves
-from dreamina_ui.media.row_records import RowRecords
+from dreamina_ui.media.row_records import Moves, RowRecords
 from dreamina_ui.storage.job_store import can_be_an_id
 from dreamina_ui.storage.shelf_store import SHELF_MOST, Kept, ShelfStore
 
 __all__ = ["OFFERED_MOST", "SHELF_MOST", "Kept", "Shelf", "offered_name", "rebuild_shelf"]
 
 log = logging.getLogger(__name__)
+TYPED_MOST = 20_000
+"""Characters of a prompt with all its alternatives."""
 OFFERED_MOST = 40
 """Characters of a name that is made of a prompt."""
 
@@ -60,12 +62,16 @@ class Shelf:
         return await self.store.get(visitor_id, _id(shelf_id))
 
     async def keep(self, visitor_id: str, name: str, model_id: str, values: Mapping[str, Any]) -> Kept:
-        """Put values for a model on the shelf.
+        """Put values for a model on the shelf. Of a prompt with alternatives the first one is checked.
 
         Raises `InvalidInput` for a value that the model does not take, or a name that cannot be one or is taken; or `ShelfFull`.
         """
         plain, card = plain_name(name), self.models.find(model_id)
-        payload = await checked(card, values)
+        if card.prompt and len(str(values.get(card.prompt.name))) > TYPED_MOST:
+            raise InvalidInput(
+                card.prompt.name, "too_long", given=len(str(values[card.prompt.name])), limit=TYPED_MOST, message=""
+            )
+        payload = as_typed(card, await checked(card, first_of(card, values)), values)
         await self.inputs.check(visitor_id, payload, card.fields)
         one = self._made(visitor_id, plain, card.model_id, payload)
         async with self._writing:
@@ -74,7 +80,7 @@ class Shelf:
         return kept
 
     async def take_in(self, visitor_id: str, videos: Sequence[Planned]) -> list[Kept]:
-        """Put the rows of a table on the shelf, all or none.
+        """Put the rows of a table on the shelf, all or none, with the prompts as they stand in it.
 
         A row without a name is called by its prompt, and a name that is taken gets a number. Raises `InvalidInput` for a name
         that cannot be one, or a file that is not the visitor's; or `ShelfFull`.
@@ -115,7 +121,8 @@ class Shelf:
         """All of it as CSV that a batch reads, and `take_in` through it."""
         kept = await self.store.listed(visitor_id)
         rows = [(one.model_id, one.payload) for one in kept]
-        return await asyncio.to_thread(written_table, self.models, rows, [one.name for one in kept])
+        names = [one.name for one in kept]
+        return await asyncio.to_thread(written_table, self.models, rows, names, as_typed=range(len(rows)))
 
     def _made(self, visitor_id: str, name: str, model_id: str, payload: Mapping[str, Any]) -> Kept:
         return Kept(

@@ -4,11 +4,11 @@ import hashlib
 import hmac
 import random
 import secrets
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dreamina_ui.clock import Clock
+from dreamina_ui.engine.curation.plain_names import plain_line
 from dreamina_ui.engine.history import History
 from dreamina_ui.errors import ChoiceUnclear, VoteNotFound, VoteSize
 from dreamina_ui.jobs import Job
@@ -59,7 +59,7 @@ class Votes:
         vote = Vote(
             vote_id="".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH)),
             presenter=presenter,
-            title=_plain(title),
+            title=plain_line(title)[:TITLE_MOST],
             ranked=ranked,
             candidates=tuple(job.share_id for job in jobs),
             opened_at=self._clock.now(),
@@ -140,9 +140,3 @@ class Votes:
 
     def _digest(self, text: str) -> str:
         return hmac.digest(self._secret, b"vote " + text.encode(errors="replace"), hashlib.sha256).hex()[:32]
-
-
-def _plain(title: str) -> str:
-    """A title on one line, without what is invisible or turns the direction of others' words."""
-    shown = "".join(letter if unicodedata.category(letter)[0] != "C" or letter == "\u200d" else " " for letter in title)
-    return " ".join(shown.split())[:TITLE_MOST]

@@ -1,1 +1,1 @@
-"""News that leave the studio: signed messages to the addresses that asked for them."""
+"""Webhooks: signed messages about jobs, batches and limits, to the owner's address and to those of visitors."""

@@ -1,4 +1,4 @@
-"""Sends one message to an address that nobody vouches for: open net only, no redirects, little time, and little is read."""
+"""Sends one message to an untrusted address: open net only, no redirects, bounded in time, and little of the answer is read."""
 
 import asyncio
 import socket

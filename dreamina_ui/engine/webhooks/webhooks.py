@@ -1,6 +1,6 @@
-"""Sends the news that wait as rows to the owner's address and to those of visitors' batches, until they are taken.
+"""Sends the messages that wait as rows to the owner's address and to those of visitors' batches, until they are accepted.
 
-Never in the way of a job: the rows are written with what they tell, and everything else happens here.
+No job waits for it: a row is written in the transaction of what it tells, and sent by a loop of its own.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ Describe = Callable[[Job, float], Awaitable[Mapping[str, Any]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     address: str | None = field(default=None, repr=False)
-    """The owner's; None where the owner wants no news."""
+    """The owner's; None where the owner wants no messages."""
     secret: str | None = field(default=None, repr=False)
     """Signs what is sent there; None signs nothing."""
     form: Form | None = None
@@ -132,7 +132,7 @@ class Webhooks:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """What is under way is sent again by the next start: nobody waits here for a stranger."""
+        """Does not wait for receivers: messages under way are sent again after the next start."""
         tasks = [*self._under_way, *([self._loop] if self._loop else [])]
         for task in tasks:
             task.cancel()
@@ -249,13 +249,12 @@ class Webhooks:
     async def _message(self, event: WebhookEvent) -> Message:
         """Raises `JobNotFound` if what it tells of is removed."""
         words = Words(event.language)
-        text, link = words.say("webhook.limit.near", **event.facts), self._public_url
-        more: dict[str, Any] = {"limit": event.facts}
+        link = self._public_url
         if event.job_id is not None:
             job = await self._store.get(event.job_id)
             text = words.say(f"webhook.{event.event}", reason=words.explain(job)).strip()
             link = self._link(job) or link
-            more = {"job": await self._described(job, event)}
+            more: dict[str, Any] = {"job": await self._described(job, event)}
         elif event.batch_id is not None:
             jobs = await self._queries.of_batch(event.visitor_id, event.batch_id)
             if not jobs:
@@ -265,6 +264,8 @@ class Webhooks:
                 "batch": {"batch_id": event.batch_id, "count": len(jobs), **_counts(jobs)},
                 "jobs": [await self._described(job, event) for job in jobs],
             }
+        else:
+            text, more = words.say(f"webhook.{event.event}", **event.facts), {"limit": event.facts}
         return Message(event_id=event.event_id, event=event.event, at=event.at, text=text, link=link, more=more)
 
     async def _described(self, job: Job, event: WebhookEvent) -> Mapping[str, Any] | None:

@@ -144,7 +144,7 @@ class DerivedFiles:
     async def get(self, order: Order, *, visitor_id: str, address: str = "") -> Derived:
         """The file that was ordered, made now unless it is kept or being made already.
 
-        It is made to its end if nobody waits any more: whoever asks again gets it at once. Raises `ExportsBusy`, `NotMade`,
+        It is made to its end even if its caller is cancelled, and kept for the next call. Raises `ExportsBusy`, `NotMade`,
         `DiskFull` or `LibraryError`.
         """
         digest, size = await asyncio.to_thread(_digest, order)
@@ -163,7 +163,7 @@ class DerivedFiles:
         return await asyncio.shield(making.task)
 
     def tidy(self) -> None:
-        """Remove what nobody has asked for lately, and the oldest of what is too much; blocks."""
+        """Remove files that were not asked for lately, and the oldest ones above the limit of their size; blocks."""
         with self._guard:
             oldest_first = sorted(self._kept.items(), key=lambda item: item[1][1])
             total = sum(derived.size for derived, _ in self._kept.values())

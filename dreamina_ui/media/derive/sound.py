@@ -1,7 +1,7 @@
 """One track of sound out of several videos', each sample at its place: what is missing is silence, what overlaps is left out.
 
-Sound is always encoded anew. A packet of AAC or Opus is heard only together with the one before it, and each video begins with
-some that are heard in no player: packets that are put behind those of another video would crack, and shift all that follows.
+Sound is always encoded again. A packet of AAC or Opus is decoded with the one before it, and each video begins with packets that
+players do not play: copied behind the packets of another video, they would click, and shift all that follows.
 """
 
 from fractions import Fraction
@@ -49,7 +49,7 @@ class Sound:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more of this clip is heard."""
+        """Whether the sound of this clip is complete."""
         return self._written >= self._ends
 
     def take(self, packet: "av.Packet[av.AudioStream]") -> None:

@@ -1,7 +1,7 @@
 """Which addresses an output may come from; pure. Whatever is not plainly an address of the open net is refused.
 
-Two doors, and an output passes both: `read_address` judges the text before any name is looked up, `why_not` judges
-every number a name was looked up to before anything is connected to it.
+There are two checks, and an output has to pass both: `read_address` checks the text before its name is looked up, and `why_not`
+checks each number that the name was looked up to, before anything is connected to it.
 """
 
 import re
@@ -20,7 +20,7 @@ AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^\s|\s$")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address that has passed the first door: `url` as it came, the host in lower case and without brackets."""
+    """An address whose text was checked: `url` as it came, the host in lower case and without brackets."""
 
     url: str
     scheme: str

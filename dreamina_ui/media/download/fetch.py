@@ -1,4 +1,4 @@
-"""Fetch one output with suspicion: check its address, every redirect, its size and its time.
+"""Fetches one output and trusts nothing about it: checks its address, every redirect, its size and its time.
 
 The service names the address, and a model's maker may have chosen it, so nothing about it is trusted. What kind of file
 comes is not judged here: every file that was paid for is kept.

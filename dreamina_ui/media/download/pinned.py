@@ -124,7 +124,7 @@ class _Judging(httpcore.AsyncNetworkBackend):
                 raise httpcore.ConnectError("the name was not found") from error
             except UnicodeError as error:
                 raise OutputRefused("not a plain host name") from error
-        # One bad answer spoils all: a name that means both the open net and a private one is an attack or a mistake.
+        # One bad answer is enough to refuse: a name that means both the open net and a private one is an attack or a mistake.
         for number in found:
             if reason := why_not(number):
                 raise OutputRefused(reason)

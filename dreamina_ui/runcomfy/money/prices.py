@@ -1,9 +1,7 @@
 """What a video would cost, as the service says it; asked for now and then."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.clock import Clock
@@ -48,7 +46,3 @@ class Prices:
                 except ServiceError:
                     pass
         return known.price
-
-    async def estimate_usd(self, card: Card, values: Mapping[str, Any], key: str | None) -> float | None:
-        """What such a video would cost in all; None where the service does not say."""
-        return (await self.of(card, key)).estimate_usd(card.duration_s(values))

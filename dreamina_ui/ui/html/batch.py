@@ -11,11 +11,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from dreamina_ui.backends import Backend
-from dreamina_ui.cards.batches import LineProblem, NotTaken, Plan, Question
+from dreamina_ui.cards.batches.plans import LineProblem, NotTaken, Plan, Question
+from dreamina_ui.cards.batches.written_tables import field_names, written_example, written_table
 from dreamina_ui.cards.media.file_names import file_named
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.models import MODEL, Models
-from dreamina_ui.cards.tables import field_names, written_example, written_table
 from dreamina_ui.cards.values import written
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named

@@ -56,10 +56,13 @@ _ROOT = Markup(
     '<div class="history-root" data-words="{words}" data-among="{among}"{data}><div class="picked-bar" hidden>'
     '<span class="picked-count" aria-live="polite"></span>'
     '<button type="button" data-do="compare">{compare}</button><button type="button" data-do="show">{show}</button>'
-    '<button type="button" data-do="vote">{vote}</button><button type="button" data-do="join">{join}</button>'
     '<button type="button" data-do="zip">{zip}</button>'
     '<button type="button" data-do="collect">{collect}</button>{in_collection}'
-    '<button type="button" data-do="delete">{delete}</button><button type="button" data-do="unpick">{unpick}</button></div>'
+    '<span class="picked-more"><button type="button" data-more aria-expanded="false" aria-controls="picked-menu">{more}</button>'
+    '<span class="picked-menu" id="picked-menu" hidden><button type="button" data-do="vote">{vote}</button>'
+    '<button type="button" data-do="join">{join}</button></span></span>'
+    '<button type="button" data-do="delete">{delete}</button>'
+    '<button type="button" data-do="unpick" aria-label="{unpick}" title="{unpick}">✕</button></div>'
     '<div class="undo-bar" role="status" hidden><span></span>'
     '<button type="button" data-do="undo">{undo}</button></div>{sentence}</div>'
 )
@@ -115,6 +118,7 @@ class Posters:
             )
             if in_collection
             else "",
+            more=words.say("picked.more"),
             **{
                 name: words.say(name)
                 for name in ("compare", "show", "vote", "join", "zip", "collect", "delete", "unpick", "undo")

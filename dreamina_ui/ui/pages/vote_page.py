@@ -275,7 +275,7 @@ class VotePage:
         return _see(request, "vote" if act == "delete" else f"vote/{vote.vote_id}/tally")
 
     async def _mine(self, request: Request) -> Vote:
-        """The vote, for its presenter: nobody else finds these pages."""
+        """The vote, for its presenter; for others these pages do not exist."""
         vote = await self._votes.get(request.path_params["code"])
         if vote.presenter != request.scope[VISITOR]:
             raise VoteNotFound

@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 from markupsafe import Markup
 
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, KeyMissing, OwnKeyLost, VisitorLost, VisitorUnknown
+from dreamina_ui.storage.allowances import Left
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
@@ -16,24 +18,13 @@ from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 
-__all__ = ["Account", "AllowanceOf", "Left", "left_html"]
+__all__ = ["Account", "AllowanceOf", "left_html"]
 
 _LEFT = Markup('<p class="left">{}</p>')
 _BALANCE = Markup('<p class="balance{quiet}">{text}</p>')
 ASKED_AGAIN_S = 60.0
 """The page asks for the balance at most once in so long, unless a video was made."""
 _NOTE = Markup('<p class="note" role="status">{}</p>')
-
-
-class Left(Protocol):
-    """How many videos are left today, for this visitor and for all; None is no limit. `renews_at`: seconds since the epoch."""
-
-    @property
-    def per_visitor(self) -> int | None: ...
-    @property
-    def in_all(self) -> int | None: ...
-    @property
-    def renews_at(self) -> float: ...
 
 
 AllowanceOf = Callable[[str], Awaitable[Left]]
@@ -92,7 +83,7 @@ class Account:
         return [self.left, self.message, self.forget, self.balance, self.balance_due]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        gr.on(
+        self.key_saved: Dependency = gr.on(
             [self.save.click, self.key.submit],
             self.save_key,
             inputs=self.key,

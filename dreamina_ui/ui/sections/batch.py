@@ -1,10 +1,9 @@
-"""The batch: many prompts, or one prompt with many settings; its price; a table of its jobs."""
+"""The form of a batch: many prompts, or one prompt with many settings; and its plan, with its price or its problems."""
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,16 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.aside import planned
-from dreamina_ui.cards.batches import BYTES_MOST, Plan, plan_csv, plan_lines, plan_sweep
+from dreamina_ui.cards.batches.lines import plan_lines
+from dreamina_ui.cards.batches.plans import BYTES_MOST, Plan, each_model
+from dreamina_ui.cards.batches.sweep import plan_sweep
+from dreamina_ui.cards.batches.tables import plan_csv
 from dreamina_ui.cards.media.file_names import files_in
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.plans import each_model
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import content_for, read_value, written
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput, VisitorLost, VisitorUnknown
-from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.inputs import Added
 from dreamina_ui.ui.form import build_control, build_media, choice_label
 from dreamina_ui.ui.gradio_internals import kept_text, value_in
@@ -32,15 +32,12 @@ from dreamina_ui.ui.html.batch import (
     plan_html,
     prices_text,
     problems_html,
-    progress_html,
     question_html,
-    states_json,
-    table_html,
     webhook_key_html,
 )
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.stage import problem_html
-from dreamina_ui.ui.sections.history import Progress
+from dreamina_ui.ui.sections.batch_board import BatchBoard
 from dreamina_ui.ui.sections.media import file_update
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
@@ -51,7 +48,6 @@ __all__ = ["Batch"]
 
 Update = dict[Any, Any]
 MODES = ("lines", "csv", "sweep")
-SCRIPT = "window.dreamina.connect('batch', trigger)"
 PLAN_SCRIPT = "window.dreamina.connect('plan', trigger)"
 AGREED_MOST = 20
 SWEPT = ("aspect_ratio", "frames")
@@ -71,10 +67,7 @@ class Shared:
 
 
 class Batch:
-    """The components and their events. `current` is the id of the batch in the table, stored in the page.
-
-    `picker` picks the model of what names none itself.
-    """
+    """The components and their events. `picker` picks the model of what names none itself; `board` shows what was sent."""
 
     def __init__(self, engine: Engine, callers: Callers, fixed: Fixed, picker: gr.Dropdown) -> None:
         self._engine = engine
@@ -84,7 +77,15 @@ class Batch:
             with gr.Column(scale=5, min_width=280, elem_classes="compose"):
                 self._build_form(fixed)
             with gr.Column(scale=8, min_width=280, elem_classes="stage"):
-                self._build_table(fixed)
+                self.plan = gr.HTML(
+                    fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
+                )
+                self.board = BatchBoard(engine, callers, fixed)
+        self.planned = kept_text("batch-planned")
+        self.click_id = kept_text("batch-click-id")
+        self.accepted = kept_text("batch-accepted")
+        self.restored = kept_text("batch-restored")
+        self.changed = kept_text("batch-changed")
 
     @property
     def planning_inputs(self) -> list[Component]:
@@ -108,11 +109,6 @@ class Batch:
     def start_inputs(self) -> list[Component]:
         """The inputs of the start. The last is the click id, which a script sets."""
         return [*self.planning_inputs, self.planned, self.click_id]
-
-    @property
-    def outputs(self) -> list[Any]:
-        """The outputs of `watch`."""
-        return [self.board, self.progress, self.table, self.states, self.pause, self.go_on, self.cancel, self.trouble]
 
     @property
     def filled(self) -> list[Any]:
@@ -140,17 +136,18 @@ class Batch:
         return update
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [component.change for component in self.planning_inputs if component is not self.mode]  # type: ignore[attr-defined]
+        # Of the others, `changed` tells.
+        planning = [self.restored, self.changed, self.csv, self._picker]
         arranging = [self.mode, self._picker, self.models]
         gr.on(
-            [component.change for component in arranging],  # type: ignore[attr-defined]
+            [self.restored.change, *(component.change for component in arranging)],  # type: ignore[attr-defined]
             self.arrange,
             inputs=arranging,
             outputs=self._arranged,
             **quiet,
         )
         gr.on(
-            [self.mode.change, *changes],
+            [component.change for component in planning],  # type: ignore[attr-defined]
             self.preview,
             inputs=self.planning_inputs,
             outputs=[self.plan, self.start, self.planned, self.refusal, self.webhook_key],
@@ -161,14 +158,11 @@ class Batch:
             handler = self._upload_handler(field, control, note)
             button.upload(handler, inputs=[button, control], outputs=[control, self.refusal, note], **quiet)
         self.plan.select(self.agree, inputs=self.agreed, outputs=self.agreed, **quiet)
-        self.pause.click(self.pause_batch, inputs=self.current, outputs=self.trouble, **quiet)
-        self.go_on.click(self.go_on_with_batch, inputs=self.current, outputs=self.trouble, **quiet)
-        self.cancel.click(self.cancel_batch, inputs=self.current, outputs=self.trouble, **quiet)
-        self.states.change(None, inputs=self.states, js="window.dreamina.batchStates", **quiet)
+        self.board.connect(quiet)
         self.start.click(
             self.send,
             inputs=self.start_inputs,
-            outputs=[self.current, self.accepted, self.plan, self.start, self.planned, self.refusal],
+            outputs=[self.board.current, self.accepted, self.plan, self.start, self.planned, self.refusal],
             js="window.dreamina.withClickId",
             trigger_mode="once",
             **quiet,
@@ -257,34 +251,10 @@ class Batch:
         # The same batch can be sent again only after another preview.
         return {
             **self._empty_update(words),
-            self.current: batch_id,
+            self.board.current: batch_id,
             self.accepted: batch_id,
             self.plan: invitation_html(words),
         }
-
-    async def watch(self, batch_id: str, request: gr.Request) -> AsyncIterator[tuple[Update, Progress]]:
-        """Each change in the table, and how far the jobs are; until all have ended and have their posters."""
-        words, zone, is_rendered = self._callers.words(request), self._callers.zone(request), False
-        async for jobs in self._engine.batches.watch(self._callers.visitor(request), batch_id):
-            update = self._table_update(jobs, words, zone)
-            if not is_rendered:
-                update[self.table] = table_html(jobs, self._engine.models, words, zone)
-                is_rendered = True
-            yield update, Progress.of(jobs)
-
-    async def pause_batch(self, batch_id: str, request: gr.Request) -> Any:
-        """Also says so where nothing is left that could be paused."""
-        visitor_id, batches = self._callers.visitor(request), self._engine.batches
-        refusal = await self._run(batches.pause(visitor_id, batch_id), request)
-        if refusal or any(job.state is State.WAITING for job in await batches.jobs(visitor_id, batch_id)):
-            return refusal
-        return problem_html(self._callers.words(request).say("batch.all_sent"))
-
-    async def go_on_with_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._run(self._engine.batches.go_on(self._callers.visitor(request), batch_id), request)
-
-    async def cancel_batch(self, batch_id: str, request: gr.Request) -> Any:
-        return await self._run(self._engine.batches.cancel(self._callers.visitor(request), batch_id), request)
 
     def _build_form(self, fixed: Fixed) -> None:
         models = self._engine.models
@@ -309,26 +279,7 @@ class Batch:
             with gr.Column(visible=any(field.media for _, field in models.fields)):
                 self.files, button, note = build_media(models.default, FILES, fixed, "batch-")
                 self._media.append((FILES, self.files, button, note))
-        with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
-            self.sweep_prompt = gr.Textbox(
-                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt",
-                visible=any(card.prompt for card in models),
-            )  # fmt: skip
-            self.models = gr.CheckboxGroup(
-                [(card.title, card.model_id) for card in models], label=fixed.text("batch.models"),
-                info=fixed.text("batch.models.hint"), elem_id="batch-models", visible=False,
-            )  # fmt: skip
-            self._axes: dict[str, gr.CheckboxGroup] = {}
-            self._axis_cells: dict[str, gr.Column] = {}
-            for name, label in zip(SWEPT, ("batch.ratios", "batch.lengths"), strict=True):
-                with gr.Column(visible=models.default.field(name) is not None, min_width=120) as cell:
-                    self._axes[name] = self._choices(name, label, fixed)
-                self._axis_cells[name] = cell
-            with gr.Column(visible=models.default.field("seed") is not None, min_width=120) as cell:
-                self.seeds = gr.Textbox(
-                    label=fixed.text("batch.seeds"), info=fixed.text("batch.seeds.hint"), elem_id="batch-seeds"
-                )
-            self._axis_cells["seed"] = cell
+        by_sweep = self._build_sweep(fixed)
         with gr.Column(elem_classes="batch-part"), gr.Row(elem_classes="pair"):
             self.shared = self._build_shared(fixed)
         self.agreed = kept_text("batch-agreed")
@@ -350,6 +301,31 @@ class Batch:
         )
         self.refusal = gr.HTML("", visible=False, elem_id="batch-refusal", elem_classes="problem", js_on_load=None)
 
+    def _build_sweep(self, fixed: Fixed) -> Any:
+        """The prompt, the models and the values of which a sweep makes all combinations."""
+        models = self._engine.models
+        with gr.Column(visible=False, elem_classes="batch-part") as by_sweep:
+            self.sweep_prompt = gr.Textbox(
+                lines=3, label=fixed.text("field.prompt"), elem_id="batch-prompt",
+                visible=any(card.prompt for card in models),
+            )  # fmt: skip
+            self.models = gr.CheckboxGroup(
+                [(card.title, card.model_id) for card in models], label=fixed.text("batch.models"),
+                info=fixed.text("batch.models.hint"), elem_id="batch-models", visible=False,
+            )  # fmt: skip
+            self._axes: dict[str, gr.CheckboxGroup] = {}
+            self._axis_cells: dict[str, gr.Column] = {}
+            for name, label in zip(SWEPT, ("batch.ratios", "batch.lengths"), strict=True):
+                with gr.Column(visible=models.default.field(name) is not None, min_width=120) as cell:
+                    self._axes[name] = self._choices(name, label, fixed)
+                self._axis_cells[name] = cell
+            with gr.Column(visible=models.default.field("seed") is not None, min_width=120) as cell:
+                self.seeds = gr.Textbox(
+                    label=fixed.text("batch.seeds"), info=fixed.text("batch.seeds.hint"), elem_id="batch-seeds"
+                )
+            self._axis_cells["seed"] = cell
+        return by_sweep
+
     def _build_shared(self, fixed: Fixed) -> list[Shared]:
         """A control for each field that videos can share. Models whose fields are the very same share the control, too."""
         models, built = self._engine.models, list[Shared]()
@@ -368,28 +344,6 @@ class Batch:
                         self._media.append((field, control, button, note))
                 built.append(Shared(field, control, cell))
         return built
-
-    def _build_table(self, fixed: Fixed) -> None:
-        self.plan = gr.HTML(
-            fixed.fragment("batch.empty", invitation_html), elem_id="batch-plan", js_on_load=PLAN_SCRIPT
-        )
-        with gr.Column(visible=False, elem_id="batch-board") as self.board:
-            self.progress = gr.HTML("", elem_id="batch-progress", js_on_load=None)
-            with gr.Row(elem_classes="stage-actions"):
-                self.pause = gr.Button(fixed.text("batch.pause"), elem_id="batch-pause", size="sm", min_width=80)
-                self.go_on = gr.Button(fixed.text("batch.continue"), elem_id="batch-continue", size="sm", min_width=80)
-                self.cancel = gr.Button(
-                    fixed.text("batch.cancel_rest"), elem_id="batch-cancel", size="sm", min_width=80
-                )
-                self.zip = gr.Button(fixed.text("zip"), elem_id="batch-zip", size="sm", min_width=80)
-            self.trouble = gr.HTML("", elem_id="batch-trouble", elem_classes="problem", js_on_load=None)
-            self.table = gr.HTML("", elem_id="batch-table", js_on_load=SCRIPT)
-        self.states = kept_text("batch-states")
-        self.current = kept_text("batch-current")
-        self.planned = kept_text("batch-planned")
-        self.click_id = kept_text("batch-click-id")
-        self.accepted = kept_text("batch-accepted")
-        self.zip.click(None, js="window.dreamina.batchZip", api_visibility="private")
 
     def _choices(self, name: str, label: str, fixed: Fixed) -> gr.CheckboxGroup:
         """Every choice that a model has in this field."""
@@ -440,7 +394,7 @@ class Batch:
         return plan_lines(card, str(contents[self.lines] or ""), shared, agreed)
 
     def _files(self, contents: Mapping[Any, Any]) -> dict[str, str]:
-        """What stands for each file that was uploaded here, by its name; of two with one name, for the later one."""
+        """The text for a field of each file that was uploaded here, by its name; of two with one name, that of the later one."""
         lines = [line for _, control, _, _ in self._media for line in str(contents[control] or "").splitlines()]
         return {file.name.casefold(): file.text for line in lines for file in files_in(line.strip())}
 
@@ -480,7 +434,7 @@ class Batch:
         prices = []
         for card in each_model(video.card for video in plan.videos):
             payloads = [video.payload for video in plan.videos if video.card is card]
-            estimates = [await self._engine.estimate_usd(card, payload, visitor_id) for payload in payloads]
+            estimates = [await self._engine.money.estimate_usd(card, payload, visitor_id) for payload in payloads]
             known = [usd for usd in estimates if usd is not None]
             usd = sum(known) if len(known) == len(estimates) else None
             last_usd = None if usd is not None else await self._last_cost_usd(card, payloads, visitor_id)
@@ -500,28 +454,6 @@ class Batch:
             self.planned: "",
             self.refusal: gr.update(value="", visible=False),
         }
-
-    def _table_update(self, jobs: Sequence[Job], words: Words, zone: tzinfo) -> Update:
-        paused = any(job.paused for job in jobs if job.state is State.WAITING)
-        can_cancel = any(job.can_cancel for job in jobs)
-        # The buttons keep their places: none of them comes to lie under a pointer that has just pressed another one.
-        update = {
-            self.board: gr.update(visible=bool(jobs)),
-            self.progress: progress_html(jobs, words),
-            self.states: states_json(jobs, words, zone),
-            self.pause: gr.update(visible=not paused, interactive=can_cancel),
-            self.go_on: gr.update(visible=paused),
-            self.cancel: gr.update(interactive=can_cancel),
-        }
-        return update if can_cancel else {**update, self.trouble: ""}
-
-    async def _run(self, action: Awaitable[int], request: gr.Request) -> Any:
-        """Run the action and show only its error: `watch` shows its effect."""
-        try:
-            await action
-        except DreaminaError as error:
-            return problem_html(self._callers.words(request).sentence(error))
-        return ""
 
 
 def _about_webhook(error: InvalidInput, words: Words) -> str:

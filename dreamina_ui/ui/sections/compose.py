@@ -1,5 +1,6 @@
 """Compose: the form, the price and the usual time, and the click that submits the jobs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from dreamina_ui.media.inputs import Added
 from dreamina_ui.media.reading import Busy, DroppedFiles, Stopped
 from dreamina_ui.ui.asked import Asked
 from dreamina_ui.ui.form import Form
-from dreamina_ui.ui.forms import Forms
+from dreamina_ui.ui.forms import Forms, labels_json
 from dreamina_ui.ui.gradio_internals import kept_text
 from dreamina_ui.ui.html.connection import unknown_visitor_html
 from dreamina_ui.ui.html.notify import notify_html
@@ -38,6 +39,7 @@ from dreamina_ui.wording import Words
 
 __all__ = ["Compose"]
 
+LABELS_SCRIPT = "(labels) => [{ __type__: 'update', choices: JSON.parse(labels) }]"
 _PRICE = Markup('<p class="price"><b>{price}</b>{usual}</p>{note}')
 _PRICE_NOTE = Markup('<p class="price-note" dir="auto">{}</p>')
 WITH_BRACES = "(text) => (String(text ?? '').includes('{') ? text : '')"
@@ -97,6 +99,8 @@ class Compose:
         # What the price that is shown was told by; and what is known since, when it is something else: then it is shown again.
         self.known = kept_text("price-known")
         self.learned = kept_text("price-learned")
+        # Changes when the page was opened with a draft in the form, or with another model than the default.
+        self.restored = kept_text("form-restored")
 
     @property
     def later(self) -> list[Any]:
@@ -126,12 +130,14 @@ class Compose:
         return [self.refusal, *(problem for form in self.forms.all for problem in form.problems.values())]
 
     def connect(self, quiet: dict[str, Any]) -> None:
-        changes = [self.forms.picker.change, *(braced.change for braced in self._braced)]
+        restored = self.restored.change
+        changes = [restored, self.forms.picker.change, *(braced.change for braced in self._braced)]
         if self._engine.backend.charges:
             changes.append(self.learned.change)
         prompts = [form.prompt for form in self.forms.all if form.prompt]
         for prompt, braced in zip(prompts, self._braced, strict=True):
-            prompt.change(None, inputs=prompt, outputs=braced, js=WITH_BRACES, **quiet)  # type: ignore[attr-defined]
+            typed = [prompt.change, restored]  # type: ignore[attr-defined]
+            gr.on(typed, None, inputs=prompt, outputs=braced, js=WITH_BRACES, **quiet)
         for form in self.forms.all:
             changes.append(form.variations.change)
             if isinstance(length := form.controls.get("frames"), gr.Radio | gr.Dropdown):
@@ -141,7 +147,8 @@ class Compose:
                 outputs = [control, form.problems[name], form.notes[name]]
                 button.upload(self._upload_handler(form, name), inputs=[button, control], outputs=outputs, **quiet)
         self.file.upload(self.fill_from_file, inputs=self.file, outputs=self.filled, **quiet)
-        picker = self.forms.picker
+        picker, labels = self.forms.picker, self.forms.labels
+        labels.change(None, inputs=labels, outputs=picker, js=LABELS_SCRIPT, **quiet)
         picker.change(self.forms.show_picked, inputs=picker, outputs=self.forms.outputs, **quiet)
         # Only what a person picks: a draft or a link has values of its own for the other model.
         picker.input(
@@ -360,6 +367,26 @@ class Compose:
             self.to_batch: gr.update(visible=asked.is_too_much and asked.fits_a_batch),
         }
 
+    @property
+    def has_prices_of_models(self) -> bool:
+        """Whether the picker has something to say about money."""
+        return self._engine.backend.charges and len(self._engine.models) > 1
+
+    async def show_prices_of_models(self, request: gr.Request) -> str:
+        """The price of each model with its defaults, as far as it is known, for the picker."""
+        visitor_id, words = self._callers.visitor(request), self._callers.words(request)
+
+        async def price(card: Card) -> str:
+            usd = await self._engine.money.estimate_usd(
+                card, {field.name: field.default for field in card.fields}, visitor_id
+            )
+            said = await self._engine.money.price(card, visitor_id)
+            return words.price(self._engine.backend, usd, base_usd=said.base_price_usd, unit=said.unit)
+
+        models = self._engine.models
+        prices = await asyncio.gather(*map(price, models))
+        return labels_json(models, words, dict(zip((card.model_id for card in models), prices, strict=True)))
+
     async def price_update(
         self,
         visitor_id: str,
@@ -377,7 +404,7 @@ class Compose:
         }
 
     async def _known(self, visitor_id: str, card: Card, values: Mapping[str, Any]) -> "_Known":
-        usd = await self._engine.estimate_usd(card, values, visitor_id)
+        usd = await self._engine.money.estimate_usd(card, values, visitor_id)
         return _Known(
             f"{card.model_id} {values.get('frames')}",
             usd,

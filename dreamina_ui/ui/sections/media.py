@@ -23,9 +23,8 @@ _NOTE = Markup('<p class="note" role="status">{}</p>')
 
 def media_words_html(words: Words) -> Markup:
     """`assets/js/media-field.js` finds what it needs here."""
-    texts = {
-        key: words.text(f"media.{key}") for key in ("uploading", "uploading_one", "too_big", "left_out", "stopped")
-    }
+    keys = ("uploading", "uploading_one", "too_big", "left_out", "stopped", "remove", "as_text")
+    texts = {key: words.text(f"media.{key}") for key in keys}
     return _WORDS.format(SIZE_MOST, json.dumps(texts, ensure_ascii=False))
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from dreamina_ui.cards.alternatives import read
 from dreamina_ui.cards.aside import compared, planned
-from dreamina_ui.cards.batches import BATCH_MOST, BYTES_MOST, Plan, plan_csv
+from dreamina_ui.cards.batches.plans import BATCH_MOST, BYTES_MOST, Plan, first_of, given_count
+from dreamina_ui.cards.batches.tables import plan_csv
+from dreamina_ui.cards.batches.written_tables import written_table
 from dreamina_ui.cards.model_card import Card
-from dreamina_ui.cards.tables import written_table
+from dreamina_ui.engine.curation.plain_names import plain_name
 from dreamina_ui.engine.curation.shelf import SHELF_MOST, offered_name
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, InvalidInput
@@ -99,14 +102,20 @@ class ShelfDialog:
             said = words.sentence(error)
             return {self.shown: await self._listed(visitor_id, event, request, said=said, is_problem=True)}
         card = models.get(one.model_id) or models.default
-        record = {"model_id": one.model_id, "settings": dict(one.payload)}
+        record = {"model_id": one.model_id, "settings": first_of(card, one.payload)}
         values, problem = await compared(visitor_id, partial(settings_of, card, record))
+        if card.prompt and card.prompt.name in values:
+            values[card.prompt.name] = one.payload[card.prompt.name]
         message = gr.update(value="", visible=False)
         if problem is not None:
             key = "shelf.invalid" if one.model_id == card.model_id else "shelf.model_gone"
             message = problem_html(words.say(key, name=_apart(one.name)))
         shown = await self._listed(visitor_id, event, request, done="use")
-        return {self.shown: shown, **self._compose.fill(values, card.model_id), self._compose.refusal: message}
+        return {
+            self.shown: shown,
+            **self._compose.fill(values, card.model_id, as_typed=True),
+            self._compose.refusal: message,
+        }
 
     async def put_into_batch(self, request: gr.Request, event: gr.EventData, *values: Any) -> Update:
         """Add what is on the shelf to the batch's table, which is made if there is none; what is in it stays."""
@@ -117,19 +126,26 @@ class ShelfDialog:
         try:
             one = await self._engine.shelf.get(visitor_id, value_in(event, "id"))
             there = await self._batch.table_plan(inputs, request)
-            if self._engine.models.get(one.model_id) is None:
+            card = self._engine.models.get(one.model_id)
+            if card is None:
                 answer["said"] = words.say("shelf.batch.not_offered", name=_apart(one.name))
             elif there is not None and not there.videos:
                 answer["said"] = words.say("shelf.batch.table_first")
             else:
                 videos = [(video.card.model_id, video.payload) for video in (there.videos if there else ())]
-                if len(videos) >= BATCH_MOST:
+                typed = one.payload.get(card.prompt.name, "") if card.prompt else ""
+                more, room = read(str(typed)).count, BATCH_MOST - len(videos)
+                if not room:
                     answer["said"] = words.say("shelf.batch.full", count=len(videos))
+                elif more > room:
+                    facts = {"count": str(given_count(more)), "room": room}
+                    answer["said"] = words.say("shelf.batch.too_many", name=_apart(one.name), **facts)
                 else:
-                    table = written_table(self._engine.models, [*videos, (one.model_id, one.payload)])
+                    rows = [*videos, (one.model_id, one.payload)]
+                    table = written_table(self._engine.models, rows, as_typed=[len(videos)])
                     file = await asyncio.to_thread(_written_file, table)
                     update = {self._batch.csv: file, self._batch.mode: "csv"}
-                    said = words.say("shelf.in_batch", name=_apart(one.name), count=len(videos) + 1)
+                    said = words.say("shelf.in_batch", name=_apart(one.name), count=len(videos) + more)
                     answer |= {"said": said, "is_problem": False}
         except DreaminaError as error:
             answer["said"] = words.sentence(error)
@@ -158,7 +174,17 @@ class ShelfDialog:
 
     def _plan(self, data: bytes, agreed: list[str], words: Words) -> Plan:
         models = self._engine.models
-        return plan_csv(models.default, data, {}, agreed, models=models, comma=words.decimal_comma, most=SHELF_MOST)
+        return plan_csv(
+            models.default,
+            data,
+            {},
+            agreed,
+            models=models,
+            comma=words.decimal_comma,
+            most=SHELF_MOST,
+            check_name=plain_name,
+            keeps_alternatives=True,
+        )
 
     async def _listed(self, visitor_id: str, event: gr.EventData, request: gr.Request, **answer: Any) -> str:
         given = value_in(event, "words")

@@ -36,6 +36,8 @@ __all__ = ["Stage", "Update"]
 
 Update = dict[Any, Any]
 VARIATIONS_SCRIPT = "window.dreamina.connect('variations', trigger)"
+CALM_SCRIPT = "() => [{ __type__: 'update', autoplay: !window.dreamina.prefersLessMotion() }]"
+"""A video on the stage starts by itself, unless its viewer's system asks for less motion."""
 _NOTE = Markup('<p class="note">{}</p>')
 
 

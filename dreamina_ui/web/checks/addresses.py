@@ -1,6 +1,6 @@
-"""Who asks, as far as the network tells: cookies cost nothing, so what all share is also counted by the address.
+"""The address of a client. A client can drop its cookie, so that what all share is also counted by the address.
 
-Only an address of the open net is counted so: behind one of a private network there may be everybody.
+Only addresses of the open net are counted: behind one of a private network there may be all clients.
 """
 
 import hashlib

@@ -232,7 +232,7 @@ def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_modest(value: Any) -> bool:
-    """Whether it can be written again, and is of a size that others may walk through: no endless nesting, not too many values."""
+    """Whether it can be written again, and is small enough to go through: no endless nesting, not too many values."""
     level, count = [value], 0
     for _ in range(DEPTH_MOST + 1):
         count += len(level)

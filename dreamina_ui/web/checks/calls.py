@@ -1,9 +1,9 @@
 """What a call of an event has to look like, and whose it is, before Gradio reads it.
 
-Gradio takes what strangers send at its word: a body that is barely JSON, an event that is not there, a value that is none of
-the choices end in a traceback in the log, or in an answer of 500. Here they end in one sentence.
+Gradio checks little of it: a body that is not JSON, an event that does not exist, or a value that is none of the choices ends in
+a traceback in the log, or in an answer of 500. Here each is refused with one sentence.
 
-A body is read once, up to what its event takes, and parsed once, where nobody has to wait for it.
+A body is read once, up to the size that its event takes, and parsed once, outside of the event loop if it is large.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class Open(Protocol):
         """Whether one more call of this session, this visitor and this address may come."""
 
     def tidy(self) -> None:
-        """Forget what nobody has asked for."""
+        """Forget answers that were not asked for."""
 
 
 class CallCheck:

@@ -1,7 +1,7 @@
 """A page's `session_hash` belongs to the visitor who used it first.
 
-Gradio lets the browser choose that name, and gives the page's events to whoever says it. A program that keeps no cookie has a
-name that nobody else knows, and is left alone.
+Gradio lets the browser choose that name, and gives the page's events to whoever says it. A program that keeps no cookie
+makes a name that others do not know, and is not checked.
 """
 
 from collections import OrderedDict

@@ -8,7 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import Headers
 
-from dreamina_ui.cards.encodings import WORKBOOKS
+from dreamina_ui.cards.batches.encodings import WORKBOOKS
 from dreamina_ui.media import kinds
 from dreamina_ui.media.inputs import INPUTS, SIZE_MOST
 

@@ -73,7 +73,7 @@ class UploadQuota:
         self._kept: deque[Upload] = deque()
         self._running: set[Upload] = set()
         self._bytes: Counter[str] = Counter()
-        """By visitor; what an earlier start has taken is nobody's, the empty text's."""
+        """By visitor; files of an earlier start count for the empty id."""
         self._bytes_of_address: Counter[str] = Counter()
         self._tidied_at: float | None = None
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, read
-from dreamina_ui.cards.encodings import Reading
+from dreamina_ui.cards.alternatives import COUNT_MOST, DEPTH_MOST, Alternatives, literal, read
+from dreamina_ui.cards.batches.encodings import Reading
 from dreamina_ui.cards.model_card import Card, Field
 from dreamina_ui.cards.schema.validator import within
 from dreamina_ui.cards.values import parts_of, value_of
@@ -18,7 +18,7 @@ from dreamina_ui.errors import Fact, InvalidInput
 
 __all__ = [
     "BATCH_MOST",
-    "PLAN_NOTES",
+    "BYTES_MOST",
     "PLAN_PROBLEMS",
     "PLAN_S",
     "Columns",
@@ -28,11 +28,13 @@ __all__ = [
     "Planned",
     "Question",
     "Wanted",
+    "as_typed",
     "carried",
     "dealt",
     "each_model",
     "each_prompt",
     "facts_of",
+    "first_of",
     "given_count",
     "listed",
     "note_of",
@@ -43,6 +45,8 @@ __all__ = [
 ]
 
 BATCH_MOST = 200
+BYTES_MOST = 2**20
+"""Of a table, and characters of lines."""
 PROBLEMS_MOST = 50
 LINES_SHOWN = 10
 """The numbers of so many lines are named in a note."""
@@ -67,11 +71,6 @@ PLAN_PROBLEMS = (
     "more",  # count: problems that are not listed
 )
 """The problems of a batch besides `PROBLEMS`, with their facts."""
-PLAN_NOTES = (
-    "unclosed",  # alternatives in a prompt are not closed
-    "too_deep",  # they are nested deeper than limit
-)
-"""Why a prompt is taken as it stands, with the facts lines, if there are lines, and limit."""
 _FILE_NAME = re.compile(r"[^/\\:]+\.[A-Za-z0-9]{2,5}")
 
 
@@ -139,7 +138,8 @@ class Planned:
 class Plan:
     """Either checked videos, at most `BATCH_MOST`, or problems, at most `PROBLEMS_MOST` and the count of the rest.
 
-    With a `question`, the only problem is what the question is about. `notes` are of `PLAN_NOTES`.
+    With a `question`, the only problem is what the question is about. `notes` say why a prompt is taken as it
+    stands: its alternatives are not closed (`unclosed`), or nested deeper than a limit (`too_deep`).
     """
 
     videos: tuple[Planned, ...] = ()
@@ -269,6 +269,22 @@ def each_prompt(
         texts = alternatives.prompts(most)
         expanded += [dataclasses.replace(row, values={**row.values, name: text}) for text in texts]
     return expanded, [note_of(problem, of_problem) for problem, of_problem in lines.items()]
+
+
+def first_of(card: Card, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the first prompt that the alternatives make of the one in them."""
+    name = card.prompt.name if card.prompt else None
+    given = values.get(name) if name else None
+    return {**values, name: read(given).at(0)} if name and isinstance(given, str) else dict(values)
+
+
+def as_typed(card: Card, payload: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload that was made of `first_of` these values, with the prompt as it was typed; a default is written literally."""
+    name = card.prompt.name if card.prompt else None
+    if name is None or not isinstance(text := payload.get(name), str):
+        return dict(payload)
+    given = values.get(name)
+    return {**payload, name: given if isinstance(given, str) else literal(text)}
 
 
 def note_of(problem: str, lines: Sequence[int] = ()) -> LineProblem:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from dreamina_ui.cards.alternatives import literal
@@ -18,22 +18,30 @@ def field_names(cards: Iterable[Card]) -> list[str]:
     return list(dict.fromkeys(field.name for card in cards for field in card.fields))
 
 
-def written_table(models: Models, rows: Sequence[tuple[str, Mapping[str, Any]]], called: Sequence[str] = ()) -> str:
+def written_table(
+    models: Models,
+    rows: Sequence[tuple[str, Mapping[str, Any]]],
+    called: Sequence[str] = (),
+    *,
+    as_typed: Collection[int] = (),
+) -> str:
     """CSV with a row for the model's id and the settings of each video; `model` is a column where there are several models.
 
-    A model need not be one of `models` any more. With `called`, the first column has what each row is called.
+    A model need not be one of `models` any more. With `called`, the first column has what each row is called. A prompt is written
+    so that it is read as this very text; those of the rows `as_typed` (from 0) as they are, since they may have alternatives.
     """
     cards = [card for card in map(models.get, dict(rows)) if card is not None]
     names = list(dict.fromkeys([*field_names(cards), *(name for _, payload in rows for name in payload)]))
     table = []
-    for model_id, payload in rows:
+    for at, (model_id, payload) in enumerate(rows):
         card = models.get(model_id)
         fields = {field.name: field for field in card.fields} if card else {}
         cells = {
             name: written_for(fields[name], value) if name in fields else "" if value is None else written(value)
             for name, value in payload.items()
         }
-        _write_literally(card, cells)
+        if at not in as_typed:
+            _write_literally(card, cells)
         table.append((model_id, cells))
     return _written(models, names, table, called)
 

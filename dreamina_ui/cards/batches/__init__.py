@@ -1,0 +1,1 @@
+"""Batches: many videos planned at once, from lines, a table or combinations of values."""
