@@ -513,6 +513,8 @@ class Visitor:
             await tab.open()
             self.prompts = [f"{self._prompt} {number}" for number in range(BATCH)]
             tab.change("batch-lines", "\n".join(self.prompts))
+            # As the page's script says, of whichever field of the batch was changed.
+            tab.change("batch-changed", self._click_id)
             await tab.quiet.wait()
             self.clicked_at, self.clicks = time.monotonic(), 1
             tab.click("batch-start", batch_click_id=self._click_id)
