@@ -37,6 +37,8 @@ PIECE = 2**18
 BATCH = 4
 """Videos of a batch."""
 FOUND = ("200", "206")
+THROUGH = "Via: 1.1 proxy\r\n"
+"""They come from elsewhere: whoever asks a studio from its own machine is its owner, and is told the balance as well."""
 
 
 class Kind(StrEnum):
@@ -113,7 +115,7 @@ class Wire:
         cookie = f"Cookie: {self.cookie}\r\n" if self.cookie else ""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept: */*\r\n"
-            f"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en\r\n{cookie}{more}"
+            f"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en\r\n{THROUGH}{cookie}{more}"
             f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
         )
         self._writer.write(head.encode() + sent)
@@ -511,6 +513,8 @@ class Visitor:
             await tab.open()
             self.prompts = [f"{self._prompt} {number}" for number in range(BATCH)]
             tab.change("batch-lines", "\n".join(self.prompts))
+            # As the page's script says, of whichever field of the batch was changed.
+            tab.change("batch-changed", self._click_id)
             await tab.quiet.wait()
             self.clicked_at, self.clicks = time.monotonic(), 1
             tab.click("batch-start", batch_click_id=self._click_id)

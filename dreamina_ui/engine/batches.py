@@ -65,10 +65,6 @@ class Batches:
         """The jobs of a visitor's batch, in their order, without deleted ones."""
         return await self.queries.of_batch(visitor_id, batch_id) if can_be_an_id(batch_id) else []
 
-    async def last(self, visitor_id: str) -> str | None:
-        """The id of the visitor's newest batch."""
-        return await self.queries.last_batch(visitor_id)
-
     async def watch(self, visitor_id: str, batch_id: str) -> AsyncIterator[list[Job]]:
         """All jobs of a visitor's batch, in their order, at each change of one, until all have ended; empty without any."""
         async for jobs in self.updates.watch_all(await self.jobs(visitor_id, batch_id)):

@@ -15,7 +15,7 @@ from dreamina_ui.jobs import SHARE_ID, Chain, Job, State
 from dreamina_ui.media.library import Library
 from dreamina_ui.media.record import Records
 from dreamina_ui.media.row_records import Moves
-from dreamina_ui.storage.job_queries import JobQueries, Search
+from dreamina_ui.storage.job_queries import JobQueries, Latest, Search
 from dreamina_ui.storage.job_store import JobStore, can_be_an_id
 
 __all__ = ["History", "rebuild"]
@@ -43,6 +43,11 @@ class History:
     async def listed(self, visitor_id: str, limit: int, offset: int = 0, search: Search | None = None) -> list[Job]:
         """The same jobs without their count, which takes longer the more there are."""
         return await self.queries.listed(visitor_id, _plain(search or Search()), **_within(limit, offset))
+
+    async def latest(self, visitor_id: str) -> Latest:
+        """What a page shows when it is opened: of the visitor's jobs the newest one that runs, the newest video, and the newest
+        batch."""
+        return await self.queries.latest(visitor_id)
 
     async def siblings(self, job: Job) -> list[Job]:
         """The variations of the click that made this job, itself included; the videos of a batch are not variations."""

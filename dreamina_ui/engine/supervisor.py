@@ -11,7 +11,7 @@ from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import StoreError
 from dreamina_ui.jobs import Job
 from dreamina_ui.storage.allowances import Limits
-from dreamina_ui.storage.leases import Leases
+from dreamina_ui.storage.leases import CLAIMED_AT_ONCE, Leases
 
 __all__ = ["Supervisor"]
 
@@ -110,9 +110,12 @@ class Supervisor:
     async def _sweep(self) -> None:
         places = {"active": self._limits.active, "batch_active": self._limits.active_per_visitor}
         try:
-            while not self._stopping and (claimed := await self._leases.claim(**places, keyed=self._keys.keyed())):
+            while not self._stopping:
+                claimed = await self._leases.claim(**places, keyed=self._keys.keyed())
                 for job in claimed:
                     self._start(job)
+                if len(claimed) < CLAIMED_AT_ONCE:
+                    return  # that was all
         except StoreError as error:
             # Not raised: the row of the click is written, and must not be clicked again.
             log.warning("the database does not answer: %s", error)

@@ -23,7 +23,7 @@ from dreamina_ui.storage.job_rows import (
 )
 from dreamina_ui.storage.webhook_events import Outbox, move_addresses
 
-__all__ = ["RUNNING", "JobQueries", "Overview", "Search", "Spending", "Taken", "counted_most"]
+__all__ = ["RUNNING", "JobQueries", "Latest", "Overview", "Search", "Spending", "Taken", "counted_most"]
 
 THOUSAND = 1000
 LOOKED_AT_FOR_COST = 100
@@ -72,6 +72,15 @@ class Spending:
     unpriced: int
 
 
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The ids of a visitor's newest running job, newest finished video and newest batch outside the bin; None without one."""
+
+    running: str | None
+    video: str | None
+    batch: str | None
+
+
 RUNNING = "running"
 """The value of `Search.state` for all unfinished jobs."""
 
@@ -101,6 +110,8 @@ _OF_CHAIN = (
     .limit(CHAIN_READ_MOST)
 )
 _FIRST_OF_CHAIN = sa.select(jobs).where(_MINE, jobs.c.share_id == sa.bindparam("of_chain"))
+_NEWEST_RUNNING = _NEWEST.where(_MINE, jobs.c.finished_at.is_(None)).with_only_columns(jobs.c.job_id)
+_NEWEST_VIDEO = _NEWEST.where(_MINE, jobs.c.state == State.SUCCEEDED).with_only_columns(jobs.c.job_id)
 _LAST_BATCH = (
     sa.select(jobs.c.batch_id).where(_MINE, jobs.c.batch_id.is_not(None)).order_by(jobs.c.created_at.desc()).limit(1)
 )
@@ -170,9 +181,13 @@ class JobQueries:
             lambda connection: [job for query in queries for job in read_jobs(connection, query, values)]
         )
 
-    async def last_batch(self, visitor_id: str) -> str | None:
-        """The id of the newest batch that has jobs outside the bin."""
-        return await self._database.read(lambda connection: connection.scalar(_LAST_BATCH, {"of_visitor": visitor_id}))
+    async def latest(self, visitor_id: str) -> "Latest":
+        """What a page shows of a visitor when it is opened."""
+        values = {"of_visitor": visitor_id, "most": 1, "after": 0}
+        queries = (_NEWEST_RUNNING, _NEWEST_VIDEO, _LAST_BATCH)
+        return await self._database.read(
+            lambda connection: Latest(*(connection.scalar(query, values) for query in queries))
+        )
 
     async def taken(self, backend: str, model_id: str, frames: int | None, limit: int = 30) -> Taken:
         """How long the newest videos of a kind took, of any visitor; at most `limit` values of each."""

@@ -150,32 +150,47 @@ def _without_nul(text: str) -> str:
 
 
 def values_of(job: Job) -> dict[str, Any]:
-    values = {_COLUMNS.get(name, name): getattr(job, name) for name in _FIELDS}
-    return {
-        **values,
-        **search_values(job.payload),
-        "payload": json.dumps(dict(job.payload), ensure_ascii=False),
-        "state": str(job.state),
-        "outputs": json.dumps(list(job.outputs)),
-        "files": json.dumps(list(job.files)) if job.files else None,
-        "ancestors": " ".join(job.ancestors) or None,
-        "chain": job.chain_id if job.ancestors else None,
-        "remarks": json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
-        "failure": json.dumps(_plain(job.failure)) if job.failure else None,
-    }
+    """All columns of a job's row, but those of its lease."""
+    copied = {**search_values(job.payload), "chain": job.chain_id if job.ancestors else None}
+    return {**{_COLUMNS.get(name, name): _written(job, name) for name in _FIELDS}, **copied}
+
+
+def _written(job: Job, name: str) -> Any:
+    write = _WRITTEN.get(name)
+    return getattr(job, name) if write is None else write(job)
 
 
 def _plain(failure: Failure) -> dict[str, Any]:
     return {"code": failure.code, "message": failure.message, "facts": dict(failure.facts)}
 
 
-# Made once, so that SQLAlchemy compiles it once.
+_WRITTEN: Mapping[str, Callable[[Job], str | None]] = {
+    "payload": lambda job: json.dumps(dict(job.payload), ensure_ascii=False),
+    "state": lambda job: str(job.state),
+    "outputs": lambda job: json.dumps(list(job.outputs)),
+    "files": lambda job: json.dumps(list(job.files)) if job.files else None,
+    "ancestors": lambda job: " ".join(job.ancestors) or None,
+    "remarks": lambda job: json.dumps([_plain(remark) for remark in job.remarks]) if job.remarks else None,
+    "failure": lambda job: json.dumps(_plain(job.failure)) if job.failure else None,
+}
+"""What is written otherwise than a job has it."""
+COPIED_FROM = ("payload", "ancestors")
+"""The fields of which other columns have a copy."""
+
+# Made once, so that SQLAlchemy compiles it once for the same columns.
 _WRITE = sa.update(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
 
 
-def write_row(connection: sa.Connection, job: Job) -> None:
-    """Write a job into its row; removes the lease of a job that has ended."""
-    values = values_of(job)
+def write_row(connection: sa.Connection, before: Job, job: Job) -> None:
+    """Write what has changed of a job into its row; removes the lease of a job that has ended.
+
+    Each column that is named is written into all of its indexes, though it is the same.
+    """
+    changed = [name for name in _FIELDS if getattr(before, name) != getattr(job, name)]
+    if any(name in COPIED_FROM for name in changed):
+        values = values_of(job)
+    else:
+        values = {_COLUMNS.get(name, name): _written(job, name) for name in changed}
     if job.ended:
         values |= {"lease_owner": None, "lease_until": None}
     connection.execute(_WRITE, {**values, "of_job": job.job_id})
@@ -186,11 +201,11 @@ def change_rows(
 ) -> list[Job]:
     """Apply `change` to the jobs that meet a condition, in the connection's transaction. Returns the changed jobs."""
     rows = sa.select(jobs).where(condition).order_by(jobs.c.variation).with_for_update()
-    before = read_jobs(connection, rows)
-    changed = [after for job in before if (after := replace(change(job), generation=job.generation)) != job]
-    for job in changed:
-        write_row(connection, job)
-    return changed
+    pairs = [(job, replace(change(job), generation=job.generation)) for job in read_jobs(connection, rows)]
+    changed = [(job, after) for job, after in pairs if after != job]
+    for job, after in changed:
+        write_row(connection, job, after)
+    return [after for _, after in changed]
 
 
 def remove_rows(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
@@ -232,9 +247,16 @@ def move_rows(connection: sa.Connection, former: str, visitor_id: str) -> None:
     connection.execute(sa.delete(own_keys).where(own_keys.c.visitor_id == former))
 
 
+# Made once, so that SQLAlchemy compiles them once: they run for each click.
+_IS_USED = (
+    sa.select(used_ids.c.id)
+    .where(used_ids.c.kind == sa.bindparam("of_kind"), used_ids.c.id == sa.bindparam("of_id"))
+    .limit(1)
+)
+_IS_USED_BY = _IS_USED.where(used_ids.c.visitor_id == sa.bindparam("of_visitor"))
+
+
 def is_used(connection: sa.Connection, kind: str, used_id: str, visitor_id: str | None = None) -> bool:
     """Whether a job that is removed had this id: a `request` of the service, or a `click`, of this visitor or of any."""
-    conditions = [used_ids.c.kind == kind, used_ids.c.id == used_id]
-    if visitor_id is not None:
-        conditions.append(used_ids.c.visitor_id == visitor_id)
-    return connection.execute(sa.select(used_ids.c.id).where(*conditions).limit(1)).first() is not None
+    values = {"of_kind": kind, "of_id": used_id, "of_visitor": visitor_id}
+    return connection.execute(_IS_USED if visitor_id is None else _IS_USED_BY, values).first() is not None

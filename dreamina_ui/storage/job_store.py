@@ -192,10 +192,8 @@ class JobStore:
         self._database.serialise(connection)
         first = made[0]
         if first.click_id is not None:
-            same_click = [jobs.c.click_id == first.click_id]
-            if not is_call:
-                same_click.append(jobs.c.visitor_id == first.visitor_id)
-            rows = connection.execute(sa.select(jobs).where(*same_click).order_by(jobs.c.variation)).all()
+            values = {"of_click": first.click_id, "of_visitor": first.visitor_id}
+            rows = connection.execute(_OF_CALL if is_call else _OF_CLICK, values).all()
             shown = [job_of(row) for row in rows if row.deleted_at is None]
             if shown:
                 return shown
@@ -220,7 +218,7 @@ class JobStore:
         # `change` must not change the generation.
         changed = replace(change(job), generation=job.generation)
         if changed != job:
-            write_row(connection, changed)
+            write_row(connection, job, changed)
             settle(connection, [changed])
             if changed.ended and not job.ended:
                 self._outbox.note_ends(connection, [changed])
@@ -270,5 +268,7 @@ def _with_free_click(connection: sa.Connection, job: Job) -> Job:
 _ANY = sa.select(jobs).where(jobs.c.job_id == sa.bindparam("of_job"))
 _SHOWN = _ANY.where(sa.or_(jobs.c.deleted_at.is_(None), jobs.c.state == State.UNCERTAIN))
 _MANY = sa.select(jobs).where(jobs.c.job_id.in_(sa.bindparam("of_jobs", expanding=True)))
+_OF_CALL = sa.select(jobs).where(jobs.c.click_id == sa.bindparam("of_click")).order_by(jobs.c.variation)
+_OF_CLICK = _OF_CALL.where(jobs.c.visitor_id == sa.bindparam("of_visitor"))
 _KEY_NOTE = sa.select(own_keys.c.visitor_id).where(own_keys.c.visitor_id == sa.bindparam("of_visitor"))
 _ROW = _ANY.with_for_update()

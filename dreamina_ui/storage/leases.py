@@ -21,7 +21,7 @@ from dreamina_ui.jobs import Job, State
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs, read_jobs
 
-__all__ = ["LEASE_S", "RENEWED_EVERY_S", "Keyed", "Leases"]
+__all__ = ["CLAIMED_AT_ONCE", "LEASE_S", "RENEWED_EVERY_S", "Keyed", "Leases"]
 
 LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0

@@ -35,6 +35,8 @@ class Kept:
 
 
 _THERE = shelf.c.deleted_at.is_(None)
+# Made once, so that SQLAlchemy compiles it once.
+_ANY = sa.select(shelf.c.shelf_id).where(shelf.c.visitor_id == sa.bindparam("of_visitor"), _THERE).limit(1)
 
 
 class ShelfStore:
@@ -50,8 +52,8 @@ class ShelfStore:
         return sorted(found, key=lambda one: (one.name.casefold(), one.created_at))
 
     async def has_any(self, visitor_id: str) -> bool:
-        query = sa.select(shelf.c.shelf_id).where(shelf.c.visitor_id == visitor_id, _THERE).limit(1)
-        return await self._database.read(lambda connection: connection.scalar(query)) is not None
+        mine = {"of_visitor": visitor_id}
+        return await self._database.read(lambda connection: connection.scalar(_ANY, mine)) is not None
 
     async def get(self, visitor_id: str, shelf_id: str) -> Kept:
         """Raises `NotOnShelf`, also for another visitor's."""

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from abc import ABCMeta
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from inspect import iscoroutinefunction, signature
@@ -22,6 +22,7 @@ import gradio as gr
 import gradio.blocks
 import gradio.queueing
 import gradio.utils
+import orjson
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from gradio.blocks import Block, BlockFunction
@@ -29,20 +30,35 @@ from gradio.component_meta import ComponentMeta
 from gradio.components import CheckboxGroup, Dropdown, File, Radio, UploadButton
 from gradio.components.api_component import Api
 from gradio.components.base import _Keywords
-from gradio.data_classes import BlocksConfigDict, FileData
+from gradio.data_classes import BlocksConfigDict, FileData, PredictBody, PredictBodyInternal
 from gradio.routes import BUILD_PATH_LIB, file_upload_statuses
+from gradio.server_messages import (
+    CloseStreamMessage,
+    EstimationMessage,
+    EventMessage,
+    HeartbeatMessage,
+    ProcessCompletedMessage,
+    ProcessStartsMessage,
+    UnexpectedErrorMessage,
+)
 from gradio.state_holder import SessionState, StateHolder
-from gradio.utils import get_upload_folder
+from gradio.utils import get_heartbeat_rate, get_upload_folder
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from dreamina_ui.api.endpoints import TAKING_FILES, TAKING_MANY
 from dreamina_ui.ui.html.shown import Shown
 from dreamina_ui.web.checks.addresses import ADDRESS
+from dreamina_ui.web.checks.bodies import BODY
 from dreamina_ui.web.checks.calls import Event, Input
 from dreamina_ui.web.saved_files import saved_address
 from dreamina_ui.web.visitors import NEW_VISITOR, VISITOR
 
 __all__ = [
     "OpenCalls",
+    "PageCalls",
     "PageStates",
     "SavedVideo",
     "StudioBlocks",
@@ -74,7 +90,11 @@ SHOWN = (gr.HTML, gr.Textbox, gr.Button, gr.Row, gr.Group)
 """Components that show their value unchanged."""
 
 LOGIN_CHECK = "login_check"
-OFTEN_ASKED = ("/gradio_api/queue/join", "/gradio_api/queue/data")
+JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
+NOT_TAKEN = {"queue_full": 503, "validator_error": 422}
+"""The status by which Gradio says why a call is not taken; 400 for any other reason."""
+UNSEEN = (EstimationMessage, ProcessStartsMessage)
+"""What Gradio tells of a call that waits or begins. Our page shows nothing of it; programs may."""
 CALM_S, PROGRESS_S = 1.0, 1.0
 """The most seconds between two checks of Gradio's queue: for calls, where nobody woke it, and for progress, which we do not
 report."""
@@ -284,7 +304,107 @@ def mount_page(app: FastAPI, blocks: gr.Blocks, *, max_watchers: int, **options:
     mounted = app.routes[-1].app  # type: ignore[attr-defined]
     mounted.state_holder = states
     blocks.app = mounted
+    _quieten(queue)
     _speed_up_routes(mounted)
+    # Before Gradio's own, and found first: each of sixty other addresses would be compared with what is asked for.
+    mounted.router.routes[:0] = PageCalls(mounted, queue).routes
+
+
+def _quieten(queue: Any) -> None:
+    """Tell the page nothing of its calls that it does not show: two of three messages of each."""
+    send = queue.send_message
+
+    def send_message(event: Any, message: EventMessage) -> None:
+        if not isinstance(message, UNSEEN) or event.fn.api_visibility == "public":
+            send(event, message)
+
+    queue.send_message = send_message
+
+
+class PageCalls:
+    """Takes calls and sends their answers, in the place of Gradio's own two routes, for which FastAPI takes a call apart twice,
+    and which look, with a task of its own, for each message again whether the browser is still there.
+
+    Nobody logs in by Gradio's passwords, for which its own routes look.
+    """
+
+    def __init__(self, app: Any, queue: Any) -> None:
+        self._app = app
+        self._queue = queue
+
+    @property
+    def routes(self) -> list[Route]:
+        join, data = Route(JOIN, self._join, methods=["POST"]), Route(DATA, self._data, methods=["GET"])
+        assert data.methods is not None
+        data.methods.discard("HEAD")  # to read a stream takes its messages
+        return [join, data]
+
+    async def _join(self, request: Request) -> Response:
+        body = request.scope.get(BODY)
+        content = body.content if body is not None else await request.json()
+        try:
+            given = {name: content[name] for name in PredictBody.model_fields if name in content}
+            call = PredictBodyInternal(**given, request=request)
+        except ValidationError as error:
+            return _untaken(422, error.errors(include_url=False, include_context=False, include_input=False))
+        if call.session_hash is None:
+            return _untaken(400, "Session hash not found.")
+        if self._queue.stopped:
+            return _untaken(503, "Queue is stopped.")
+        if self._queue.server_app is None:
+            self._queue.set_server_app(self._app)
+        is_taken, told, state = await self._queue.push(body=call, request=request, username=None)
+        return JSONResponse({"event_id": told}) if is_taken else _untaken(NOT_TAKEN.get(state, 400), told)
+
+    async def _data(self, request: Request) -> Response:
+        session = request.query_params.get("session_hash")
+        if session is None:
+            return _untaken(422, "Session hash not found.")
+        return StreamingResponse(self.answers(session), media_type="text/event-stream")
+
+    async def answers(self, session: str) -> AsyncIterator[bytes]:
+        """What is told to a session, until nothing of it is open any more; what is there at once is sent at once."""
+        queue = self._queue
+        heartbeat_s = get_heartbeat_rate()
+        try:
+            while (messages := queue.pending_messages_per_session.get(session)) is not None:
+                told: list[EventMessage] = []
+                try:
+                    async with asyncio.timeout(heartbeat_s):
+                        told.append(await messages.get())
+                except TimeoutError:
+                    told.append(HeartbeatMessage())
+                while not messages.empty():
+                    told.append(messages.get_nowait())
+                if queue.stopped:
+                    yield _line(UnexpectedErrorMessage(message="Server stopped unexpectedly."))
+                    return
+                ended = {message.event_id for message in told if isinstance(message, ProcessCompletedMessage)}
+                still_open = queue.pending_event_ids_session.get(session, set())
+                still_open -= ended
+                is_last = bool(ended) and not still_open
+                yield b"".join(map(_line, [*told, CloseStreamMessage()] if is_last else told))
+                if is_last:
+                    return
+            yield _line(UnexpectedErrorMessage(message="404: Not Found", session_not_found=True))
+        except asyncio.CancelledError:  # whoever has asked is gone, or the program stops
+            queue.pending_messages_per_session.pop(session, None)
+            await queue.clean_events(session_hash=session)
+            yield _line(UnexpectedErrorMessage(message=""))
+            raise
+
+
+def _untaken(status: int, detail: object) -> Response:
+    return JSONResponse({"detail": detail}, status)
+
+
+def _line(message: BaseModel) -> bytes:
+    # Not by `model_dump`, which copies all that is told, value by value.
+    return b"data: " + orjson.dumps(vars(message), default=_plain) + b"\n\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else str(value)
 
 
 class _Pause(float):
@@ -350,13 +470,9 @@ def _wake_when_needed(queue: gradio.queueing.Queue) -> None:
 
 
 def _speed_up_routes(app: FastAPI) -> None:
-    """What each call of the page asks for is found first: each of sixty other addresses would be compared with it, twice.
-
-    And for each request Gradio asks a thread whether somebody has logged in, which only looks at a value that is there.
-    """
+    """For each request Gradio asks a thread whether somebody has logged in, which only looks at a value that is there."""
     for included in app.router.routes:
         routes: list[Any] = getattr(getattr(included, "original_router", None), "routes", [])
-        routes.sort(key=lambda route: getattr(route, "path", "") not in OFTEN_ASKED)
         for route in routes:
             if isinstance(route, APIRoute):
                 route.dependencies[:] = map(_checked_at_once, route.dependencies)

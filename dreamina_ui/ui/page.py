@@ -12,7 +12,6 @@ from dreamina_ui.api.endpoints import add_endpoints
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.errors import DreaminaError, JobNotFound
 from dreamina_ui.jobs import Job, State
-from dreamina_ui.storage.job_queries import RUNNING, Search
 from dreamina_ui.ui.drafts import keep_draft
 from dreamina_ui.ui.forms import model_picker
 from dreamina_ui.ui.gradio_internals import StudioBlocks, value_in
@@ -53,7 +52,7 @@ class Page:
         login: bool,
     ) -> None:
         self._engine = engine
-        self._callers = callers
+        self.callers = callers
         with gr.Row(elem_classes="top", equal_height=False):
             gr.HTML(brand_html(engine.models), elem_classes="header", js_on_load=None)
             picker = model_picker(engine.models, fixed)
@@ -131,6 +130,7 @@ class Page:
                 stage.current,
                 batch.board.current,
                 compose.price,
+                compose.known,
                 *account.outputs,
                 *history.outputs,
                 *compose.forms.outputs,
@@ -172,25 +172,23 @@ class Page:
             trigger_mode="multiple",
             **quiet,
         )
-        watched = gr.on(
+        gr.on(
             [stage.current.change, stage.again_for.change],
             self.watch,
-            inputs=stage.current,
+            inputs=[stage.current, compose.known],
             outputs=[
                 *stage.outputs,
                 compose.generate,
                 compose.cancel,
                 history.offset,
                 history.stale,
+                compose.learned,
                 *account.outputs,
             ],
             concurrency_limit=None,
             trigger_mode="multiple",
             **quiet,
         )
-        if self._engine.backend.charges:
-            # What the last video cost may be known now.
-            watched.then(compose.show_price, inputs=compose.price_inputs, outputs=compose.price_outputs, **quiet)
 
     def _connect_stage(self, quiet: dict[str, Any]) -> None:
         """The buttons below the video."""
@@ -231,38 +229,31 @@ class Page:
         """
         self._engine.look_at_cards(False)
         facts = _parsed(opening)
-        words, query = self._callers.words(request), dict(request.query_params)
+        words, query = self.callers.words(request), dict(request.query_params)
         shown = await self.history.show("", "", "", "", "", "", 0, request)
         update: Update = dict(zip(self.history.outputs, shown, strict=True))
         update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
         card = self._engine.card
         defaults = {field.name: field.default for field in card.fields}
-        visitor_id = self._callers.visitor(request)
+        visitor_id = self.callers.visitor(request)
         if not facts.get("restored"):
-            update[self.compose.price] = await self.compose.price_html(visitor_id, card, defaults, words)
+            update |= await self.compose.price_update(visitor_id, card, defaults, words)
         if not facts.get("has_draft"):
             update |= self.compose.fill_from_link(query, words)
         update |= self.compose.show_visitor_problem(request)
         if share_id := query.get("video", ""):
             try:
-                return update | await self.stage.show_shared(share_id, words, self._callers.zone(request))
+                return update | await self.stage.show_shared(share_id, words, self.callers.zone(request))
             except JobNotFound as error:
                 return update | self.stage.show_error(error, words)
-        if batch_id := await self._engine.batches.last(self._callers.visitor(request)):
-            update[self.batch.board.current] = batch_id
-        if job_id := await self._newest(self._callers.visitor(request), facts.get("seen")):
-            update[self.stage.current] = job_id
+        latest, seen = await self._engine.history.latest(visitor_id), facts.get("seen")
+        if latest.batch:
+            update[self.batch.board.current] = latest.batch
+        if latest.running:
+            update[self.stage.current] = latest.running
+        elif latest.video and isinstance(seen, list) and latest.video not in seen:
+            update[self.stage.current] = latest.video
         return update
-
-    async def _newest(self, visitor_id: str, seen: Any) -> str | None:
-        """The newest job that runs, or else the newest video, if it is not among those that were seen."""
-        running = await self._engine.history.listed(visitor_id, 1, search=Search(state=RUNNING))
-        if running:
-            return running[0].job_id
-        if not isinstance(seen, list):
-            return None
-        ready = await self._engine.history.listed(visitor_id, 1, search=Search(state=str(State.SUCCEEDED)))
-        return ready[0].job_id if ready and ready[0].job_id not in seen else None
 
     async def start(self, request: gr.Request, *values: Any) -> Update:
         job, update = await self.compose.submit(request, values)
@@ -274,15 +265,23 @@ class Page:
         filled = self.batch.fill(asked.form.card, asked.values, asked.variations)
         return {**filled, self.tabs: gr.update(selected="batch")}
 
-    async def watch(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
-        """Relay each change of the job on the stage, until it ends or another one is shown."""
-        async for update in self._callers.latest_only(request, self._updates(job_id, request)):
+    async def watch(self, job_id: str, request: gr.Request, known: str = "") -> AsyncIterator[Update]:
+        """Relay each change of the job on the stage, until it ends or another one is shown.
+
+        `known` is what the price in the form was told by.
+        """
+        # What was watched before may still wait for its poster, for which nobody draws the history any more.
+        draws_at_first = bool(self.callers.relayed(request))
+        updates = self._updates(job_id, request, known, draws_at_first=draws_at_first)
+        async for update in self.callers.latest_only(request, updates, name=job_id):
             yield update
 
-    async def _updates(self, job_id: str, request: gr.Request) -> AsyncIterator[Update]:
+    async def _updates(
+        self, job_id: str, request: gr.Request, known: str, *, draws_at_first: bool
+    ) -> AsyncIterator[Update]:
         """The history is updated for a new job, and whenever a job of the click ends or gets its poster."""
-        words, is_resent = self._callers.words(request), self._callers.is_resent(request)
-        now = self._callers.now()
+        words, is_resent = self.callers.words(request), self.callers.is_resent(request)
+        now = self.callers.now()
         if not job_id:
             yield self.stage.empty(words) | self._buttons(None)
             return
@@ -291,12 +290,14 @@ class Page:
             async for update, job, progress in self.stage.watch(job_id, request):
                 is_new = is_first and now - job.created_at < NEW_S
                 just_ended = is_resent or now - (job.finished_at or 0.0) < JUST_ENDED_S
-                if draws.now(progress, at_first=is_new or just_ended):
+                if draws.now(progress, at_first=is_new or just_ended or draws_at_first):
                     update |= self.history.refreshed(from_newest=is_new)
                 if is_new:
                     update |= dict(zip(self.account.outputs, await self.account.show(request), strict=True))
                 if job.ended and not is_first:
                     update |= self.account.balance_changed(job.job_id, request)
+                    # What such a video costs and takes may be known now.
+                    update |= await self.compose.learned_update(job, known, self.callers.visitor(request), words)
                 is_first = False
                 yield update | self._buttons(job)
         except DreaminaError as error:
@@ -304,7 +305,8 @@ class Page:
 
     async def watch_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
         """Relay each change in the batch's table, until all its jobs have ended or another batch is shown."""
-        async for update in self._callers.latest_only(request, self._updates_of_batch(batch_id, request), "batch"):
+        updates = self._updates_of_batch(batch_id, request)
+        async for update in self.callers.latest_only(request, updates, "batch", name=batch_id):
             yield update
 
     async def _updates_of_batch(self, batch_id: str, request: gr.Request) -> AsyncIterator[Update]:
@@ -327,9 +329,9 @@ class Page:
     async def cancel_job(self, job_id: str, request: gr.Request) -> tuple[Any, Any]:
         """Cancel the job and show only an error: `watch` shows the effect."""
         try:
-            job = await self._engine.cancel(self._callers.visitor(request), job_id)
+            job = await self._engine.cancel(self.callers.visitor(request), job_id)
         except DreaminaError as error:
-            return Markup('<p class="note">{}</p>').format(self._callers.words(request).sentence(error)), gr.skip()
+            return Markup('<p class="note">{}</p>').format(self.callers.words(request).sentence(error)), gr.skip()
         return gr.skip(), gr.update(visible=job.can_cancel)
 
     async def reuse(self, job_id: str, request: gr.Request) -> Update:
@@ -344,7 +346,7 @@ class Page:
 
         It is the picked model's form, if that takes a picture; else the first that does, with the video's prompt.
         """
-        visitor_id, forms = self._callers.visitor(request), self.compose.forms
+        visitor_id, forms = self.callers.visitor(request), self.compose.forms
         form, update = forms.of(model_id), Update()
         try:
             job = await self._engine.job(visitor_id, job_id)
@@ -354,23 +356,23 @@ class Page:
             field = form.picture
             assert field is not None
             content = dict(zip(forms.pictures, contents, strict=True))[form.card.model_id]
-            frame = self._engine.frame(visitor_id, job, _seconds(at_s), field, address=self._callers.address(request))
+            frame = self._engine.frame(visitor_id, job, _seconds(at_s), field, address=self.callers.address(request))
             return update | await self.compose.put_file(form, field, content, request, frame)
         except DreaminaError as error:
-            return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
+            return {self.compose.refusal: problem_html(self.callers.words(request).sentence(error))}
 
     async def go_on(self, request: gr.Request, job_id: str, at_s: str, model_id: str) -> Update:
         """Fill the form for a video that continues the one on the stage: from its end, or where the player is paused."""
         try:
-            visitor_id = self._callers.visitor(request)
+            visitor_id = self.callers.visitor(request)
             at = _seconds(at_s) if at_s else None
             return await self.compose.go_on(visitor_id, job_id, at, model_id, request)
         except DreaminaError as error:
-            return {self.compose.refusal: problem_html(self._callers.words(request).sentence(error))}
+            return {self.compose.refusal: problem_html(self.callers.words(request).sentence(error))}
 
     async def delete(self, job_id: str, request: gr.Request) -> Update:
         """Delete the job on the stage; it can be restored."""
-        await self._engine.history.delete(self._callers.visitor(request), [job_id])
+        await self._engine.history.delete(self.callers.visitor(request), [job_id])
         return {self.stage.current: "", **self.history.refreshed()}
 
     async def fill_from_example(self, model_id: str, event: gr.EventData) -> Update:

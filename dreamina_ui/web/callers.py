@@ -62,7 +62,8 @@ class Callers:
         self._owner = owner
         self._serves_this_machine_alone = serves_this_machine_alone
         self._visitors = visitors
-        self._stops: dict[str, asyncio.Event] = {}
+        self._relayed: dict[str, tuple[str, asyncio.Event]] = {}
+        """By page and place, what is relayed there now, and what stops it."""
 
     def visitor(self, request: gr.Request) -> str:
         """The visitor id: that of the signed-in account, or else that of the cookie, which the middleware has set."""
@@ -137,19 +138,28 @@ class Callers:
         """The browser's time zone."""
         return zone_of(request)
 
+    def relayed(self, request: gr.Request, place: str = "stage") -> str:
+        """The name of what `latest_only` relays to this page now for a `place`; empty if nothing."""
+        name, _ = self._relayed.get(self._place(request, place), ("", None))
+        return name
+
+    def _place(self, request: gr.Request, place: str) -> str:
+        return f"{place} {self.visitor(request)} {request.session_hash}"
+
     async def latest_only(
-        self, request: gr.Request, updates: AsyncIterator[T], place: str = "stage"
+        self, request: gr.Request, updates: AsyncIterator[T], place: str = "stage", *, name: str = ""
     ) -> AsyncIterator[T]:
         """Relay the updates until they end, or until the same page calls this again for the same `place`.
 
-        An update that is still being made then is dropped: it would replace what the page shows since.
+        An update that is still being made then is dropped: it would replace what the page shows since. `name` is for `relayed`.
 
         A page is identified by its visitor and its `session_hash`; the hash alone is chosen by the browser, and can be copied.
         """
-        page = f"{place} {self.visitor(request)} {request.session_hash}"
-        if page in self._stops:
-            self._stops[page].set()
-        stop = self._stops[page] = asyncio.Event()
+        page = self._place(request, place)
+        if page in self._relayed:
+            self._relayed[page][1].set()
+        stop = asyncio.Event()
+        self._relayed[page] = name, stop
         stopped = asyncio.create_task(stop.wait())
         try:
             while True:
@@ -165,8 +175,8 @@ class Callers:
                     return
         finally:
             stopped.cancel()
-            if self._stops.get(page) is stop:
-                del self._stops[page]
+            if self._relayed.get(page) == (name, stop):
+                del self._relayed[page]
 
 
 def _is_loopback(host: str) -> bool:

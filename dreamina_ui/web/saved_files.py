@@ -5,11 +5,14 @@ replicas share, and browsers ask before they show what they have kept.
 """
 
 import asyncio
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -44,12 +47,51 @@ _EXAMPLE = {**_NO_SNIFF, "Cache-Control": "private, max-age=86400"}
 
 
 class LargeFile(FileResponse):
-    """In pieces of 256 kB: for each, a thread is asked, which costs as much as to send 64 kB, Starlette's size of a piece.
+    """In pieces of 256 kB. What the system has in its memory, as it has a video that was just saved, is read at once; for all
+    else a thread is asked, which costs as much as to send 64 kB, Starlette's size of a piece.
 
     A response holds one piece at a time, however slowly it is taken.
     """
 
     chunk_size = 2**18
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator["_Pieces"]:  # type: ignore[override]  # what of it Starlette uses
+        file = await run_sync(os.open, self.path, os.O_RDONLY)
+        try:
+            yield _Pieces(file)
+        finally:
+            os.close(file)
+
+
+class _Pieces:
+    """Reads an open file from where it stands."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._at = 0
+
+    async def seek(self, at: int) -> None:
+        self._at = at
+
+    async def read(self, size: int) -> bytes | bytearray:
+        """So many bytes, and fewer only at the end of the file."""
+        await asyncio.sleep(0)  # whoever takes the pieces as fast as they come leaves the others their turns
+        piece = _in_memory(self._file, size, self._at)
+        read = await run_sync(os.pread, self._file, size, self._at) if piece is None else piece
+        self._at += len(read)
+        return read
+
+
+def _in_memory(file: int, size: int, at: int) -> bytearray | None:
+    """So many bytes of a file, if the system has all of them in its memory; only Linux says so, and not for every file system."""
+    if (flags := getattr(os, "RWF_NOWAIT", None)) is None:
+        return None
+    piece = bytearray(size)
+    try:
+        return piece if os.preadv(file, [piece], at, flags) == size else None
+    except OSError:
+        return None
 
 
 class SavedFiles:
@@ -77,10 +119,7 @@ class SavedFiles:
                 return _not_found()
         except StoreError:
             return Response(status_code=503, headers={"Cache-Control": "no-store"})
-        path = self._library.folder / name
-        if path.suffix != ".webp":
-            await asyncio.to_thread(self._library.prepare_to_share, path)
-        return await _shown(request, path, _SAVED)
+        return await _shown(request, self._library.folder / name, _SAVED, self._library)
 
     async def _example(self, request: Request) -> Response:
         name: str = request.path_params["name"]
@@ -100,13 +139,19 @@ def file_response(request: Request, file: FileResponse) -> Response:
     return Response(status_code=304, headers=headers)
 
 
-async def _shown(request: Request, path: Path, headers: Mapping[str, str]) -> Response:
+async def _shown(request: Request, path: Path, headers: Mapping[str, str], library: Library | None = None) -> Response:
     """The file, inline; 404 for a kind that browsers do not show, such as a job's record."""
     kind = kind_named(path.name[32:] if path.suffix != ".webp" else ".image.webp")
     if not kind.inline:
         return _not_found()
+
+    def ready() -> os.stat_result:
+        if library is not None and path.suffix != ".webp":
+            library.prepare_to_share(path)
+        return path.stat()
+
     try:
-        stat = await asyncio.to_thread(path.stat)
+        stat = await asyncio.to_thread(ready)
     except OSError:
         return _not_found()
     return file_response(request, LargeFile(path, media_type=kind.media_type, headers=headers, stat_result=stat))

@@ -335,7 +335,7 @@ async def test_one_bad_line_sends_nothing(tmp_path: Path) -> None:
             with pytest.raises(InvalidInput):
                 await rig.engine.batches.submit("ann", payloads(3), batch_id)
         assert await rig.engine.history.page("ann", 10) == ([], 0)
-        assert await rig.engine.batches.last("ann") is None
+        assert (await rig.engine.history.latest("ann")).batch is None
         assert rig.gate.requests == []
 
 
@@ -355,7 +355,7 @@ async def test_a_batch_is_its_visitors_own(tmp_path: Path) -> None:
     async with rigged(tmp_path, limits=FOUR, queue_s=60) as rig:
         await rig.engine.batches.submit("ann", payloads(8), "b")
         assert await rig.engine.batches.jobs("bob", "b") == []
-        assert await rig.engine.batches.last("bob") is None
+        assert (await rig.engine.history.latest("bob")).batch is None
         assert await rig.engine.batches.pause("bob", "b") == 0
         assert await rig.engine.batches.cancel("bob", "b") == 0
         assert not any(job.paused or job.ended for job in await rig.engine.batches.jobs("ann", "b"))
@@ -368,13 +368,13 @@ async def test_batches_are_found_again(tmp_path: Path) -> None:
             await rig.engine.batches.submit("ann", payloads(3), batch_id)
             await all_ended(rig, batch_id)
             rig.clock.at += 1
-        assert await rig.engine.batches.last("ann") == "second"
+        assert (await rig.engine.history.latest("ann")).batch == "second"
         jobs = await rig.engine.batches.jobs("ann", "second")
         assert await rig.engine.history.siblings(jobs[1]) == [jobs[1]]
         await rig.engine.history.delete("ann", [jobs[0].job_id])
         assert await rig.engine.batches.jobs("ann", "second") == jobs[1:]
         await rig.engine.history.delete("ann", [job.job_id for job in jobs])
-        assert await rig.engine.batches.last("ann") == "first"
+        assert (await rig.engine.history.latest("ann")).batch == "first"
 
 
 # Several replicas, on both databases

@@ -98,7 +98,7 @@ async def test_lists_deletes_and_batches_are_by_visitor(tmp_path: Path) -> None:
         assert await rig.engine.history.delete("ann", ids[:1]) == 1
         assert await rig.engine.history.restore("bob", ids) == 0
         assert await rig.engine.batches.jobs("bob", "anns-batch") == []
-        assert await rig.engine.batches.last("bob") is None
+        assert (await rig.engine.history.latest("bob")).batch is None
         assert await rig.engine.batches.pause("bob", "anns-batch") == 0
         assert await rig.engine.batches.cancel("bob", "anns-batch") == 0
         assert [jobs async for jobs in rig.engine.batches.watch("bob", "anns-batch")] == [[]]
@@ -260,8 +260,8 @@ async def test_a_borrowed_session_hash_stops_nobodys_stream(tmp_path: Path) -> N
         bobs = await rig.engine.submit("bob", VALUES)
         theirs = page.watch(bobs[0].job_id, request_of("bob"))
         await anext(theirs)
-        assert len(page._callers._stops) == 2
-        assert not any(stop.is_set() for stop in page._callers._stops.values())
+        relayed = [page.callers.relayed(request_of(visitor)) for visitor in ("ann", "bob")]
+        assert relayed == [running.job_id, bobs[0].job_id]
         await theirs.aclose()  # type: ignore[attr-defined]
         await watching.aclose()  # type: ignore[attr-defined]
 

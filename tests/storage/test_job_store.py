@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from dreamina_ui.errors import (
     DailyLimitReached,
@@ -111,6 +112,19 @@ async def test_a_change_is_stored_completely(store: JobStore) -> None:
     cleared = replace(FULL, failure=None, outputs=(), queue_position=None, version=10)
     await store.change("job-1", lambda _: cleared)
     assert await store.get("job-1") == cleared
+
+
+async def test_only_what_has_changed_is_written(url: str) -> None:
+    """Each column that is written costs as much as the indexes that have it; what is copied from another one goes with it."""
+    with opened(url) as store, closing(Database(url)) as database:
+        await store.add([a_job()], NO_LIMIT)
+        by_another = sa.text("UPDATE jobs SET prompt = 'of another'")
+        await database.run(lambda connection: connection.execute(by_another))
+        found = sa.text("SELECT queue_position, prompt FROM jobs")
+        await store.change("job-1", lambda job: replace(job, queue_position=3, version=2))
+        assert await database.read(lambda connection: tuple(connection.execute(found).one())) == (3, "of another")
+        await store.change("job-1", lambda job: replace(job, payload={"prompt": "A Boat"}, version=3))
+        assert await database.read(lambda connection: tuple(connection.execute(found).one())) == (3, "a boat")
 
 
 async def test_an_unknown_row_is_not_found(store: JobStore) -> None:

@@ -1,8 +1,10 @@
 """Gradio's page without the work that nobody sees does the same as with it."""
 
 import asyncio
+import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,19 @@ from fastapi import FastAPI
 from gradio.components.base import _Keywords
 from gradio.routes import App
 from gradio.state_holder import SessionState
+from markupsafe import Markup
 from starlette.middleware import Middleware
 
 from dreamina_ui.ui import gradio_internals
 from dreamina_ui.ui.gradio_internals import (
+    DATA,
+    JOIN,
     SESSION_CALLS_MOST,
     STRANGER_CALLS_MOST,
     UNREAD_S,
     VISITOR_CALLS_MOST,
     OpenCalls,
+    PageCalls,
     PageStates,
     StudioBlocks,
     events_of,
@@ -147,8 +153,8 @@ def test_the_events_of_a_page_and_what_they_take() -> None:
 async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many run at once as is said; a call and its session are known until their answer was taken, and not before.
 
-    No thread is asked for a call: neither whether somebody has logged in, nor for statistics. Of Gradio's addresses, those
-    that are asked for most are looked at first.
+    No thread is asked for a call: neither whether somebody has logged in, nor for statistics. Of all addresses, those that are
+    asked for most are looked at first.
     """
     running, most = asyncio.Event(), 50
     asked: list[object] = []
@@ -171,8 +177,7 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytes
     knows = OpenCalls(blocks, most=most).knows
     web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
     async with app.router.lifespan_context(app), web:
-        [first] = [route.original_router for route in app.routes[-1].app.routes if hasattr(route, "original_router")]  # type: ignore[attr-defined]
-        assert [route.path for route in first.routes[:2]] == ["/gradio_api/queue/join", "/gradio_api/queue/data"]
+        assert [route.path for route in app.routes[-1].app.routes[:2]] == [JOIN, DATA]  # type: ignore[attr-defined]
         assert not knows("mine")
         calls = []
         for _ in range(most):
@@ -186,6 +191,149 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytes
         assert (await web.get("/gradio_api/login_check")).status_code == 200
     assert '["done"]' in answer.text
     assert asked == []
+
+
+@asynccontextmanager
+async def served(*, ours: bool) -> AsyncIterator[httpx.AsyncClient]:
+    """A page with our routes for calls, or Gradio's own. Of its events one answers, one does so bit by bit, one fails; and the
+    first one is there once more for programs."""
+
+    def fail() -> None:
+        raise gr.Error("it broke", print_exception=False)
+
+    async def count() -> AsyncIterator[dict[Any, Any]]:
+        for number in range(3):
+            yield {shown: f"<b>{number}</b>", typed: Markup("<i>{}</i>").format(number)}
+
+    with StudioBlocks() as blocks:
+        shown, typed, button = gr.HTML(), gr.Textbox("a"), gr.Button()
+        both = [shown, typed]
+        button.click(lambda text: [f"{text}!", gr.skip()], inputs=typed, outputs=both, api_visibility="private")
+        button.click(count, outputs=both, api_visibility="private")
+        button.click(fail, outputs=both, api_visibility="private")
+        button.click(lambda text: [f"{text}!", gr.skip()], inputs=typed, outputs=both, api_name="open")
+    blocks.queue(default_concurrency_limit=None)
+    app = FastAPI()
+    mount_page(app, blocks, max_watchers=20, run_history=False, ssr_mode=False, show_error=True)
+    mounted = app.routes[-1].app  # type: ignore[attr-defined]
+    if not ours:
+        del mounted.router.routes[:2]
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    async with app.router.lifespan_context(app), web:
+        yield web
+
+
+async def told(web: httpx.AsyncClient, event: int, data: list[Any], session: str = "mine") -> list[dict[str, Any]]:
+    """The messages about one call, without what differs from run to run."""
+    joined = await web.post(JOIN, json={"data": data, "fn_index": event, "session_hash": session, "event_data": None})
+    name = joined.raise_for_status().json()["event_id"]
+    answer = await web.get(DATA, params={"session_hash": session})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    messages = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+    assert {message["event_id"] for message in messages} <= {name, None}
+    for message in messages:
+        output = message.get("output") or {}
+        for changing in ("duration", "average_duration"):
+            output.pop(changing, None)
+        for changing in ("event_id", "eta", "rank_eta", "avg_time", "cache_duration"):
+            message.pop(changing, None)
+    return messages
+
+
+UNSEEN = ("estimation", "process_starts")
+
+
+@pytest.mark.parametrize(("event", "data"), [(0, ["b"]), (1, []), (2, []), (3, ["b"])])
+async def test_our_routes_for_calls_tell_what_gradios_tell(event: int, data: list[Any]) -> None:
+    """Each message is the same; of the page's own events those are left out that it shows nothing of."""
+    answers = []
+    for ours in (False, True):
+        async with served(ours=ours) as web:
+            answers.append(await told(web, event, data))
+    assert answers[0] == answers[1]
+    kinds = [message["msg"] for message in answers[1]]
+    assert [kind for kind in kinds if kind in UNSEEN] == (list(UNSEEN) if event == 3 else [])
+    assert kinds[-2:] == ["process_completed", "close_stream"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"data": [], "fn_index": 1}, 400),
+        ({"fn_index": 1, "session_hash": "mine"}, 422),
+        ({"data": [], "fn_index": 1, "session_hash": "mine", "trigger_id": "x"}, 422),
+        ({"data": [], "fn_index": 1, "session_hash": ["mine"]}, 422),
+    ],
+)
+async def test_what_is_no_call_is_refused_as_gradio_does(body: dict[str, Any], status: int) -> None:
+    """In JSON, with a status that says whose fault it is."""
+    for ours in (False, True):
+        async with served(ours=ours) as web:
+            answer = await web.post(JOIN, json=body)
+            assert (answer.status_code, "detail" in answer.json()) == (status, True)
+
+
+async def test_the_stream_of_no_session_ends_at_once() -> None:
+    """And one is read by GET alone: a look at its head would take its messages."""
+    async with served(ours=True) as web:
+        answer = await web.get(DATA, params={"session_hash": "nobodys"})
+        [message] = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+        assert (message["msg"], message["session_not_found"]) == ("unexpected_error", True)
+        assert (await web.head(DATA, params={"session_hash": "nobodys"})).status_code == 405
+        assert (await web.get(DATA)).status_code == 422
+
+
+async def test_who_leaves_a_stream_takes_its_calls_along() -> None:
+    """What runs for a page that is gone is told to nobody, and its session is forgotten."""
+    running, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> str:
+        begun.set()
+        await running.wait()
+        return "done"
+
+    with gr.Blocks() as blocks:
+        button, shown = gr.Button(), gr.HTML()
+        button.click(wait, outputs=shown, api_name="wait", concurrency_limit=None)
+    app = FastAPI()
+    mount_page(app, blocks, max_watchers=20, run_history=False, ssr_mode=False)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    queue = blocks._queue
+    async with app.router.lifespan_context(app), web:
+        await web.post(JOIN, json={"data": [], "fn_index": 0, "session_hash": "mine"})
+        reading = asyncio.create_task(web.get(DATA, params={"session_hash": "mine"}))
+        await begun.wait()
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        assert "mine" not in queue.pending_messages_per_session
+        running.set()
+        await until(lambda: not queue.event_ids_to_events)
+        assert "mine" not in queue.pending_messages_per_session
+
+
+async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a heartbeat, whenever nothing was told for as long as Gradio's own streams are silent at most."""
+    running = asyncio.Event()
+    monkeypatch.setattr(gradio_internals, "get_heartbeat_rate", lambda: 0.05)
+
+    async def wait() -> str:
+        await running.wait()
+        return "done"
+
+    with gr.Blocks() as blocks:
+        button, shown = gr.Button(), gr.HTML()
+        button.click(wait, outputs=shown, api_visibility="private", concurrency_limit=None)
+    app = FastAPI()
+    mount_page(app, blocks, max_watchers=20, run_history=False, ssr_mode=False)
+    async with app.router.lifespan_context(app):
+        web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+        await web.post(JOIN, json={"data": [], "fn_index": 0, "session_hash": "mine"})
+        answers = PageCalls(app, blocks._queue).answers("mine")
+        assert [b'"heartbeat"' in await anext(answers) for _ in range(2)] == [True, True]
+        running.set()
+        rest = b"".join([line async for line in answers])
+        assert b'"process_completed"' in rest
+        assert rest.endswith(b"\n\n")
 
 
 async def test_the_queue_rests_until_a_call_comes_or_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,46 @@ async def test_posters_that_follow_are_drawn_where_nobody_watches_their_jobs(
         ann, history = request_of("ann"), page.history
         job = await rig.finish(await rig.submit())
         drawn = dict(zip(history.outputs, await history.show("", "", "", "", "", "", 0, ann), strict=True))
-        assert drawn[history.due] == job.job_id
+        assert drawn[history.due] == f"{job.job_id}/{job.version}"
         awaited = asyncio.ensure_future(anext(history.wait_for_posters(drawn[history.due], ann)))
         held.set()
         assert list(await awaited) == [history.stale]
         assert not (await rig.engine.job(HOLDER, job.job_id)).poster_due
         again = dict(zip(history.outputs, await history.show("", "", "", "", "", "", 0, ann), strict=True))
-        assert again[history.due] == ""
+        assert again[history.due] == gr.skip()
         assert again[history.list] != drawn[history.list]
+
+
+async def test_the_poster_of_a_watched_job_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who watches the job draws the history then. When another job takes the stage before, the history is drawn at once, and
+    waits for the poster itself."""
+    held = asyncio.Event()
+
+    async def late(*arguments: Any, **named: Any) -> Facts:
+        await held.wait()
+        return await make_poster(*arguments, **named)
+
+    monkeypatch.setattr(libraries, "make_poster", late)
+    async with rigged(tmp_path) as rig:
+        with gr.Blocks(analytics_enabled=False):
+            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
+        ann, history = request_of("ann"), page.history
+
+        async def due() -> Any:
+            shown = await history.show("", "", "", "", "", "", 0, ann)
+            return dict(zip(history.outputs, shown, strict=True))[history.due]
+
+        first = await rig.finish(await rig.submit())
+        other = await rig.finish(await rig.submit())
+        watching = page.watch(first.job_id, ann)
+        await anext(watching)
+        assert await due() == f"{other.job_id}/{other.version}"
+        later = page.watch(other.job_id, ann)
+        rig.clock.at += 3600.0  # it has ended long ago: for itself, nothing is drawn
+        assert history.stale in await anext(later)
+        assert [update async for update in watching] == []
+        assert await due() == f"{first.job_id}/{first.version}"
+        held.set()
+        last = [update async for update in later][-1]
+        assert history.stale in last
+        assert await due() == gr.skip()

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from markupsafe import Markup
 from mcp import types
 
 from dreamina_ui.api.job_json import model_json
@@ -43,6 +44,13 @@ async def page_of(folder: Path, **settings: Any) -> AsyncIterator[tuple[Rig, Pag
             yield rig, Page(rig.engine, OfAnn(VISITORS), Fixed(), None, login=False)
 
 
+async def price_html(page: Page, *asked: Any) -> Markup:
+    """What the form says of a price."""
+    html = (await page.compose.price_update(*asked))[page.compose.price]
+    assert isinstance(html, Markup)
+    return html
+
+
 async def planned(page: Page, lines: str) -> str:
     """The preview of a batch of these prompts."""
     batch = page.batch
@@ -58,7 +66,7 @@ async def tools_of(rig: Rig) -> dict[str, types.Tool]:
 async def test_a_price_is_a_total_where_the_service_says_no_more(tmp_path: Path) -> None:
     """Form, batch, endpoint and tool tell one sum."""
     async with page_of(tmp_path) as (rig, page):
-        html = await page.compose.price_html("ann", CARD, VALUES, Words("en"), 2)
+        html = await price_html(page, "ann", CARD, VALUES, Words("en"), 2)
         assert html.striptags() == "About $1.00"
         assert "About $1.50" in await planned(page, "a fox\na boat\na tree")
         model = await model_json(rig.engine, CARD)
@@ -70,10 +78,10 @@ async def test_a_price_is_a_total_where_the_service_says_no_more(tmp_path: Path)
 async def test_a_note_takes_the_place_of_a_total_everywhere(tmp_path: Path) -> None:
     """Form, batch, endpoint and tool tell the base and the service's note, escaped, and no sum."""
     async with page_of(tmp_path, prices={**HALF, "pricing_note": NOTE}) as (rig, page):
-        html = await page.compose.price_html("ann", CARD, VALUES, Words("en"), 2)
+        html = await price_html(page, "ann", CARD, VALUES, Words("en"), 2)
         assert html.startswith('<p class="price"><b>Base price $0.50 per file</b></p><p class="price-note"')
         assert "&lt;b&gt;sound&lt;/b&gt;; 4K costs twice" in html
-        german = (await page.compose.price_html("ann", CARD, VALUES, Words("de"))).unescape()
+        german = (await price_html(page, "ann", CARD, VALUES, Words("de"))).unescape()
         assert "Grundpreis 0,50\N{NO-BREAK SPACE}$ je Datei" in german
         assert f"RunComfy schreibt: „{NOTE}“" in german
         plan = await planned(page, "a fox\na boat")
@@ -89,7 +97,7 @@ async def test_a_note_takes_the_place_of_a_total_everywhere(tmp_path: Path) -> N
         assert NOTE in description
         await rig.finish(await rig.submit())
         rig.clock.at += 2
-        html = await page.compose.price_html("ann", CARD, VALUES, Words("en"), 2)
+        html = await price_html(page, "ann", CARD, VALUES, Words("en"), 2)
         assert "<b>The last one cost $0.50</b>" in html
         assert "4K costs twice" in html
 
@@ -97,7 +105,7 @@ async def test_a_note_takes_the_place_of_a_total_everywhere(tmp_path: Path) -> N
 async def test_a_price_for_a_second_of_an_unknown_length_is_no_total(tmp_path: Path) -> None:
     """A model that does not say how long its videos are has a base price, and nothing is called free."""
     async with page_of(tmp_path, card=OTHER_CARD, prices={"price_usd": 0.05}) as (rig, page):
-        html = await page.compose.price_html("ann", OTHER_CARD, TEXT, Words("en"))
+        html = await price_html(page, "ann", OTHER_CARD, TEXT, Words("en"))
         assert html.striptags() == "Base price $0.05 per second"
         assert (await model_json(rig.engine, OTHER_CARD))["price_usd"] is None
 
@@ -138,6 +146,32 @@ async def test_the_balance_is_asked_for_again_when_a_video_has_ended(tmp_path: P
         assert (await rig.store.get(job.job_id)).state is State.SUCCEEDED
         html = await page.account.show_balance("after it", request_of("ann"))
         assert html.striptags() == "Balance at RunComfy: $2.00"
+
+
+async def test_the_price_is_asked_for_again_when_a_video_has_taught_something(tmp_path: Path) -> None:
+    """What such a video costs and takes: the page is told only where its form says something else."""
+    async with page_of(tmp_path) as (rig, page):
+        request = request_of("bob")
+
+        async def learned(known: str) -> list[str]:
+            rig.clock.at += 3.0  # what was learned is read again
+            job = await rig.submit("bob")
+            return [
+                update[page.compose.learned]
+                async for update in page.watch(job.job_id, request, known)
+                if page.compose.learned in update
+            ]
+
+        async def known() -> str:
+            return str((await page.compose.price_update("bob", CARD, VALUES, Words("en")))[page.compose.known])
+
+        first = await known()
+        for _ in range(2):  # one video is not enough to say what they usually take
+            assert await learned(first) == []
+        [told, *_] = await learned(first)
+        assert told == await known() != first
+        assert "usually" in told
+        assert await learned(told) == []
 
 
 async def test_a_page_with_a_draft_asks_for_the_price_of_that(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Saved files and posters are served by their names, as long as their job is there and not deleted."""
 
+import os
+import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -23,7 +25,7 @@ from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_queries import JobQueries
 from dreamina_ui.storage.job_store import JobStore
 from dreamina_ui.web.downloads import Downloads
-from dreamina_ui.web.saved_files import SavedFiles, saved_address
+from dreamina_ui.web.saved_files import LargeFile, SavedFiles, saved_address
 from tests.filled import past_job
 from tests.rig import RECORDS, make_clip, recorded, rigged
 
@@ -102,6 +104,31 @@ async def test_viewable_files_are_served(browser: httpx.AsyncClient, ending: str
         assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, CONTENT, media_type)
         part = await browser.get(address, headers={"range": "bytes=2-4"})
         assert (part.status_code, part.content) == (206, b"234")
+
+
+@pytest.mark.parametrize("is_in_memory", [True, False])
+async def test_large_files_are_sent_in_pieces(
+    browser: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_in_memory: bool
+) -> None:
+    """The whole, a part and the end, whether the system has the file in its memory, or a thread is asked for each piece."""
+    content = random.Random(7).randbytes(2 * LargeFile.chunk_size + 1000)
+    (tmp_path / "videos" / f"{SHARE}.mp4").write_bytes(content)
+    asked: list[int] = []
+
+    def preadv(file: int, pieces: Sequence[bytearray], at: int, flags: int) -> int:
+        asked.append(flags)
+        if not is_in_memory:
+            raise BlockingIOError
+        taken = os.pread(file, len(pieces[0]), at)
+        pieces[0][: len(taken)] = taken
+        return len(taken)
+
+    monkeypatch.setattr(os, "RWF_NOWAIT", 8, raising=False)
+    monkeypatch.setattr(os, "preadv", preadv, raising=False)
+    for given, first in (("bytes=0-", 0), (f"bytes={LargeFile.chunk_size - 3}-", LargeFile.chunk_size - 3), ("", 0)):
+        answer = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"range": given} if given else {})
+        assert answer.content == content[first:]
+    assert set(asked) == {8}
 
 
 @pytest.mark.parametrize("ending", [".record.json", ".avi", ".zip", ".html", "-3.mp4", "", "/..", "/../../secret"])

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,9 @@ class Compose:
         self.continues = kept_text("continues")
         # The last click that was accepted: what it sent is no draft any more.
         self.accepted = kept_text("accepted")
+        # What the price that is shown was told by; and what is known since, when it is something else: then it is shown again.
+        self.known = kept_text("price-known")
+        self.learned = kept_text("price-learned")
         # Changes when the page was opened with a draft in the form, or with another model than the default.
         self.restored = kept_text("form-restored")
 
@@ -118,7 +123,7 @@ class Compose:
 
     @property
     def price_outputs(self) -> list[Any]:
-        return [self.price, self.planned, self.to_batch]
+        return [self.price, self.known, self.planned, self.to_batch]
 
     @property
     def messages(self) -> list[Any]:
@@ -127,6 +132,8 @@ class Compose:
     def connect(self, quiet: dict[str, Any]) -> None:
         restored = self.restored.change
         changes = [restored, self.forms.picker.change, *(braced.change for braced in self._braced)]
+        if self._engine.backend.charges:
+            changes.append(self.learned.change)
         prompts = [form.prompt for form in self.forms.all if form.prompt]
         for prompt, braced in zip(prompts, self._braced, strict=True):
             typed = [prompt.change, restored]  # type: ignore[attr-defined]
@@ -336,6 +343,14 @@ class Compose:
         contents = dict(zip(self.price_inputs, values, strict=True))
         return await self._price_update(await self._asked(contents, request), request)
 
+    async def learned_update(self, job: Job, known: str, visitor_id: str, words: Words) -> Update:
+        """What is learned from a job that has ended, if the price that is shown was not told by it: by what is `known`."""
+        card = self._engine.models.get(job.model_id)
+        with suppress(DreaminaError):  # the price that is shown stays
+            if card and (learned := await self._known(visitor_id, card, job.payload)).text(words) != known:
+                return {self.learned: learned.text(words)}
+        return {}
+
     async def asked(self, request: gr.Request, values: Sequence[Any]) -> Asked:
         """What a click would make, with the values of `price_inputs`."""
         return await self._asked(dict(zip(self.price_inputs, values, strict=True)), request)
@@ -347,7 +362,7 @@ class Compose:
     async def _price_update(self, asked: Asked, request: gr.Request) -> Update:
         visitor_id, words = self._callers.visitor(request), self._callers.words(request)
         return {
-            self.price: await self.price_html(visitor_id, asked.form.card, asked.values, words, asked.count, asked),
+            **await self.price_update(visitor_id, asked.form.card, asked.values, words, asked.count, asked),
             self.planned: "" if asked.is_too_much else asked.digest,
             self.to_batch: gr.update(visible=asked.is_too_much and asked.fits_a_batch),
         }
@@ -372,7 +387,7 @@ class Compose:
         prices = await asyncio.gather(*map(price, models))
         return labels_json(models, words, dict(zip((card.model_id for card in models), prices, strict=True)))
 
-    async def price_html(
+    async def price_update(
         self,
         visitor_id: str,
         card: Card,
@@ -380,16 +395,49 @@ class Compose:
         words: Words,
         count: int = 1,
         asked: Asked | None = None,
-    ) -> Markup:
+    ) -> Update:
+        """The price of `count` videos with these values, or of what is `asked`, and what it is told by."""
+        known = await self._known(visitor_id, card, values)
+        return {
+            self.price: await self._price_html(known, visitor_id, card, words, count, asked),
+            self.known: known.text(words),
+        }
+
+    async def _known(self, visitor_id: str, card: Card, values: Mapping[str, Any]) -> "_Known":
         usd = await self._engine.money.estimate_usd(card, values, visitor_id)
-        usual_s = await self._engine.history.usual_s(card.model_id, values)
-        usual = f" · {words.say('usual', time=words.seconds(usual_s))}" if usual_s else ""
-        last_usd = await self._engine.last_cost_usd(card, values, visitor_id) if usd is None else None
+        return _Known(
+            f"{card.model_id} {values.get('frames')}",
+            usd,
+            await self._engine.history.usual_s(card.model_id, values),
+            await self._engine.last_cost_usd(card, values, visitor_id) if usd is None else None,
+        )
+
+    async def _price_html(
+        self, known: "_Known", visitor_id: str, card: Card, words: Words, count: int, asked: Asked | None
+    ) -> Markup:
+        usual = f" · {known.usual(words)}" if known.usual_s else ""
         said = await self._engine.money.price(card, visitor_id)
-        total = None if usd is None else usd * count
-        price = words.price(self._engine.backend, total, last_usd, base_usd=said.base_price_usd, unit=said.unit)
+        total = None if known.usd is None else known.usd * count
+        price = words.price(self._engine.backend, total, known.last_usd, base_usd=said.base_price_usd, unit=said.unit)
         note = _PRICE_NOTE.format(words.price_note(said.note)) if said.note else ""
         price, below = asked.html(price, words) if asked else (price, Markup())
         if asked and asked.is_too_much:
             return _PRICE.format(price=price, usual="", note=below)
         return _PRICE.format(price=price, usual=usual, note=below + note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Of one video of a `kind`: what it costs, what it usually takes, and what the last one has cost if its price is unknown."""
+
+    kind: str
+    usd: float | None
+    usual_s: float | None
+    last_usd: float | None
+
+    def usual(self, words: Words) -> str:
+        return words.say("usual", time=words.seconds(self.usual_s)) if self.usual_s else ""
+
+    def text(self, words: Words) -> str:
+        """The same where the same price would be shown."""
+        return f"{self.kind} {self.usd} {self.usual(words)} {self.last_usd}"

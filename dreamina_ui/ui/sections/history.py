@@ -106,7 +106,8 @@ class History:
         self.stale = kept_text("history-stale")
         # What is shown: all, what has a star, or the id of a collection.
         self.among = kept_text("history-among")
-        # The ids of the jobs that were drawn without the posters that they are going to have.
+        # The ids and versions of the jobs that were drawn without the posters that they are going to have, if no other event of
+        # the page draws them then.
         self.due = kept_text("history-due")
         with gr.Row(elem_classes="pages", visible=False) as self.pages:
             self.newer = gr.Button(fixed.text("page.previous"), elem_id="newer", size="sm")
@@ -207,7 +208,7 @@ class History:
             ),
             gr.update(interactive=first > 1),
             gr.update(interactive=last < count),
-            " ".join(job.job_id for job in jobs if job.poster_due),
+            self._due(jobs, request),
             # In sight from the first video on.
             among_html(collections, texts)
             if collections or any(job.state is State.SUCCEEDED for job in jobs) or has_shelf
@@ -217,6 +218,15 @@ class History:
             chosen,
             among,
         ]
+
+    def _due(self, jobs: Sequence[Job], request: gr.Request) -> Any:
+        """The value of `due` for these jobs; it stays as it is where there are none, so that nothing is asked for."""
+        on_stage, batch_id = (self._callers.relayed(request, place) for place in ("stage", "batch"))
+        clicks = {job.click_id for job in jobs if job.job_id == on_stage and job.batch_id is None} - {None}
+        watched = {job.job_id for job in jobs if job.job_id == on_stage or job.click_id in clicks}
+        watched |= {job.job_id for job in jobs if batch_id and job.batch_id == batch_id}
+        due = [f"{job.job_id}/{job.version}" for job in jobs if job.poster_due and job.job_id not in watched]
+        return " ".join(due) or gr.skip()
 
     async def _chosen(self, visitor_id: str, collection_id: str, words: Words) -> Markup:
         """The collection that is shown, with what can be done with all of it. Raises `CollectionNotFound`."""
@@ -281,7 +291,7 @@ class History:
             yield update
 
     async def _when_pictured(self, due: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        job_ids = str(due or "").split()[:PAGE]
+        job_ids = [each.partition("/")[0] for each in str(due or "").split()[:PAGE]]
         if job_ids:
             with suppress(DreaminaError):  # deleted meanwhile: what deletes draws
                 await self._engine.settled(self._callers.visitor(request), job_ids)
