@@ -52,6 +52,7 @@ class CardChanges:
         self._clock = clock
         self._changed = changed
         self._read_at = float("-inf")
+        self._started_at = clock.monotonic()
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -67,7 +68,8 @@ class CardChanges:
     def look(self, soon: bool = False) -> None:
         """Read the cards in the background, unless that was done lately; `soon`: they probably differ."""
         now = self._clock.monotonic()
-        is_due = now - self._read_at >= (SOON_S if soon else EACH_S)
+        # The start has just read them. A service with two answers by turns must not restart the studio at each opened page.
+        is_due = now - self._read_at >= SOON_S if soon else now - max(self._read_at, self._started_at) >= EACH_S
         if self._catalogue is not None and self._ids and is_due:
             self._read_at = now
             self._reading = asyncio.create_task(self._read(self._catalogue), name="cards read again")

@@ -58,6 +58,8 @@ async def test_a_changed_schema_is_noticed_and_kept(tmp_path: Path, caplog: pyte
 
     caplog.set_level(logging.WARNING)
     async with watched:
+        await looked(0)  # the start has just read them
+        clock.at += EACH_S
         await looked(1)
         service.cards[CARD.model_id] = changed(CARD, style={"type": "string", "enum": ["ink", "oil"]})
         clock.at += EACH_S - 1
@@ -88,10 +90,11 @@ async def test_what_does_not_change_a_form_changes_nothing(tmp_path: Path, found
         catalogue=None if found == "no catalogue" else service,
         bundled=BUNDLED_CARDS,
         kept=tmp_path,
-        clock=Clock(),
+        clock=(clock := Clock()),
         changed=lambda: told.append(None),
     )
     async with watched:
+        clock.at += EACH_S
         watched.look()
         if watched._reading is not None:
             await watched._reading
