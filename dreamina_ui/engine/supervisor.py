@@ -121,7 +121,7 @@ class Supervisor:
             log.warning("the database does not answer: %s", error)
 
     async def _tend(self) -> None:
-        await self._leases.renew()
+        await self._leases.renew({*self._runs, *self._left})
         await self._let_go()
         await self.sweep()
 
@@ -157,7 +157,7 @@ class Supervisor:
         except StoreError as error:
             log.warning("the database does not answer: %s", error)
         except Exception:
-            # The job stays unfinished and leased; another start or owner goes on from its row.
+            # The job stays unfinished, and its lease is not renewed: the next run goes on from its row.
             log.exception("the run of job %s ended by a mistake in the program", job.job_id)
 
     async def _let_go(self) -> None:

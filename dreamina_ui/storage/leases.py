@@ -7,6 +7,7 @@ claims its jobs. Each claim raises the job's generation, so that a late write of
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -27,7 +28,8 @@ LEASE_S = 15.0
 RENEWED_EVERY_S = 4.0
 """A crashed owner's job is claimed within 15 + 4 seconds; a running owner may miss two renewals."""
 CLAIMED_AT_ONCE = 500
-
+RENEWED_AT_ONCE = 5000
+"""Databases bound the values of one statement, at 32,766 and more."""
 
 _THESE = jobs.c.job_id.in_(sa.bindparam("these", expanding=True))
 _CLAIMED = sa.select(jobs).where(_THESE).order_by(jobs.c.created_at, jobs.c.variation)
@@ -84,6 +86,13 @@ class Leases:
             )
         )
 
+        paused = sa.and_(jobs.c.held.is_(sa.true()), jobs.c.state == State.WAITING)
+        self._renewal = (
+            sa.update(jobs)
+            .where(_THESE, jobs.c.lease_owner == self.owner, jobs.c.finished_at.is_(None), sa.not_(paused))
+            .values(lease_until=database.now + lease_s)
+        )
+
     def open(self) -> None:
         """With SQLite, lock this owner's file and free the jobs of owners whose processes have ended; blocks.
 
@@ -126,12 +135,20 @@ class Leases:
         mine = sa.and_(jobs.c.lease_owner == self.owner, jobs.c.generation == job.generation)
         await self._database.run(lambda connection: _free(connection, sa.and_(jobs.c.job_id == job.job_id, mine)))
 
-    async def renew(self) -> None:
-        """Renew the leases of this replica's jobs, except those that wait in a paused batch."""
-        paused = sa.and_(jobs.c.held.is_(sa.true()), jobs.c.state == State.WAITING)
-        mine = sa.and_(jobs.c.lease_owner == self.owner, jobs.c.finished_at.is_(None), sa.not_(paused))
-        renewal = sa.update(jobs).where(mine).values(lease_until=self._database.now + self._lease_s)
-        await self._database.run(lambda connection: connection.execute(renewal))
+    async def renew(self, running: Iterable[str]) -> None:
+        """Renew the leases of these jobs as far as they are this replica's, except of those that wait in a paused batch.
+
+        A job that does not run here is not renewed: its claim was committed but the answer was lost, or its run has ended by
+        an error. Once its lease has expired, it is claimed again.
+        """
+        these = list(running)
+
+        def work(connection: sa.Connection) -> None:
+            for start in range(0, len(these), RENEWED_AT_ONCE):
+                connection.execute(self._renewal, {"these": these[start : start + RENEWED_AT_ONCE]})
+
+        if these:
+            await self._database.run(work)
 
     def _close(self) -> None:
         self.lock.release()

@@ -1,7 +1,7 @@
 """A click is paid once at most: clicked twice, retried, varied, adopted, resumed, or answered too late."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from dreamina_ui.engine.engine import Engine
 from dreamina_ui.engine.submission import VARIATIONS_MOST
+from dreamina_ui.engine.worker import Worker
 from dreamina_ui.errors import (
     AlreadyUsed,
     IllegalMove,
@@ -19,6 +20,7 @@ from dreamina_ui.errors import (
     JobNotFound,
     LeaseLost,
     RequestTaken,
+    StoreUnavailable,
     TooManyActive,
     UnknownRequest,
 )
@@ -483,7 +485,7 @@ async def test_a_mistake_in_one_loop_does_not_end_it(tmp_path: Path, caplog: Any
     renewed = asyncio.Event()
     failures = iter([ZeroDivisionError()])
 
-    async def renew() -> None:
+    async def renew(running: Iterable[str]) -> None:
         for failure in failures:
             raise failure
         renewed.set()
@@ -492,6 +494,35 @@ async def test_a_mistake_in_one_loop_does_not_end_it(tmp_path: Path, caplog: Any
     async with engine:
         await asyncio.wait_for(renewed.wait(), 30)
     assert "mistake" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["the answer to a claim is lost", "the run ends by a mistake"])
+async def test_a_leased_job_without_a_run_is_run_again(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease is not renewed: after that has expired, the job goes on in the same program, and is sent once."""
+    async with rigged(tmp_path, lease_s=0.3) as rig:
+        leases, faults = rig.engine.leases, [fault]
+        claim, run = leases.claim, Worker.run
+
+        async def claim_in_vain(**places: Any) -> list[Job]:
+            claimed = await claim(**places)
+            if claimed and faults == ["the answer to a claim is lost"]:
+                faults.clear()
+                raise StoreUnavailable("the connection is closed")
+            return claimed
+
+        async def run_in_vain(worker: Worker, job: Job) -> None:
+            if faults == ["the run ends by a mistake"]:
+                faults.clear()
+                raise ZeroDivisionError
+            await run(worker, job)
+
+        leases.claim = claim_in_vain  # type: ignore[method-assign]
+        monkeypatch.setattr(Worker, "run", run_in_vain)
+        done = await rig.finish(await rig.submit("ann"))
+        assert faults == []
+        assert (done.state, rig.gate.posts) == (State.SUCCEEDED, 1)
 
 
 # What is removed

@@ -189,7 +189,7 @@ async def test_a_lease_is_renewed_by_the_databases_clock(replicas: list[Replica]
         assert left_s is not None
         assert LEASE_S - 5 < left_s <= LEASE_S
         age_leases(two, 10)
-        await one.leases.renew()
+        await one.leases.renew(["job-1"])
         assert await two.claim() == []
 
 
@@ -210,7 +210,7 @@ async def test_a_dead_owners_job_is_claimed(replicas: list[Replica], tmp_path: P
     assert lease_of(one, "job-1")[0] == two.leases.owner
     with pytest.raises(LeaseLost):
         await one.store.change("job-1", sent, generation=former.generation)
-    await one.leases.renew()  # renews nothing any more
+    await one.leases.renew(["job-1"])  # renews nothing any more
     assert lease_of(one, "job-1")[0] == two.leases.owner
     assert (await two.store.change("job-1", sent, generation=former.generation + 1)).state is State.IN_QUEUE
     assert (await one.store.get("job-1")).state is State.IN_QUEUE
@@ -222,7 +222,7 @@ async def test_an_expired_lease_can_be_renewed(replicas: list[Replica]) -> None:
     await one.store.add([a_job()])
     [job] = await one.claim()
     age_leases(one, 60)
-    await one.leases.renew()
+    await one.leases.renew(["job-1"])
     assert await two.claim() == []
     assert (await one.store.change("job-1", sent, generation=job.generation)).state is State.IN_QUEUE
 
