@@ -53,6 +53,7 @@ def opened(page: Page, jobs: list[Job], *, ranked: bool = False, title: str = "W
     """Open a vote from the selection; the presenter's page, and the vote's path."""
     for job in jobs:
         page.check(f"[data-job='{job.job_id}'] [data-pick]")
+    page.click("[data-more]")
     with page.context.expect_page() as new:
         page.get_by_role("button", name="Vote", exact=True).click()
     tally = new.value
