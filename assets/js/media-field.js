@@ -118,6 +118,8 @@
   }
 
   function handIn(field, given) {
+    // The file before was refused, and its end is only not seen yet: it takes none of these with it.
+    if (isRefused(field)) stop(field);
     const most = Number(find("#media-words")?.dataset.most ?? Infinity);
     const small = given.filter((file) => file.size <= most);
     const { most: places, left } = room(field);
@@ -169,12 +171,18 @@
       setTimeout(end, DRAWN_MS.look, field, waited + DRAWN_MS.look);
       return;
     }
-    if (!upload || (problem && problem !== upload.problem)) {
+    if (!upload || isRefused(field)) {
       stop(field);
       return;
     }
     clearTimeout(upload.timer);
     next(field);
+  }
+
+  function isRefused(field) {
+    const upload = uploads.get(field);
+    const problem = problemOf(field);
+    return Boolean(upload?.count && problem && problem !== upload.problem);
   }
 
   // One was refused, and its sentence has to stay: what waits behind it is left out.

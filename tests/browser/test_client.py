@@ -1112,6 +1112,7 @@ def test_time_zone_is_sent_as_a_cookie(browser: Browser, clips: dict[str, bytes]
     page = context.new_page()
     open_still_page(page, clips)
     page.evaluate("dreamina.tellZone()")
+    page.wait_for_function("document.cookie.includes('dreamina_zone')")
     [cookie] = [cookie for cookie in context.cookies(ADDRESS) if cookie["name"] == "dreamina_zone"]
     assert (cookie["value"], cookie["sameSite"]) == ("America%2FLos_Angeles", "Lax")
     context.close()

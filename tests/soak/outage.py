@@ -4,14 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from inspect import signature
 from itertools import chain, cycle, repeat
 from pathlib import Path
 
 import httpx
 
 from dreamina_ui.jobs import HOLDER, Job, State
-from dreamina_ui.retrying import RetryBudget
+from dreamina_ui.retrying import BURST_S, INTERVAL_S
 from dreamina_ui.simulator import Fault
 from tests.crash.trial import Verdict
 from tests.soak.studio import Studio, served, started
@@ -21,8 +20,8 @@ __all__ = ["Outage", "Patience", "outage", "patience"]
 
 LOOKED_EVERY_S = 0.5
 WITHIN_S = 600.0
-BURST: int = signature(RetryBudget).parameters["burst"].default
-PER_S: float = signature(RetryBudget).parameters["per_s"].default
+BURST = 1 + BURST_S / INTERVAL_S
+PER_S = 1 / INTERVAL_S
 
 
 @dataclass(frozen=True)
