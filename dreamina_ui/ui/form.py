@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from dreamina_ui.cards.alternatives import literal
+from dreamina_ui.cards.media.file_names import file_named
 from dreamina_ui.cards.model_card import Card, seed_most
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.cards.values import beyond_browsers, content_for, read_value, written
@@ -17,7 +18,7 @@ from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.checks.upload_form import MEDIA_ENDINGS
 from dreamina_ui.wording import LANGUAGES, Words, texts_of
 
-__all__ = ["Form", "build_control", "build_form", "build_media", "choice_label"]
+__all__ = ["Form", "build_control", "build_form", "build_media", "choice_label", "value_label"]
 
 WIDE = ("text", "address", "list", "json")
 """Kinds whose control has a row of its own."""
@@ -258,3 +259,10 @@ def choice_label(card: Card, field: Field, choice: Any) -> str:
     if field.name == "frames" and (duration_s := card.duration_s({"frames": choice})):
         return Words().seconds(duration_s)
     return written(choice)
+
+
+def value_label(card: Card, field: Field, value: Any) -> str:
+    """A value as people read it: a choice by its label, a file by its name."""
+    values = value if isinstance(value, list) else [value]
+    files = [file.name for each in values if (file := file_named(each))]
+    return ", ".join(files) if files and len(files) == len(values) else choice_label(card, field, value)

@@ -14,6 +14,7 @@ import pytest
 from gradio.components import Component
 
 from dreamina_ui.cards.model_card import load_card
+from dreamina_ui.cards.models import Models
 from dreamina_ui.jobs import Chain, Job
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.ui.html.chain import chain_html
@@ -24,7 +25,7 @@ from dreamina_ui.web.callers import Callers
 from dreamina_ui.wording import Words
 from tests.engine.test_ownership import VISITORS, request_of
 from tests.filled import past_job
-from tests.rig import OTHER_CARD, Rig, rigged
+from tests.rig import CARD, OTHER_CARD, Rig, rigged
 
 pytestmark = pytest.mark.anyio
 
@@ -200,6 +201,19 @@ def test_the_chain_is_shown(language: str, place: str, continues: str, missing: 
     assert missing in alone
     assert "data-chain" not in alone
     assert chain_html(jobs[0], Chain.of(jobs[0], []), words) == ""
+
+
+def test_a_comparison_names_the_pictures_as_people_do() -> None:
+    """Neither as a list of programs, nor by the references that stand in rows; an address as it is."""
+    named = f"upload:sunset%20at%20sea.png#{'3' * 32}"
+    made = [
+        replace(past_job(number, "ann", prompt="x"), model_id=PICTURES.model_id, payload={"image_urls": [picture]})
+        for number, picture in enumerate((named, "https://example.org/a.png"))
+    ]
+    html = unescape(str(Posters(Models([CARD, PICTURES])).html(made, Words())))
+    assert '"sunset at sea.png"' in html
+    assert "https://example.org/a.png" in html
+    assert "upload:" not in html
 
 
 async def test_a_poster_says_which_part_it_is(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from markupsafe import Markup
 from dreamina_ui.backends import Backend
 from dreamina_ui.cards.batches.plans import LineProblem, NotTaken, Plan, Question
 from dreamina_ui.cards.batches.written_tables import field_names, written_example, written_table
-from dreamina_ui.cards.media.file_names import file_named
 from dreamina_ui.cards.model_card import Card
 from dreamina_ui.cards.models import MODEL, Models
 from dreamina_ui.cards.schema.fields import Field
@@ -23,7 +22,7 @@ from dreamina_ui.media.kinds import Family, kind_named
 from dreamina_ui.media.record import file_name
 from dreamina_ui.runcomfy.client import Price
 from dreamina_ui.runcomfy.money.prices import UNKNOWN
-from dreamina_ui.ui.form import choice_label
+from dreamina_ui.ui.form import value_label
 from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
@@ -150,7 +149,7 @@ def _not_taken(not_taken: Sequence[NotTaken], words: Words) -> list[str]:
     of_cards: dict[str, tuple[Card, list[str]]] = {}
     for each in not_taken:
         title = words.field_title(each.field.name, each.field.title)
-        values = ", ".join(_short(_text(each.card, each.field, value)) for value in each.values)
+        values = ", ".join(_short(value_label(each.card, each.field, value)) for value in each.values)
         of_cards.setdefault(each.card.model_id, (each.card, []))[1].append(f"{title} ({values})")
     return [
         words.say("batch.not_taken", model=card.title, values="; ".join(values)) for card, values in of_cards.values()
@@ -314,14 +313,7 @@ class _Columns:
         field = card.field(name) if card else None
         if card is None or field is None:
             return written(value)
-        return "⚄" if name == "seed" and value == -1 else _text(card, field, value)
-
-
-def _text(card: Card, field: Field, value: Any) -> str:
-    """A value as people read it: a file by its name."""
-    values = value if isinstance(value, list) else [value]
-    files = [file.name for each in values if (file := file_named(each))]
-    return ", ".join(files) if files and len(files) == len(values) else choice_label(card, field, value)
+        return "⚄" if name == "seed" and value == -1 else value_label(card, field, value)
 
 
 def _short(text: str) -> str:

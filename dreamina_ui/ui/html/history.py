@@ -12,7 +12,7 @@ from dreamina_ui.cards.models import Models
 from dreamina_ui.cards.schema.fields import Field
 from dreamina_ui.jobs import Job, State
 from dreamina_ui.media.kinds import Family, kind_named
-from dreamina_ui.ui.form import choice_label
+from dreamina_ui.ui.form import choice_label, value_label
 from dreamina_ui.web.saved_files import SAVED_ADDRESS
 from dreamina_ui.wording import Words
 
@@ -192,7 +192,7 @@ def _value(card: Card, field: Field, payload: Mapping[str, Any], prompt: str) ->
     value = payload[field.name]
     if field.choices and value in field.choices:
         return field.choices.index(value)
-    label = choice_label(card, field, value)
+    label = value_label(card, field, value)
     return True if label == prompt else label
 
 

@@ -226,7 +226,7 @@ class VotePage:
         link = f"{root}/vote/{vote.vote_id}"
         act = "close" if vote.is_open else "reopen"
         body = _TALLY.format(
-            qr=Markup(segno.make(link, error="m").svg_inline(scale=8, border=2, light="#fff")),  # noqa: S704  made of squares
+            qr=Markup(segno.make(link, error="m").svg_inline(border=2, light="#fff", omitsize=True)),  # noqa: S704  made of squares
             link=link.partition("://")[2],
             code=vote.vote_id,
             spelt=f"{vote.vote_id[:4]} {vote.vote_id[4:]}",
