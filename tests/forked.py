@@ -114,7 +114,8 @@ def _context() -> ForkContext | ForkServerContext:
 
 def _run(module: str, arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
     """In the fork: be the program. What it raises ends it as it would end any Python."""
-    atexit._clear()  # what the program registered that this is a fork of, which still needs its folders
+    if is_forking():  # the program that this is a fork of
+        atexit._clear()  # it still needs the folders that it registered to be removed
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # a library may have asked for it while it was imported
