@@ -1,7 +1,7 @@
 """Programs of the project in processes of their own that need not import everything again.
 
-A server process imports Gradio and the studio once for a whole test run; each program is a fork of it. A test whose point is
-the start itself runs the real command instead.
+A server process imports Gradio and the studio once for a whole test run; each program is a fork of it, and a program may fork
+others from itself. A test whose point is the start itself runs the real command instead.
 """
 
 import atexit
@@ -14,13 +14,14 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkContext, ForkServerContext
 from pathlib import Path
 
-__all__ = ["Program", "ran"]
+__all__ = ["Program", "is_forking", "ran"]
 
 _ROOT = Path(__file__).parents[1]
 IMPORTED = (
+    "av",
     "tests.quick_gradio",
     "dreamina_ui.studio",
     "dreamina_ui.simulator.service",
@@ -33,6 +34,8 @@ IMPORTED = (
     "sqlalchemy.dialects.sqlite.pysqlite",
 )
 """What the programs import, with what they would else import after their start."""
+_FORKING = "DREAMINA_TEST_FORKING"
+"""Set in the environment of a program that forks others."""
 
 
 class Program:
@@ -79,11 +82,14 @@ class Program:
 
 
 def ran(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+    module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, forking: bool = False
 ) -> "subprocess.CompletedProcess[str]":
-    """`python -m module arguments`, run to its end in a fork, with its output in two files in `folder` meanwhile."""
+    """`python -m module arguments`, run to its end in a fork, with its output in two files in `folder` meanwhile.
+
+    With `forking`, the studios that it starts are forks of it, and not processes that import everything again.
+    """
     out, err = folder / f"{module}.out", folder / f"{module}.err"
-    program = Program(module, arguments, environment, out, err)
+    program = Program(module, arguments, {**environment, **({_FORKING: "on"} if forking else {})}, out, err)
     try:
         code = program.wait()
     finally:
@@ -91,8 +97,16 @@ def ran(
     return subprocess.CompletedProcess(program.args, code, out.read_text(), err.read_text())
 
 
+def is_forking() -> bool:
+    """Whether this program is a fork that is to fork others."""
+    return _FORKING in os.environ
+
+
 @cache
-def _context() -> ForkServerContext:
+def _context() -> ForkContext | ForkServerContext:
+    if is_forking():
+        multiprocessing.current_process().daemon = False  # a daemon may not start processes
+        return multiprocessing.get_context("fork")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*IMPORTED, __name__])
     return context
@@ -100,6 +114,8 @@ def _context() -> ForkServerContext:
 
 def _run(module: str, arguments: list[str], environment: dict[str, str], out: str, err: str) -> None:
     """In the fork: be the program. What it raises ends it as it would end any Python."""
+    if is_forking():  # the program that this is a fork of
+        atexit._clear()  # it still needs the folders that it registered to be removed
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # a library may have asked for it while it was imported

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.forked import Program
+from tests.forked import Program, is_forking
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
@@ -50,6 +50,8 @@ class Process:
         return self._log.read_text(errors="replace")
 
     def _begun(self, env: Mapping[str, str]) -> "Program | subprocess.Popen[bytes]":
+        if is_forking() and [*self._command] == [sys.executable, "app.py"]:
+            return Program("app", (), env, self._log, self._log)
         with self._log.open("wb") as log:
             return subprocess.Popen(self._command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
 

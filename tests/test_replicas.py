@@ -4,13 +4,17 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from dreamina_ui.storage.database import Database
+from dreamina_ui.storage.job_rows import jobs
+from dreamina_ui.storage.leases import LEASE_S
 from dreamina_ui.web.visitors import COOKIE
 from tests.nginx import running
 from tests.rig import make_clip
@@ -101,6 +105,13 @@ def accepted(service: SimulatorServer) -> list[str]:
     return [request["request_id"] for request in service.control("ledger", KEY)["requests"]]
 
 
+def passed(url: str, seconds: float) -> None:
+    """Let the leases of all jobs end so much earlier, as if the time had passed."""
+    earlier = sa.update(jobs).values(lease_until=jobs.c.lease_until - seconds)
+    with closing(Database(url)) as database:
+        database.transact(lambda connection: connection.execute(earlier))
+
+
 def reloaded(browser: httpx.Client) -> dict[str, dict[str, Any]]:
     """Load page and history from the other replica. Returns the jobs of the history by their ids."""
     assert browser.get("/").status_code == 200
@@ -109,7 +120,7 @@ def reloaded(browser: httpx.Client) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.timeout(600)
 def test_the_other_replica_takes_over_a_killed_ones_jobs(
-    tmp_path: Path, service: SimulatorServer, replicas: list[Server]
+    tmp_path: Path, service: SimulatorServer, replicas: list[Server], postgres_url: str
 ) -> None:
     """After the kill and a reload the other replica finishes the video that has a request id, which was requested once.
 
@@ -132,6 +143,7 @@ def test_the_other_replica_takes_over_a_killed_ones_jobs(
         assert (before[running]["request_id"], before[running]["finished_at"]) == (request_id, None)
         assert before[unanswered]["state"] in ("submitting", "uncertain")
         service.control("faults", KEY, method="DELETE")
+        passed(postgres_url, LEASE_S)
 
         ending = {running, unanswered}
         wait_for(lambda: all(ask(browser, "job", job_id)[0]["finished_at"] for job_id in ending), TAKEN_OVER_WITHIN_S)

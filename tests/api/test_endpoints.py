@@ -43,8 +43,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorServe
     folder = tmp_path_factory.mktemp("service")
     clip = make_clip(folder / "clip.mp4")
     cards = [part for card in CARDS for part in ("--card", str(card))]
-    # A job is polled for the first time within half a second of its POST, and then once a second.
-    times = ("--queue", "0.3", "--quick", "1", "--slots", "4")
+    # A job is polled for the first time half a second after its POST, and then once a second: it is done by the first poll.
+    times = ("--queue", "0.3", "--quick", "0.1", "--slots", "4")
     server = SimulatorServer(folder, "--token", KEY, *times, "--clip", str(clip), "--price", "0.05", *cards)
     server.start()
     yield server
@@ -94,6 +94,7 @@ def ended(client: Client, job: dict[str, Any]) -> tuple[dict[str, Any], Any]:
 def test_generate_streams_each_state_and_the_video(client: Client, service: SimulatorServer) -> None:
     """`/generate` streams each state, and at the end a file that plays; the service charged once."""
     before = len(ledger(service))
+    service.control("faults", KEY, {"on": "status", "kind": "other_word", "word": "in_progress", "times": 1})
     answers = list(client.submit(prompt="a lighthouse", seed=11, api_name="/generate"))
     states = [job["state"] for job, _ in answers]
     assert states[-1] == "succeeded"

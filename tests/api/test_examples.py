@@ -29,7 +29,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A studio whose service has a small video of the right length ready. Each example is a new visitor."""
     folder = tmp_path_factory.mktemp("studio")
     clip = str(make_clip(folder / "clip.mp4", frames=121))
-    service = SimulatorServer(folder, "--queue", "0.5", "--quick", "0.5", "--slots", "4", "--clip", clip)
+    service = SimulatorServer(folder, "--queue", "0.3", "--quick", "0.1", "--slots", "4", "--clip", clip)
     server = Server(folder, RUNCOMFY_API_TOKEN="a-key-of-the-examples", RUNCOMFY_MODEL_API_BASE=service.start())
     server.start()
     yield server

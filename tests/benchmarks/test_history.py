@@ -18,7 +18,7 @@ def test_the_history_benchmark_runs_and_writes_its_table(tmp_path: Path) -> None
     page = tmp_path / "performance.md"
     page.write_text("Before\n<!-- history: begin -->\nold\n<!-- history: end -->\nAfter\n")
     options = ["--jobs", "60", "--repeats", "2", "--report", str(page)]
-    done = ran("benchmarks.history", options, os.environ | {"TMPDIR": str(tmp_path)}, tmp_path)
+    done = ran("benchmarks.history", options, os.environ | {"TMPDIR": str(tmp_path)}, tmp_path, forking=True)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert "60 videos" in lines[0]

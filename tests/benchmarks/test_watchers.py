@@ -30,7 +30,7 @@ def test_the_benchmark_of_watchers_runs_and_writes_its_tables(tmp_path: Path) ->
     tiny = ["--visitors", "12", "--within", "1", "--seconds", "1", "--warm-up", "1", "--size", "0"]
     options = ["--part", "300", "--report", str(page), *tiny]
     env = os.environ | {"TMPDIR": str(tmp_path), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-    done = ran("benchmarks.watchers", options, env, tmp_path)
+    done = ran("benchmarks.watchers", options, env, tmp_path, forking=True)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert [part.strip() for part in lines[0].split("|")[2:4]] == ["tuned", "ours"]

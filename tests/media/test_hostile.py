@@ -29,6 +29,20 @@ MOST = 64 * 2**20
 
 
 @pytest.fixture(scope="module")
+def hostile_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path], None]:
+    """Puts the file of a name of `HOSTILE` at a path; each is made once, and is only to be read."""
+    folder = tmp_path_factory.mktemp("hostile")
+
+    def put(name: str, path: Path) -> None:
+        if not (folder / name).exists():
+            HOSTILE[name].make(folder / name)
+        path.unlink(missing_ok=True)
+        path.hardlink_to(folder / name)
+
+    return put
+
+
+@pytest.fixture(scope="module")
 def outputs() -> Iterator[Pool]:
     """With the limits of outputs, but less processor time: the tests are to be quick."""
     given = reading.OUTPUT_BOUNDS
@@ -68,11 +82,17 @@ def used() -> int:
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_output_is_kept_and_costs_little(
-    name: str, library: Library, outputs: Pool, posters: Pool, tmp_path: Path, sample: Callable[[str], Path]
+    name: str,
+    library: Library,
+    outputs: Pool,
+    posters: Pool,
+    tmp_path: Path,
+    sample: Callable[[str], Path],
+    hostile_file: Callable[[str, Path], None],
 ) -> None:
     """It is there as it came, or with its record in it; what could not be read is said, at the latest with its poster."""
     hostile = HOSTILE[name]
-    hostile.make(tmp_path / "hostile")
+    hostile_file(name, tmp_path / "hostile")
     (tmp_path / "control").write_bytes(sample(hostile.control).read_bytes())
     before = used()
     file, facts = await library.save(SHARE, 1, "https://videos.example.com/hostile", RECORD)
@@ -102,7 +122,10 @@ async def test_hostile_output_is_kept_and_costs_little(
 
 
 async def test_hostile_dropped_file_is_given_up(
-    tmp_path: Path, sample: Callable[[str], Path], request: pytest.FixtureRequest
+    tmp_path: Path,
+    sample: Callable[[str], Path],
+    hostile_file: Callable[[str, Path], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     """Every one of them: the settings are looked for within limits, without a decoder."""
     given = reading.DROPPED_BOUNDS
@@ -110,9 +133,9 @@ async def test_hostile_dropped_file_is_given_up(
     pool = Pool("dropped", bounds, 1)
     request.addfinalizer(pool.close)
     dropped = DroppedFiles(pool)
-    for name, hostile in HOSTILE.items():
+    for name in HOSTILE:
         path = tmp_path / "dropped"
-        hostile.make(path)
+        hostile_file(name, path)
         before = used()
         try:
             record = await dropped.record("mallory", path, most=MOST, most_alone=MOST)

@@ -228,6 +228,7 @@ def test_slow_heads_and_bodies_hold_up_nobody(server: Server) -> None:
 
 def test_slow_uploads_hold_up_nobody(server: Server) -> None:
     """150 visitors with four slow uploads each of 1 MB: a hundred are taken, and nobody's page waits for them."""
+    part = make("mp4", server.data / "a.mp4").read_bytes()[:1000] + b"x" * 10**6
     with unharmed(server, "slow uploads") as measured, ExitStack() as stack:
         still_open = []
         for _ in range(50):
@@ -235,7 +236,7 @@ def test_slow_uploads_hold_up_nobody(server: Server) -> None:
             form = b'--line\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
             head = f"POST {API}/upload HTTP/1.1\r\nCookie: dreamina_visitor={visitor}\r\n".encode() + HOST
             head += b"Content-Type: multipart/form-data; boundary=line\r\nContent-Length: 2000000\r\n\r\n"
-            start = head + form + make("mp4", server.data / "a.mp4").read_bytes()[:1000] + b"x" * 10**6
+            start = head + form + part
             still_open.append(stack.enter_context(dripping(server, 4, start)))
         measured()
 

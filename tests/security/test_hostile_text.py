@@ -131,22 +131,22 @@ def test_search_for_dangerous_markup_finds_it(page: Page) -> None:
         page.evaluate("document.getElementById('box').remove()")
 
 
-@pytest.mark.parametrize("kind", TEXTS)
-def test_hostile_prompt_is_only_text(page: Page, kind: str) -> None:
-    """The prompt is shown unchanged on the stage and in the history."""
-    text = TEXTS[kind]
-    generate(page, "succeeded", literal(text))
-    assert page.locator("#facts .stage-prompt").text_content() == text
-    title = page.locator("#history .poster-open").first
-    expect(title).to_be_visible()
-    assert (title.get_attribute("title") or "")[:100] == text[:100]
-    search = page.locator("#history-search input, #history-search textarea")
-    search.fill(text)
-    search.press("Enter")
-    expect(page.locator("#history .poster").first).to_be_visible()
-    expect(page.locator("#history .poster")).to_have_count(1)
+def test_hostile_prompts_are_only_text(page: Page) -> None:
+    """Each prompt is shown unchanged on the stage and in the history, and all of them when the page is opened again."""
+    search, posters = page.locator("#history-search input, #history-search textarea"), page.locator("#history .poster")
+    for made, text in enumerate(TEXTS.values(), 1):
+        generate(page, "succeeded", literal(text))
+        assert page.locator("#facts .stage-prompt").text_content() == text
+        title = page.locator("#history .poster-open").first
+        expect(title).to_be_visible()
+        assert (title.get_attribute("title") or "")[:100] == text[:100]
+        for words, count in ((text, 1), ("", made)):
+            search.fill(words)
+            search.press("Enter")
+            expect(posters).to_have_count(count)
+        check_harmless(page)
     page.reload()
-    page.wait_for_selector("#history .poster")
+    expect(posters).to_have_count(len(TEXTS))
 
 
 @pytest.mark.parametrize("kind", ["markup", "written"])
@@ -167,10 +167,9 @@ def test_hostile_service_error_is_only_text(page: Page, service: Service, kind: 
     expect(page.locator("#screen")).to_contain_text(text[:40])
 
 
-@pytest.mark.parametrize("kind", ["markup", "written"])
-def test_hostile_link_is_only_text(context: BrowserContext, server: Server, kind: str) -> None:
+def test_hostile_link_is_only_text(context: BrowserContext, server: Server) -> None:
     """Invalid values of a link are shown as text, and valid ones fill the form."""
-    text = TEXTS[kind]
+    text = f"{MARKUP} {WRITTEN}"
     query = {
         "prompt": text,
         "aspect_ratio": text,
@@ -185,9 +184,10 @@ def test_hostile_link_is_only_text(context: BrowserContext, server: Server, kind
     expect(page.locator("#field-prompt textarea")).to_have_value(literal(text))
     expect(page.locator("#problem-aspect_ratio")).to_contain_text(text[:20])
     check_harmless(page)
-    page.goto(f"{server.address}/?" + urlencode({"video": text[:60]}))
-    expect(page.locator("#status .note")).to_be_visible()
-    check_harmless(page)
+    for short in (MARKUP[:60], WRITTEN[:60]):
+        page.goto(f"{server.address}/?" + urlencode({"video": short}))
+        expect(page.locator("#status .note")).to_be_visible()
+        check_harmless(page)
     # A longer name is none: it is not even read.
     refused = page.goto(f"{server.address}/?" + urlencode({"video": text}))
     assert refused is not None
@@ -221,6 +221,7 @@ def test_hostile_table_is_only_text(page: Page) -> None:
     page.get_by_role("tab", name="Batch").click()
     page.get_by_label("A table (CSV)").check()
     upload = page.locator("#batch-csv input[type=file]")
+    earlier = page.locator("#batch-csv").get_by_label("Clear")
     name = "<img src=x onerror=window.pwned=8>.csv"
     quoted = json.dumps(MARKUP).replace('\\"', '""')
     for table, shown in (
@@ -228,12 +229,11 @@ def test_hostile_table_is_only_text(page: Page) -> None:
         (f"prompt,frames,aspect_ratio\n{quoted},{quoted},{quoted}\n", "is not one of"),
         (f"prompt,seed\n{quoted},5\n=cmd|' /C calc'!A0,6\n", "Videos: 2"),
     ):
+        if earlier.count():
+            earlier.click()
         upload.set_input_files({"name": name, "mimeType": "text/csv", "buffer": table.encode()})
         expect(page.locator("#batch-plan")).to_contain_text(shown)
         check_harmless(page)
-        page.reload()
-        page.get_by_role("tab", name="Batch").click()
-        page.get_by_label("A table (CSV)").check()
 
 
 @pytest.mark.parametrize(

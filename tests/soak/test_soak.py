@@ -14,7 +14,7 @@ from tests.soak.takeover import takeover
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(tmp_path_factory.mktemp("service"), render_s=5.0) as service:
+    with serving(tmp_path_factory.mktemp("service"), render_s=3.0) as service:
         yield service
 
 
@@ -44,7 +44,7 @@ def test_retry_after_outlives_a_restart(tmp_path: Path) -> None:
 
 def test_another_replica_takes_over_from_a_dead_one(tmp_path: Path, service: Service) -> None:
     """When a lease has run out, the jobs of a killed owner go on elsewhere, without another POST."""
-    result = takeover(tmp_path / "replica", service, "a second replica", lease_s=3.0)
+    result = takeover(tmp_path / "replica", service, "a second replica", lease_s=2.0)
     assert result.owned_s < 30
     assert (result.posts, dict(result.verdict.states), result.verdict.lies) == (5, {"succeeded": 5}, [])
 
@@ -58,8 +58,8 @@ def test_a_restart_need_not_wait_for_the_lease(tmp_path: Path, service: Service)
 def test_a_living_owner_keeps_its_jobs(tmp_path: Path, service: Service) -> None:
     """A second replica beside a living one takes nothing, though the jobs outlast the lease."""
     with Trial(tmp_path, service, "kept") as trial:
-        owner = trial.start("--submit", 3, "--lease", 3.0)
-        idle = trial.start("--submit", 0, "--until-idle", "--lease", 3.0)
+        owner = trial.start("--submit", 3, "--lease", 2.0)
+        idle = trial.start("--submit", 0, "--until-idle", "--lease", 2.0)
         assert (owner.wait(), idle.wait()) == (0, 0)
         assert [row.generation for row in owner.rows] == [1, 1, 1]
 

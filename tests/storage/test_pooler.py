@@ -93,6 +93,6 @@ def test_the_pooler_is_one(pooled_url: str) -> None:
 def test_a_killed_owner_behind_the_pooler(tmp_path: Path, pooled_url: str) -> None:
     """Leases hold and run out by the database's clock: its jobs go on elsewhere, without another POST."""
     with serving(tmp_path, render_s=1.0) as service:
-        result = takeover(tmp_path / "replica", service, "a second replica", url=pooled_url, lease_s=3.0)
+        result = takeover(tmp_path / "replica", service, "a second replica", url=pooled_url, lease_s=2.0)
     assert result.owned_s < 30
     assert (result.posts, dict(result.verdict.states), result.verdict.lies) == (5, {"succeeded": 5}, [])
