@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import Browser
 
 from dreamina_ui.storage.database import Database
 from dreamina_ui.ui.quick_import import without_stubs
+from tests.chromium import Chromium, browsing
 from tests.databases import new_database, new_pooler, new_server, sqlite_with_tables
 from tests.dialects import share_compiled_statements
 
@@ -24,6 +26,23 @@ share_compiled_statements()
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """One for all files of a worker: to start it costs more than most tests."""
+    with browsing() as browser:
+        chromium = Chromium(browser)
+        yield chromium
+        chromium.resume()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """For one file; what opens a page asks for this first."""
+    chromium.resume()
+    yield chromium.browser
+    chromium.rest()
 
 
 @pytest.fixture(scope="session")

@@ -1,26 +1,43 @@
 """Fixtures for tests in a real Chromium."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.chromium import browsing
+from tests.chromium import Chromium
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer
 
 KEY = "rc-test-key-0123456789"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for each test file: while it is open, no other event loop can run in this thread, which the worker's next file may
-    need."""
-    with browsing() as browser:
-        yield browser
+@contextmanager
+def shared_context(chromium: Chromium, name: str, **options: Any) -> Iterator[BrowserContext]:
+    """The worker's context of this name, made with these options. It keeps the files that it has loaded, which takes a second of
+    processor time, and nothing else."""
+    if name not in chromium.contexts:
+        options = {"viewport": {"width": 1366, "height": 900}, **options}
+        chromium.contexts[name] = calm_context(chromium.browser, **options)
+    yield chromium.contexts[name]
+    as_new(chromium.contexts[name])
+
+
+def as_new(context: BrowserContext) -> None:
+    """Close its pages, and remove what they and a test have left: all but the files that the browser has loaded."""
+    if context.pages:
+        tools = context.new_cdp_session(context.pages[0])
+        for origin in {"/".join(page.url.split("/", 3)[:3]) for page in context.pages}:
+            if origin.startswith("http"):
+                tools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
+    for page in context.pages:
+        page.close()
+    context.unroute_all()
+    context.clear_cookies()
+    context.clear_permissions()
 
 
 @pytest.fixture
@@ -57,10 +74,10 @@ def quick_server(tmp_path_factory: pytest.TempPathFactory, quick_service: Simula
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = calm_context(browser, viewport={"width": 1366, "height": 900})
-    yield context
-    context.close()
+def context(chromium: Chromium, browser: Browser) -> Iterator[BrowserContext]:
+    """In which nothing is known of any visitor."""
+    with shared_context(chromium, "tests") as context:
+        yield context
 
 
 def calm_context(browser: Browser, **options: Any) -> BrowserContext:
@@ -70,9 +87,11 @@ def calm_context(browser: Browser, **options: Any) -> BrowserContext:
     return context
 
 
-def opened(context: BrowserContext, server: Server, problems: list[str], query: str = "") -> Page:
-    """Open the page in a new tab. Errors of scripts and requests to another origin are added to `problems`."""
-    page = context.new_page()
+def opened(
+    context: BrowserContext, server: Server, problems: list[str], query: str = "", page: Page | None = None
+) -> Page:
+    """Open the page in this tab, or in a new one. Errors of scripts and requests to another origin are added to `problems`."""
+    page = page or context.new_page()
     page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
     allowed = (server.address, "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(allowed) else problems.append(request.url))
@@ -95,18 +114,17 @@ def page(context: BrowserContext, server: Server) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def page_of_the_file(browser: Browser, quick_server: Server) -> Iterator[tuple[Page, list[str]]]:
-    context = calm_context(browser, viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
+def page_of_the_file(chromium: Chromium, browser: Browser, quick_server: Server) -> Iterator[tuple[Page, list[str]]]:
     problems: list[str] = []
-    yield opened(context, quick_server, problems), problems
-    context.close()
+    with shared_context(chromium, "files", reduced_motion="reduce") as context:
+        yield opened(context, quick_server, problems), problems
 
 
-@pytest.fixture(scope="module")
-def context_of_visitors(browser: Browser) -> Iterator[BrowserContext]:
-    context = calm_context(browser, viewport={"width": 1366, "height": 900}, reduced_motion="reduce")
-    yield context
-    context.close()
+@pytest.fixture
+def context_of_visitors(chromium: Chromium, browser: Browser) -> Iterator[BrowserContext]:
+    """As `context`, where the system asks for less motion."""
+    with shared_context(chromium, "visitors", reduced_motion="reduce") as context:
+        yield context
 
 
 @pytest.fixture
@@ -124,11 +142,5 @@ def quick_page(context_of_visitors: BrowserContext, quick_server: Server) -> Ite
     """As `page`, for a new visitor of the shared studio. The browser has the page's files from the second visitor on, which
     halves the time of opening it."""
     problems: list[str] = []
-    page = opened(context_of_visitors, quick_server, problems)
-    yield page
-    tools = context_of_visitors.new_cdp_session(page)
-    tools.send("Storage.clearDataForOrigin", {"origin": quick_server.address, "storageTypes": "local_storage"})
-    for each in context_of_visitors.pages:
-        each.close()
-    context_of_visitors.clear_cookies()
+    yield opened(context_of_visitors, quick_server, problems)
     assert problems == []

@@ -15,20 +15,26 @@
   const name = (node) =>
     `<${node.tagName.toLowerCase()} #${node.closest("[id]")?.id ?? ""} .${node.className}> ${node.textContent.trim().slice(0, 30)}`;
 
-  // The part of a node's box that its ancestors do not cut away.
-  function shownPart(node) {
-    let { left, top, right, bottom } = node.getBoundingClientRect();
-    for (let up = node.parentElement; up && up !== document.body; up = up.parentElement) {
-      const style = getComputedStyle(up);
-      if (style.overflowX === "visible" && style.overflowY === "visible") continue;
-      const box = up.getBoundingClientRect();
-      left = Math.max(left, box.left);
-      top = Math.max(top, box.top);
-      right = Math.min(right, box.right);
-      bottom = Math.min(bottom, box.bottom);
+  // What an ancestor and its own ancestors leave of the page; each is asked once.
+  const windows = new Map();
+  function windowOf(node) {
+    if (!node || node === document.body) return { left: -Infinity, top: -Infinity, right: Infinity, bottom: Infinity };
+    if (!windows.has(node)) {
+      const outer = windowOf(node.parentElement);
+      const style = getComputedStyle(node);
+      const isOpen = style.overflowX === "visible" && style.overflowY === "visible";
+      windows.set(node, isOpen ? outer : common(outer, node.getBoundingClientRect()));
     }
-    return { left, top, right, bottom };
+    return windows.get(node);
   }
+  const common = (one, two) => ({
+    left: Math.max(one.left, two.left),
+    top: Math.max(one.top, two.top),
+    right: Math.min(one.right, two.right),
+    bottom: Math.min(one.bottom, two.bottom),
+  });
+  // The part of a node's box that its ancestors do not cut away.
+  const shownPart = (node) => common(windowOf(node.parentElement), node.getBoundingClientRect());
 
   const seen = [...(dialog ?? document.querySelector(".gradio-container")).querySelectorAll("*")]
     .filter((node) => (node.matches(CONTROL) || hasText(node)) && isSeen(node) && (dialog || !node.closest(covers)))
@@ -40,11 +46,12 @@
   if (scrollWidth > innerWidth) found.push(`scrolls sideways: ${scrollWidth} in ${innerWidth}`);
 
   for (const [at, one] of shown.entries()) {
-    for (const two of shown.slice(at + 1)) {
-      if (one.node.contains(two.node) || two.node.contains(one.node)) continue;
+    for (let next = at + 1; next < shown.length; next++) {
+      const two = shown[next];
       const wide = Math.min(one.box.right, two.box.right) - Math.max(one.box.left, two.box.left);
       const high = Math.min(one.box.bottom, two.box.bottom) - Math.max(one.box.top, two.box.top);
-      if (wide > 2 && high > 2) found.push(`overlap: ${name(one.node)} and ${name(two.node)}: ${wide.toFixed()} × ${high.toFixed()}`);
+      if (wide <= 2 || high <= 2 || one.node.contains(two.node) || two.node.contains(one.node)) continue;
+      found.push(`overlap: ${name(one.node)} and ${name(two.node)}: ${wide.toFixed()} × ${high.toFixed()}`);
     }
   }
 

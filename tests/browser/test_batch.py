@@ -199,7 +199,7 @@ def test_batch_that_is_already_sent_can_be_cancelled_but_not_paused(
 ) -> None:
     """Two videos that are sent at once have the same buttons: Pause says that it is too late, Cancel cancels them, and no
     button moves under the pointer."""
-    quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 10, "times": 2})
+    quick_service.control("faults", KEY, {"on": "submit", "kind": "slow", "delay_s": 6, "times": 2})
     send(new_batch, "A red kite\nA blue sea", 2)
     expect(rows(new_batch, "submitting")).to_have_count(2)
     new_batch.click("#batch-pause")

@@ -65,6 +65,7 @@ def test_images_are_shown_instead_of_the_player(card_page: Page) -> None:
     page = card_page
     expect_missing_field_named(page)
     page.fill("#field-prompt textarea", "A lighthouse over a stormy sea")
+    page.fill("#field-width input", "512")
     page.click("#generate")
     images = page.locator("#screen .outputs img")
     expect(images).to_have_count(2)
@@ -133,6 +134,7 @@ def test_pictures_are_dropped_pasted_and_sent(studio: Server, card_page: Page, t
     give(page, "#media-last_image", "drop", make("wav", tmp_path / "a.wav"), "a.wav", "audio/wav")
     expect(page.locator("#problem-last_image")).to_contain_text("Last frame: “a.wav” is not a picture.")
     page.locator("#field-motion textarea").fill("waves roll in")
+    page.get_by_label("480p").check()
     page.click("#generate")
     expect(page.locator("#player video")).to_be_visible()
     requests = sorted((studio.data / "simulator" / "requests").glob("*.json"))

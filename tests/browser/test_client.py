@@ -124,10 +124,12 @@ def client(tab: tuple[Page, list[str]]) -> Iterator[Page]:
 
 
 @pytest.fixture
-def timed(context: BrowserContext, clips: dict[str, bytes]) -> Iterator[Page]:
-    """As `client`, in a tab of its own, for a test with a fake clock: Playwright cannot take it away again."""
+def timed(browser: Browser, clips: dict[str, bytes]) -> Iterator[Page]:
+    """As `client`, in a context of its own, for a test with a fake clock: Playwright cannot take it away again."""
+    context = browser.new_context(viewport=VIEWPORT)
     problems: list[str] = []
     yield opened(context, clips, problems)
+    context.close()
     assert problems == []
 
 
@@ -350,10 +352,8 @@ def test_undo_disappears_after_twelve_seconds_unless_hovered(timed: Page) -> Non
 def test_compare_plays_in_sync(client: Page) -> None:
     """Two videos start together, and are still in sync after they start again."""
     compared(client, "job1", "job6")
-    for _ in range(2):
-        client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime > 1)")
-        assert client.evaluate(IN_STEP, 1)
-        client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime < 0.7)")
+    for place in ("> 1", "< 0.7"):
+        client.wait_for_function(f"{VIDEOS}.every((video) => !video.paused && video.currentTime {place})")
         assert client.evaluate(IN_STEP, 1)
 
 
@@ -1087,9 +1087,9 @@ def test_arrow_keys_change_a_number_by_its_step(client: Page) -> None:
             box.press(key)
             expect(box).to_have_value(result)
             assert client.evaluate("heard.at(-1)") == result
-            box.hover()
-            client.mouse.wheel(0, 120)
-            expect(box).to_have_value(result)
+        box.hover()
+        client.mouse.wheel(0, 120)
+        expect(box).to_have_value(result)
         client.evaluate("document.querySelector('#counts').remove()")
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from dreamina_ui.media.record import file_name
 from tests.browser.axe import OF_COLOURS, violations
-from tests.browser.conftest import calm_context
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.past import known, posters, visit, visited, with_past
 from tests.filled import past_job
@@ -45,12 +44,13 @@ def faults(page: Page) -> list[str]:
 
 @pytest.mark.timeout(240)
 def test_from_stars_to_a_shared_collection(
-    browser: Browser, quick_server: Server, problems: list[str], tmp_path: Path
+    browser: Browser, context_of_visitors: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """Star and filter, collect, order, share and withdraw by keyboard alone; a stranger sees those videos and nothing else."""
-    context = calm_context(browser, viewport=LAPTOP, reduced_motion="reduce")
+    context = context_of_visitors
     visitor_id = known(context, quick_server)
     page = visited(context, quick_server, problems=problems)
+    page.set_viewport_size(LAPTOP)
     expect(page.locator(".among, .collection-bar, [data-star], .collection-note")).to_have_count(0)
     jobs = with_past(
         quick_server, [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(PROMPTS)]
@@ -205,4 +205,3 @@ def test_from_stars_to_a_shared_collection(
     expect(shown).to_have_count(5)
     expect(page.locator(".collection-bar")).to_have_count(0)
     expect(page.locator("[data-choice] optgroup")).to_have_count(0)
-    context.close()

@@ -17,9 +17,10 @@ from dreamina_ui.media.kinds import MP4
 from dreamina_ui.media.record import file_name
 from dreamina_ui.storage.database import Database
 from dreamina_ui.storage.job_rows import jobs as table
-from tests.browser.conftest import calm_context
+from tests.browser.conftest import shared_context
 from tests.browser.past import known, posters, search_for, visited, with_past
 from tests.browser.states import generate, status_fixed
+from tests.chromium import Chromium
 from tests.filled import past_job
 from tests.servers import Server, SimulatorServer
 
@@ -124,19 +125,18 @@ PROMPTS = ["Ein Büro & <b>bei</b> Nacht", "海の灯台", "A boat", "A boat", "
 
 
 @pytest.fixture(scope="module")
-def past(browser: Browser, quick_server: Server) -> Iterator[tuple[Page, Sequence[Job], list[str]]]:
+def past(chromium: Chromium, browser: Browser, quick_server: Server) -> Iterator[tuple[Page, Sequence[Job], list[str]]]:
     """The page of one visitor for the tests below, with a job of each prompt; the last one failed."""
-    context = calm_context(browser, viewport={"width": 1366, "height": 900})
-    visitor_id, problems = known(context, quick_server), list[str]()
     states = [*[State.SUCCEEDED] * 4, State.FAILED]
     lengths = [121, 121, 121, 241, 121]
-    jobs = [
-        past_job(number, visitor_id, state, prompt=prompt, frames=frames)
-        for number, (prompt, state, frames) in enumerate(zip(PROMPTS, states, lengths, strict=True))
-    ]
-    with_past(quick_server, jobs)
-    yield visited(context, quick_server, problems=problems), jobs, problems
-    context.close()
+    with shared_context(chromium, "playing files") as context:
+        visitor_id, problems = known(context, quick_server), list[str]()
+        jobs = [
+            past_job(number, visitor_id, state, prompt=prompt, frames=frames)
+            for number, (prompt, state, frames) in enumerate(zip(PROMPTS, states, lengths, strict=True))
+        ]
+        with_past(quick_server, jobs)
+        yield visited(context, quick_server, problems=problems), jobs, problems
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import av
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import calm_context, filled
-from tests.browser.layout import in_the_dark
+from tests.browser.conftest import filled, shared_context
+from tests.browser.layout import LAPTOP, in_the_dark
 from tests.browser.states import PROMPT, generate, ready, status_fixed
+from tests.chromium import Chromium
 from tests.servers import Server, SimulatorServer
 
 STOPS_MOST = 90
@@ -39,14 +40,14 @@ def tab_to(page: Page, what: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, quick_server: Server) -> Iterator[Page]:
+def page(chromium: Chromium, browser: Browser, quick_server: Server) -> Iterator[Page]:
     """One page for the tests of this file, in the light."""
-    context = calm_context(browser, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    page = context.new_page()
-    page.goto(f"{quick_server.address}/?__theme=light")
-    filled(page)
-    yield page
-    context.close()
+    with shared_context(chromium, "files", reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.set_viewport_size(LAPTOP)
+        page.goto(f"{quick_server.address}/?__theme=light")
+        filled(page)
+        yield page
 
 
 def test_a_video_is_made_and_saved_by_keyboard(page: Page, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from dreamina_ui.jobs import Failure, Job
 from dreamina_ui.wording import Words
-from tests.browser.conftest import KEY, calm_context
+from tests.browser.conftest import KEY, shared_context
 from tests.browser.past import known, visit, visited
 from tests.browser.states import generate, no_faults, reached, ready
+from tests.chromium import Chromium
 from tests.filled import POSTER, past_job, write_kept
 from tests.media.files import make, movie
 from tests.servers import Server, SimulatorServer
@@ -46,22 +47,21 @@ KEPT: Mapping[str, tuple[dict[str, str], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def visitor(
-    browser: Browser, quick_server: Server, tmp_path_factory: pytest.TempPathFactory
+    chromium: Chromium, browser: Browser, quick_server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Page, dict[str, Job], list[str]]]:
     """The page of a visitor with the jobs of `KEPT`, and one whose video has a sound that the browser plays, and no picture."""
-    context, folder = calm_context(browser, reduced_motion="reduce"), tmp_path_factory.mktemp("kept")
-    problems: list[str] = []
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    visitor_id, jobs = known(context, quick_server), {}
-    for number, (name, (files, more)) in enumerate(KEPT.items()):
-        job = replace(past_job(number, visitor_id, prompt=name), **more)
-        made = {end: make(kind, folder / f"{number}{end}") if kind else POSTER for end, kind in files.items()}
-        jobs[name] = write_kept(quick_server.data, job, made)
-    movie(folder / "heard.mp4", codec="mpeg4", options={}, sound_codec="aac", frames=20)
-    heard = past_job(len(KEPT), visitor_id, prompt="only heard")
-    jobs["only heard"] = write_kept(quick_server.data, heard, {".mp4": folder / "heard.mp4", ".webp": POSTER})
-    yield visited(context, quick_server, problems=problems), jobs, problems
-    context.close()
+    folder, problems = tmp_path_factory.mktemp("kept"), list[str]()
+    with shared_context(chromium, "files", reduced_motion="reduce") as context:
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        visitor_id, jobs = known(context, quick_server), {}
+        for number, (name, (files, more)) in enumerate(KEPT.items()):
+            job = replace(past_job(number, visitor_id, prompt=name), **more)
+            made = {end: make(kind, folder / f"{number}{end}") if kind else POSTER for end, kind in files.items()}
+            jobs[name] = write_kept(quick_server.data, job, made)
+        movie(folder / "heard.mp4", codec="mpeg4", options={}, sound_codec="aac", frames=20)
+        heard = past_job(len(KEPT), visitor_id, prompt="only heard")
+        jobs["only heard"] = write_kept(quick_server.data, heard, {".mp4": folder / "heard.mp4", ".webp": POSTER})
+        yield visited(context, quick_server, problems=problems), jobs, problems
 
 
 @pytest.fixture

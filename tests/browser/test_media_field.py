@@ -12,7 +12,7 @@ import av
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
 from dreamina_ui.settings import BUNDLED_CARDS
 from dreamina_ui.wording import Words
@@ -48,11 +48,10 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in server.log
 
 
-def opened(
-    browser: Browser, studio: Server, problems: list[str], language: str = "en", size: ViewportSize = LAPTOP
-) -> Page:
+def opened(context: BrowserContext, studio: Server, problems: list[str], size: ViewportSize = LAPTOP) -> Page:
     """The page, with the form of the model that takes several files."""
-    page = calm_context(browser, viewport=size, locale=language, reduced_motion="reduce").new_page()
+    page = context.new_page()
+    page.set_viewport_size(size)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(f"{studio.address}/?__theme=light&model=somebody/references/reference-to-video")
     filled(page)
@@ -81,11 +80,11 @@ def names(page: Page) -> list[str]:
     return [line.removeprefix("upload:").split("#")[0] for line in lines if line]
 
 
-def test_many_files_and_large_ones_are_dropped_at_once(browser: Browser, studio: Server) -> None:
+def test_many_files_and_large_ones_are_dropped_at_once(context_of_visitors: BrowserContext, studio: Server) -> None:
     """As many as there is room for are uploaded one after the other, and the rest is said; 100 MB are not even sent; what is no
     picture ends the row, with its sentence."""
     problems: list[str] = []
-    page, words = opened(browser, studio, problems), Words()
+    page, words = opened(context_of_visitors, studio, problems), Words()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if "/upload" in request.url else None)
 
@@ -129,13 +128,14 @@ def test_many_files_and_large_ones_are_dropped_at_once(browser: Browser, studio:
     expect(page.locator("#media-images .media-said")).to_have_text(words.text("media.stopped").format(count=1))
     assert names(page) == ["1.png"]
     assert problems == []
-    page.context.close()
 
 
-def test_a_video_begins_with_what_was_dropped(browser: Browser, studio: Server, tmp_path: Path) -> None:
+def test_a_video_begins_with_what_was_dropped(
+    context_of_visitors: BrowserContext, studio: Server, tmp_path: Path
+) -> None:
     """Without a key and without a network: pictures, a clip and a sound become a video with all of them, which has that sound."""
     problems: list[str] = []
-    page = opened(browser, studio, problems)
+    page = opened(context_of_visitors, studio, problems)
     page.fill("#field-prompt textarea", "It goes on and on")
     clip, tone = make("mp4", tmp_path / "clip.mp4"), make("wav", tmp_path / "tone.wav")
     drop(page, [picture(0), picture(4)])
@@ -160,7 +160,6 @@ def test_a_video_begins_with_what_was_dropped(browser: Browser, studio: Server, 
     assert abs(frames[10][48, 80].astype(int) - (160, 90, 40)).max() < 16
     assert abs(frames[-1].astype(int) - frames[0]).mean() > 10
     assert problems == []
-    page.context.close()
 
 
 def states(page: Page, folder: Path) -> Iterator[str]:
@@ -210,6 +209,7 @@ def states(page: Page, folder: Path) -> Iterator[str]:
     ids=["en", "de"],
 )
 def test_every_state_of_the_field_is_accessible(
+    context_of_visitors: BrowserContext,
     browser: Browser,
     studio: Server,
     tmp_path: Path,
@@ -220,7 +220,10 @@ def test_every_state_of_the_field_is_accessible(
 ) -> None:
     """Empty, with a file over it, uploading, chosen, refused, several: nothing for axe, nothing cut off, in light and dark."""
     problems: list[str] = []
-    page, found = opened(browser, studio, problems, language, size), list[str]()
+    of_language = context_of_visitors
+    if language != "en":
+        of_language = calm_context(browser, locale=language, reduced_motion="reduce")
+    page, found = opened(of_language, studio, problems, size), list[str]()
     for state in states(page, tmp_path):
         faults = [*violations(page, light), *layout_faults(page)]
         found += [f"{state}: {fault}" for fault in faults]
@@ -229,7 +232,9 @@ def test_every_state_of_the_field_is_accessible(
                 found += [f"{state}, dark: {fault}" for fault in violations(page, dark)]
     assert found == []
     assert problems == []
-    page.context.close()
+    page.close()
+    if of_language is not context_of_visitors:
+        of_language.close()
 
 
 def test_a_model_that_changes_between_form_and_click_is_said(browser: Browser, tmp_path: Path) -> None:
@@ -258,7 +263,7 @@ def test_a_model_that_changes_between_form_and_click_is_said(browser: Browser, t
             "style" if name == "negative" else name: properties[name] for name in properties
         }
         path.write_text(json.dumps(card))
-        server.stop()
+        server.stop(kill=True)
         server.start()
         page.click("#generate")
         notice = page.locator("#connection-notice")
@@ -273,7 +278,7 @@ def test_a_model_that_changes_between_form_and_click_is_said(browser: Browser, t
         expect(page.locator("#player video")).to_be_visible()
         # The model is gone: its click is refused in the same way, and its video is still there.
         page.fill("#field-prompt textarea", "Another boat")
-        server.stop()
+        server.stop(kill=True)
         server = Server(tmp_path, DREAMINA_MODELS=str(CARDS[1]), GRADIO_SERVER_PORT=str(httpx.URL(server.address).port))
         server.start()
         page.click("#generate")
@@ -286,6 +291,6 @@ def test_a_model_that_changes_between_form_and_click_is_said(browser: Browser, t
         expect(page.locator("#history .poster")).to_have_count(1)
         assert len(list((server.data / "simulator" / "requests").glob("*.json"))) == 1
     finally:
-        server.stop()
         page.context.close()
+        server.stop()
     assert problems == []

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import KEY, filled, opened
-from tests.browser.states import generate, new_job
+from tests.browser.states import generate, new_job, status_fixed
 from tests.chromium import RENDERED_MS
 from tests.rig import make_clip
 from tests.servers import Server, SimulatorServer, wait_for
@@ -71,9 +71,10 @@ def restarted(page: Page, server: Server) -> None:
 
 def test_the_first_frame_of_the_form_takes_a_click(context: BrowserContext, quick_server: Server) -> None:
     """What is typed and clicked at once is sent, and stays; what the page makes later is there, too."""
-    context.add_init_script(FIRST_FRAME)
+    page = context.new_page()
+    page.add_init_script(FIRST_FRAME)
     problems: list[str] = []
-    page = opened(context, quick_server, problems)
+    opened(context, quick_server, problems, page=page)
     expect(page.locator("#facts")).to_contain_text("typed at once")
     expect(page.locator("#history .poster")).to_have_count(1)
     expect(page.locator("#field-prompt textarea")).to_have_value("typed at once")
@@ -99,8 +100,9 @@ def rests(page: Page) -> bool:
 def test_an_opened_page_loads_what_its_head_names_and_then_rests(context: BrowserContext, quick_server: Server) -> None:
     """It has loaded the scripts of Gradio that its head names, no other; of its styles one: the rest is in ours. And as long as
     nothing happens, no script draws."""
-    context.add_init_script(FRAMES)
-    page = opened(context, quick_server, [])
+    page = context.new_page()
+    page.add_init_script(FRAMES)
+    opened(context, quick_server, [], page=page)
     wait_for(lambda: rests(page))
     expect(page.locator("#settings-file")).to_be_visible()
     html = page.request.get(quick_server.address).text()
@@ -113,57 +115,74 @@ def test_an_opened_page_loads_what_its_head_names_and_then_rests(context: Browse
 
 
 @pytest.mark.timeout(600)
-def test_one_click_makes_a_video_and_a_job_survives_reload_and_kill(
-    page: Page, server: Server, record_property: Callable[[str, object], None]
-) -> None:
-    """The opened page contains an example: one click, nothing typed or chosen, and the video plays in its exact size.
-
-    Then with a prompt, a ratio and a seed: the queue is seen, the page is reloaded, and the server is killed while the video
-    renders. After the restart the same job ends with its video, and the earlier one is in the history, which no other visitor
-    sees. Both are rendered by the simulator.
-    """
+def test_one_click_makes_a_video(page: Page, record_property: Callable[[str, object], None]) -> None:
+    """The opened page contains an example: one click, nothing typed or chosen, the queue is seen, and the video, which the
+    simulator renders, plays in its exact size."""
     page.evaluate(DONE)
+    page.evaluate(PASSED)
     expect(page.locator("#field-prompt textarea")).not_to_be_empty()
     began = time.monotonic()
     page.click("#generate")
     page.wait_for_function(PLAYS, timeout=RENDERED_MS)
     record_property("seconds_from_click_to_playing", round(time.monotonic() - began, 1))
     assert page.evaluate("done") == ["click"]
+    assert "in_queue: Queue" in page.evaluate("passed")
     assert playing_size(page) == (1920, 1088)
     expect(status(page, "succeeded")).to_be_visible()
-    posters = page.locator("#history .poster")
-    expect(posters.locator("img")).to_have_count(1)
+    expect(page.locator("#history .poster img")).to_have_count(1)
     page.wait_for_function("document.querySelector('#history .poster img').naturalWidth > 0")
-    first_prompt = page.locator("#facts .stage-prompt").inner_text()
 
+
+@pytest.fixture
+def own_server(tmp_path: Path, quick_service: SimulatorServer) -> Iterator[Server]:
+    """A studio that a test may kill."""
+    server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=quick_service.address)
+    server.start()
+    yield server
+    server.stop(kill=True)
+    assert "Traceback" not in server.log
+
+
+def test_a_job_survives_reload_and_kill(
+    context: BrowserContext, own_server: Server, quick_service: SimulatorServer
+) -> None:
+    """The page is reloaded, and the server is killed while the video is made. After the restart the same job ends with its
+    video, and the earlier one is in the history, which no other visitor sees. Both are paid once."""
+    paid = len(quick_service.control("ledger", KEY)["requests"])
+    page = opened(context, own_server, [])
+    generate(page, "succeeded", "the earlier one")
     page.fill("#field-prompt textarea", LONG)
     expect(page.locator(".count")).to_have_text(f"{len(LONG)} / 800")
     page.click("#field-aspect_ratio input")
     page.get_by_role("option", name=re.compile("9:16")).click()
     page.fill("#field-seed input", "42")
-    page.evaluate(PASSED)
-    page.click("#generate")
-    page.wait_for_function("passed.includes('in_queue: Queue')")
-    page.reload()
-    filled(page)
-    expect(page.locator("#facts")).to_contain_text(LONG)  # the page shows the running job by itself
-    expect(status(page, "in_progress")).to_be_visible(timeout=RENDERED_MS)
-    restarted(page, server)
-    assert playing_size(page) == (1088, 1920)
-    expect(page.locator("#facts")).to_contain_text(LONG)
-    expect(page.locator("#facts")).to_contain_text("42")
+    with status_fixed(quick_service, "in_progress"):
+        page.click("#generate")
+        expect(page.locator("#facts")).to_contain_text(LONG)
+        page.reload()
+        filled(page)
+        expect(page.locator("#facts")).to_contain_text(LONG)  # the page shows the running job by itself
+        expect(status(page, "in_progress")).to_be_visible()
+        job = page.locator("#status .status").get_attribute("data-job")
+        restarted(page, own_server)
+        filled(page)
+    expect(page.locator(f"#status [data-job='{job}'][data-state=succeeded]")).to_be_visible()
+    assert playing_size(page) == (64, 64)
+    for words in (LONG, "42"):
+        expect(page.locator("#facts")).to_contain_text(words)
+    posters = page.locator("#history .poster")
     expect(posters).to_have_count(2)
-
     posters.nth(1).locator("[data-open]").click()
-    expect(page.locator("#facts .stage-prompt")).to_have_text(first_prompt)
-    page.wait_for_function("document.querySelector('#player video')?.videoWidth === 1920")
-    assert playing_size(page) == (1920, 1088)
+    expect(page.locator("#facts .stage-prompt")).to_have_text("the earlier one")
+    assert playing_size(page) == (64, 64)
+    requests = quick_service.control("ledger", KEY)["requests"]
+    assert len(requests) == paid + 2
+    assert "(9:16)" in requests[-1]["input"]["aspect_ratio"]
 
     page.context.clear_cookies()
-    page.goto(server.address)
+    page.goto(own_server.address)
     filled(page)
     expect(page.locator("#history")).to_contain_text("Nothing here yet")
-    assert "Traceback" not in server.log
 
 
 @pytest.fixture
@@ -176,7 +195,9 @@ def queued_page(context: BrowserContext, tmp_path: Path) -> Iterator[Page]:
     service.start()
     server = Server(tmp_path, RUNCOMFY_API_TOKEN=KEY, RUNCOMFY_MODEL_API_BASE=service.address)
     server.start()
-    yield opened(context, server, [])
+    page = opened(context, server, [])
+    yield page
+    page.close()
     server.stop()
     service.stop()
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.axe import OF_COLOURS, violations
-from tests.browser.conftest import calm_context
 from tests.browser.layout import LAPTOP, PHONE, in_the_dark, layout_faults, resized
 from tests.browser.past import known, visit, visited, with_past
 from tests.filled import past_job
@@ -44,12 +43,13 @@ def choose_table(page: Page, text: bytes) -> None:
 
 @pytest.mark.timeout(180)
 def test_a_prompt_goes_onto_the_shelf_and_comes_back(
-    browser: Browser, quick_server: Server, problems: list[str], tmp_path: Path
+    context_of_visitors: BrowserContext, quick_server: Server, problems: list[str], tmp_path: Path
 ) -> None:
     """Named, found, used, put into the batch, renamed, deleted and back; its table can be taken in; in both languages."""
-    context = calm_context(browser, viewport=LAPTOP, reduced_motion="reduce")
+    context = context_of_visitors
     visitor_id = known(context, quick_server)
     page = visited(context, quick_server, problems=problems)
+    page.set_viewport_size(LAPTOP)
     expect(page.locator("#settings-file")).to_be_visible()
     expect(page.locator("#shelf-open")).to_be_hidden()
     with_past(quick_server, [past_job(1, visitor_id, prompt="A first video")])
@@ -173,4 +173,3 @@ def test_a_prompt_goes_onto_the_shelf_and_comes_back(
     expect(page.locator("#shelf-title")).to_have_text("Ablage")
     expect(page.locator(ITEMS)).to_have_count(5)
     assert faults(page) == []
-    context.close()

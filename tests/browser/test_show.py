@@ -7,8 +7,9 @@ from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, exp
 
 from dreamina_ui.jobs import Job
 from tests.browser.axe import WITH_MEDIA, violations
-from tests.browser.conftest import calm_context
+from tests.browser.conftest import shared_context
 from tests.browser.past import known, visited, with_past
+from tests.chromium import Chromium
 from tests.filled import past_job
 from tests.servers import Server
 
@@ -25,14 +26,13 @@ BARE = """() => [...document.querySelectorAll('body *')].filter((node) => {
 
 
 @pytest.fixture(scope="module")
-def visitor(browser: Browser, quick_server: Server) -> Iterator[tuple[BrowserContext, list[Job]]]:
+def visitor(chromium: Chromium, browser: Browser, quick_server: Server) -> Iterator[tuple[BrowserContext, list[Job]]]:
     """A browser whose visitor has three finished videos, and the jobs, newest first."""
-    context = calm_context(browser, viewport={"width": 1366, "height": 900})
-    visitor_id = known(context, quick_server)
-    jobs = [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(PROMPTS)]
-    with_past(quick_server, jobs)
-    yield context, jobs[::-1]
-    context.close()
+    with shared_context(chromium, "playing files") as context:
+        visitor_id = known(context, quick_server)
+        jobs = [past_job(number, visitor_id, prompt=prompt) for number, prompt in enumerate(PROMPTS)]
+        with_past(quick_server, jobs)
+        yield context, jobs[::-1]
 
 
 @pytest.fixture

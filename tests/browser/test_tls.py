@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from dreamina_ui.web.visitors import COOKIE
-from tests.browser.conftest import KEY, filled
+from tests.browser.conftest import KEY, calm_context, filled
 from tests.chromium import browsing
 from tests.nginx import running
 from tests.outside import authority
@@ -44,6 +44,14 @@ http {{
 def browser() -> Iterator[Browser]:
     with browsing("--ignore-certificate-errors", f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser:
         yield browser
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Of this file's own browser."""
+    context = calm_context(browser)
+    yield context
+    context.close()
 
 
 def test_the_visitors_cookie_over_tls(context: BrowserContext, tmp_path: Path, quick_service: SimulatorServer) -> None:

@@ -14,7 +14,6 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, Request, expect
 
 from dreamina_ui.simulator import Fault
-from tests.browser.conftest import browser as browser  # a fixture, for this package too
 from tests.browser.conftest import calm_context, filled
 from tests.browser.states import ending, generate, making, no_faults
 from tests.security.canary import Canary, files_under

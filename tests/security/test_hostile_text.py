@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, FilePayload, Pa
 
 from dreamina_ui.cards.alternatives import literal
 from dreamina_ui.simulator import Fault
-from tests.browser.conftest import browser as browser  # a fixture, for this package too
 from tests.browser.conftest import calm_context
 from tests.browser.states import generate, reached
 from tests.filled import past_job
