@@ -99,12 +99,13 @@
       screen.src = parts[at].video;
     }
 
-    // Whether it can be shown; waits until that is known.
+    // Whether it can be shown; waits until that is known. While it looks for another place in its file, it has no picture either.
     function ready(screen) {
       if (screen.readyState >= 2 || screen.error) return Promise.resolve(!screen.error);
       return new Promise((resolve) => {
-        screen.addEventListener("loadeddata", () => resolve(true), { once: true });
-        screen.addEventListener("error", () => resolve(false), { once: true });
+        for (const name of ["loadeddata", "seeked", "error"]) {
+          screen.addEventListener(name, () => resolve(!screen.error), { once: true });
+        }
       });
     }
 

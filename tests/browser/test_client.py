@@ -529,6 +529,29 @@ def test_a_chain_is_moved_by_the_keyboard(client: Page) -> None:
     expect(player).to_have_count(0)
 
 
+def test_a_chain_plays_on_when_its_place_is_only_looked_for(client: Page) -> None:
+    """The space bar just after the slider, while the video seeks: of that, no event of loading tells the end."""
+    draw_chain(client, "job1", "job6", on_stage="job1")
+    client.evaluate("document.querySelector('[data-chain]').click()")
+    client.evaluate("document.querySelector('.playback-play').click()")
+    client.wait_for_function(
+        f"{IN_FRONT}?.src.endsWith('SHARE1.mp4') && {IN_FRONT}.paused && {IN_FRONT}.readyState >= 2"
+    )
+    state = client.evaluate(
+        """async ([front, play]) => {
+          const slider = document.querySelector(".chain-player input[type=range]");
+          slider.value = "1.2";
+          slider.dispatchEvent(new Event("input", { bubbles: true }));
+          while (!eval(front).seeking) await null;
+          document.querySelector(play).click();
+          return eval(front).readyState;
+        }""",
+        [IN_FRONT, ".playback-play"],
+    )
+    assert state < 2
+    client.wait_for_function(f"{IN_FRONT}.src.endsWith('SHARE6.mp4') && {IN_FRONT}.ended")
+
+
 def test_a_part_that_cannot_be_played_is_left_out(client: Page) -> None:
     """It is said in one sentence, and the next one plays."""
     client.route("**/SHARE6.mp4", lambda route: route.fulfill(status=404))
