@@ -193,7 +193,7 @@ def block(
         known = await context.overview.knows(visitor_id)
         cancelled = await context.allowances.block(visitor_id, reason)
         note = "" if known else " Nobody with this id has been here yet."
-        typer.echo(f"{_plain(visitor_id)} is blocked; {_many(cancelled, 'waiting job')} taken back.{note}")
+        typer.echo(f"{_plain(visitor_id)} is blocked; {_many(cancelled, 'waiting job')} cancelled.{note}")
 
     _run(work)
 

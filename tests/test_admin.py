@@ -253,7 +253,7 @@ def test_blocking_and_unblocking(owner: Owner, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("DREAMINA_WEBHOOK_URL", "https://owner.example.net/")
     address = BatchAddress(url="https://a.example.net/", host="a.example.net", language="en", signer="ann")
     asyncio.run(owner.store.add([a_job("waits", batch_id="b", click_id="b")], webhook=address))
-    assert owner.reads("block ann") == "ann is blocked; 1 waiting job taken back.\n"
+    assert owner.reads("block ann") == "ann is blocked; 1 waiting job cancelled.\n"
     ends = asyncio.run(WebhookEvents(owner.database).undelivered())
     assert sorted((event.event, event.host) for event in ends) == [
         ("batch.ended", ""),
