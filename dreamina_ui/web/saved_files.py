@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
@@ -56,7 +57,11 @@ class LargeFile(FileResponse):
     chunk_size = 2**18
 
     @asynccontextmanager
-    async def _open_file(self) -> AsyncIterator["_Pieces"]:  # type: ignore[override]  # what of it Starlette uses
+    async def _open_file(self) -> AsyncIterator[Any]:  # what of an open file Starlette uses
+        if not hasattr(os, "RWF_NOWAIT"):  # only Linux says what it has in its memory
+            async with super()._open_file() as opened:
+                yield opened
+            return
         file = await run_sync(os.open, self.path, os.O_RDONLY)
         try:
             yield _Pieces(file)
@@ -84,12 +89,10 @@ class _Pieces:
 
 
 def _in_memory(file: int, size: int, at: int) -> bytearray | None:
-    """So many bytes of a file, if the system has all of them in its memory; only Linux says so, and not for every file system."""
-    if (flags := getattr(os, "RWF_NOWAIT", None)) is None:
-        return None
+    """So many bytes of a file, if the system has all of them in its memory, which it does not say for every file system."""
     piece = bytearray(size)
     try:
-        return piece if os.preadv(file, [piece], at, flags) == size else None
+        return piece if os.preadv(file, [piece], at, os.RWF_NOWAIT) == size else None
     except OSError:
         return None
 

@@ -131,6 +131,19 @@ async def test_large_files_are_sent_in_pieces(
     assert set(asked) == {8}
 
 
+async def test_large_files_are_sent_by_systems_without_such_calls(
+    browser: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows, which cannot read at a place of an open file, nor say what it has in its memory."""
+    content = random.Random(7).randbytes(LargeFile.chunk_size + 1000)
+    (tmp_path / "videos" / f"{SHARE}.mp4").write_bytes(content)
+    for name in ("RWF_NOWAIT", "preadv", "pread"):
+        monkeypatch.delattr(os, name, raising=False)
+    for given, first in (("", 0), ("bytes=7-", 7)):
+        answer = await browser.get(f"/dreamina/saved/{SHARE}.mp4", headers={"range": given} if given else {})
+        assert answer.content == content[first:]
+
+
 @pytest.mark.parametrize("ending", [".record.json", ".avi", ".zip", ".html", "-3.mp4", "", "/..", "/../../secret"])
 async def test_other_files_are_not_found(browser: httpx.AsyncClient, ending: str) -> None:
     """Not found: a record, a kind that browsers do not show, a file that does not exist."""
