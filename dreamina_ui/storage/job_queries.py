@@ -181,7 +181,7 @@ class JobQueries:
             lambda connection: [job for query in queries for job in read_jobs(connection, query, values)]
         )
 
-    async def latest(self, visitor_id: str) -> "Latest":
+    async def latest(self, visitor_id: str) -> Latest:
         """What a page shows of a visitor when it is opened."""
         values = {"of_visitor": visitor_id, "most": 1, "after": 0}
         queries = (_NEWEST_RUNNING, _NEWEST_VIDEO, _LAST_BATCH)

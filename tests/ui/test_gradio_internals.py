@@ -194,6 +194,31 @@ async def test_a_mounted_page_runs_events_and_knows_who_waits(monkeypatch: pytes
 
 
 @asynccontextmanager
+async def mounted(blocks: gr.Blocks, *, most: int = 20, app: FastAPI | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """The page in a running app, and who asks it."""
+    app = app or FastAPI()
+    mount_page(app, blocks, max_watchers=most, run_history=False, ssr_mode=False, show_error=True)
+    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    async with app.router.lifespan_context(app), web:
+        yield web
+
+
+def waiting_page(running: asyncio.Event, begun: asyncio.Event) -> gr.Blocks:
+    """Its event, which is the page's own, sets `begun`, waits for `running`, and then says "done"."""
+
+    async def wait() -> str:
+        begun.set()
+        await running.wait()
+        return "done"
+
+    blocks = gr.Blocks()
+    with blocks:
+        button, shown = gr.Button(), gr.HTML()
+        button.click(wait, outputs=shown, api_visibility="private", concurrency_limit=None)
+    return blocks
+
+
+@asynccontextmanager
 async def served(*, ours: bool) -> AsyncIterator[httpx.AsyncClient]:
     """A page with our routes for calls, or Gradio's own. Of its events one answers, one does so bit by bit, one fails; and the
     first one is there once more for programs."""
@@ -213,13 +238,9 @@ async def served(*, ours: bool) -> AsyncIterator[httpx.AsyncClient]:
         button.click(fail, outputs=both, api_visibility="private")
         button.click(lambda text: [f"{text}!", gr.skip()], inputs=typed, outputs=both, api_name="open")
     blocks.queue(default_concurrency_limit=None)
-    app = FastAPI()
-    mount_page(app, blocks, max_watchers=20, run_history=False, ssr_mode=False, show_error=True)
-    mounted = app.routes[-1].app  # type: ignore[attr-defined]
-    if not ours:
-        del mounted.router.routes[:2]
-    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
-    async with app.router.lifespan_context(app), web:
+    async with mounted(blocks) as web:
+        if not ours:
+            del blocks.app.router.routes[:2]
         yield web
 
 
@@ -286,20 +307,9 @@ async def test_the_stream_of_no_session_ends_at_once() -> None:
 async def test_who_leaves_a_stream_takes_its_calls_along() -> None:
     """What runs for a page that is gone is told to nobody, and its session is forgotten."""
     running, begun = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> str:
-        begun.set()
-        await running.wait()
-        return "done"
-
-    with gr.Blocks() as blocks:
-        button, shown = gr.Button(), gr.HTML()
-        button.click(wait, outputs=shown, api_name="wait", concurrency_limit=None)
-    app = FastAPI()
-    mount_page(app, blocks, max_watchers=20, run_history=False, ssr_mode=False)
-    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    blocks = waiting_page(running, begun)
     queue = blocks._queue
-    async with app.router.lifespan_context(app), web:
+    async with mounted(blocks) as web:
         await web.post(JOIN, json={"data": [], "fn_index": 0, "session_hash": "mine"})
         reading = asyncio.create_task(web.get(DATA, params={"session_hash": "mine"}))
         await begun.wait()
@@ -315,20 +325,10 @@ async def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> 
     """By a heartbeat, whenever nothing was told for as long as Gradio's own streams are silent at most."""
     running = asyncio.Event()
     monkeypatch.setattr(gradio_internals, "get_heartbeat_rate", lambda: 0.05)
-
-    async def wait() -> str:
-        await running.wait()
-        return "done"
-
-    with gr.Blocks() as blocks:
-        button, shown = gr.Button(), gr.HTML()
-        button.click(wait, outputs=shown, api_visibility="private", concurrency_limit=None)
-    app = FastAPI()
-    mount_page(app, blocks, max_watchers=20, run_history=False, ssr_mode=False)
-    async with app.router.lifespan_context(app):
-        web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
+    blocks = waiting_page(running, asyncio.Event())
+    async with mounted(blocks) as web:
         await web.post(JOIN, json={"data": [], "fn_index": 0, "session_hash": "mine"})
-        answers = PageCalls(app, blocks._queue).answers("mine")
+        answers = PageCalls(blocks.app, blocks._queue).answers("mine")
         assert [b'"heartbeat"' in await anext(answers) for _ in range(2)] == [True, True]
         running.set()
         rest = b"".join([line async for line in answers])
@@ -342,10 +342,7 @@ async def test_the_queue_rests_until_a_call_comes_or_ends(monkeypatch: pytest.Mo
     with gr.Blocks() as blocks:
         shown, button = gr.HTML(), gr.Button()
         button.click(lambda: "done", outputs=shown, api_name="work", concurrency_limit=1)
-    app = FastAPI()
-    mount_page(app, blocks, max_watchers=5, run_history=False, ssr_mode=False)
-    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
-    async with app.router.lifespan_context(app), web:
+    async with mounted(blocks, most=5) as web:
         calls = [await web.post("/gradio_api/call/work", json={"data": []}) for _ in range(3)]
         answers = [await web.get(f"/gradio_api/call/work/{call.json()['event_id']}") for call in calls]
         looks: list[object] = []
@@ -393,16 +390,13 @@ async def test_answers_that_nobody_takes_are_forgotten(monkeypatch: pytest.Monke
     with gr.Blocks() as blocks:
         box, button = gr.Textbox(), gr.Button()
         button.click(wait, inputs=box, outputs=box, api_name="wait", concurrency_limit=None)
-    app = FastAPI()
-    mount_page(app, blocks, max_watchers=100, run_history=False, ssr_mode=False)
-    calls = OpenCalls(blocks, most=100, monotonic=lambda: at)
-    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
 
     async def ask(session: str, text: str = "now") -> None:
         body = {"data": [text], "session_hash": session, "fn_index": 0}
         (await web.post("/gradio_api/queue/join", json=body)).raise_for_status()
 
-    async with app.router.lifespan_context(app), web:
+    async with mounted(blocks, most=100) as web:
+        calls = OpenCalls(blocks, most=100, monotonic=lambda: at)
         await ask("slow", "wait")
         for number in range(most + 20):
             await ask(str(number))
@@ -441,9 +435,6 @@ async def test_a_visitor_has_so_many_calls_open() -> None:
     with gr.Blocks() as blocks:
         gr.Button().click(wait, api_name="wait", concurrency_limit=None)
     app = FastAPI(middleware=[Middleware(VisitorCookie, visitors=visitors)])
-    mount_page(app, blocks, max_watchers=300, run_history=False, ssr_mode=False)
-    calls = OpenCalls(blocks, most=300)
-    web = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://studio")
 
     async def ask(number: int, cookie: str = "") -> None:
         headers = {"cookie": f"{COOKIE}={cookie}"} if cookie else {}
@@ -451,7 +442,8 @@ async def test_a_visitor_has_so_many_calls_open() -> None:
         web.cookies.clear()
         (await web.post("/gradio_api/queue/join", json=body, headers=headers)).raise_for_status()
 
-    async with app.router.lifespan_context(app), web:
+    async with mounted(blocks, most=300, app=app) as web:
+        calls = OpenCalls(blocks, most=300)
         for visitor_id, most in (("ann", VISITOR_CALLS_MOST), (None, STRANGER_CALLS_MOST)):
             cookie = visitors.cookie_of(visitor_id) if visitor_id else ""
             for number in range(most):

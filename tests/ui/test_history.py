@@ -15,16 +15,32 @@ from dreamina_ui.ui.page import Page
 from dreamina_ui.ui.translations import Fixed
 from dreamina_ui.web.callers import Callers
 from tests.engine.test_ownership import VISITORS, request_of
-from tests.rig import VALUES, rigged
+from tests.rig import VALUES, Rig, rigged
 
 pytestmark = pytest.mark.anyio
+
+
+def page_of(rig: Rig) -> Page:
+    with gr.Blocks(analytics_enabled=False):
+        return Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
+
+
+def posters_held(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Posters are made from the moment on that this is set."""
+    held = asyncio.Event()
+
+    async def late(*arguments: Any, **named: Any) -> Facts:
+        await held.wait()
+        return await make_poster(*arguments, **named)
+
+    monkeypatch.setattr(libraries, "make_poster", late)
+    return held
 
 
 async def test_a_late_answer_draws_nothing(tmp_path: Path) -> None:
     """Of searches that a page has under way at once, only the newest one's answer is drawn; other pages have their own."""
     async with rigged(tmp_path) as rig:
-        with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
+        page = page_of(rig)
         for visitor, prompt in (("ann", "a red boat"), ("ann", "a blue boat"), ("bob", "a bob")):
             await rig.engine.submit(visitor, {**VALUES, "prompt": prompt})
         ann, bob = request_of("ann"), request_of("bob")
@@ -44,16 +60,9 @@ async def test_posters_that_follow_are_drawn_where_nobody_watches_their_jobs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that was opened between a video and its poster draws its history again when the poster is there."""
-    held = asyncio.Event()
-
-    async def late(*arguments: Any, **named: Any) -> Facts:
-        await held.wait()
-        return await make_poster(*arguments, **named)
-
-    monkeypatch.setattr(libraries, "make_poster", late)
+    held = posters_held(monkeypatch)
     async with rigged(tmp_path) as rig:
-        with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
+        page = page_of(rig)
         ann, history = request_of("ann"), page.history
         job = await rig.finish(await rig.submit())
         drawn = dict(zip(history.outputs, await history.show("", "", "", "", "", "", 0, ann), strict=True))
@@ -70,16 +79,9 @@ async def test_posters_that_follow_are_drawn_where_nobody_watches_their_jobs(
 async def test_the_poster_of_a_watched_job_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who watches the job draws the history then. When another job takes the stage before, the history is drawn at once, and
     waits for the poster itself."""
-    held = asyncio.Event()
-
-    async def late(*arguments: Any, **named: Any) -> Facts:
-        await held.wait()
-        return await make_poster(*arguments, **named)
-
-    monkeypatch.setattr(libraries, "make_poster", late)
+    held = posters_held(monkeypatch)
     async with rigged(tmp_path) as rig:
-        with gr.Blocks(analytics_enabled=False):
-            page = Page(rig.engine, Callers(VISITORS), Fixed(), None, login=False)
+        page = page_of(rig)
         ann, history = request_of("ann"), page.history
 
         async def due() -> Any:
